@@ -1,0 +1,237 @@
+/** Little-endian fixed-width fields and growing buffers; the primitives of every format in docs/formats. */
+
+const TWO_32 = 4294967296
+const utf8 = new TextEncoder()
+const utf8Strict = new TextDecoder('utf-8', { fatal: true })
+
+/** Bytes that do not have the form that their reader expects. Decoders throw only this. */
+export class MalformedBytes extends Error {
+  override readonly name = 'MalformedBytes'
+}
+
+export function readU16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8)
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+}
+
+/** An unsigned 64-bit field that holds a safe integer; anything larger is malformed. */
+export function readU64(bytes: Uint8Array, at: number): number {
+  const high = readU32(bytes, at + 4)
+  if (high > 0x1fffff) throw new MalformedBytes(`64-bit field at ${at} exceeds 2^53`)
+  return high * TWO_32 + readU32(bytes, at)
+}
+
+export function writeU16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+}
+
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}
+
+export function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  writeU32(bytes, at, value >>> 0)
+  writeU32(bytes, at + 4, Math.floor(value / TWO_32))
+}
+
+export function utf8Bytes(text: string): Uint8Array {
+  return utf8.encode(text)
+}
+
+/** Lexicographic order of bytes: negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = a.length < b.length ? a.length : b.length
+  for (let i = 0; i < length; i++) {
+    const difference = a[i]! - b[i]!
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0
+}
+
+/** The smallest byte string greater than every string that starts with `prefix`; undefined if there is none (all 0xFF). */
+export function prefixSuccessor(prefix: Uint8Array): Uint8Array | undefined {
+  let end = prefix.length
+  while (end > 0 && prefix[end - 1] === 0xff) end--
+  if (end === 0) return undefined
+  const successor = prefix.slice(0, end)
+  successor[end - 1]!++
+  return successor
+}
+
+/** Writes fields one after the other into a buffer that grows. Reusable after `reset`. */
+export class ByteWriter {
+  #bytes: Uint8Array
+  #length = 0
+
+  constructor(initialCapacity: number = 256) {
+    this.#bytes = new Uint8Array(initialCapacity)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  reset(): void {
+    this.#length = 0
+  }
+
+  /** Makes room for `count` bytes and returns the offset where they go; the caller fills `buffer` from there. */
+  reserve(count: number): number {
+    const at = this.#length
+    const needed = at + count
+    if (needed > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
+      grown.set(this.#bytes.subarray(0, at))
+      this.#bytes = grown
+    }
+    this.#length = needed
+    return at
+  }
+
+  /** The buffer behind; valid until the next growth. */
+  get buffer(): Uint8Array {
+    return this.#bytes
+  }
+
+  u8(value: number): void {
+    const at = this.reserve(1)
+    this.#bytes[at] = value
+  }
+
+  u16(value: number): void {
+    const at = this.reserve(2)
+    writeU16(this.#bytes, at, value)
+  }
+
+  u32(value: number): void {
+    const at = this.reserve(4)
+    writeU32(this.#bytes, at, value)
+  }
+
+  u64(value: number): void {
+    const at = this.reserve(8)
+    writeU64(this.#bytes, at, value)
+  }
+
+  f64(value: number): void {
+    const at = this.reserve(8)
+    new DataView(this.#bytes.buffer, this.#bytes.byteOffset).setFloat64(at, value, true)
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length)
+    this.#bytes.set(bytes, at)
+  }
+
+  /** u32 length, then the bytes. */
+  bytes32(bytes: Uint8Array): void {
+    this.u32(bytes.length)
+    this.raw(bytes)
+  }
+
+  /** u16 length, then the bytes. */
+  bytes16(bytes: Uint8Array): void {
+    if (bytes.length > 0xffff) throw new RangeError(`${bytes.length} bytes do not fit a 16-bit length`)
+    this.u16(bytes.length)
+    this.raw(bytes)
+  }
+
+  /** u16 length in bytes, then UTF-8. */
+  text16(text: string): void {
+    this.bytes16(utf8.encode(text))
+  }
+
+  /** What has been written, as a view of the buffer (valid until the next write or reset). */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** What has been written, as a copy of its own. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length)
+  }
+}
+
+/** Reads fields one after the other; every read is checked against the end and throws `MalformedBytes` past it. */
+export class ByteReader {
+  readonly bytes: Uint8Array
+  at: number
+  readonly end: number
+
+  constructor(bytes: Uint8Array, start: number = 0, end: number = bytes.length) {
+    this.bytes = bytes
+    this.at = start
+    this.end = end
+  }
+
+  get remaining(): number {
+    return this.end - this.at
+  }
+
+  private take(count: number): number {
+    const at = this.at
+    if (count > this.end - at) throw new MalformedBytes(`${count} bytes wanted at ${at}, ${this.end - at} left`)
+    this.at = at + count
+    return at
+  }
+
+  u8(): number {
+    return this.bytes[this.take(1)]!
+  }
+
+  u16(): number {
+    return readU16(this.bytes, this.take(2))
+  }
+
+  u32(): number {
+    return readU32(this.bytes, this.take(4))
+  }
+
+  u64(): number {
+    return readU64(this.bytes, this.take(8))
+  }
+
+  f64(): number {
+    const at = this.take(8)
+    return new DataView(this.bytes.buffer, this.bytes.byteOffset).getFloat64(at, true)
+  }
+
+  /** A view of the next `count` bytes. */
+  raw(count: number): Uint8Array {
+    const at = this.take(count)
+    return this.bytes.subarray(at, at + count)
+  }
+
+  bytes32(): Uint8Array {
+    return this.raw(this.u32())
+  }
+
+  bytes16(): Uint8Array {
+    return this.raw(this.u16())
+  }
+
+  text16(): string {
+    const bytes = this.bytes16()
+    try {
+      return utf8Strict.decode(bytes)
+    } catch (cause) {
+      throw new MalformedBytes('text is not UTF-8', { cause })
+    }
+  }
+
+  /** Everything must have been read. */
+  expectEnd(): void {
+    if (this.at !== this.end) throw new MalformedBytes(`${this.end - this.at} bytes after the end`)
+  }
+}

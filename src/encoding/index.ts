@@ -1,0 +1,5 @@
+export * from './bytes.ts'
+export { crc32 } from './crc32.ts'
+export * from './digest.ts'
+export * from './entry.ts'
+export * from './hash.ts'
