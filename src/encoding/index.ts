@@ -1,5 +1,12 @@
+/** Bytes and their meaning: every format on disk and on the wire that more than one room speaks (docs/formats). */
 export * from './bytes.ts'
+export * from './configuration.ts'
 export { crc32 } from './crc32.ts'
 export * from './digest.ts'
 export * from './entry.ts'
+export * from './envelope-binary.ts'
+export * from './envelope-decode.ts'
+export * from './envelope.ts'
 export * from './hash.ts'
+export * from './outcome.ts'
+export * from './request.ts'

@@ -1,0 +1,101 @@
+/**
+ * A transaction as data: preconditions and changes that hold together or not at all (DESIGN 7). These types are public
+ * (they are the JSON of POST /v1/commit too, with bytes as {"$b": base64}); envelope-binary.ts has their binary form.
+ */
+
+export type ComparisonOperator = 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte'
+
+/** Where a key lies. `scope` defaults to `app`. */
+export interface KeyTarget {
+  project: string
+  scope?: string
+  key: Uint8Array
+}
+
+/** A precondition checked when the transaction is applied; a failed one gives `assertion_failed` with its index and the actual state. */
+export type Assertion =
+  /** The key's last change has this seq; 0 = the key is absent. */
+  | ({ type: 'keyVersion'; seq: number } & KeyTarget)
+  | ({ type: 'keyExists'; expected: boolean } & KeyTarget)
+  /** The key exists and its value has exactly these bytes. */
+  | ({ type: 'keyEquals'; value: Uint8Array } & KeyTarget)
+  /** The key exists and its value compares so with `threshold`: as unsigned integers if both have 8 or both 32 bytes, else bytewise. */
+  | ({ type: 'keyCompare'; op: ComparisonOperator; threshold: Uint8Array } & KeyTarget)
+
+/** What the transaction has read: still the same when it is applied, or `conflict`. */
+export interface ReadSet {
+  /** `seq` is the version that was read; 0 = absent. */
+  points?: readonly ({ seq: number } & KeyTarget)[]
+  ranges?: readonly RangeRead[]
+}
+
+export interface RangeRead {
+  project: string
+  scope?: string
+  /** Inclusive; absent = from the first key. */
+  start?: Uint8Array
+  /** Exclusive; absent = to the last key. */
+  end?: Uint8Array
+  reverse?: boolean
+  /** How many records the reader took at most; 0 = all. */
+  limit: number
+  /** `rangeDigest` over what was read, 16 hexadecimal digits. */
+  digest: string
+}
+
+export type Mutation =
+  /** `ttlMs`: the key expires that long after this transaction's leader time; absent = never (an earlier expiry is removed). */
+  | ({ type: 'kvSet'; value: Uint8Array; ttlMs?: number } & KeyTarget)
+  /** Deleting a missing key is a success. */
+  | ({ type: 'kvDelete' } & KeyTarget)
+  /** Adds to an unsigned big-endian integer of 8 or 32 bytes. Keeps the key's expiry. Result: the new number. */
+  | ({
+      type: 'kvIncrement'
+      by: bigint
+      width: 64 | 256
+      onMissing?: 'zero' | 'reject'
+      onOverflow?: 'reject' | 'saturate'
+    } & KeyTarget)
+  /** Subtracts; `ignore` leaves the key untouched (not created) when the result would be negative. Result: the number afterwards. */
+  | ({
+      type: 'kvDecrement'
+      by: bigint
+      width: 64 | 256
+      onMissing?: 'zero' | 'reject'
+      onUnderflow?: 'reject' | 'saturate' | 'ignore'
+    } & KeyTarget)
+  | { type: 'ddl'; operation: Ddl }
+
+/** Changes of the catalog, of permissions and of cluster settings. */
+export type Ddl =
+  | { type: 'createProject'; project: string; ifNotExists?: boolean }
+  | { type: 'renameProject'; project: string; to: string }
+  /** Drops the project with all its scopes and keys; the space is reclaimed in the background. */
+  | { type: 'dropProject'; project: string; ifExists?: boolean }
+  | { type: 'createScope'; project: string; scope: string; ifNotExists?: boolean }
+  | { type: 'renameScope'; project: string; scope: string; to: string }
+  | { type: 'dropScope'; project: string; scope: string; ifExists?: boolean }
+  | { type: 'grant'; caller: string; permission: Permission }
+  | { type: 'revoke'; caller: string; permission: Permission }
+  /** Changes a replicated cluster setting (model/settings.ts has names, units and bounds). */
+  | { type: 'setSetting'; name: string; value: number }
+
+/**
+ * What a caller may do. `kvRead`/`kvWrite` reach as far as the narrowest given of project, scope and key prefix; without a
+ * project they reach everything. `admin` includes all permissions.
+ */
+export type Permission =
+  | { type: 'admin' }
+  /** May act as another caller (`as`); audited. */
+  | { type: 'impersonate' }
+  | { type: 'kvRead' | 'kvWrite'; project?: string; scope?: string; prefix?: Uint8Array }
+
+export interface TransactionEnvelope {
+  /** Makes the transaction apply once across processes and sessions, within the cluster's idempotency window. 1..128 bytes of UTF-8. */
+  idempotencyKey?: string
+  assertions?: readonly Assertion[]
+  readSet?: ReadSet
+  mutations: readonly Mutation[]
+}
+
+export const DEFAULT_SCOPE = 'app'

@@ -1,0 +1,256 @@
+import type { Ddl, MutationResult, TransactionEnvelope } from '../encoding/index.ts'
+import type { Consistency, RequestOptions, Token } from './consistency.ts'
+import type { ReadRequest, ReadResult } from './reads.ts'
+
+/**
+ * One database, three deployments: `Engine` (embedded), `Replica` (inside a node) and `Client` (remote) implement this interface and
+ * pass the same conformance suite (`quorate/testing`).
+ */
+export interface Database extends AsyncDisposable {
+  /** Every call of the result is made as `caller`. On a Client this needs the `impersonate` permission and is audited. */
+  as(caller: string): Database
+  /** Applies the operations in order, all or none. */
+  ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult>
+  /** Applies the envelope exactly once; resolves when it is durable and applied. @throws QuorateError */
+  commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult>
+  /** The keys of a scope (default `app`). Keys are strings (UTF-8) and values bytes unless codecs say otherwise. */
+  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V>
+  /** Pins one state for many reads. */
+  view(options?: RequestOptions): Promise<View>
+  /**
+   * Serializable: `body` reads from one view and its own writes; its writes are applied together if nothing it read has changed,
+   * otherwise the body runs again. A throw rolls back. @throws ConflictError when the attempts or the time are used up
+   */
+  transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>
+  /** Every change of the selected keys, in order, never half a commit; resumes after `from`. */
+  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent>
+  /** The recorded outcome of a request whose answer was lost, while its session lives. */
+  outcome(reference: RequestReference): Promise<CommitResult | undefined>
+  status(): Promise<DatabaseStatus>
+  close(): Promise<void>
+}
+
+/** Names a request for `outcome`; every error with `applied: 'unknown'` carries one. */
+export interface RequestReference {
+  session: number
+  serial: number
+}
+
+export interface CommitResult {
+  /** Seq of the entry that applied it. */
+  seq: number
+  token: Token
+  /** One per mutation, in order; empty when none of them answers anything. */
+  results: readonly MutationResult[]
+}
+
+export interface DdlResult {
+  seq: number
+  token: Token
+  /** Per operation: whether it changed anything. */
+  changed: readonly boolean[]
+}
+
+/** Turns values of a type into bytes and back. For keys the order of the bytes is the order of the scan. */
+export interface Codec<T> {
+  encode(value: T): Uint8Array
+  decode(bytes: Uint8Array): T
+}
+
+export interface KeyValueOptions<K, V> {
+  scope?: string
+  key?: Codec<K>
+  value?: Codec<V>
+}
+
+export interface Entry<K, V> {
+  key: K
+  value: V
+  seq: number
+  createdSeq: number
+  /** Leader time in us; undefined = never. */
+  expiresAtMicros: number | undefined
+}
+
+export interface SetOptions extends RequestOptions {
+  /** Expires this long after the write, by leader time. */
+  ttlMs?: number
+  /** Writes only if the key's last change has this seq. @throws QuorateError `assertion_failed` with the actual seq */
+  ifSeq?: number
+  /** Writes only if there is no such key. */
+  ifAbsent?: boolean
+}
+
+export interface ScanOptions<K> extends RequestOptions {
+  prefix?: K
+  /** Inclusive. */
+  start?: K
+  /** Exclusive. */
+  end?: K
+  reverse?: boolean
+  /** Entries at most; absent = all. */
+  limit?: number
+}
+
+export interface NumberOptions extends RequestOptions {
+  /** Bits of the stored unsigned integer; default 64. */
+  width?: 64 | 256
+  onMissing?: 'zero' | 'reject'
+}
+
+export interface KeyValueReader<K, V> {
+  get(key: K, options?: RequestOptions): Promise<V | undefined>
+  getMany(keys: readonly K[], options?: RequestOptions): Promise<(V | undefined)[]>
+  entry(key: K, options?: RequestOptions): Promise<Entry<K, V> | undefined>
+  /** In key order. All pages of one scan come from the same state. */
+  scan(options?: ScanOptions<K>): AsyncIterable<Entry<K, V>>
+}
+
+export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
+  set(key: K, value: V, options?: SetOptions): Promise<CommitResult>
+  /** Deleting a missing key is a success. */
+  delete(key: K, options?: RequestOptions & { ifSeq?: number }): Promise<CommitResult>
+  /** Adds to an unsigned integer (8 or 32 bytes, big-endian) and answers the new number. */
+  increment(
+    key: K,
+    by?: bigint | number,
+    options?: NumberOptions & { onOverflow?: 'reject' | 'saturate' },
+  ): Promise<bigint>
+  decrement(
+    key: K,
+    by?: bigint | number,
+    options?: NumberOptions & { onUnderflow?: 'reject' | 'saturate' | 'ignore' },
+  ): Promise<bigint>
+  /** Writes only if the key's last change has `expectedSeq` (0 = absent). @throws QuorateError `assertion_failed` */
+  compareAndSet(key: K, expectedSeq: number, value: V, options?: SetOptions): Promise<CommitResult>
+  watch(options?: WatchOptions & { prefix?: K }): AsyncIterable<WatchEvent>
+}
+
+export interface View extends AsyncDisposable {
+  readonly seq: number
+  readonly token: Token
+  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V>
+  close(): Promise<void>
+}
+
+export interface TransactionOptions extends RequestOptions {
+  /** How often the body may run; default 16. */
+  attempts?: number
+}
+
+export interface Transaction {
+  /** From 1. */
+  readonly attempt: number
+  /** Aborted when the transaction's time is used up or its caller aborts. */
+  readonly signal: AbortSignal
+  /** The seq that the body reads at. */
+  readonly seq: number
+  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): TransactionKeyValue<K, V>
+  /** Adds a catalog change. */
+  ddl(operation: Ddl): void
+}
+
+export interface TransactionKeyValue<K, V> extends KeyValueReader<K, V> {
+  set(key: K, value: V, options?: { ttlMs?: number }): void
+  delete(key: K): void
+}
+
+/** Keys of one scope that start with `prefix` (absent = all). */
+export interface WatchSelector {
+  project: string
+  scope?: string
+  prefix?: Uint8Array
+}
+
+export interface WatchOptions {
+  /** Resumes after this point (exclusive); absent = from now. */
+  from?: Token
+  signal?: AbortSignal
+}
+
+export interface Change {
+  key: Uint8Array
+  kind: 'put' | 'delete' | 'expire'
+  /** The new value; undefined for delete and expire. */
+  value: Uint8Array | undefined
+  seq: number
+}
+
+export type WatchEvent =
+  /** All selected changes of one commit. */
+  | { type: 'commit'; seq: number; token: Token; changes: readonly Change[] }
+  /** Nothing selected happened up to here: a point to resume from. */
+  | { type: 'progress'; seq: number; token: Token }
+  /** What happened after `from` is no longer known: read the state from `view`, then the watch goes on after it. */
+  | { type: 'reset'; seq: number; token: Token; view: View }
+
+export interface DatabaseStatus {
+  deployment: 'engine' | 'replica' | 'client'
+  historyId: string
+  /** Newest applied seq, as known here. */
+  appliedSeq: number
+  commitSeq: number
+  term: number
+  role: 'alone' | 'leader' | 'follower' | 'candidate' | 'suspect' | 'unjoined' | 'unknown'
+  nodeId: number
+  leader: { nodeId: number; name: string; clientAddress: string } | undefined
+  members: readonly {
+    nodeId: number
+    name: string
+    peerAddress: string
+    clientAddress: string
+    role: 'voter' | 'learner'
+  }[]
+}
+
+/**
+ * What a deployment provides; `createDatabase` builds the whole `Database` on it, so that all three behave alike.
+ * `caller` undefined = the connection's own.
+ */
+export interface DatabaseCore {
+  /** Resolves with the outcome of an applied (committed or refused) envelope. */
+  submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome>
+  read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead>
+  openView(options: CoreOptions): Promise<CoreView>
+  watch(
+    selector: Required<Omit<WatchSelector, 'prefix'>> & { prefix: Uint8Array },
+    options: CoreOptions & { from?: Token },
+  ): AsyncIterable<CoreWatchEvent>
+  /** The outcome recorded for a request of this or another connection. */
+  outcome(reference: RequestReference, options: CoreOptions): Promise<Uint8Array | undefined>
+  status(): Promise<DatabaseStatus>
+  close(): Promise<void>
+  /** For backoff and deadlines above the core. */
+  readonly time: { monotonicMs(): number; delay(ms: number, signal?: AbortSignal): Promise<void>; random(): number }
+}
+
+export interface CoreOptions {
+  caller?: string
+  signal?: AbortSignal
+  timeoutMs?: number
+  consistency?: Consistency
+}
+
+export interface CoreOutcome {
+  /** encoding/outcome.ts */
+  outcome: Uint8Array
+  historyId: string
+}
+
+export interface CoreRead {
+  result: ReadResult
+  seq: number
+  historyId: string
+}
+
+/** A pinned state; a remote one may be reopened on another node at the same seq. */
+export interface CoreView {
+  readonly seq: number
+  readonly historyId: string
+  close(): Promise<void>
+}
+
+export type CoreWatchEvent =
+  | { type: 'commit'; seq: number; historyId: string; changes: readonly Change[] }
+  | { type: 'progress'; seq: number; historyId: string }
+  | { type: 'reset'; seq: number; historyId: string; view: CoreView }

@@ -1,0 +1,82 @@
+/**
+ * The replicated cluster settings: every limit that apply consults is here, because all nodes must decide alike (DESIGN 7).
+ * Changed by the DDL operation `setSetting`; what is local to a node (addresses, budgets, directories) is configuration instead.
+ */
+export interface ClusterSettings {
+  /** A session ends when it was not used for this long. */
+  sessionLifetimeMs: number
+  /** How many serials a client's session remembers. */
+  sessionWindow: number
+  /** The same for the session of a node. */
+  nodeSessionWindow: number
+  sessionsMax: number
+  keyBytesMax: number
+  valueBytesMax: number
+  /** Bytes of one encoded envelope. */
+  transactionBytesMax: number
+  mutationsMax: number
+  assertionsMax: number
+  /** Points and ranges of a read set together. */
+  readSetMax: number
+  /** Records that range read sets and drops may visit within one entry. */
+  scanRecordsMax: number
+  /** Results of one transaction kept for its retries, in bytes. */
+  outcomeBytesMax: number
+  /** Due keys removed by one tick. */
+  tickKeysMax: number
+  idempotencyKeysMax: number
+  idempotencyLifetimeMs: number
+  /** 1 allows lease reads (R6-R8), 0 forbids them. */
+  leaseReads: number
+  heartbeatMs: number
+  electionTimeoutMinMs: number
+  electionTimeoutMaxMs: number
+}
+
+export interface SettingRule {
+  default: number
+  min: number
+  max: number
+  description: string
+}
+
+const rule = (value: number, min: number, max: number, description: string): SettingRule => ({
+  default: value,
+  min,
+  max,
+  description,
+})
+
+/** Default, bounds and meaning of every setting; all are whole numbers. */
+export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule } = {
+  sessionLifetimeMs: rule(60_000, 1_000, 86_400_000, 'Idle time after which a session ends, ms'),
+  sessionWindow: rule(1_024, 64, 65_536, 'Serials remembered per client session'),
+  nodeSessionWindow: rule(65_536, 64, 1_048_576, 'Serials remembered per node session'),
+  sessionsMax: rule(10_000, 16, 1_000_000, 'Open sessions'),
+  keyBytesMax: rule(768, 16, 6_000, 'Bytes of a key'),
+  valueBytesMax: rule(4_194_304, 64, 67_108_864, 'Bytes of a value'),
+  transactionBytesMax: rule(8_388_608, 1_024, 134_217_728, 'Bytes of an encoded transaction'),
+  mutationsMax: rule(10_000, 1, 100_000, 'Mutations of a transaction'),
+  assertionsMax: rule(1_000, 1, 10_000, 'Assertions of a transaction'),
+  readSetMax: rule(10_000, 1, 60_000, 'Points and ranges of a read set'),
+  scanRecordsMax: rule(50_000, 100, 1_000_000, 'Records visited by range read sets within one entry'),
+  outcomeBytesMax: rule(65_536, 256, 1_048_576, 'Bytes of the results of one transaction'),
+  tickKeysMax: rule(1_000, 1, 10_000, 'Expired keys removed by one tick'),
+  idempotencyKeysMax: rule(100_000, 100, 10_000_000, 'Idempotency keys remembered'),
+  idempotencyLifetimeMs: rule(300_000, 1_000, 604_800_000, 'Time for which an idempotency key is remembered, ms'),
+  leaseReads: rule(0, 0, 1, '1 allows lease reads'),
+  heartbeatMs: rule(50, 5, 5_000, 'Time between heartbeats, ms'),
+  electionTimeoutMinMs: rule(300, 50, 60_000, 'Shortest election timeout, ms'),
+  electionTimeoutMaxMs: rule(600, 60, 120_000, 'Longest election timeout, ms'),
+}
+
+export const DEFAULT_SETTINGS: ClusterSettings = Object.fromEntries(
+  Object.entries(SETTING_RULES).map(([name, { default: value }]) => [name, value]),
+) as unknown as ClusterSettings
+
+export function isSettingName(name: string): name is keyof ClusterSettings {
+  return Object.hasOwn(SETTING_RULES, name)
+}
+
+/** The feature level that this version of the code can apply up to. A change of apply raises it and is gated by the replicated level. */
+export const FEATURE_LEVEL = 1

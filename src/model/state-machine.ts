@@ -1,0 +1,186 @@
+import type { Configuration, Digest64, EntryBatch } from '../encoding/index.ts'
+import type { ReadRequest, ReadResult } from './reads.ts'
+import type { ClusterSettings } from './settings.ts'
+
+/**
+ * Replicated state as a sequencer drives it: `raft/replica.ts` in a cluster, the engine's LocalSequencer in one process. `apply` is a
+ * pure function of (state, entry) (DESIGN 7): no clock, no configuration, nothing physical. One caller drives it; nothing here may be
+ * called from within a callback of it.
+ */
+export interface StateMachine {
+  /** Seq of the newest entry applied and published: what views show. */
+  readonly appliedSeq: number
+  readonly appliedTerm: number
+  /** Entry chain value at `appliedSeq`. */
+  readonly appliedChain: number
+  /** Leader time of the newest applied entry, us. Keys whose expiry is not later are gone. */
+  readonly leaderTimeMicros: number
+  /** The newest applied settings; never changed in place. */
+  readonly settings: ClusterSettings
+  readonly historyId: string
+  readonly configuration: Configuration | undefined
+
+  /** Earliest expiry of any key or session and idempotency key in leader time us; undefined = nothing expires. The leader appends a tick when it is due. */
+  nextExpiryMicros(): number | undefined
+
+  /** Starts to load the pages that the entries will need, without waiting; never changes state. */
+  prefetch(batch: EntryBatch): void
+
+  /**
+   * Applies the entries of `batch` after `appliedSeq` in order as one epoch and publishes them together. May stop early, between two
+   * entries: `shouldYield` is asked after each entry, and a cold page stops before the entry that met it with nothing of that entry
+   * changed. The caller then goes on from `appliedSeq + 1` with the same bytes, after `cold` was awaited where given.
+   * A throw means that nothing of the failing entry was published and that the replica must stop (poisoned entry).
+   */
+  apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult
+
+  /** A pinned view of the newest published state. */
+  view(): StateView
+  /**
+   * A view of exactly seq `seq`; `entries` supplies log entries after a retained root (bounded by `maxReplayEntries`).
+   * @throws QuorateError `seq_unavailable` with the window
+   */
+  viewAt(seq: number, entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>): Promise<StateView>
+  /** The oldest seq that `viewAt` can reach. */
+  readonly oldestViewSeq: number
+
+  /** Refuses what the request alone shows to be wrong (form, limits): the outcome's error, or undefined. Reads no keys, no clock. */
+  checkRequest(request: Uint8Array): RequestRefusal | undefined
+  /** Whether the newest state refuses the request by catalog or permissions (DESIGN 7.3); reads the catalog cache only. */
+  preflight(request: Uint8Array): RequestRefusal | undefined
+  /** The recorded outcome of (session, serial) if it is in memory or in a resident page. */
+  recordedOutcome(session: number, serial: number): Uint8Array | undefined
+
+  /** Digests recorded at seqs divisible by 4,096, newest last; bounded. */
+  readonly digests: readonly StateDigest[]
+
+  /** Dirty pages or memory at their bound: the sequencer must refuse new proposals with `busy`. */
+  readonly isBusy: boolean
+
+  /** Incremental checkpoint. Resolves when its superblock is synced; `syncedThrough` tells how far the own log is durable. */
+  checkpoint(syncedThrough: () => Promise<number>): Promise<CheckpointState>
+  /** Seq of the older superblock: log entries at or below it are not needed by recovery. */
+  readonly checkpointedSeq: number
+  /** The newest synced superblock's seq: what is certainly applied after a crash. */
+  readonly newestCheckpointSeq: number
+
+  /** Changes of committed entries, for watches; called after each publication, in order, on the caller's turn. */
+  onApplied: ((applied: AppliedEffects) => void) | undefined
+
+  snapshotSource(since: SnapshotBase | undefined): Promise<SnapshotSource>
+  /** Prepares an install on an unpublished root; `resume` tells which fences are done already for the same manifest. */
+  beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink>
+  close(): Promise<void>
+}
+
+export interface ApplyResult {
+  /** Last applied and published entry. */
+  appliedThrough: number
+  /** One per entry that was applied and has somebody waiting for it: transactions and session openings, in order. */
+  outcomes: EntryOutcome[]
+  /** Set when a cold page stopped it: await it, then call again. */
+  cold: Promise<void> | undefined
+}
+
+export interface EntryOutcome {
+  seq: number
+  /** 0 = the entry had no session. For a session opening: its seq. */
+  session: number
+  serial: number
+  /** encoding/outcome.ts. */
+  outcome: Uint8Array
+  /** The outcome had been recorded before: this entry was a copy and changed nothing. */
+  isDuplicate: boolean
+}
+
+export interface RequestRefusal {
+  code: string
+  message: string
+}
+
+export interface StateDigest {
+  seq: number
+  /** Chain over effects up to `seq`. */
+  effectChain: number
+  /** Sum over all records. */
+  sum: Digest64
+}
+
+export interface CheckpointState {
+  seq: number
+  number: number
+}
+
+/** A pinned state that reads see. Reads with expiry and permissions as of the newest state and time of this view. */
+export interface StateView {
+  readonly seq: number
+  readonly leaderTimeMicros: number
+  /** May answer at once when all pages are in memory. @throws QuorateError for missing names and permissions. */
+  read(request: ReadRequest, caller: string): ReadResult | Promise<ReadResult>
+  /** As `read`, reading cold pages on this thread: for embedded views only. */
+  readSync(request: ReadRequest, caller: string): ReadResult
+  /** Unpins; idempotent. */
+  release(): void
+}
+
+/** What an entry changed (DESIGN 2). */
+export interface Effect {
+  /** Scope id for KV; the key without its space. */
+  project: string
+  scope: string
+  key: Uint8Array
+  kind: 'put' | 'delete' | 'expire'
+  /** Inline for small values; large ones are read from a view at `seq`. */
+  value: Uint8Array | undefined
+}
+
+export interface AppliedEffects {
+  /** One group per entry that changed something visible to watches. */
+  entries: readonly { seq: number; effects: readonly Effect[] }[]
+  appliedThrough: number
+}
+
+/** Where an incremental snapshot may start: the receiver's own records, to be compared with the sender's (DESIGN 5). */
+export interface SnapshotBase {
+  seq: number
+  sum: Digest64
+  effectChain: number
+}
+
+export interface SnapshotManifest {
+  seq: number
+  term: number
+  chain: number
+  effectChain: number
+  sum: Digest64
+  leaderTimeMicros: number
+  featureLevel: number
+  historyId: string
+  configuration: Uint8Array
+  /** 0 = full; otherwise only what changed after it. */
+  sinceSeq: number
+}
+
+/** Yields the state as checksummed chunks; each is self-contained (leaf images and large values). */
+export interface SnapshotSource {
+  readonly manifest: SnapshotManifest
+  /** The next chunk of about `targetBytes`; undefined at the end. `after` = the fence of the last chunk a resuming receiver has. */
+  next(targetBytes: number): Promise<SnapshotChunk | undefined>
+  seek(afterFence: Uint8Array): void
+  close(): void
+}
+
+export interface SnapshotChunk {
+  bytes: Uint8Array
+  /** Upper fence of what this chunk covers; a receiver that has it may resume after it. */
+  fence: Uint8Array
+}
+
+export interface SnapshotSink {
+  /** Fence up to which an earlier, interrupted install of the same manifest is kept; undefined = start at the beginning. */
+  readonly resumeAfter: Uint8Array | undefined
+  write(chunk: SnapshotChunk): Promise<void>
+  /** Verifies S, writes both superblocks, swaps the state. Resolves when durable: only then may it be acknowledged. */
+  commit(): Promise<void>
+  abort(): Promise<void>
+}
