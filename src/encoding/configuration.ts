@@ -25,6 +25,8 @@ export interface Configuration {
   voters: readonly number[]
   outgoing: readonly number[]
   learners: readonly number[]
+  /** Voters of the outgoing half that become learners when the joint configuration is left. */
+  learnersNext: readonly number[]
 }
 
 const HEX = /^[0-9a-f]{32}$/
@@ -41,7 +43,12 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
     writer.text16(member.clientAddress)
     writeId(writer, member.directoryId)
   }
-  for (const ids of [configuration.voters, configuration.outgoing, configuration.learners]) {
+  for (const ids of [
+    configuration.voters,
+    configuration.outgoing,
+    configuration.learners,
+    configuration.learnersNext,
+  ]) {
     writer.u16(ids.length)
     for (const id of ids) writer.u32(id)
   }
@@ -64,7 +71,7 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
     })
   }
   const ids = (): number[] => Array.from({ length: reader.u16() }, () => reader.u32())
-  const configuration = { historyId, members, voters: ids(), outgoing: ids(), learners: ids() }
+  const configuration = { historyId, members, voters: ids(), outgoing: ids(), learners: ids(), learnersNext: ids() }
   reader.expectEnd()
   return configuration
 }

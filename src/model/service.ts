@@ -1,0 +1,72 @@
+import type { SessionOpening } from '../encoding/index.ts'
+import type { Consistency } from './consistency.ts'
+import type { Change, DatabaseStatus } from './database.ts'
+import type { QuorateError } from './errors.ts'
+import type { ClusterSettings } from './settings.ts'
+import type { StateView } from './state-machine.ts'
+
+/**
+ * What a node offers to its doors (gateway, HTTP, Redis) and to itself. Callbacks instead of promises where requests are many: they run
+ * on this thread, exactly once, maybe before the call returns.
+ */
+export interface NodeService {
+  readonly historyId: string
+  readonly settings: ClusterSettings
+  /** Newest applied leader time here, us: what clients compute `notAfter` from. */
+  readonly leaderTimeMicros: number
+  /**
+   * Proposes a request (encoding/request.ts; the service owns the bytes). Answers with the outcome, or with an error when it is not
+   * known (`applied` tells). Requests of one session are applied in the order of submission.
+   */
+  submit(request: Uint8Array, onOutcome: OutcomeHandler): void
+  /** Opens a session in the log; answers its id. */
+  openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number>
+  /**
+   * Calls back with a view that satisfies `consistency`; the handler releases it. Reads that arrive together share one round and one
+   * pinned root. `deadlineMs` is on the monotonic clock.
+   */
+  whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void
+  /** Serial numbers for doors whose requests have no session of their own: the session of this process. */
+  nextNodeRequest(): { session: number; serial: number; acknowledgedThrough: number } | undefined
+  /** Changes after `fromSeq` (undefined = from now), pushed to `sink` until the result is closed. */
+  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void }
+  status(): DatabaseStatus
+  readonly topology: Topology
+  /** Called when the topology has changed. */
+  onTopology(handler: (topology: Topology) => void): () => void
+  /** Hands leadership over. @throws QuorateError */
+  transferLeadership(toNodeId: number | undefined, timeoutMs: number): Promise<void>
+  readonly isDraining: boolean
+}
+
+export type OutcomeHandler = (outcome: Uint8Array | undefined, error: QuorateError | undefined) => void
+export type ViewHandler = (view: StateView | undefined, error: QuorateError | undefined) => void
+
+export interface ServiceWatch {
+  caller: string
+  project: string
+  scope: string
+  prefix: Uint8Array
+}
+
+/** Takes what a watch delivers. `false` asks to pause until `resume` is called. */
+export interface WatchSink {
+  commit(seq: number, changes: readonly Change[]): void
+  progress(seq: number): void
+  /** What lies between is unknown: the state is in `view` (which the sink releases), changes go on after its seq. */
+  reset(view: StateView): void
+  failed(error: QuorateError): void
+  /** Bytes queued and not yet taken by the reader: above a bound the service ends the watch with `too_stale`. */
+  readonly queuedBytes: number
+}
+
+/** Who is who, as pushed to clients. Higher (term, version) is newer. */
+export interface Topology {
+  historyId: string
+  term: number
+  version: number
+  /** 0 = none known. */
+  leaderId: number
+  nodeId: number
+  members: readonly { nodeId: number; name: string; clientAddress: string; role: 'voter' | 'learner' }[]
+}
