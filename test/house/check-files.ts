@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { ARROWS, topRoomOf } from './rooms.ts'
+import { roomOf } from './rooms.ts'
 import type { Violation } from './violation.ts'
 
 /** Paths relative to the repository, and what the files hold. */
@@ -17,7 +17,7 @@ export function checkFiles(files: FileTree): Violation[] {
     if (!file.startsWith('src/')) continue
     const lines = countLines(text)
     if (file.endsWith('.ts')) {
-      rooms.add(topRoomOf(file))
+      if (roomOf(file) !== undefined) rooms.add(roomWithPage(file, files))
       if (lines > LINES_MAX) violations.push(at(file, LINES_MAX, 'length', `${lines} lines: more than one concept`))
     }
     if (posix.basename(file) === 'README.md' && lines > README_LINES_MAX) {
@@ -32,10 +32,17 @@ export function checkFiles(files: FileTree): Violation[] {
     }
   }
   for (const room of rooms) {
-    if (!(room in ARROWS) || files.has(`src/${room}/README.md`)) continue
+    if (files.has(`src/${room}/README.md`)) continue
     violations.push(at(`src/${room}/README.md`, 1, 'readme', 'a room has a page that says what it is for'))
   }
   return violations
+}
+
+/** The top-level room; a sub-room where the room itself has no files, only rooms inside it. */
+function roomWithPage(file: string, files: FileTree): string {
+  const [, room = '', sub = ''] = file.split('/')
+  const hasFiles = [...files.keys()].some(other => other.endsWith('.ts') && posix.dirname(other) === `src/${room}`)
+  return hasFiles ? room : `${room}/${sub}`
 }
 
 /** Lines as an editor counts them: a closing line end begins no further line. */

@@ -51,14 +51,22 @@ function goodTree(): Map<string, string> {
   return files
 }
 
-/** The violations of the good tree with these files added or replaced. */
-function check(changes: Readonly<Record<string, string>>): string[] {
+/** The violations of the good tree with these files added, replaced, or (undefined) removed. */
+function check(changes: Readonly<Record<string, string | undefined>>): string[] {
   const files = goodTree()
-  for (const [file, text] of Object.entries(changes)) files.set(file, text)
+  for (const [file, text] of Object.entries(changes)) {
+    if (text === undefined) files.delete(file)
+    else files.set(file, text)
+  }
   return checkHouse(files).map(formatViolation)
 }
 
-function itReports(rule: string, title: string, changes: Readonly<Record<string, string>>, place?: string): void {
+function itReports(
+  rule: string,
+  title: string,
+  changes: Readonly<Record<string, string | undefined>>,
+  place?: string,
+): void {
   it(`reports ${title}`, () => {
     const found = check(changes)
     const where = place ?? `${Object.keys(changes)[0]}:1`
@@ -67,7 +75,7 @@ function itReports(rule: string, title: string, changes: Readonly<Record<string,
   })
 }
 
-function itAllows(title: string, changes: Readonly<Record<string, string>>): void {
+function itAllows(title: string, changes: Readonly<Record<string, string | undefined>>): void {
   it(`allows ${title}`, () => assert.deepEqual(check(changes), []))
 }
 
@@ -141,6 +149,7 @@ describe('doors of rooms', () => {
   itReports('unresolved', 'an import of a file that does not exist', { 'src/log/a.ts': "import './b.ts'\n" })
   itReports('unresolved', 'an import that leaves src', { 'src/log/a.ts': "import '../../test/x.ts'\n" })
   itReports('unresolved', 'an import without the .ts ending', { 'src/log/a.ts': "import './index.js'\n" })
+  itReports('arrow', 'a required module', { 'src/log/a.ts': "const a = require('../engine/index.ts')\n" })
   itReports('computed-import', 'an import of a computed name', {
     'src/log/a.ts': 'export const f = (x: string) => import(x)\n',
   })
@@ -153,6 +162,7 @@ describe('doors of rooms', () => {
       "const b = `import '../engine/index.ts' ${`from '../raft/index.ts'`} // ${'}'} from 'x'`",
       "const c = /['\"`]/.test(a) ? 1 / 2 : /[/'] from 'x'/",
       "const d = Array.from('abc')",
+      'class E { require(page: number): void {} }',
     ].join('\n'),
   })
 })
@@ -244,6 +254,9 @@ describe('clock, randomness, timers, environment', () => {
       'random.randomBytes(8)',
     ].join('\n'),
   })
+  itAllows("a process that is the file's own", {
+    'src/engine/a.ts': 'export const f = (process: Process) => process.onCrash()\n',
+  })
   itAllows('the browser half of the client to use what a browser has', {
     'src/client/browser/link.ts': 'export const now = () => performance.now() + Date.now()\n',
   })
@@ -311,6 +324,16 @@ describe('files and pages', () => {
     'a room page of more than 20 lines',
     { 'src/log/README.md': 'x\n'.repeat(21) },
     'src/log/README.md:20',
+  )
+  itReports(
+    'readme',
+    'a sub-room without a page where the room has no files of its own',
+    {
+      'src/transport/index.ts': undefined,
+      'src/transport/README.md': undefined,
+      'src/node/node.ts': undefined,
+    },
+    'src/transport/peer/README.md:1',
   )
   it('reports a room without a page', () => {
     const files = goodTree()

@@ -37,7 +37,7 @@ export function checkImports(sources: Sources, dependencies: ReadonlySet<string>
   )
 }
 
-/** Named rooms and directories of the right name: every room has a door, and no room is unknown. */
+/** Every room that has files of its own (not only rooms inside it) has a door, and no room is unknown. */
 export function checkDoors(sources: Sources): Violation[] {
   const directories = new Map<string, string>()
   const violations: Violation[] = []
@@ -46,8 +46,7 @@ export function checkDoors(sources: Sources): Violation[] {
       violations.push(violationAt('unknown-room', file, source, 0, 'this is in no room of src/ that DESIGN 3 names'))
       continue
     }
-    const parts = file.split('/').slice(1, -1)
-    for (let depth = 1; depth <= parts.length; depth += 1) directories.set(parts.slice(0, depth).join('/'), file)
+    directories.set(posix.dirname(file).slice('src/'.length), file)
   }
   for (const [directory, file] of directories) {
     if (!isNamedRoom(directory) || WITHOUT_DOOR.has(directory) || sources.has(`src/${directory}/index.ts`)) continue

@@ -3,7 +3,7 @@
  * one thing that must be right is what is code and what is comment, string, template text or regular expression.
  */
 
-/** One module reference of a file: `import`/`export ... from`, `import '...'` or `import('...')`. */
+/** One module reference of a file: `import`/`export ... from`, `import '...'` `import('...')` or `require('...')`. */
 export interface ModuleReference {
   /** What stands between the quotes; undefined where an `import()` computes it. */
   readonly specifier: string | undefined
@@ -139,8 +139,8 @@ function findReferences(text: string, code: string): ModuleReference[] {
   for (const match of code.matchAll(/\bimport\s*(['"])/g)) {
     references.push({ specifier: quotedAt(text, match), offset: match.index, isTypeOnly: false })
   }
-  for (const match of code.matchAll(/(?<![.\w$])(?:import|require)\s*\(\s*(['"])?/g)) {
-    const specifier = match[1] === undefined ? undefined : quotedAt(text, match)
+  for (const match of code.matchAll(/(?<![.\w$])(?:import\s*\(\s*(['"])?|require\s*\(\s*(['"]))/g)) {
+    const specifier = (match[1] ?? match[2]) === undefined ? undefined : quotedAt(text, match)
     references.push({ specifier, offset: match.index, isTypeOnly: false })
   }
   return references.sort((a, b) => a.offset - b.offset)

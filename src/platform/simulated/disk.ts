@@ -1,4 +1,5 @@
 import type { LockHolder } from '../index.ts'
+import type { DiskCalls } from './disk-calls.ts'
 import { FaultPlan, SimulatedCrash } from './disk-faults.ts'
 import type { DiskFault, DiskFaultEffect, DiskOperation } from './disk-faults.ts'
 import { requireAlive, splitPath, systemError } from './disk-user.ts'
@@ -25,7 +26,7 @@ export interface DiskOptions {
  * A disk with a page cache, which outlives the processes that use it. Nothing is durable until it is synced: a power loss keeps
  * an arbitrary part of the rest (sectors, sizes, names). Faults are injected, crashes can be set to any single call.
  */
-export class SimulatedDisk {
+export class SimulatedDisk implements DiskCalls {
   readonly root: StoredDirectory = new StoredDirectory()
   readonly locks: Map<string, LockHolder> = new Map()
   /** Bytes of room for file contents. May be changed at any time, to fill the disk or to give it room again. */

@@ -1,19 +1,19 @@
 import type { File } from '../index.ts'
+import type { DiskCalls } from './disk-calls.ts'
 import { onLane, systemError } from './disk-user.ts'
 import type { DiskUser } from './disk-user.ts'
-import type { SimulatedDisk } from './disk.ts'
 import type { StoredFile } from './stored-file.ts'
 
 /** An open file of one process on a simulated disk. */
 export class SimulatedFile implements File {
   readonly path: string
-  readonly #disk: SimulatedDisk
+  readonly #disk: DiskCalls
   readonly #user: DiskUser
   readonly #stored: StoredFile
   readonly #isWritable: boolean
   #isClosed = false
 
-  constructor(disk: SimulatedDisk, user: DiskUser, path: string, stored: StoredFile, isWritable: boolean) {
+  constructor(disk: DiskCalls, user: DiskUser, path: string, stored: StoredFile, isWritable: boolean) {
     this.path = path
     this.#disk = disk
     this.#user = user

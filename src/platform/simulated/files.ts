@@ -1,8 +1,8 @@
 import { FileError } from '../index.ts'
 import type { DirectoryLock, File, Files, LockHolder } from '../index.ts'
+import type { DiskCalls } from './disk-calls.ts'
 import { onLane, splitPath, systemError } from './disk-user.ts'
 import type { DiskUser } from './disk-user.ts'
-import type { SimulatedDisk } from './disk.ts'
 import { SimulatedFile } from './file.ts'
 import { StoredDirectory } from './stored-directory.ts'
 import type { StoredNode } from './stored-directory.ts'
@@ -10,10 +10,10 @@ import { StoredFile } from './stored-file.ts'
 
 /** `Files` of one process on a simulated disk. Made by `SimulatedDisk.files`. */
 export class SimulatedFiles implements Files {
-  readonly #disk: SimulatedDisk
+  readonly #disk: DiskCalls
   readonly #user: DiskUser
 
-  constructor(disk: SimulatedDisk, user: DiskUser) {
+  constructor(disk: DiskCalls, user: DiskUser) {
     this.#disk = disk
     this.#user = user
   }
