@@ -353,6 +353,52 @@ describe('files and pages', () => {
   )
 })
 
+describe('what a browser loads', () => {
+  const exported = JSON.stringify({
+    dependencies: { ws: '1' },
+    exports: {
+      '.': './dist/src/entry/index.js',
+      './client': { browser: { types: './dist/src/entry/browser.d.ts', default: './dist/src/entry/browser.js' } },
+      './testing': './dist/src/entry/testing.js',
+    },
+  })
+  const entry = { 'package.json': exported, 'src/entry/browser.ts': "export { client } from '../client/index.ts'\n" }
+  itAllows('a browser condition with an entry file of its own', entry)
+  itReports('browser', 'a part of Node that its code reaches', {
+    'src/encoding/index.ts': "import { crc32 } from 'node:zlib'\n",
+    'src/client/index.ts': "import { encoding } from '../encoding/index.ts'\nexport const client = encoding\n",
+    ...entry,
+  })
+  itReports('browser', 'a global of Node that its code uses', {
+    'src/client/index.ts': 'export const client = Buffer.alloc(1)\n',
+    ...entry,
+  })
+  itAllows('a part of Node behind a type-only import', {
+    'src/encoding/index.ts': "import { crc32 } from 'node:zlib'\n",
+    'src/client/index.ts': "import type { encoding } from '../encoding/index.ts'\n",
+    ...entry,
+  })
+})
+
+describe('links of pages', () => {
+  itReports('page', 'a link that leads nowhere', { 'docs/a.md': 'See [this](b.md#part).\n' }, 'docs/a.md:1')
+  itReports(
+    'page',
+    'a file that a page names and nobody wrote',
+    { 'docs/a.md': '\nIn `src/log/writer.ts`.\n' },
+    'docs/a.md:2',
+  )
+  itReports('page', 'a decision that the index does not list', {
+    'docs/adr/0009-x.md': '# 0009\n',
+    'docs/adr/README.md': '[0008](0008-y.md)\n',
+    'docs/adr/0008-y.md': 'Once there was `src/log/old.ts`.\n',
+  })
+  itAllows('links to files, directories and the web, and anything in a code fence', {
+    'docs/a.md':
+      '[a](../src/log/index.ts) [b](../src/log/) [c](https://x.org/y) `src/log/index.ts`\n```\n[d](e.md)\n```\n',
+  })
+})
+
 describe('package.json', () => {
   const release = { 'CHANGELOG.md': '# Changes\n\n## [0.1.0] - 2026-12-01\n' }
   itReports('package', 'an entry file that nobody can import', { 'src/entry/client.ts': '' }, 'package.json:1')

@@ -1,11 +1,14 @@
 import type { FileTree } from './check-files.ts'
 import type { Violation } from './violation.ts'
 
+/** The target of an export, or targets by condition (`types`, `browser`, `default`), which may nest. */
+type Conditions = string | { readonly [condition: string]: Conditions }
+
 /** What this check reads of package.json. */
 export interface Manifest {
   readonly files?: readonly string[]
   readonly bin?: Readonly<Record<string, string>>
-  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly exports?: Readonly<Record<string, Conditions>>
   readonly scripts?: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
 }
@@ -31,12 +34,15 @@ export function checkPackage(files: FileTree): Violation[] {
     violations.push({ rule: 'package', file: 'package.json', line: 1, message })
   }
   for (const [door, target] of Object.entries(manifest.exports ?? {})) {
-    const targets = typeof target === 'string' ? [target] : Object.values(target)
-    const sources = new Set(targets.filter(path => path !== './package.json').map(sourceOf))
-    if (sources.size > 1) report(`the conditions of '${door}' lead to different files`)
-    for (const source of sources) {
-      exported.add(source)
-      if (!/^src\/entry\/[^/]+\.ts$/.test(source)) report(`'${door}' leads to ${source}, which is no file of src/entry`)
+    if (target === './package.json') continue
+    for (const targets of alternatives(target)) {
+      const sources = new Set(targets.map(sourceOf))
+      if (sources.size > 1) report(`the conditions of '${door}' lead to different files: ${[...sources].join(', ')}`)
+      for (const source of sources) {
+        exported.add(source)
+        if (!/^src\/entry\/[^/]+\.ts$/.test(source))
+          report(`'${door}' leads to ${source}, which is no file of src/entry`)
+      }
     }
   }
   for (const file of files.keys()) {
@@ -75,6 +81,17 @@ function checkCommands(files: FileTree, page: string, manifest: Manifest): Viola
     }
   }
   return violations
+}
+
+/** Groups of targets that must be one module: the code and its types stand at the same level of nesting. */
+function alternatives(target: Conditions): string[][] {
+  if (typeof target === 'string') return [[target]]
+  const values = Object.values(target)
+  const own = values.filter(value => typeof value === 'string')
+  return [
+    ...(own.length > 0 ? [own] : []),
+    ...values.flatMap(value => (typeof value === 'string' ? [] : alternatives(value))),
+  ]
 }
 
 /** `./dist/src/entry/index.d.ts` is compiled from `src/entry/index.ts`. */
