@@ -1,2 +1,10 @@
 /** The ports on Node. Bound only by the composition roots: `src/entry` and `src/node`. */
+export { nodeClock } from './clock.ts'
 export { drainMicrotasks } from './drain.ts'
+export { onSignals, readBootId, readEnvironment, setExitCode } from './environment.ts'
+export type { Environment, ShutdownSignal } from './environment.ts'
+export { nodeFiles } from './files.ts'
+export { nodePlatform } from './platform.ts'
+export { nodeRandom } from './random.ts'
+export { nodeThreads } from './threads.ts'
+export { nodeTimers } from './timers.ts'

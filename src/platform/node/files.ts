@@ -1,0 +1,80 @@
+import * as fs from 'node:fs/promises'
+import { open } from 'node:fs'
+import { dirname } from 'node:path'
+import type { DirectoryLock, File, Files } from '../index.ts'
+import { lockDirectory } from './directory-lock.ts'
+import { systemCodeOf, toFileError } from './file-error.ts'
+import { NodeFile } from './file.ts'
+import { syncDirectory } from './sync-directory.ts'
+
+const FLAGS = { create: 'wx+', readWrite: 'r+', read: 'r' } as const
+
+/** The real file system. Data directories and files are made for their owner only (0700, 0600). */
+export function nodeFiles(): Files {
+  return {
+    open: openFile,
+    list: directory => attempt('list', directory, async () => (await fs.readdir(directory)).sort()),
+    makeDirectory: directory => attempt('makeDirectory', directory, () => makeDirectory(directory)),
+    size: fileSize,
+    rename: (from, to) => attempt('rename', from, () => fs.rename(from, to)),
+    remove: path => attempt('remove', path, () => ignoring('ENOENT', fs.unlink(path))),
+    removeTree: path => attempt('removeTree', path, () => fs.rm(path, { recursive: true, force: true })),
+    syncDirectory: directory => attempt('syncDirectory', directory, () => syncDirectory(directory)),
+    lock: (directory): Promise<DirectoryLock> => attempt('lock', directory, () => lockDirectory(directory)),
+    freeBytes: path =>
+      attempt('freeBytes', path, async () => {
+        const system = await fs.statfs(path)
+        return system.bavail * system.bsize
+      }),
+  }
+}
+
+function openFile(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<File> {
+  return new Promise((resolve, reject) => {
+    open(path, FLAGS[mode], 0o600, (error, descriptor) => {
+      if (error === null) resolve(new NodeFile(path, descriptor))
+      else reject(toFileError(error, mode === 'create' ? 'create' : 'open', path))
+    })
+  })
+}
+
+async function fileSize(path: string): Promise<number | undefined> {
+  try {
+    const found = await fs.stat(path)
+    return found.isFile() ? found.size : undefined
+  } catch (error) {
+    const failure = toFileError(error, 'size', path)
+    if (failure.code === 'not_found') return undefined
+    throw failure
+  }
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await fs.mkdir(directory, { mode: 0o700 })
+  } catch (error) {
+    const systemCode = systemCodeOf(error)
+    if (systemCode === 'EEXIST' && (await fs.stat(directory)).isDirectory()) return
+    if (systemCode !== 'ENOENT' || dirname(directory) === directory) throw error
+    await makeDirectory(dirname(directory))
+    await makeDirectory(directory)
+    return
+  }
+  await syncDirectory(dirname(directory))
+}
+
+async function attempt<T>(operation: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw toFileError(error, operation, path)
+  }
+}
+
+async function ignoring(systemCode: string, work: Promise<void>): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (systemCodeOf(error) !== systemCode) throw error
+  }
+}

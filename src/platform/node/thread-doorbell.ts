@@ -1,0 +1,11 @@
+/** The words of the memory by which a thread is woken: how often it was rung, and whether it shall end. */
+export const RING = 0
+export const STOP = 1
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  /** The URL of the job's module. */
+  module: string
+  init: unknown
+  doorbell: Int32Array
+}

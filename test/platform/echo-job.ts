@@ -1,0 +1,15 @@
+import type { StartJob } from '../../src/platform/index.ts'
+
+/** A thread job for tests. `init.memory` is a shared counter: each doorbell posts its value; 13 throws; the end posts 'stopped'. */
+export const start: StartJob = async context => {
+  const { memory, directory } = context.init as { memory: Int32Array; directory: string }
+  context.post({ names: await context.files.list(directory) })
+  return {
+    onDoorbell: () => {
+      const value = Atomics.load(memory, 0)
+      if (value === 13) throw new Error('unlucky')
+      context.post(value)
+    },
+    onStop: () => context.post('stopped'),
+  }
+}
