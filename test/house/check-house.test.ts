@@ -153,6 +153,9 @@ describe('doors of rooms', () => {
   itReports('computed-import', 'an import of a computed name', {
     'src/log/a.ts': 'export const f = (x: string) => import(x)\n',
   })
+  itAllows('a computed import in the port that starts threads', {
+    'src/platform/node/threads.ts': 'export const start = (url: string) => import(url)\n',
+  })
   itAllows('relative imports inside a room', { 'src/engine/kv/a.ts': "import './get.ts'\nimport '../step.ts'\n" })
   itAllows('what only looks like an import', {
     'src/log/a.ts': [

@@ -2,6 +2,8 @@ import { posix } from 'node:path'
 import type { FileTree } from './check-files.ts'
 import type { Violation } from './violation.ts'
 
+/** The pages at the root that belong to the project, and all pages below it. */
+const PAGE = /^(README|CONTRIBUTING|SECURITY|CHANGELOG)\.md$|\/[^/]+\.md$/
 /** Pages that speak of the present. Decisions and the change log speak of their day, so only their links are checked. */
 const HISTORY = /^(CHANGELOG\.md|docs\/adr\/\d)/
 /** A file of the repository as a page names it in passing: `src/raft/core/replication.ts`. */
@@ -13,7 +15,7 @@ const DECISIONS = 'docs/adr/README.md'
 export function checkPages(files: FileTree): Violation[] {
   const violations: Violation[] = []
   for (const [page, text] of files) {
-    if (!page.endsWith('.md')) continue
+    if (!PAGE.test(page)) continue
     for (const [index, line] of withoutFences(text).entries()) {
       const report = (message: string): void =>
         void violations.push({ rule: 'page', file: page, line: index + 1, message })
