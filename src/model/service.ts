@@ -29,7 +29,7 @@ export interface NodeService {
   /** Serial numbers for doors whose requests have no session of their own: the session of this process. */
   nextNodeRequest(): { session: number; serial: number; acknowledgedThrough: number } | undefined
   /** Changes after `fromSeq` (undefined = from now), pushed to `sink` until the result is closed. */
-  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void }
+  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void }
   status(): DatabaseStatus
   readonly topology: Topology
   /** Called when the topology has changed. */
@@ -49,14 +49,14 @@ export interface ServiceWatch {
   prefix: Uint8Array
 }
 
-/** Takes what a watch delivers. `false` asks to pause until `resume` is called. */
+/** Takes what a watch delivers. */
 export interface WatchSink {
   commit(seq: number, changes: readonly Change[]): void
   progress(seq: number): void
   /** What lies between is unknown: the state is in `view` (which the sink releases), changes go on after its seq. */
   reset(view: StateView): void
   failed(error: QuorateError): void
-  /** Bytes queued and not yet taken by the reader: above a bound the service ends the watch with `too_stale`. */
+  /** Bytes queued and not yet taken by the reader: above a bound delivery pauses until `resume`; too long a pause fails with `too_stale`. */
   readonly queuedBytes: number
 }
 

@@ -1,5 +1,6 @@
 import type { Configuration, Digest64, EntryBatch } from '../encoding/index.ts'
 import type { ReadRequest, ReadResult } from './reads.ts'
+import type { ServiceWatch, WatchSink } from './service.ts'
 import type { ClusterSettings } from './settings.ts'
 
 /**
@@ -64,8 +65,13 @@ export interface StateMachine {
   /** The newest synced superblock's seq: what is certainly applied after a crash. */
   readonly newestCheckpointSeq: number
 
-  /** Changes of committed entries, for watches; called after each publication, in order, on the caller's turn. */
-  onApplied: ((applied: AppliedEffects) => void) | undefined
+  /**
+   * Delivers the changes of the selected keys after `fromSeq` (undefined = from now): first what is still known of the past, then each
+   * publication. What is no longer known gives `reset`. `resume` goes on after a sink has asked to pause.
+   */
+  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void }
+  /** Tells every watch how far it is, so that it can resume from there; the driver calls it every few seconds. */
+  watchProgress(): void
 
   snapshotSource(since: SnapshotBase | undefined): Promise<SnapshotSource>
   /** Prepares an install on an unpublished root; `resume` tells which fences are done already for the same manifest. */
@@ -121,23 +127,6 @@ export interface StateView {
   readSync(request: ReadRequest, caller: string): ReadResult
   /** Unpins; idempotent. */
   release(): void
-}
-
-/** What an entry changed (DESIGN 2). */
-export interface Effect {
-  /** Scope id for KV; the key without its space. */
-  project: string
-  scope: string
-  key: Uint8Array
-  kind: 'put' | 'delete' | 'expire'
-  /** Inline for small values; large ones are read from a view at `seq`. */
-  value: Uint8Array | undefined
-}
-
-export interface AppliedEffects {
-  /** One group per entry that changed something visible to watches. */
-  entries: readonly { seq: number; effects: readonly Effect[] }[]
-  appliedThrough: number
 }
 
 /** Where an incremental snapshot may start: the receiver's own records, to be compared with the sender's (DESIGN 5). */
