@@ -156,6 +156,13 @@ describe('doors of rooms', () => {
   itAllows('a computed import in the port that starts threads', {
     'src/platform/node/threads.ts': 'export const start = (url: string) => import(url)\n',
   })
+  itAllows('free imports in a directory that is no room of its own', {
+    'src/log/a.ts': "import './lanes/inline.ts'\n",
+    'src/log/lanes/inline.ts': '',
+  })
+  itAllows('the command line to take the entry file that binds what it needs', {
+    'src/cli/main.ts': "import { testing } from '../entry/testing.ts'\n",
+  })
   itAllows('relative imports inside a room', { 'src/engine/kv/a.ts': "import './get.ts'\nimport '../step.ts'\n" })
   itAllows('what only looks like an import', {
     'src/log/a.ts': [
@@ -314,6 +321,7 @@ describe('apply', () => {
 describe('files and pages', () => {
   itReports('length', 'a source of more than 600 lines', { 'src/log/a.ts': '\n'.repeat(601) }, 'src/log/a.ts:600')
   itAllows('a source of 600 lines', { 'src/log/a.ts': '\n'.repeat(600) })
+  itAllows('the same outside src', { 'test/log/a.ts': `// TODO\n${'\n'.repeat(700)}` })
   itReports(
     'unfinished',
     'work that is announced instead of done',
@@ -396,6 +404,7 @@ describe('links of pages', () => {
     'docs/adr/README.md': '[0008](0008-y.md)\n',
     'docs/adr/0008-y.md': 'Once there was `src/log/old.ts`.\n',
   })
+  itAllows("notes that are none of the project's pages", { 'NOTES.md': '[a](b.md)\n' })
   itAllows('links to files, directories and the web, and anything in a code fence', {
     'docs/a.md':
       '[a](../src/log/index.ts) [b](../src/log/) [c](https://x.org/y) `src/log/index.ts`\n```\n[d](e.md)\n```\n',
