@@ -21,9 +21,7 @@ const EXAMPLES: readonly (readonly [title: string, source: string, masked: strin
 describe('reading a source as text', () => {
   for (const [title, source, masked] of EXAMPLES) {
     it(`blanks only what is not code: ${title}`, () => {
-      const blanked = [...masked]
-        .map((character, i) => (character === '.' && source[i] !== '.' ? ' ' : character))
-        .join('')
+      const blanked = masked.replaceAll('.', (dot, offset: number) => (source.charAt(offset) === dot ? dot : ' '))
       assert.equal(maskNonCode(source), blanked)
     })
   }
