@@ -3,7 +3,7 @@ import type { Consistency } from './consistency.ts'
 import type { Change, DatabaseStatus } from './database.ts'
 import type { QuorateError } from './errors.ts'
 import type { ClusterSettings } from './settings.ts'
-import type { StateView } from './state-machine.ts'
+import type { StateView } from './state-view.ts'
 
 /**
  * What a node offers to its doors (gateway, HTTP, Redis) and to itself. Callbacks instead of promises where requests are many: they run

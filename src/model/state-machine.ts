@@ -1,7 +1,7 @@
 import type { Configuration, Digest64, EntryBatch } from '../encoding/index.ts'
-import type { ReadRequest, ReadResult } from './reads.ts'
 import type { ServiceWatch, WatchSink } from './service.ts'
 import type { ClusterSettings } from './settings.ts'
+import type { StateView } from './state-view.ts'
 
 /**
  * Replicated state as a sequencer drives it: `raft/replica.ts` in a cluster, the engine's LocalSequencer in one process. `apply` is a
@@ -115,18 +115,6 @@ export interface StateDigest {
 export interface CheckpointState {
   seq: number
   number: number
-}
-
-/** A pinned state that reads see. Reads with expiry and permissions as of the newest state and time of this view. */
-export interface StateView {
-  readonly seq: number
-  readonly leaderTimeMicros: number
-  /** May answer at once when all pages are in memory. @throws QuorateError for missing names and permissions. */
-  read(request: ReadRequest, caller: string): ReadResult | Promise<ReadResult>
-  /** As `read`, reading cold pages on this thread: for embedded views only. */
-  readSync(request: ReadRequest, caller: string): ReadResult
-  /** Unpins; idempotent. */
-  release(): void
 }
 
 /** Where an incremental snapshot may start: the receiver's own records, to be compared with the sender's (DESIGN 5). */
