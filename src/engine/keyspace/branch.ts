@@ -1,0 +1,60 @@
+import { readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
+import { CHECKSUM_BYTES, POINTER_BYTES, POINTER_CHECKSUM, POINTER_SEQ } from './layout.ts'
+import type { PageRef } from './page.ts'
+import { insertCell, payloadAt, searchPage } from './page.ts'
+
+/**
+ * A branch's cells are pointers to the pages below: child i holds the keys from its own key up to the next one's. The first
+ * cell's key is never looked at (it stands for everything below the second) and is empty.
+ */
+
+/** hot path: which child holds `key`. */
+export function childIndex(ref: PageRef, key: Uint8Array, length: number): number {
+  const found = searchPage(ref, key, length, 1)
+  return found >= 0 ? found : ~found - 1
+}
+
+export function childPage(ref: PageRef, index: number): number {
+  return readU32(ref.bytes, payloadAt(ref, index))
+}
+
+export function childSeq(ref: PageRef, index: number): number {
+  return readU64(ref.bytes, payloadAt(ref, index) + POINTER_SEQ)
+}
+
+export function childChecksum(ref: PageRef, index: number): number {
+  return readU32(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM)
+}
+
+/** The checksum of the child is unknown from now on, until the parent is staged. */
+export function setChildPage(ref: PageRef, index: number, page: number): void {
+  const at = payloadAt(ref, index)
+  writeU32(ref.bytes, at, page)
+  ref.bytes.fill(0, at + POINTER_CHECKSUM, at + POINTER_CHECKSUM + CHECKSUM_BYTES)
+}
+
+export function setChildSeq(ref: PageRef, index: number, seq: number): void {
+  writeU64(ref.bytes, payloadAt(ref, index) + POINTER_SEQ, seq)
+}
+
+export function setChildChecksum(ref: PageRef, index: number, checksum: number): void {
+  writeU32(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM, checksum)
+}
+
+/** Returns false, with nothing changed, if there is no room. */
+export function insertChild(
+  ref: PageRef,
+  scratch: PageRef,
+  index: number,
+  key: Uint8Array,
+  length: number,
+  page: number,
+  seq: number,
+): boolean {
+  const at = insertCell(ref, scratch, index, key, length, POINTER_BYTES)
+  if (at < 0) return false
+  writeU32(ref.bytes, at, page)
+  writeU64(ref.bytes, at + POINTER_SEQ, seq)
+  ref.bytes.fill(0, at + POINTER_CHECKSUM, at + POINTER_CHECKSUM + CHECKSUM_BYTES)
+  return true
+}

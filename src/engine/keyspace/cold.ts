@@ -1,0 +1,31 @@
+/**
+ * The answer of a call that met pages or extents which are not in memory. Nothing was changed. There is one object a
+ * keyspace, overwritten by the next such call: give it to `Keyspace.load` at once, and call again when that is done.
+ */
+export class Cold {
+  /** First pages of what is missing. */
+  readonly pages: number[] = []
+  /** The CRC-32 that the pointers name. */
+  readonly checksums: number[] = []
+  /** Bytes of a missing extent's value; 0 for a page. */
+  readonly extentBytes: number[] = []
+
+  reset(): void {
+    this.pages.length = 0
+    this.checksums.length = 0
+    this.extentBytes.length = 0
+  }
+
+  add(page: number, checksum: number, extentBytes: number): void {
+    if (this.pages.includes(page)) return
+    this.pages.push(page)
+    this.checksums.push(checksum)
+    this.extentBytes.push(extentBytes)
+  }
+
+  only(page: number, checksum: number, extentBytes: number = 0): this {
+    this.reset()
+    this.add(page, checksum, extentBytes)
+    return this
+  }
+}

@@ -1,0 +1,13 @@
+/** Faults that tests switch on to prove that they would be noticed. Production passes none. */
+export interface Mutants {
+  /** Pages are checked against their own claim instead of the pointer's: a lost write passes. */
+  readonly checksumInPage?: boolean
+  readonly superblockBeforePages?: boolean
+  readonly freeBeforeSuperblock?: boolean
+  readonly seqLostOnMerge?: boolean
+  /** A page that was written and came back is changed in place. */
+  readonly overwriteInPlace?: boolean
+  /** A view follows the newest root. */
+  readonly viewSeesLater?: boolean
+  readonly digestKeepsOverwritten?: boolean
+}

@@ -1,0 +1,365 @@
+import {
+  AT_BIRTH,
+  AT_COUNT,
+  AT_FORMAT,
+  AT_FRAGMENTED,
+  AT_HEAP,
+  AT_KIND,
+  AT_LEVEL,
+  AT_PAGE,
+  AT_PREFIX,
+  CELL_HEADER_BYTES,
+  HEAD_BYTES,
+  PAGE_FORMAT,
+  PAGE_HEADER_BYTES,
+  SLOT_BYTES,
+} from './layout.ts'
+import { readU16, writeU16, writeU32, writeU64 } from '../../encoding/index.ts'
+
+/**
+ * Slotted, prefix-compressed pages. A slot carries the four key bytes after the page's prefix as a number, so that a binary
+ * search compares words and touches a cell only where these tie. Slots grow up behind the header, cells grow down from the
+ * prefix, which ends the page. Leaves and branches share this form; what a payload means is for their readers.
+ */
+
+/** Where a page lies in memory. Reused by its owner: one object a reader, none a page. */
+export class PageRef {
+  bytes: Uint8Array
+  words: Uint32Array
+  base: number
+  readonly size: number
+
+  constructor(size: number, bytes: Uint8Array = EMPTY_BYTES, words: Uint32Array = EMPTY_WORDS) {
+    this.size = size
+    this.bytes = bytes
+    this.words = words
+    this.base = 0
+  }
+
+  /** A page of its own, outside the slabs. */
+  static scratch(size: number): PageRef {
+    const buffer = new ArrayBuffer(size)
+    return new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer))
+  }
+}
+
+const EMPTY_BYTES = new Uint8Array(0)
+const EMPTY_WORDS = new Uint32Array(0)
+const SLOT_WORDS = SLOT_BYTES / 4
+const FIRST_SLOT_WORD = PAGE_HEADER_BYTES / 4
+
+export function initPage(ref: PageRef, kind: number, level: number, page: number, epoch: number): void {
+  const { bytes, base } = ref
+  bytes.fill(0, base, base + PAGE_HEADER_BYTES)
+  bytes[base + AT_KIND] = kind
+  bytes[base + AT_FORMAT] = PAGE_FORMAT
+  bytes[base + AT_LEVEL] = level
+  writeU16(bytes, base + AT_HEAP, ref.size)
+  stampPage(ref, page, epoch)
+}
+
+/** Gives a copied page its own number and birth epoch. */
+export function stampPage(ref: PageRef, page: number, epoch: number): void {
+  writeU32(ref.bytes, ref.base + AT_PAGE, page)
+  writeU64(ref.bytes, ref.base + AT_BIRTH, epoch)
+}
+
+export function birthOf(ref: PageRef): number {
+  const word = (ref.base + AT_BIRTH) >>> 2
+  return ref.words[word]! + ref.words[word + 1]! * 4294967296
+}
+
+export function pageKind(ref: PageRef): number {
+  return ref.bytes[ref.base + AT_KIND]!
+}
+
+export function pageLevel(ref: PageRef): number {
+  return ref.bytes[ref.base + AT_LEVEL]!
+}
+
+export function cellCount(ref: PageRef): number {
+  return readU16(ref.bytes, ref.base + AT_COUNT)
+}
+
+export function prefixLength(ref: PageRef): number {
+  return readU16(ref.bytes, ref.base + AT_PREFIX)
+}
+
+/** Fixes the prefix of an empty page. */
+export function setPrefix(ref: PageRef, key: Uint8Array, length: number): void {
+  const { bytes, base, size } = ref
+  const at = base + size - length
+  for (let i = 0; i < length; i++) bytes[at + i] = key[i]!
+  writeU16(bytes, base + AT_PREFIX, length)
+  writeU16(bytes, base + AT_HEAP, size - length)
+}
+
+/** Bytes that a page can still take, fragmented ones included. */
+export function freeBytes(ref: PageRef): number {
+  const { bytes, base } = ref
+  const slotsEnd = PAGE_HEADER_BYTES + readU16(bytes, base + AT_COUNT) * SLOT_BYTES
+  return readU16(bytes, base + AT_HEAP) - slotsEnd + readU16(bytes, base + AT_FRAGMENTED)
+}
+
+/** Bytes in use behind the header: slots, cells and prefix. */
+export function usedBytes(ref: PageRef): number {
+  return ref.size - PAGE_HEADER_BYTES - freeBytes(ref)
+}
+
+/** Offset of cell `index` in `ref.bytes`. */
+export function cellAt(ref: PageRef, index: number): number {
+  return ref.base + (ref.words[(ref.base >>> 2) + FIRST_SLOT_WORD + index * SLOT_WORDS + 1]! & 0xffff)
+}
+
+export function suffixLength(ref: PageRef, index: number): number {
+  return ref.words[(ref.base >>> 2) + FIRST_SLOT_WORD + index * SLOT_WORDS + 1]! >>> 16
+}
+
+export function payloadAt(ref: PageRef, index: number): number {
+  return cellAt(ref, index) + CELL_HEADER_BYTES
+}
+
+export function payloadLength(ref: PageRef, index: number): number {
+  return readU16(ref.bytes, cellAt(ref, index))
+}
+
+export function keyLength(ref: PageRef, index: number): number {
+  return prefixLength(ref) + suffixLength(ref, index)
+}
+
+/** Slot and cell bytes of a cell, as a page with a prefix of `prefix` bytes would need them. */
+export function cellBytes(keyBytes: number, prefix: number, payload: number): number {
+  const suffix = keyBytes - prefix
+  return SLOT_BYTES + CELL_HEADER_BYTES + payload + (suffix > HEAD_BYTES ? suffix - HEAD_BYTES : 0)
+}
+
+/** The four key bytes from `at` as a big-endian number, padded with zeros. */
+export function keyHead(key: Uint8Array, at: number, length: number): number {
+  const left = length - at
+  if (left >= HEAD_BYTES) {
+    return ((key[at]! << 24) | (key[at + 1]! << 16) | (key[at + 2]! << 8) | key[at + 3]!) >>> 0
+  }
+  let head = 0
+  for (let i = 0; i < HEAD_BYTES; i++) head = (head << 8) | (i < left ? key[at + i]! : 0)
+  return head >>> 0
+}
+
+/**
+ * hot path (bench/keyspace): the index of `key` among the cells from `lo` on, or ~(index where it would be inserted).
+ * Equal heads are decided by the rest of the key in the cell, or by length if one of the two ends within its head.
+ */
+export function searchPage(ref: PageRef, key: Uint8Array, length: number, lo: number): number {
+  const { bytes, words, base } = ref
+  const prefix = readU16(bytes, base + AT_PREFIX)
+  let hi = readU16(bytes, base + AT_COUNT)
+  if (prefix > 0) {
+    const at = base + ref.size - prefix
+    const common = prefix < length ? prefix : length
+    for (let i = 0; i < common; i++) {
+      const difference = key[i]! - bytes[at + i]!
+      if (difference !== 0) return difference < 0 ? ~lo : ~hi
+    }
+    if (length < prefix) return ~lo
+  }
+  const head = keyHead(key, prefix, length)
+  const suffix = length - prefix
+  const slots = (base >>> 2) + FIRST_SLOT_WORD
+  while (lo < hi) {
+    const middle = (lo + hi) >>> 1
+    const other = words[slots + middle * SLOT_WORDS]!
+    if (other < head) lo = middle + 1
+    else if (other > head) hi = middle
+    else {
+      const order = compareRest(bytes, base, words[slots + middle * SLOT_WORDS + 1]!, key, prefix, suffix)
+      if (order < 0) lo = middle + 1
+      else if (order > 0) hi = middle
+      else return middle
+    }
+  }
+  return ~lo
+}
+
+/** Cell against key, their heads being equal. */
+function compareRest(
+  bytes: Uint8Array,
+  base: number,
+  slot: number,
+  key: Uint8Array,
+  prefix: number,
+  suffix: number,
+): number {
+  const cellSuffix = slot >>> 16
+  const shorter = cellSuffix < suffix ? cellSuffix : suffix
+  if (shorter > HEAD_BYTES) {
+    const cell = base + (slot & 0xffff)
+    const at = cell + CELL_HEADER_BYTES + readU16(bytes, cell) - HEAD_BYTES
+    for (let i = HEAD_BYTES; i < shorter; i++) {
+      const difference = bytes[at + i]! - key[prefix + i]!
+      if (difference !== 0) return difference
+    }
+  }
+  return cellSuffix - suffix
+}
+
+/** Copies the key of cell `index` to the start of `target` (which must be large enough) and returns its length. */
+export function readKey(ref: PageRef, index: number, target: Uint8Array): number {
+  const { bytes, base } = ref
+  const prefix = prefixLength(ref)
+  const prefixFrom = base + ref.size - prefix
+  for (let i = 0; i < prefix; i++) target[i] = bytes[prefixFrom + i]!
+  return readSuffix(ref, index, target, prefix)
+}
+
+/** As `readKey` where the first `prefix` bytes already stand in `target`. */
+export function readSuffix(ref: PageRef, index: number, target: Uint8Array, prefix: number): number {
+  const { bytes, words, base } = ref
+  const slotWord = (base >>> 2) + FIRST_SLOT_WORD + index * SLOT_WORDS
+  const head = words[slotWord]!
+  const slot = words[slotWord + 1]!
+  const suffix = slot >>> 16
+  target[prefix] = head >>> 24
+  target[prefix + 1] = head >>> 16
+  target[prefix + 2] = head >>> 8
+  target[prefix + 3] = head
+  if (suffix > HEAD_BYTES) {
+    const cell = base + (slot & 0xffff)
+    const from = cell + CELL_HEADER_BYTES + readU16(bytes, cell) - HEAD_BYTES
+    for (let i = HEAD_BYTES; i < suffix; i++) target[prefix + i] = bytes[from + i]!
+  }
+  return prefix + suffix
+}
+
+/**
+ * Makes room for a cell at `index` and writes its key; the caller fills the payload at the offset returned.
+ * The key must start with the page's prefix. Returns -1, with nothing changed, if there is no room.
+ */
+export function insertCell(
+  ref: PageRef,
+  scratch: PageRef,
+  index: number,
+  key: Uint8Array,
+  length: number,
+  payload: number,
+): number {
+  const { bytes, words, base } = ref
+  const prefix = prefixLength(ref)
+  const needed = cellBytes(length, prefix, payload)
+  if (freeBytes(ref) < needed) return -1
+  const count = cellCount(ref)
+  if (readU16(bytes, base + AT_HEAP) - PAGE_HEADER_BYTES - count * SLOT_BYTES < needed) compactPage(ref, scratch)
+  const heap = readU16(bytes, base + AT_HEAP) - (needed - SLOT_BYTES)
+  writeU16(bytes, base + AT_HEAP, heap)
+  writeU16(bytes, base + AT_COUNT, count + 1)
+  const slots = (base >>> 2) + FIRST_SLOT_WORD
+  const slot = slots + index * SLOT_WORDS
+  if (index < count) words.copyWithin(slot + SLOT_WORDS, slot, slots + count * SLOT_WORDS)
+  words[slot] = keyHead(key, prefix, length)
+  words[slot + 1] = heap | ((length - prefix) << 16)
+  const cell = base + heap
+  writeU16(bytes, cell, payload)
+  const at = cell + CELL_HEADER_BYTES
+  const rest = at + payload - HEAD_BYTES - prefix
+  for (let i = prefix + HEAD_BYTES; i < length; i++) bytes[rest + i] = key[i]!
+  return at
+}
+
+export function removeCell(ref: PageRef, index: number): void {
+  const { bytes, words, base } = ref
+  const count = cellCount(ref)
+  const prefix = prefixLength(ref)
+  const gone = cellBytes(prefix + suffixLength(ref, index), prefix, payloadLength(ref, index)) - SLOT_BYTES
+  const slots = (base >>> 2) + FIRST_SLOT_WORD
+  const slot = slots + index * SLOT_WORDS
+  words.copyWithin(slot, slot + SLOT_WORDS, slots + count * SLOT_WORDS)
+  writeU16(bytes, base + AT_COUNT, count - 1)
+  writeU16(bytes, base + AT_FRAGMENTED, readU16(bytes, base + AT_FRAGMENTED) + gone)
+}
+
+/**
+ * Appends cell `index` of `from`, whose key must lie behind all in `to` and start with its prefix. Room must be there.
+ * A branch's first cell loses its key, at which nobody looks.
+ */
+export function appendCell(to: PageRef, from: PageRef, index: number): void {
+  const payload = payloadLength(from, index)
+  const source = payloadAt(from, index)
+  if (cellCount(to) === 0 && pageLevel(to) > 0) {
+    const at = insertCell(to, to, 0, keyScratch, prefixLength(to), payload)
+    to.bytes.set(from.bytes.subarray(source, source + payload), at)
+    return
+  }
+  if (prefixLength(from) === prefixLength(to)) {
+    appendAlike(to, from, index, payload)
+    return
+  }
+  const length = readKey(from, index, keyScratch)
+  const at = insertCell(to, to, cellCount(to), keyScratch, length, payload)
+  to.bytes.set(from.bytes.subarray(source, source + payload), at)
+}
+
+/** Appends a cell whose slot and bytes stay what they are, because both pages have the same prefix. */
+function appendAlike(to: PageRef, from: PageRef, index: number, payload: number): void {
+  const source = cellAt(from, index)
+  const suffix = suffixLength(from, index)
+  const length = CELL_HEADER_BYTES + payload + (suffix > HEAD_BYTES ? suffix - HEAD_BYTES : 0)
+  const { bytes, words, base } = to
+  const heap = readU16(bytes, base + AT_HEAP) - length
+  const count = cellCount(to)
+  const slot = (base >>> 2) + FIRST_SLOT_WORD + count * SLOT_WORDS
+  words[slot] = from.words[(from.base >>> 2) + FIRST_SLOT_WORD + index * SLOT_WORDS]!
+  words[slot + 1] = heap | (suffix << 16)
+  bytes.set(from.bytes.subarray(source, source + length), base + heap)
+  writeU16(bytes, base + AT_HEAP, heap)
+  writeU16(bytes, base + AT_COUNT, count + 1)
+}
+
+/** Keys are at most a fifth of the largest page; the head may write three bytes past the end of a short key. */
+const keyScratch = new Uint8Array(32768 / 5 + HEAD_BYTES)
+const otherKeyScratch = new Uint8Array(32768 / 5 + HEAD_BYTES)
+
+/** Moves the bytes of a page into `scratch`, header and all. */
+export function copyPage(to: PageRef, from: PageRef): void {
+  to.bytes.set(from.bytes.subarray(from.base, from.base + from.size), to.base)
+}
+
+/** Empties a page, keeping its number, birth and level; the prefix becomes the first `prefix` bytes of `key`. */
+export function clearPage(ref: PageRef, key: Uint8Array, prefix: number): void {
+  writeU16(ref.bytes, ref.base + AT_COUNT, 0)
+  writeU16(ref.bytes, ref.base + AT_FRAGMENTED, 0)
+  setPrefix(ref, key, prefix)
+}
+
+/** Rebuilds a page from its cells [start, end) with a prefix of `prefix` bytes, which these keys must share. */
+export function rebuildPage(ref: PageRef, scratch: PageRef, start: number, end: number, prefix: number): void {
+  copyPage(scratch, ref)
+  const sample = end > start ? readKey(scratch, end - 1, otherKeyScratch) : 0
+  clearPage(ref, otherKeyScratch, Math.min(prefix, sample))
+  for (let i = start; i < end; i++) appendCell(ref, scratch, i)
+}
+
+export function compactPage(ref: PageRef, scratch: PageRef): void {
+  rebuildPage(ref, scratch, 0, cellCount(ref), prefixLength(ref))
+}
+
+/** Bytes behind the header if the cells [start, end) were built with a prefix of `prefix` bytes. */
+export function packedBytes(ref: PageRef, start: number, end: number, prefix: number): number {
+  const isBranch = pageLevel(ref) > 0
+  let bytes = prefix
+  for (let i = start; i < end; i++) {
+    bytes += cellBytes(isBranch && i === 0 ? prefix : keyLength(ref, i), prefix, payloadLength(ref, i))
+  }
+  return bytes
+}
+
+/** The number of bytes that the keys of cells `first` and `last` share, hence all between them. */
+export function commonPrefix(ref: PageRef, first: number, last: number): number {
+  const a = readKey(ref, first, keyScratch)
+  const b = readKey(ref, last, otherKeyScratch)
+  return commonLength(keyScratch, a, otherKeyScratch, b)
+}
+
+export function commonLength(a: Uint8Array, aLength: number, b: Uint8Array, bLength: number): number {
+  const end = aLength < bLength ? aLength : bLength
+  let i = 0
+  while (i < end && a[i] === b[i]) i++
+  return i
+}

@@ -1,0 +1,118 @@
+import { invariant } from './assert.ts'
+import { childChecksum, childIndex, childPage, childSeq, setChildPage, setChildSeq } from './branch.ts'
+import type { Cold } from './cold.ts'
+import { cellCount, keyLength, PageRef, pageLevel, readKey } from './page.ts'
+import { maxKeyBytes } from './layout.ts'
+import type { Storage } from './storage.ts'
+
+/** Far more than a tree of four children a branch can have. */
+export const DEPTH_MAX = 32
+
+/** The writer's root and its way down to one leaf. */
+export class Path {
+  rootPage = 0
+  rootSeq = 0
+  /** Level of the leaf: pages[0] is the root, pages[depth] the leaf. */
+  depth = 0
+  readonly pages: Int32Array = new Int32Array(DEPTH_MAX)
+  /** index[d]: which child of pages[d] is pages[d + 1]. */
+  readonly index: Int32Array = new Int32Array(DEPTH_MAX)
+  readonly refs: PageRef[] = []
+  /** Separators under construction, one a depth, because a split above happens while the one below is needed. */
+  readonly separators: Uint8Array[] = []
+  readonly #storage: Storage
+
+  constructor(storage: Storage) {
+    this.#storage = storage
+    for (let depth = 0; depth < DEPTH_MAX; depth++) {
+      this.refs.push(new PageRef(storage.pageBytes))
+      this.separators.push(new Uint8Array(maxKeyBytes(storage.pageBytes) + 4))
+    }
+  }
+
+  /** The leaf that `descend` reached; after a split, the page where the cell went. */
+  get leaf(): PageRef {
+    return this.refs[this.depth]!
+  }
+
+  /** hot path: goes down to the leaf of `key`. True if a page was missing: it is added to `cold`, `depth` is its level. */
+  descend(key: Uint8Array, cold: Cold): boolean {
+    const { table } = this.#storage
+    const { pages, index, refs } = this
+    let page = this.rootPage
+    let depth = 0
+    let ref = refs[0]!
+    this.depth = 0
+    if (!table.locate(page, ref)) {
+      cold.add(page, 0, 0)
+      return true
+    }
+    for (;;) {
+      pages[depth] = page
+      if (pageLevel(ref) === 0) break
+      const child = childIndex(ref, key, key.length)
+      index[depth] = child
+      page = childPage(ref, child)
+      depth++
+      const below = refs[depth]!
+      if (!table.locate(page, below)) {
+        cold.add(page, childChecksum(ref, child), 0)
+        this.depth = depth
+        return true
+      }
+      ref = below
+    }
+    this.depth = depth
+    return false
+  }
+
+  /** hot path: makes every page of the path writable and raises the seqs of the pointers along it. */
+  own(seq: number): void {
+    const { pages, index, refs } = this
+    const storage = this.#storage
+    for (let depth = 0; depth <= this.depth; depth++) {
+      const ref = refs[depth]!
+      const page = pages[depth]!
+      if (!storage.isWritable(page, ref)) {
+        const copy = storage.copyForWrite(page, ref)
+        pages[depth] = copy
+        if (depth === 0) this.rootPage = copy
+        else setChildPage(refs[depth - 1]!, index[depth - 1]!, copy)
+      }
+      if (depth > 0) {
+        const parent = refs[depth - 1]!
+        const child = index[depth - 1]!
+        if (childSeq(parent, child) < seq) setChildSeq(parent, child, seq)
+      }
+    }
+    if (this.rootSeq < seq) this.rootSeq = seq
+  }
+
+  /** Makes a page beside the path writable: child `at` of the path's page at `depth`. */
+  ownChild(depth: number, at: number, ref: PageRef): number {
+    const parent = this.refs[depth]!
+    const page = childPage(parent, at)
+    this.#storage.table.require(page, ref)
+    if (this.#storage.isWritable(page, ref)) return page
+    const copy = this.#storage.copyForWrite(page, ref)
+    setChildPage(parent, at, copy)
+    return copy
+  }
+
+  /** The first key that does not belong to the present leaf; undefined at the right edge. */
+  upperFence(): Uint8Array | undefined {
+    for (let depth = this.depth - 1; depth >= 0; depth--) {
+      const ref = this.refs[depth]!
+      const next = this.index[depth]! + 1
+      if (next >= cellCount(ref)) continue
+      const key = new Uint8Array(keyLength(ref, next) + 4)
+      return key.subarray(0, readKey(ref, next, key))
+    }
+    return undefined
+  }
+}
+
+/** Leaves are level 0, and a parent is one above its children. */
+export function assertLevels(parent: PageRef, child: PageRef): void {
+  invariant(pageLevel(parent) === pageLevel(child) + 1, 'a pointer skips a level')
+}

@@ -1,0 +1,148 @@
+import type { Digest64 } from '../../encoding/index.ts'
+import { addDigest, ByteReader, ByteWriter, digestBytes, subtractDigest, zeroDigest } from '../../encoding/index.ts'
+
+/** The sum of record digests of one space, and how many records it has. */
+export interface SpaceDigest {
+  /** The first bytes of every key in the space. */
+  prefix: Uint8Array
+  digest: Digest64
+  records: number
+}
+
+/** How many leading bytes of a key name its space; supplied by the state machine. A pure function of the key. */
+export type SpaceLength = (key: Uint8Array) => number
+
+/**
+ * S (DESIGN 7), kept incrementally: the sum mod 2^64 of all record digests, per space and in total. An open-addressing table,
+ * because a put may not allocate.
+ */
+export class SpaceDigests {
+  readonly total: Digest64 = zeroDigest()
+  records = 0
+  readonly #spaceLength: SpaceLength
+  #entries: SpaceDigest[] = []
+  #table: Int32Array = new Int32Array(64)
+  #last: SpaceDigest | undefined
+  readonly #hash: Digest64 = zeroDigest()
+
+  constructor(spaceLength: SpaceLength) {
+    this.#spaceLength = spaceLength
+  }
+
+  /** hot path (bench/keyspace) */
+  add(key: Uint8Array, digest: Digest64): void {
+    const space = this.#find(key)
+    addDigest(space.digest, digest)
+    addDigest(this.total, digest)
+  }
+
+  subtract(key: Uint8Array, digest: Digest64): void {
+    const space = this.#find(key)
+    subtractDigest(space.digest, digest)
+    subtractDigest(this.total, digest)
+  }
+
+  count(key: Uint8Array, change: 1 | -1): void {
+    this.#find(key).records += change
+    this.records += change
+  }
+
+  /** Copies of all sums of spaces that have records, in the order in which the spaces first appeared. */
+  list(): SpaceDigest[] {
+    return this.#entries
+      .filter(entry => entry.records > 0)
+      .map(entry => ({ prefix: entry.prefix, digest: { ...entry.digest }, records: entry.records }))
+  }
+
+  get(prefix: Uint8Array): SpaceDigest | undefined {
+    const slot = this.#slot(prefix, prefix.length)
+    const index = this.#table[slot]!
+    return index === 0 ? undefined : this.#entries[index - 1]
+  }
+
+  /** u32 count, then per space u16 length, prefix, u32 lo, u32 hi, u64 records. */
+  encode(): Uint8Array {
+    const writer = new ByteWriter(1024)
+    const spaces = this.list()
+    writer.u32(spaces.length)
+    for (const space of spaces) {
+      writer.bytes16(space.prefix)
+      writer.u32(space.digest.lo)
+      writer.u32(space.digest.hi)
+      writer.u64(space.records)
+    }
+    return writer.finish()
+  }
+
+  /** Replaces everything by what `encode` gave. */
+  decode(bytes: Uint8Array): void {
+    this.clear()
+    const reader = new ByteReader(bytes)
+    const count = reader.u32()
+    for (let i = 0; i < count; i++) {
+      const prefix = reader.bytes16().slice()
+      const digest = { lo: reader.u32(), hi: reader.u32() }
+      const records = reader.u64()
+      const entry = this.#entryOf(prefix, prefix.length)
+      entry.digest = digest
+      entry.records = records
+      addDigest(this.total, digest)
+      this.records += records
+    }
+    reader.expectEnd()
+  }
+
+  clear(): void {
+    this.total.lo = 0
+    this.total.hi = 0
+    this.records = 0
+    this.#entries = []
+    this.#table = new Int32Array(64)
+    this.#last = undefined
+  }
+
+  #find(key: Uint8Array): SpaceDigest {
+    const length = Math.min(this.#spaceLength(key), key.length)
+    const last = this.#last
+    if (last !== undefined && last.prefix.length === length && startsWith(key, last.prefix)) return last
+    const entry = this.#entryOf(key, length)
+    this.#last = entry
+    return entry
+  }
+
+  #entryOf(key: Uint8Array, length: number): SpaceDigest {
+    const slot = this.#slot(key, length)
+    const index = this.#table[slot]!
+    if (index !== 0) return this.#entries[index - 1]!
+    const entry = { prefix: key.slice(0, length), digest: zeroDigest(), records: 0 }
+    this.#entries.push(entry)
+    this.#table[slot] = this.#entries.length
+    if (this.#entries.length * 2 > this.#table.length) this.#rehash()
+    return entry
+  }
+
+  #slot(key: Uint8Array, length: number): number {
+    digestBytes(this.#hash, key, 0, length)
+    const mask = this.#table.length - 1
+    let slot = this.#hash.lo & mask
+    for (;;) {
+      const index = this.#table[slot]!
+      if (index === 0) return slot
+      const { prefix } = this.#entries[index - 1]!
+      if (prefix.length === length && startsWith(key, prefix)) return slot
+      slot = (slot + 1) & mask
+    }
+  }
+
+  #rehash(): void {
+    this.#table = new Int32Array(this.#table.length * 2)
+    this.#entries.forEach((entry, i) => {
+      this.#table[this.#slot(entry.prefix, entry.prefix.length)] = i + 1
+    })
+  }
+}
+
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (key[i] !== prefix[i]) return false
+  return true
+}

@@ -1,0 +1,150 @@
+import { invariant } from './assert.ts'
+import { Cold } from './cold.ts'
+import type { CursorSource } from './cursor.ts'
+import { Cursor } from './cursor.ts'
+import { PageRef } from './page.ts'
+import type { Range, Reader } from './reader.ts'
+import { readMetadata, readRecord } from './reader.ts'
+import type { RecordMetadata, RecordView } from './record.ts'
+import type { Root } from './roots.ts'
+import type { Storage } from './storage.ts'
+
+/** How a view gets what is not in memory. */
+export interface Loader {
+  load(cold: Cold): Promise<void>
+  loadSync(cold: Cold): void
+}
+
+/**
+ * The keyspace as it was at `seq`: a held root. Writers do not disturb it and it does not disturb them, but it keeps the
+ * pages that only it sees from being reused: close it.
+ */
+export class KeyspaceView implements Disposable {
+  readonly seq: number
+  /** Reads that answer `Cold` instead of waiting. */
+  readonly reader: Reader
+  readonly #storage: Storage
+  readonly #loader: Loader
+  readonly #root: Root
+  readonly #ref: PageRef
+  readonly #source: CursorSource
+  #isOpen = true
+
+  constructor(storage: Storage, loader: Loader, root: Root) {
+    this.#storage = storage
+    this.#loader = loader
+    this.#root = root
+    this.#ref = new PageRef(storage.pageBytes)
+    this.seq = root.seq
+    storage.roots.hold(root)
+    this.#source = { rootPage: root.page, changes: 0 }
+    this.reader = {
+      get: key => readRecord(this.#storage, this.rootPage, key, this.#ref),
+      metadata: key => readMetadata(this.#storage, this.rootPage, key, this.#ref),
+      has: key => {
+        const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
+        return found instanceof Cold ? found : found !== undefined
+      },
+      cursor: range => this.cursor(range),
+    }
+  }
+
+  get root(): Root {
+    return this.#root
+  }
+
+  get rootPage(): number {
+    invariant(this.#isOpen, 'the view is closed')
+    if (this.#storage.mutants.viewSeesLater === true) return this.#storage.roots.newest.page
+    return this.#root.page
+  }
+
+  /** hot path (bench/keyspace): the record at once if its page is in memory, otherwise when it has been read. */
+  get(key: Uint8Array): RecordView | undefined | Promise<RecordView | undefined> {
+    const found = readRecord(this.#storage, this.rootPage, key, this.#ref)
+    return found instanceof Cold ? this.#settle(found, () => this.reader.get(key)) : found
+  }
+
+  metadata(key: Uint8Array): RecordMetadata | undefined | Promise<RecordMetadata | undefined> {
+    const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
+    return found instanceof Cold ? this.#settle(found, () => this.reader.metadata(key)) : found
+  }
+
+  /** As `get`; reads the file on this thread if it has to. */
+  getSync(key: Uint8Array): RecordView | undefined {
+    for (;;) {
+      const found = readRecord(this.#storage, this.rootPage, key, this.#ref)
+      if (!(found instanceof Cold)) return found
+      this.#loader.loadSync(found)
+    }
+  }
+
+  metadataSync(key: Uint8Array): RecordMetadata | undefined {
+    for (;;) {
+      const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
+      if (!(found instanceof Cold)) return found
+      this.#loader.loadSync(found)
+    }
+  }
+
+  /** A cursor whose `next()` may answer `Cold`; `advance` and `advanceSync` step any cursor of this view past that. */
+  cursor(range: Range = {}): Cursor {
+    invariant(this.#isOpen, 'the view is closed')
+    return new Cursor(this.#storage, this.#source, range)
+  }
+
+  /** `cursor.next()`, reading missing pages asynchronously. */
+  advance(cursor: Cursor): boolean | Promise<boolean> {
+    const moved = cursor.next()
+    return moved instanceof Cold ? this.#settle(moved, () => cursor.next()) : moved
+  }
+
+  /** `cursor.next()`, reading missing pages on this thread. */
+  advanceSync(cursor: Cursor): boolean {
+    for (;;) {
+      const moved = cursor.next()
+      if (!(moved instanceof Cold)) return moved
+      this.#loader.loadSync(moved)
+    }
+  }
+
+  /** The record under the cursor, reading a large value asynchronously. */
+  recordOf(cursor: Cursor): RecordView | Promise<RecordView> {
+    const found = cursor.record
+    return found instanceof Cold ? this.#settle(found, () => cursor.record) : found
+  }
+
+  recordOfSync(cursor: Cursor): RecordView {
+    for (;;) {
+      const found = cursor.record
+      if (!(found instanceof Cold)) return found
+      this.#loader.loadSync(found)
+    }
+  }
+
+  /** Another hold of the same root. */
+  clone(): KeyspaceView {
+    invariant(this.#isOpen, 'the view is closed')
+    return new KeyspaceView(this.#storage, this.#loader, this.#root)
+  }
+
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#storage.roots.unhold(this.#root)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #settle<T>(cold: Cold, again: () => T | Cold): Promise<T> {
+    let answer: T | Cold = cold
+    while (answer instanceof Cold) {
+      await this.#loader.load(answer)
+      invariant(this.#isOpen, 'the view was closed while it read')
+      answer = again()
+    }
+    return answer
+  }
+}

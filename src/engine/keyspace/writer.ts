@@ -1,0 +1,252 @@
+import type { Digest64 } from '../../encoding/index.ts'
+import { compareBytes, digestBytes, digestRecord, zeroDigest } from '../../encoding/index.ts'
+import { invariant } from './assert.ts'
+import { childChecksum, childPage } from './branch.ts'
+import type { Cold } from './cold.ts'
+import { Cursor } from './cursor.ts'
+import { readExtentPointer, writeExtentPointer } from './extents.ts'
+import { EXTENT_POINTER_BYTES, maxCellBytes, maxKeyBytes, PAGE_HEADER_BYTES } from './layout.ts'
+import { Path } from './path.ts'
+import { cellBytes, cellCount, payloadAt, payloadLength, removeCell, searchPage, usedBytes } from './page.ts'
+import { collapseRoot, placeCell } from './grow.ts'
+import type { Range, Reader } from './reader.ts'
+import { readMetadata, readRecord } from './reader.ts'
+import type { RecordMetadata, RecordView } from './record.ts'
+import { recordHeaderBytes, RecordRef, writeRecordHeader } from './record.ts'
+import { rebalance } from './shrink.ts'
+import type { SpaceDigests } from './spaces.ts'
+import type { Storage } from './storage.ts'
+
+/** What a put found; one object, overwritten by the next put. */
+export interface PutResult {
+  existed: boolean
+  /** The replaced record's; 0 if there was none. */
+  oldVersionSeq: number
+  oldCreatedSeq: number
+}
+
+/**
+ * The one writer of the tree. Its reads see its own changes; nobody else does until the epoch is published.
+ *
+ * One entry: `beginEntry(seq)`, reads, then `prepare` of exactly the keys that will be put or deleted; once that returned
+ * undefined, the puts and deletes of these keys cannot fail. They copy each page of the path once per epoch and raise the seq
+ * in every pointer above the change.
+ */
+export class EpochWriter implements Reader {
+  readonly #storage: Storage
+  readonly #spaces: SpaceDigests
+  readonly #path: Path
+  readonly #old: RecordRef = new RecordRef()
+  readonly #valueDigest: Digest64 = zeroDigest()
+  readonly #recordDigest: Digest64 = zeroDigest()
+  readonly #result: PutResult = { existed: false, oldVersionSeq: 0, oldCreatedSeq: 0 }
+  readonly #inlineMax: number
+  readonly #cellMax: number
+  readonly #keyMax: number
+  readonly #pins: number[] = []
+  #entrySeq = 0
+  /** Counts mutations: cursors of the writer seek anew after one. */
+  changes = 0
+
+  constructor(storage: Storage, spaces: SpaceDigests, inlineThresholdBytes: number) {
+    this.#storage = storage
+    this.#spaces = spaces
+    this.#path = new Path(storage)
+    this.#inlineMax = inlineThresholdBytes
+    this.#cellMax = maxCellBytes(storage.pageBytes)
+    this.#keyMax = maxKeyBytes(storage.pageBytes)
+  }
+
+  get rootPage(): number {
+    return this.#path.rootPage
+  }
+
+  /** Seq of the last change anywhere. */
+  get rootSeq(): number {
+    return this.#path.rootSeq
+  }
+
+  /** Starts over from another root; for opening and installing. */
+  reset(rootPage: number, rootSeq: number): void {
+    this.#path.rootPage = rootPage
+    this.#path.rootSeq = rootSeq
+    this.changes++
+  }
+
+  /** The changes from now on are those of the entry `seq`; pages loaded for another entry are no longer pinned. */
+  beginEntry(seq: number): void {
+    if (seq !== this.#entrySeq) this.unpin()
+    this.#entrySeq = seq
+  }
+
+  get(key: Uint8Array): RecordView | undefined | Cold {
+    return readRecord(this.#storage, this.#path.rootPage, key, this.#path.leaf)
+  }
+
+  metadata(key: Uint8Array): RecordMetadata | undefined | Cold {
+    return readMetadata(this.#storage, this.#path.rootPage, key, this.#path.leaf)
+  }
+
+  has(key: Uint8Array): boolean | Cold {
+    const found = this.metadata(key)
+    return found === undefined ? false : 'pages' in found ? found : true
+  }
+
+  cursor(range: Range = {}): Cursor {
+    return new Cursor(this.#storage, this, range)
+  }
+
+  /**
+   * Makes sure that putting and deleting these keys meets no cold page: returns what is missing, or undefined when all of it
+   * is in memory and stays there until the next entry. Neighbours of nearly empty leaves are wanted too, so that a delete
+   * can merge; where one is absent all the same, the merge is left out.
+   */
+  prepare(keys: readonly Uint8Array[]): Cold | undefined {
+    const { cold, table } = this.#storage
+    const path = this.#path
+    cold.reset()
+    for (const key of keys) {
+      const missing = path.descend(key, cold)
+      this.#pinPath(missing)
+      if (missing || path.depth === 0) continue
+      if (usedBytes(path.leaf) > (this.#storage.pageBytes - PAGE_HEADER_BYTES) / 2) continue
+      const parent = path.refs[path.depth - 1]!
+      const at = path.index[path.depth - 1]!
+      for (const sibling of [at - 1, at + 1]) {
+        if (sibling < 0 || sibling >= cellCount(parent)) continue
+        const page = childPage(parent, sibling)
+        if (table.isResident(page)) this.#pin(page)
+        else cold.add(page, childChecksum(parent, sibling), 0)
+      }
+    }
+    return cold.pages.length > 0 ? cold : undefined
+  }
+
+  /** Keeps a page that was loaded for the entry in the making. */
+  pinLoaded(page: number): void {
+    if (this.#storage.table.isResident(page)) this.#pin(page)
+  }
+
+  unpin(): void {
+    const { frameOf, pinned } = this.#storage.table
+    for (const page of this.#pins) {
+      const frame = frameOf[page]! - 1
+      if (frame >= 0) pinned[frame] = 0
+    }
+    this.#pins.length = 0
+  }
+
+  /** hot path (bench/keyspace). Creates or replaces a record; the key must have been prepared. */
+  put(key: Uint8Array, value: Uint8Array, versionSeq: number, createdSeq: number, expiresAtMicros: number): PutResult {
+    invariant(key.length <= this.#keyMax, `a key of ${key.length} bytes does not fit its page`)
+    invariant(versionSeq <= this.#entrySeq, `version ${versionSeq} is later than its entry ${this.#entrySeq}`)
+    const path = this.#path
+    invariant(!path.descend(key, this.#storage.cold), 'put of a key that was not prepared')
+    const result = this.#result
+    const index = this.#removeOld(key, result)
+    const digest = this.#valueDigest
+    digestBytes(digest, value, 0, value.length)
+    const header = recordHeaderBytes(versionSeq, createdSeq, expiresAtMicros)
+    const isLarge = value.length > this.#inlineMax || cellBytes(key.length, 0, header + value.length) > this.#cellMax
+    const payload = header + (isLarge ? EXTENT_POINTER_BYTES : value.length)
+    const at = this.#room(key, index, result.existed, payload)
+    const bytes = path.leaf.bytes
+    const next = writeRecordHeader(bytes, at, versionSeq, createdSeq, expiresAtMicros, isLarge)
+    if (isLarge) writeExtentPointer(bytes, next, this.#storage.newExtent(value, digest))
+    else if (value.length > 96) bytes.set(value, next)
+    else for (let i = 0; i < value.length; i++) bytes[next + i] = value[i]!
+    const sum = this.#recordDigest
+    digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, value.length, digest)
+    this.#spaces.add(key, sum)
+    if (!result.existed) this.#spaces.count(key, 1)
+    return result
+  }
+
+  /** Removes a record; the key must have been prepared. False if there was none. */
+  delete(key: Uint8Array): boolean {
+    const path = this.#path
+    invariant(!path.descend(key, this.#storage.cold), 'delete of a key that was not prepared')
+    const index = searchPage(path.leaf, key, key.length, 0)
+    if (index < 0) return false
+    this.#removeOld(key, this.#result)
+    removeCell(path.leaf, index)
+    this.#spaces.count(key, -1)
+    rebalance(this.#storage, path, path.depth, this.#entrySeq)
+    collapseRoot(this.#storage, path)
+    return true
+  }
+
+  /**
+   * Raises the seq of every leaf that overlaps [lower, upper) to `seq`, although no record changes: an image said that its
+   * range changed then. The branches above must be resident; those that are not are returned.
+   */
+  touchRange(lower: Uint8Array, upper: Uint8Array | undefined, seq: number): Cold | undefined {
+    const { cold } = this.#storage
+    let from: Uint8Array = lower
+    for (;;) {
+      cold.reset()
+      const path = this.#path
+      if (path.descend(from, cold)) return cold
+      const fence = path.upperFence()
+      path.own(seq)
+      this.changes++
+      if (fence === undefined || (upper !== undefined && compareBytes(fence, upper) >= 0)) return undefined
+      from = fence
+    }
+  }
+
+  /**
+   * Takes the digest of the record that a put or delete replaces out of S, gives its extent back and makes the path
+   * writable. Returns what searching the leaf gave.
+   */
+  #removeOld(key: Uint8Array, result: PutResult): number {
+    const { leaf } = this.#path
+    const index = searchPage(leaf, key, key.length, 0)
+    result.existed = index >= 0
+    this.#path.own(this.#entrySeq)
+    this.changes++
+    result.oldVersionSeq = 0
+    result.oldCreatedSeq = 0
+    if (index < 0) return ~index
+    const old = this.#old
+    old.read(leaf, index)
+    result.oldVersionSeq = old.versionSeq
+    result.oldCreatedSeq = old.createdSeq
+    const sum = this.#recordDigest
+    let length = old.valueBytes
+    let digest = this.#valueDigest
+    if (old.isLarge) {
+      const pointer = readExtentPointer(old.bytes, old.valueAt)
+      digest = pointer.digest
+      length = pointer.length
+      this.#storage.buryExtent(pointer)
+    } else digestBytes(digest, old.bytes, old.valueAt, old.valueAt + old.valueBytes)
+    digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
+    if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(key, sum)
+    return index
+  }
+
+  /** Room for a payload in the leaf of `key`: that of the old record if it has the same size. The leaf's ref may move. */
+  #room(key: Uint8Array, index: number, existed: boolean, payload: number): number {
+    const leaf = this.#path.leaf
+    if (existed) {
+      if (payloadLength(leaf, index) === payload) return payloadAt(leaf, index)
+      removeCell(leaf, index)
+    }
+    return placeCell(this.#storage, this.#path, this.#path.depth, index, key, key.length, payload)
+  }
+
+  #pinPath(isCut: boolean): void {
+    const path = this.#path
+    const last = isCut ? path.depth - 1 : path.depth
+    for (let depth = 0; depth <= last; depth++) this.#pin(path.pages[depth]!)
+  }
+
+  #pin(page: number): void {
+    const { frameOf, pinned } = this.#storage.table
+    const frame = frameOf[page]! - 1
+    if (pinned[frame] === 1) return
+    pinned[frame] = 1
+    this.#pins.push(page)
+  }
+}
