@@ -75,16 +75,18 @@ export function digestRecord(
   const lo = valueDigest.lo
   const hi = valueDigest.hi
   digestBytes(out, key, keyStart, keyEnd, lo, hi)
-  let a = out.lo
-  let b = out.hi
-  for (const part of [versionSeq, createdSeq, expiresAtMicros, valueLength]) {
-    const low = part >>> 0
-    const high = Math.floor(part / 4294967296) >>> 0
-    a = finish(Math.imul(a ^ low, C1) ^ Math.imul(high, C4))
-    b = finish(Math.imul(b ^ high, C3) ^ Math.imul(low, C2) ^ a)
-  }
-  out.lo = a
-  out.hi = b
+  mixInteger(out, versionSeq)
+  mixInteger(out, createdSeq)
+  mixInteger(out, expiresAtMicros)
+  mixInteger(out, valueLength)
+}
+
+/** Mixes a non-negative safe integer into `d`. */
+export function mixInteger(d: Digest64, value: number): void {
+  const low = value >>> 0
+  const high = Math.floor(value / 4294967296) >>> 0
+  d.lo = finish(Math.imul(d.lo ^ low, C1) ^ Math.imul(high, C4))
+  d.hi = finish(Math.imul(d.hi ^ high, C3) ^ Math.imul(low, C2) ^ d.lo)
 }
 
 /** sum := sum + d mod 2^64. */

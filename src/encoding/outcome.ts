@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MalformedBytes } from './bytes.ts'
+import { ByteReader, ByteWriter, MalformedBytes, readU32, readU64 } from './bytes.ts'
 import { bigEndianToBigint, bigintToBigEndian } from './envelope-binary.ts'
 
 /**
@@ -71,6 +71,12 @@ function writeResult(writer: ByteWriter, result: MutationResult): void {
     writer.u8(2)
     writer.raw(bigintToBigEndian(result, 256))
   }
+}
+
+/** The seq of a committed outcome without results, read in place; undefined for any other. Hot path: most writes answer this. */
+export function plainCommitSeq(bytes: Uint8Array): number | undefined {
+  const isPlain = bytes.length === COMMITTED_PLAIN_BYTES && readU32(bytes, 0) === 1 && readU32(bytes, 12) === 0
+  return isPlain ? readU64(bytes, 4) : undefined
 }
 
 export function decodeOutcome(bytes: Uint8Array): Outcome {

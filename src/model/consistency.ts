@@ -36,7 +36,7 @@ export function parseToken(token: Token): { historyId: string; seq: number } {
   const match = /^([0-9a-f]{32}):(\d{1,16})$/.exec(token)
   const seq = Number(match?.[2])
   if (match === null || !Number.isSafeInteger(seq)) {
-    throw new QuorateError('invalid_argument', `not a token: ${token.slice(0, 80)}`)
+    throw new QuorateError('invalid_argument', `not a token: ${JSON.stringify(token).slice(0, 80)}`)
   }
   return { historyId: match[1]!, seq }
 }

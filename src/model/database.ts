@@ -1,5 +1,6 @@
 import type { Ddl, MutationResult, TransactionEnvelope } from '../encoding/index.ts'
 import type { Consistency, RequestOptions, Token } from './consistency.ts'
+import type { RequestReference } from './errors.ts'
 import type { ReadRequest, ReadResult } from './reads.ts'
 
 /**
@@ -7,7 +8,10 @@ import type { ReadRequest, ReadResult } from './reads.ts'
  * pass the same conformance suite (`quorate/testing`).
  */
 export interface Database extends AsyncDisposable {
-  /** Every call of the result is made as `caller`. On a Client this needs the `impersonate` permission and is audited. */
+  /**
+   * Every call of the result is made as `caller`. On a Client this needs the `impersonate` permission and is audited.
+   * Closing the result leaves this database open.
+   */
   as(caller: string): Database
   /** Applies the operations in order, all or none. */
   ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult>
@@ -24,16 +28,13 @@ export interface Database extends AsyncDisposable {
   transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Every change of the selected keys, in order, never half a commit; resumes after `from`. */
   watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent>
-  /** The recorded outcome of a request whose answer was lost, while its session lives. */
+  /**
+   * The recorded outcome of a request whose answer was lost, while its session lives; undefined = nothing is recorded.
+   * @throws QuorateError the refusal, if the request was refused
+   */
   outcome(reference: RequestReference): Promise<CommitResult | undefined>
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
-}
-
-/** Names a request for `outcome`; every error with `applied: 'unknown'` carries one. */
-export interface RequestReference {
-  session: number
-  serial: number
 }
 
 export interface CommitResult {
@@ -77,7 +78,7 @@ export interface SetOptions extends RequestOptions {
   ttlMs?: number
   /** Writes only if the key's last change has this seq. @throws QuorateError `assertion_failed` with the actual seq */
   ifSeq?: number
-  /** Writes only if there is no such key. */
+  /** Writes only if there is no such key. @throws QuorateError `assertion_failed` with the actual seq */
   ifAbsent?: boolean
 }
 
@@ -150,6 +151,10 @@ export interface Transaction {
   ddl(operation: Ddl): void
 }
 
+/**
+ * Reads see the view and the transaction's own writes; a scan sees the writes made before its first step. The entry of an own
+ * write has seq 0, for it has none yet.
+ */
 export interface TransactionKeyValue<K, V> extends KeyValueReader<K, V> {
   set(key: K, value: V, options?: { ttlMs?: number }): void
   delete(key: K): void
@@ -165,6 +170,7 @@ export interface WatchSelector {
 export interface WatchOptions {
   /** Resumes after this point (exclusive); absent = from now. */
   from?: Token
+  /** Ends the iteration, without an error. */
   signal?: AbortSignal
 }
 
@@ -217,7 +223,7 @@ export interface DatabaseCore {
     options: CoreOptions & { from?: Token },
   ): AsyncIterable<CoreWatchEvent>
   /** The outcome recorded for a request of this or another connection. */
-  outcome(reference: RequestReference, options: CoreOptions): Promise<Uint8Array | undefined>
+  outcome(reference: RequestReference, options: CoreOptions): Promise<CoreOutcome | undefined>
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
   /** For backoff and deadlines above the core. */

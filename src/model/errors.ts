@@ -83,6 +83,12 @@ export interface ErrorDetail {
   offset?: number
 }
 
+/** Names a request for `Database.outcome`. */
+export interface RequestReference {
+  session: number
+  serial: number
+}
+
 export interface QuorateErrorOptions {
   retryable?: boolean
   applied?: Applied
@@ -90,6 +96,8 @@ export interface QuorateErrorOptions {
   detail?: ErrorDetail
   /** How long to wait before trying again, as the server suggests, in ms. */
   backoffMs?: number
+  /** Set with `applied: 'unknown'` while the outcome can still be asked for. */
+  reference?: RequestReference
   cause?: unknown
 }
 
@@ -103,6 +111,7 @@ export class QuorateError extends Error {
   readonly leader: LeaderHint | undefined
   readonly detail: ErrorDetail | undefined
   readonly backoffMs: number | undefined
+  readonly reference: RequestReference | undefined
 
   constructor(code: ErrorCode, message: string, options: QuorateErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -112,6 +121,7 @@ export class QuorateError extends Error {
     this.leader = options.leader
     this.detail = options.detail
     this.backoffMs = options.backoffMs
+    this.reference = options.reference
   }
 }
 

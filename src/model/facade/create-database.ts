@@ -1,0 +1,109 @@
+import type { RequestOptions } from '../consistency.ts'
+import type { Ddl, TransactionEnvelope } from '../../encoding/index.ts'
+import type {
+  CommitResult,
+  Database,
+  DatabaseCore,
+  DatabaseStatus,
+  DdlResult,
+  KeyValueOptions,
+  KeyValueSpace,
+  Transaction,
+  TransactionOptions,
+  View,
+  WatchEvent,
+  WatchOptions,
+  WatchSelector,
+} from '../database.ts'
+import type { RequestReference } from '../errors.ts'
+import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
+import { connectAs, coreOptions, submit, type Connection } from './connection.ts'
+import { CoreKeyValueSpace } from './key-value-space.ts'
+import { commitResult } from './outcome-result.ts'
+import { Space } from './space.ts'
+import { runTransaction } from './transaction.ts'
+import { PinnedView } from './view.ts'
+import { watchDatabase } from './watch.ts'
+
+/** What a deployment may say besides its core. */
+export interface DatabaseDetails {
+  /** On whose behalf calls are made; absent = the core's own caller. */
+  caller?: string
+}
+
+/**
+ * The whole `Database` on what a deployment provides. It holds no state of its own: order, retries, sessions and time budgets of
+ * single requests are the core's; arguments, conditions, transactions, scans and the meaning of outcomes are here, once.
+ */
+export function createDatabase(core: DatabaseCore, details: DatabaseDetails = {}): Database {
+  const connection = connectAs(core, details.caller === undefined ? undefined : requireCaller(details.caller))
+  return new CoreDatabase(connection, true)
+}
+
+class CoreDatabase implements Database {
+  readonly #connection: Connection
+  readonly #ownsCore: boolean
+
+  constructor(connection: Connection, ownsCore: boolean) {
+    this.#connection = connection
+    this.#ownsCore = ownsCore
+  }
+
+  as(caller: string): Database {
+    return new CoreDatabase(connectAs(this.#connection.core, requireCaller(caller)), false)
+  }
+
+  async ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult> {
+    const operations: readonly Ddl[] = Array.isArray(operation) ? operation : [operation as Ddl]
+    if (operations.length === 0) throw invalid('no operation')
+    const { seq, token, results } = await this.commit(
+      { mutations: operations.map(operation => ({ type: 'ddl', operation })) },
+      options,
+    )
+    return { seq, token, changed: operations.map((_, index) => results[index] === true) }
+  }
+
+  commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult> {
+    try {
+      return submit(this.#connection, envelope, options)
+    } catch (error) {
+      return rejected(error)
+    }
+  }
+
+  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V> {
+    return new CoreKeyValueSpace(this.#connection, new Space(project, options))
+  }
+
+  async view(options?: RequestOptions): Promise<View> {
+    const view = await this.#connection.core.openView(coreOptions(this.#connection, options))
+    return new PinnedView(this.#connection, view)
+  }
+
+  transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return runTransaction(this.#connection, body, options)
+  }
+
+  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent> {
+    return watchDatabase(this.#connection, selector, options)
+  }
+
+  async outcome(reference: RequestReference): Promise<CommitResult | undefined> {
+    requireSeq('session', reference.session)
+    requireSeq('serial', reference.serial)
+    const recorded = await this.#connection.core.outcome(reference, this.#connection.plainOptions)
+    return recorded === undefined ? undefined : commitResult(recorded)
+  }
+
+  status(): Promise<DatabaseStatus> {
+    return this.#connection.core.status()
+  }
+
+  async close(): Promise<void> {
+    if (this.#ownsCore) await this.#connection.core.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,86 @@
+import type { CoreView, Transaction, TransactionOptions } from '../database.ts'
+import { QuorateError } from '../errors.ts'
+import { invalid } from './arguments.ts'
+import { submit, type Connection } from './connection.ts'
+import { TransactionAttempt } from './transaction-attempt.ts'
+import { conflictAfter, TransactionTime } from './transaction-time.ts'
+import { releaseView } from './view.ts'
+
+const DEFAULT_ATTEMPTS = 16
+
+/** What one run of the body gave: its value, or why it has to run again. */
+type AttemptResult<T> = { value: T } | { again: QuorateError }
+
+/**
+ * Optimistic and serializable: the body reads from one view; apply checks that everything it read is still so (DESIGN 7), and
+ * otherwise the body runs again on a newer view. A transaction that wrote nothing needs no check: its view is one moment.
+ * @throws ConflictError after the attempts, or when the time is used up and it was not the first attempt
+ * @throws QuorateError `timeout`, `aborted`, and whatever the core or a refusal says; with `applied: 'unknown'` only from the commit
+ */
+export async function runTransaction<T>(
+  connection: Connection,
+  body: (tx: Transaction) => Promise<T>,
+  options: TransactionOptions = {},
+): Promise<T> {
+  const { attempts = DEFAULT_ATTEMPTS } = options
+  if (!Number.isSafeInteger(attempts) || attempts < 1)
+    throw invalid(`attempts is a whole number from 1, not ${attempts}`)
+  const time = new TransactionTime(connection, options)
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const result = await runAttempt(connection, body, options, time, attempt)
+      if ('value' in result) return result.value
+      if (attempt >= attempts) throw conflictAfter(`no success in ${attempts} attempts`, result.again)
+      await time.backOff(attempt, result.again)
+    }
+  } finally {
+    time.end()
+  }
+}
+
+async function runAttempt<T>(
+  connection: Connection,
+  body: (tx: Transaction) => Promise<T>,
+  options: TransactionOptions,
+  time: TransactionTime,
+  attempt: number,
+): Promise<AttemptResult<T>> {
+  const view = await openView(connection, options, time)
+  const tx = new TransactionAttempt(connection, view, time.budget, time.signal, attempt)
+  let value: T
+  try {
+    value = await time.unlessStopped(body(tx))
+  } catch (error) {
+    if (tx.viewLost !== undefined && !time.signal.aborted) return { again: tx.viewLost }
+    throw time.explain(error)
+  } finally {
+    tx.end()
+    releaseView(view)
+  }
+  const envelope = tx.toEnvelope()
+  if (envelope === undefined) return { value }
+  try {
+    // The caller's own signal, not the transaction's: when time runs out now, the core knows what became of the request.
+    const { signal, idempotencyKey } = options
+    await submit(connection, envelope, {
+      ...time.timeout(),
+      ...(signal !== undefined && { signal }),
+      ...(idempotencyKey !== undefined && { idempotencyKey }),
+    })
+    return { value }
+  } catch (error) {
+    if (error instanceof QuorateError && error.code === 'conflict') return { again: error }
+    throw time.explain(error)
+  }
+}
+
+async function openView(connection: Connection, options: TransactionOptions, time: TransactionTime): Promise<CoreView> {
+  const { consistency = 'linearizable' } = options
+  try {
+    const opening = connection.core.openView({ ...time.budget.next(), signal: time.signal, consistency })
+    const view = await time.unlessStopped(opening)
+    return view
+  } catch (error) {
+    throw time.explain(error)
+  }
+}
