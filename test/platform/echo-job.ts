@@ -1,7 +1,8 @@
 import type { StartJob } from '../../src/platform/index.ts'
+import { runThread } from '../../src/platform/node/index.ts'
 
-/** A thread job for tests. `init.memory` is a shared counter: each doorbell posts its value; 13 throws; the end posts 'stopped'. */
-export const start: StartJob = async context => {
+/** The worker module of a thread job for tests. `init.memory` is a shared counter: each doorbell posts its value; 13 throws; the end posts 'stopped'. */
+const start: StartJob = async context => {
   const { memory, directory } = context.init as { memory: Int32Array; directory: string }
   context.post({ names: await context.files.list(directory) })
   return {
@@ -13,3 +14,5 @@ export const start: StartJob = async context => {
     onStop: () => context.post('stopped'),
   }
 }
+
+await runThread(start)

@@ -57,6 +57,17 @@ describe('a thread of the node platform', () => {
     await thread.stop()
   })
 
+  it('does the work that was rung for before it is stopped', async () => {
+    const { thread, memory, next } = start()
+    await next()
+    Atomics.store(memory, 0, 9)
+    thread.ringDoorbell()
+    const stopped = thread.stop()
+    assert.equal(await next(), 9)
+    assert.equal(await next(), 'stopped')
+    await stopped
+  })
+
   it('reports the error that ended it', async () => {
     const { thread, memory, next, exit } = start()
     await next()

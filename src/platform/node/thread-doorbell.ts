@@ -4,8 +4,6 @@ export const STOP = 1
 
 /** What a worker is started with. */
 export interface WorkerStart {
-  /** The URL of the job's module. */
-  module: string
   init: unknown
   doorbell: Int32Array
 }

@@ -4,7 +4,7 @@ import { RING, STOP } from './thread-doorbell.ts'
 import type { WorkerStart } from './thread-doorbell.ts'
 
 /**
- * Threads as Node workers. `jobs` binds each job's name to a module whose export `start` is its `StartJob`.
+ * Threads as Node workers. `jobs` binds each job's name to the worker's own module, which calls `runThread` with the job's code.
  * The worker sleeps in `Atomics.wait` between doorbells, so its own event loop runs only until the job has started.
  */
 export function nodeThreads(jobs: Readonly<Record<string, URL>>): Threads {
@@ -28,8 +28,8 @@ class WorkerThread implements Thread {
   #exit: { error: Error | undefined } | undefined
 
   constructor(name: string, module: URL, init: unknown) {
-    const workerData: WorkerStart = { module: module.href, init, doorbell: this.#doorbell }
-    this.#worker = new Worker(bootstrapUrl(), { workerData, name })
+    const workerData: WorkerStart = { init, doorbell: this.#doorbell }
+    this.#worker = new Worker(module, { workerData, name })
     let error: Error | undefined
     this.#worker.on('message', message => this.#deliver(message))
     this.#worker.on('error', (reason: unknown) => {
@@ -72,9 +72,4 @@ class WorkerThread implements Thread {
     if (this.#onMessage === undefined) this.#early.push(message)
     else this.#onMessage(message)
   }
-}
-
-/** The bootstrap beside this file, in the form (built or source) in which this file runs. */
-function bootstrapUrl(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './thread-worker.ts' : './thread-worker.js', import.meta.url)
 }

@@ -22,5 +22,5 @@ export interface DiskCalls {
   /** Accounts for a file that grows or shrinks; throws `no_space`, and counts nothing, if there is no room. */
   resize(path: string, fromBytes: number, toBytes: number): void
   /** The end of one process by its own crash; its locks are free. */
-  endUser(user: DiskUser): void
+  endUser(user: DiskUser, kind: 'power' | 'process'): void
 }

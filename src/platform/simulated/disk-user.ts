@@ -15,7 +15,7 @@ export interface DiskUser {
   readonly timing: DiskTiming | undefined
   /** A dead process's asynchronous calls are rejected (unit tests) or never settle (the world: its code must not go on). */
   readonly afterCrash: 'reject' | 'never'
-  readonly onCrash: (() => void) | undefined
+  readonly onCrash: ((kind: 'power' | 'process') => void) | undefined
 }
 
 /** Has an asynchronous call take its time, and then its effect. */

@@ -86,7 +86,7 @@ export class SimulatedDisk implements DiskCalls {
   crash(kind: 'power' | 'process' = 'power'): void {
     this.#crashPlan = undefined
     const users = [...this.#users] // a crash handler may start the next process at once
-    for (const user of users) this.endUser(user)
+    for (const user of users) this.endUser(user, kind)
     if (kind === 'process') return
     this.#bootCount++
     const nodes = this.#allNodes()
@@ -125,13 +125,13 @@ export class SimulatedDisk implements DiskCalls {
     return bytes
   }
 
-  /** The end of one process by its own crash; its locks are free. */
-  endUser(user: DiskUser): void {
+  /** The end of one process; its locks are free. */
+  endUser(user: DiskUser, kind: 'power' | 'process'): void {
     if (!user.isAlive) return
     user.isAlive = false
     this.#users.delete(user)
     for (const [directory, holder] of this.locks) if (holder.pid === user.pid) this.locks.delete(directory)
-    user.onCrash?.()
+    user.onCrash?.(kind)
   }
 
   newFile(): StoredFile {

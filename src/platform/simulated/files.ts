@@ -25,7 +25,7 @@ export class SimulatedFiles implements Files {
 
   /** Ends this process alone; the page cache stays. */
   kill(): void {
-    this.#disk.endUser(this.#user)
+    this.#disk.endUser(this.#user, 'process')
   }
 
   open(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<File> {
