@@ -3,11 +3,17 @@ import { Cold } from './cold.ts'
 import { invariant } from './assert.ts'
 import { cellCount, PageRef, pageLevel, prefixLength, readKey, readSuffix, searchPage } from './page.ts'
 import { maxKeyBytes } from './layout.ts'
-import type { Range } from './reader.ts'
-import { metadataAt, recordAt } from './reader.ts'
+import { metadataAt, recordAt } from './point-reads.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
 import { copyBytes, RecordRef } from './record.ts'
 import type { Storage } from './storage.ts'
+
+/** What a cursor walks over: keys in [start, end), ascending or, reversed, descending. */
+export interface Range {
+  start?: Uint8Array
+  end?: Uint8Array
+  reverse?: boolean
+}
 
 const DEPTH_MAX = 32
 
