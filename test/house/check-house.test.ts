@@ -160,6 +160,7 @@ describe('doors of rooms', () => {
     'src/log/a.ts': "import './lanes/inline.ts'\n",
     'src/log/lanes/inline.ts': '',
   })
+  itAllows('entry files without an index', { 'src/entry/index.ts': undefined })
   itAllows('the command line to take the entry file that binds what it needs', {
     'src/cli/main.ts': "import { testing } from '../entry/testing.ts'\n",
   })

@@ -41,8 +41,8 @@ export const NAMED_SUB_ROOMS: ReadonlySet<string> = new Set([
   ...['gateway', 'http', 'peer', 'redis', 'security'].map(name => `transport/${name}`),
 ])
 
-/** Rooms that nobody enters from outside, so that they need no index.ts: the command line has only a main file. */
-export const WITHOUT_DOOR: ReadonlySet<string> = new Set(['cli'])
+/** Rooms without an index.ts: nobody enters the command line, and of the entry files each is a door of the package. */
+export const WITHOUT_DOOR: ReadonlySet<string> = new Set(['cli', 'entry'])
 
 /** The room of the arrows that a source file belongs to, for example `raft/core`; undefined outside the known rooms. */
 export function roomOf(path: string): string | undefined {
