@@ -1,0 +1,160 @@
+import type { Refusal } from './effect.ts'
+import type { ReadIndexRequest, ReadIndexResponse } from './message.ts'
+import { isMutant } from './mutants.ts'
+import { quorumValue } from './quorum.ts'
+import { activeConfiguration, failRead, send, type PendingRead, type RaftState } from './state.ts'
+import { NO_NODE } from './types.ts'
+
+/**
+ * Linearizable reads without a log entry (Raft thesis 6.4; rules R1-R8). A leader proves with a round of heartbeats
+ * that it still leads, and answers with the commit index it had when the round began. One round runs at a time; reads
+ * that arrive meanwhile share the next one, so the cost is a round trip however many they are.
+ */
+
+/** A follower asks again this often before it gives up. */
+const MAX_ASKS = 3
+
+/** Takes a read of this node's driver. */
+export function onRead(state: RaftState, ctx: unknown, mode: 'index' | 'lease'): void {
+  const reads = state.reads
+  if (state.role !== 'leader') {
+    if (state.leader === NO_NODE) failRead(state, ctx, 'noLeader')
+    else if (reads.unsent.length + reads.asked.size >= state.settings.maxPendingReads) failRead(state, ctx, 'busy')
+    else reads.unsent.push(ctx)
+    return
+  }
+  // R5: a leader on its way out does not keep leases and clients to itself.
+  if (state.transfer !== null) failRead(state, ctx, 'transferring')
+  else if (mode === 'lease' && isLeaseValid(state)) {
+    state.effects.push({ type: 'readReady', ctx, seq: state.commit })
+  } else enqueueRead(state, { kind: 'local', ctx })
+}
+
+function enqueueRead(state: RaftState, read: PendingRead): void {
+  if (state.reads.queue.length >= state.settings.maxPendingReads) refuseRead(state, read, 'busy')
+  else if (isMutant('read joins the running round') && state.reads.round !== null) state.reads.round.reads.push(read)
+  else state.reads.queue.push(read)
+}
+
+function refuseRead(state: RaftState, read: PendingRead, reason: Refusal): void {
+  if (read.kind === 'local') failRead(state, read.ctx, reason)
+  else answerReader(state, read.from, read.reqId, null)
+}
+
+function answerReader(state: RaftState, to: number, reqId: number, readSeq: number | null): void {
+  send(state, 'now', { type: 'readIndexResponse', from: state.id, to, term: state.term, reqId, readSeq })
+}
+
+/** A follower asks the leader for all reads it queued this turn, under an id that no other attempt ever has (R2, L16). */
+export function askLeader(state: RaftState): void {
+  const reads = state.reads
+  if (state.role === 'leader') {
+    // This node won while they waited: they are reads of the leader now.
+    for (const ctx of reads.unsent.splice(0)) enqueueRead(state, { kind: 'local', ctx })
+    return
+  }
+  if (reads.unsent.length > 0) ask(state, reads.unsent.splice(0), 1)
+}
+
+function ask(state: RaftState, ctxs: unknown[], attempt: number): void {
+  const reqId = state.reads.nextReqId++
+  state.reads.asked.set(reqId, { ctxs, askedAtMs: state.nowMs, attempt })
+  send(state, 'now', { type: 'readIndexRequest', from: state.id, to: state.leader, term: state.term, reqId })
+}
+
+/** Asks again for reads whose answer is overdue; gives up with an error, never with an answer (R4). */
+export function retryAsks(state: RaftState): void {
+  for (const [reqId, asked] of state.reads.asked) {
+    if (state.nowMs - asked.askedAtMs < state.settings.electionMinMs) continue
+    state.reads.asked.delete(reqId)
+    if (asked.attempt >= MAX_ASKS) for (const ctx of asked.ctxs) failRead(state, ctx, 'timedOut')
+    else ask(state, asked.ctxs, asked.attempt + 1)
+  }
+}
+
+export function onReadIndexRequest(state: RaftState, message: ReadIndexRequest): void {
+  if (state.role !== 'leader' || state.transfer !== null) answerReader(state, message.from, message.reqId, null)
+  else enqueueRead(state, { kind: 'asked', from: message.from, reqId: message.reqId })
+}
+
+export function onReadIndexResponse(state: RaftState, message: ReadIndexResponse): void {
+  const asked = state.reads.asked.get(message.reqId)
+  if (asked === undefined) return // a duplicate, or an attempt given up
+  state.reads.asked.delete(message.reqId)
+  for (const ctx of asked.ctxs) {
+    if (message.readSeq === null) failRead(state, ctx, 'leaderChanged')
+    else state.effects.push({ type: 'readReady', ctx, seq: message.readSeq })
+  }
+}
+
+/** R1: until an entry of its own term is committed, a leader does not know what is committed. */
+export function hasCommittedInTerm(state: RaftState): boolean {
+  return (
+    state.leadership !== null &&
+    state.commit >= state.leadership.termStartSeq &&
+    state.leadership.wanted.every(entry => entry.kind !== 'noop')
+  )
+}
+
+/**
+ * Starts a round if reads wait and none runs. The caller sends the heartbeats afterwards, so that each of them leaves
+ * after every read of the round arrived (R3).
+ */
+export function startRound(state: RaftState): void {
+  const reads = state.reads
+  if (reads.round !== null || reads.queue.length === 0) return
+  if (!hasCommittedInTerm(state) && !isMutant('read before own-term commit')) return
+  // R2: the number is the leader's own, never something a client chose or may repeat.
+  if (!isMutant('client id as read context') || reads.seq === 0) reads.seq++
+  reads.round = { seq: reads.seq, index: state.commit, reads: reads.queue }
+  reads.queue = []
+  reads.isRoundToAnnounce = true
+  finishRound(state)
+}
+
+/** Answers the running round once a quorum has confirmed it, and starts the next. */
+export function finishRound(state: RaftState): void {
+  const round = state.reads.round
+  const configuration = activeConfiguration(state)
+  if (round === null || state.leadership === null || configuration === undefined) return
+  const progress = state.leadership.progress
+  const confirmed = quorumValue(configuration, id => (id === state.id ? round.seq : (progress.get(id)?.readSeq ?? 0)))
+  if (confirmed < round.seq) return
+  state.reads.round = null
+  for (const read of round.reads) {
+    if (read.kind === 'local') state.effects.push({ type: 'readReady', ctx: read.ctx, seq: round.index })
+    else answerReader(state, read.from, read.reqId, round.index)
+  }
+}
+
+/** R3: reads die with the leadership or leader that was to answer them, and their callers hear of it. */
+export function abandonReads(state: RaftState, reason: Refusal): void {
+  const reads = state.reads
+  const waiting = [...(reads.round?.reads ?? []), ...reads.queue]
+  reads.round = null
+  reads.queue = []
+  reads.isRoundToAnnounce = false
+  for (const read of waiting) refuseRead(state, read, reason)
+  for (const ctx of reads.unsent.splice(0)) failRead(state, ctx, reason)
+  for (const asked of reads.asked.values()) for (const ctx of asked.ctxs) failRead(state, ctx, reason)
+  reads.asked.clear()
+}
+
+/**
+ * R7: the lease runs from the SEND time, on the leader's own monotonic clock, of a message that a quorum has answered.
+ * Voters refuse votes for electionMinMs after receiving it, so it ends that much later, less the clocks' drift.
+ */
+export function isLeaseValid(state: RaftState): boolean {
+  const leadership = state.leadership
+  const configuration = activeConfiguration(state)
+  if (!state.settings.isLeaseAllowed || leadership === null || configuration === undefined) return false
+  if (!hasCommittedInTerm(state) || state.transfer !== null) return false
+  if (leadership.isLeaseBarred && !isMutant('lease through transfer')) return false
+  const sentAtMs = quorumValue(configuration, id => {
+    if (id === state.id) return state.nowMs
+    const progress = leadership.progress.get(id)
+    if (progress === undefined) return Number.NEGATIVE_INFINITY
+    return isMutant('tick-based lease') ? progress.lastActiveMs : progress.ackedSentAtMs
+  })
+  return state.nowMs < sentAtMs + state.settings.electionMinMs * (1 - state.settings.clockDriftBound)
+}

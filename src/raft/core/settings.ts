@@ -1,0 +1,65 @@
+/**
+ * Parameters of the core. The times must be the same on all members (leases and step-down compare them); the replica
+ * takes them from replicated settings.
+ */
+export interface Settings {
+  /** Time between heartbeats of a leader. */
+  readonly heartbeatMs: number
+  /** Shortest election timeout; a voter that heard a leader more recently refuses votes (the voters' lease). */
+  readonly electionMinMs: number
+  /** Longest election timeout; also how long a leader lives without a quorum, and "one election timeout" of T3 and T6. */
+  readonly electionMaxMs: number
+  /** Entries in flight to one peer. */
+  readonly maxInflightEntries: number
+  /** Bytes in flight to one peer. */
+  readonly maxInflightBytes: number
+  /** Append requests in flight to one peer. */
+  readonly maxInflightMessages: number
+  /** Largest append request; one entry larger than this travels alone. */
+  readonly maxAppendBytes: number
+  /** Most entries in one append request. */
+  readonly maxAppendEntries: number
+  /** Proposals are refused with `busy` while this much is appended but not committed. */
+  readonly maxUncommittedBytes: number
+  /** Reads that may wait for a round, on a leader or a follower. */
+  readonly maxPendingReads: number
+  /** Whether `lease` reads may be answered without a round (R6-R8). Must be a replicated setting. */
+  readonly isLeaseAllowed: boolean
+  /** Bound on the difference in speed of two members' monotonic clocks, as a fraction; shortens the lease. */
+  readonly clockDriftBound: number
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  heartbeatMs: 50,
+  electionMinMs: 300,
+  electionMaxMs: 600,
+  maxInflightEntries: 65_536,
+  maxInflightBytes: 16 * 1024 * 1024,
+  maxInflightMessages: 64,
+  maxAppendBytes: 1024 * 1024,
+  maxAppendEntries: 8_192,
+  maxUncommittedBytes: 64 * 1024 * 1024,
+  maxPendingReads: 65_536,
+  isLeaseAllowed: false,
+  clockDriftBound: 0.05,
+}
+
+/**
+ * Checks that the parameters can work together.
+ * @returns a sentence that names the first parameter that is wrong, or undefined
+ */
+export function findSettingsError(settings: Settings): string | undefined {
+  if (!(settings.heartbeatMs > 0)) return 'heartbeatMs must be positive'
+  if (!(settings.electionMinMs >= 2 * settings.heartbeatMs)) return 'electionMinMs must be at least two heartbeats'
+  if (!(settings.electionMaxMs > settings.electionMinMs)) return 'electionMaxMs must exceed electionMinMs'
+  if (!(settings.maxInflightMessages >= 1 && settings.maxInflightMessages <= 4_096)) {
+    return 'maxInflightMessages must be 1 to 4096'
+  }
+  if (!(settings.maxInflightEntries >= 1)) return 'maxInflightEntries must be positive'
+  if (!(settings.maxAppendEntries >= 1)) return 'maxAppendEntries must be positive'
+  if (!(settings.maxInflightBytes >= 1 && settings.maxAppendBytes >= 1)) return 'byte limits must be positive'
+  if (!(settings.maxUncommittedBytes >= 1)) return 'maxUncommittedBytes must be positive'
+  if (!(settings.maxPendingReads >= 1)) return 'maxPendingReads must be positive'
+  if (!(settings.clockDriftBound >= 0 && settings.clockDriftBound < 1)) return 'clockDriftBound must be in [0, 1)'
+  return undefined
+}
