@@ -81,7 +81,7 @@ function votersToAsk(state: RaftState): NodeId[] {
 /** Raises the term and votes for itself; the vote counts once it is synced (E3). */
 export function startVote(state: RaftState, isTransfer: boolean): void {
   const candidacy = state.candidacy
-  const answers: VoterAnswer[] = isTransfer ? [] : answersOf(state)
+  const answers: VoterAnswer[] = isTransfer || !isBestOfAll(state) ? [] : answersOf(state)
   becomeFollower(state, state.term + 1, NO_NODE)
   state.role = 'candidate'
   state.vote = state.id
@@ -209,14 +209,14 @@ function decidePreVote(state: RaftState): void {
   else if (result === 'lost') becomeFollower(state, state.term, NO_NODE)
 }
 
-/** DESIGN 6: what a suspect voter demands of a candidate. */
+/**
+ * DESIGN 6: what a suspect voter demands of a candidate: answers from all voters of the CANDIDATE's configuration (it
+ * shows them only if they are complete; ours may be older), given after this recovery began, none with a longer log.
+ */
 function satisfiesSuspect(state: RaftState, message: VoteRequest): boolean {
   if (isMutant('vote while suspect')) return true
-  const configuration = activeConfiguration(state)
-  if (configuration === undefined) return false
   const ownAnswer = message.answers.find(answer => answer.voter === state.id)
   if (ownAnswer === undefined || ownAnswer.recoveryId !== state.recoveryId) return false
-  if (!everyVoter(configuration, id => message.answers.some(answer => answer.voter === id))) return false
   return message.answers.every(answer => isAtLeast(message.last, answer.end))
 }
 

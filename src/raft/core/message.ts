@@ -58,7 +58,10 @@ export interface VoteRequest extends Envelope {
   readonly last: LogEnd
   /** T5: a transfer campaign overrides the voters' leases. */
   readonly isTransfer: boolean
-  /** The pre-vote answers, the candidate's own included, for suspect voters to judge. */
+  /**
+   * For suspect voters: the pre-vote answers, the candidate's own included, if every voter of its configuration gave
+   * one and none has a longer log; otherwise empty.
+   */
   readonly answers: readonly VoterAnswer[]
 }
 

@@ -32,7 +32,8 @@ function sendEntries(state: RaftState, progress: Progress): void {
   let sent = false
   while (progress.next <= state.log.lastSeq && hasRoom(state, progress)) {
     const range = nextRange(state, progress)
-    if (range === null || !sendAppend(state, progress, range)) return
+    // Null: compacted away under a peer that had fallen silent, which sendAppend turns into a snapshot (er#31).
+    if (!sendAppend(state, progress, range) || range === null) return
     addInflight(progress.inflights, range.lastSeq, range.lastSeq - range.firstSeq + 1, range.byteLength)
     progress.next = range.lastSeq + 1
     sent = true
