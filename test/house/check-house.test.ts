@@ -432,5 +432,13 @@ describe('package.json', () => {
     }),
   })
   itReports('package', 'a promised file that a release does not have', release, 'package.json:1')
+  itReports('lock', 'a lock file of one platform', {
+    'package-lock.json': JSON.stringify({
+      packages: {
+        'node_modules/a': { optionalDependencies: { '@a/linux': '1', '@a/darwin': '1' } },
+        'node_modules/@a/linux': {},
+      },
+    }),
+  })
   itAllows('a release that has what it promises', { ...release, LICENSE: 'Apache' })
 })

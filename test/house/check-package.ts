@@ -57,7 +57,30 @@ export function checkPackage(files: FileTree): Violation[] {
       if (!isThere) report(`${path} is promised, but it does not exist`)
     }
   }
-  return [...violations, ...PAGES.flatMap(page => checkCommands(files, page, manifest))]
+  return [...violations, ...checkLock(files), ...PAGES.flatMap(page => checkCommands(files, page, manifest))]
+}
+
+interface Lock {
+  readonly packages?: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>
+}
+
+/**
+ * The lock file names the binaries of every platform, not only of the one it was written on: npm leaves out those that
+ * its registry did not offer, and `npm ci` then refuses the lock file everywhere.
+ */
+function checkLock(files: FileTree): Violation[] {
+  const file = 'package-lock.json'
+  const { packages = {} } = JSON.parse(files.get(file) ?? '{}') as Lock
+  return Object.entries(packages).flatMap(([owner, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter(name => packages[`node_modules/${name}`] === undefined)
+      .map(name => ({
+        rule: 'lock',
+        file,
+        line: 1,
+        message: `${name}, optional for ${owner}, is missing: \`npm ci\` fails`,
+      })),
+  )
 }
 
 /** `npm start`, `npm test` and `npm run X` in a page's code fences are scripts that exist. */

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What git does not carry, or carries without our having written it. */
 const NOT_OURS = new Set(['node_modules', 'dist', '.git', '.quorate', '.bench'])
-const HAS_TEXT = /\.(ts|md)$|^package\.json$/
+const HAS_TEXT = /\.(ts|md)$|^package(-lock)?\.json$/
 
 /** Every file of the repository by its path, with its text where the rules read it. */
 function readTree(): Map<string, string> {
