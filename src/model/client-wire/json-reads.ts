@@ -1,0 +1,156 @@
+import { encodeOutcome, MalformedBytes } from '../../encoding/index.ts'
+import { parseToken, type Consistency, type Token } from '../consistency.ts'
+import { QuorateError } from '../errors.ts'
+import type { KvEntry, ReadRequest, ReadResult } from '../reads.ts'
+import {
+  asBytes,
+  asMap,
+  booleanField,
+  bytesField,
+  choiceField,
+  field,
+  integerField,
+  listField,
+  onlyFields,
+  optionalField,
+  textField,
+  type PlainMap,
+} from './fields.ts'
+import { outcomeFromPlain, permissionFromPlain } from './json-envelope.ts'
+
+/** Consistency levels, read requests and read results out of parsed JSON. */
+
+const U32_MAX = 0xffffffff
+
+export function consistencyFromPlain(value: unknown): Consistency {
+  if (value === 'linearizable' || value === 'lease' || value === 'checkpoint' || value === 'local') return value
+  const map = asMap(value, 'consistency')
+  const [name] = Object.keys(map)
+  onlyFields(map, 'consistency', name === undefined ? [] : [name])
+  if (name === 'maxStaleMs') return { maxStaleMs: integerField(map, name, U32_MAX) }
+  if (name === 'minSeq') return { minSeq: tokenField(map, name) }
+  if (name === 'atSeq') return { atSeq: tokenField(map, name) }
+  throw new MalformedBytes('consistency: unknown')
+}
+
+export function tokenField(map: PlainMap, name: string): Token {
+  const token = textField(map, name)
+  try {
+    parseToken(token)
+  } catch (cause) {
+    if (cause instanceof QuorateError) throw new MalformedBytes(`${name}: ${cause.message}`, { cause })
+    throw cause
+  }
+  return token
+}
+
+export function readRequestFromPlain(value: unknown): ReadRequest {
+  const map = asMap(value, 'request')
+  const only = (...names: string[]): void => onlyFields(map, 'request', ['type', ...names])
+  const type = textField(map, 'type')
+  switch (type) {
+    case 'get':
+      only('project', 'scope', 'keys')
+      return {
+        type,
+        project: textField(map, 'project'),
+        scope: textField(map, 'scope'),
+        keys: listField(map, 'keys').map(key => asBytes(key, 'keys')),
+      }
+    case 'scan':
+      only('project', 'scope', 'start', 'end', 'reverse', 'limit', 'keysOnly')
+      return scanFromPlain(map)
+    case 'projects':
+    case 'settings':
+      only()
+      return { type }
+    case 'scopes':
+      only('project')
+      return { type, project: textField(map, 'project') }
+    case 'grants': {
+      only('caller')
+      const caller = optionalField(map, 'caller', textField)
+      return caller === undefined ? { type } : { type, caller }
+    }
+    case 'outcome':
+      only('session', 'serial')
+      return { type, session: integerField(map, 'session'), serial: integerField(map, 'serial') }
+    default:
+      throw new MalformedBytes(`unknown read ${JSON.stringify(type.slice(0, 80))}`)
+  }
+}
+
+function scanFromPlain(map: PlainMap): ReadRequest {
+  const start = optionalField(map, 'start', bytesField)
+  const end = optionalField(map, 'end', bytesField)
+  return {
+    type: 'scan',
+    project: textField(map, 'project'),
+    scope: textField(map, 'scope'),
+    limit: integerField(map, 'limit', U32_MAX),
+    ...(start !== undefined && { start }),
+    ...(end !== undefined && { end }),
+    ...(optionalField(map, 'reverse', booleanField) === true && { reverse: true }),
+    ...(optionalField(map, 'keysOnly', booleanField) === true && { keysOnly: true }),
+  }
+}
+
+export function readResultFromPlain(value: unknown): ReadResult {
+  const map = asMap(value, 'result')
+  const type = choiceField(map, 'type', ['get', 'scan', 'projects', 'scopes', 'settings', 'grants', 'outcome'])
+  switch (type) {
+    case 'get': {
+      const entries = listField(map, 'entries').map(entry => (entry === null ? undefined : entryFromPlain(entry)))
+      return { type, entries }
+    }
+    case 'scan':
+      return { type, entries: listField(map, 'entries').map(entryFromPlain), more: booleanField(map, 'more') }
+    case 'projects':
+      return { type, projects: listField(map, 'projects').map(namedId) }
+    case 'scopes':
+      return { type, scopes: listField(map, 'scopes').map(namedId) }
+    case 'settings':
+      return { type, settings: settingsFromPlain(asMap(field(map, 'settings'), 'settings')) }
+    case 'grants':
+      return { type, grants: listField(map, 'grants').map(grantFromPlain) }
+    case 'outcome': {
+      const outcome = optionalField(map, 'outcome', field)
+      return {
+        type,
+        outcome: outcome === undefined ? undefined : encodeOutcome(outcomeFromPlain(outcome)),
+        sessionEnded: booleanField(map, 'sessionEnded'),
+      }
+    }
+    default:
+      throw new MalformedBytes(`unknown result ${type satisfies never as string}`)
+  }
+}
+
+function entryFromPlain(value: unknown): KvEntry {
+  const map = asMap(value, 'entry')
+  return {
+    key: bytesField(map, 'key'),
+    value: bytesField(map, 'value'),
+    seq: integerField(map, 'seq'),
+    createdSeq: integerField(map, 'createdSeq'),
+    expiresAtMicros: optionalField(map, 'expiresAtMicros', integerField),
+  }
+}
+
+function namedId(value: unknown): { name: string; id: number } {
+  const map = asMap(value, 'item')
+  return { name: textField(map, 'name'), id: integerField(map, 'id') }
+}
+
+function settingsFromPlain(map: PlainMap): Record<string, number> {
+  const entries = Object.entries(map).map(([name, value]) => {
+    if (typeof value !== 'number' || name === '__proto__') throw new MalformedBytes('settings: not a number')
+    return [name, value] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+function grantFromPlain(value: unknown): Extract<ReadResult, { type: 'grants' }>['grants'][number] {
+  const map = asMap(value, 'grant')
+  return { caller: textField(map, 'caller'), permission: permissionFromPlain(field(map, 'permission')) }
+}

@@ -1,0 +1,167 @@
+import { bytesToHex, MalformedBytes, type ByteReader, type ByteWriter } from '../../encoding/index.ts'
+import { formatToken, parseToken, type Consistency, type Token } from '../consistency.ts'
+import type { ReadRequest } from '../reads.ts'
+
+/** Binary consistency levels, tokens and read requests. */
+
+const ConsistencyCode = {
+  linearizable: 0,
+  lease: 1,
+  maxStaleMs: 2,
+  minSeq: 3,
+  atSeq: 4,
+  checkpoint: 5,
+  local: 6,
+} as const
+
+export function writeConsistency(out: ByteWriter, consistency: Consistency): void {
+  if (typeof consistency === 'string') return out.u8(ConsistencyCode[consistency])
+  if ('maxStaleMs' in consistency) {
+    out.u8(ConsistencyCode.maxStaleMs)
+    return out.u32(Math.min(Math.floor(consistency.maxStaleMs), 0xffffffff))
+  }
+  const isMin = 'minSeq' in consistency
+  out.u8(isMin ? ConsistencyCode.minSeq : ConsistencyCode.atSeq)
+  return writeToken(out, isMin ? consistency.minSeq : consistency.atSeq)
+}
+
+export function readConsistency(reader: ByteReader): Consistency {
+  const code = reader.u8()
+  switch (code) {
+    case ConsistencyCode.linearizable:
+      return 'linearizable'
+    case ConsistencyCode.lease:
+      return 'lease'
+    case ConsistencyCode.maxStaleMs:
+      return { maxStaleMs: reader.u32() }
+    case ConsistencyCode.minSeq:
+      return { minSeq: readToken(reader) }
+    case ConsistencyCode.atSeq:
+      return { atSeq: readToken(reader) }
+    case ConsistencyCode.checkpoint:
+      return 'checkpoint'
+    case ConsistencyCode.local:
+      return 'local'
+    default:
+      throw new MalformedBytes(`consistency ${code}`)
+  }
+}
+
+/** 16 bytes history, u64 seq. @throws QuorateError `invalid_argument` if it is no token */
+export function writeToken(out: ByteWriter, token: Token): void {
+  const { historyId, seq } = parseToken(token)
+  for (let i = 0; i < 32; i += 2) out.u8(Number.parseInt(historyId.slice(i, i + 2), 16))
+  out.u64(seq)
+}
+
+export function readToken(reader: ByteReader): Token {
+  const historyId = bytesToHex(reader.raw(16))
+  return formatToken(historyId, reader.u64())
+}
+
+export const ReadCode = { get: 1, scan: 2, projects: 3, scopes: 4, settings: 5, grants: 6, outcome: 7 } as const
+
+const SCAN_HAS_START = 1
+const SCAN_HAS_END = 2
+const SCAN_REVERSE = 4
+const SCAN_KEYS_ONLY = 8
+
+export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
+  out.u8(ReadCode[request.type])
+  switch (request.type) {
+    case 'get':
+      out.text16(request.project)
+      out.text16(request.scope)
+      out.u32(request.keys.length)
+      for (const key of request.keys) out.bytes16(key)
+      return
+    case 'scan':
+      return writeScan(out, request)
+    case 'projects':
+    case 'settings':
+      return
+    case 'scopes':
+      return out.text16(request.project)
+    case 'grants':
+      out.u8(request.caller === undefined ? 0 : 1)
+      return out.text16(request.caller ?? '')
+    case 'outcome':
+      out.u64(request.session)
+      return out.u64(request.serial)
+    default:
+      throw new RangeError(`unknown read ${(request satisfies never as { type: string }).type}`)
+  }
+}
+
+function writeScan(out: ByteWriter, scan: Extract<ReadRequest, { type: 'scan' }>): void {
+  out.u8(
+    (scan.start === undefined ? 0 : SCAN_HAS_START) |
+      (scan.end === undefined ? 0 : SCAN_HAS_END) |
+      (scan.reverse === true ? SCAN_REVERSE : 0) |
+      (scan.keysOnly === true ? SCAN_KEYS_ONLY : 0),
+  )
+  out.text16(scan.project)
+  out.text16(scan.scope)
+  out.u32(scan.limit)
+  if (scan.start !== undefined) out.bytes16(scan.start)
+  if (scan.end !== undefined) out.bytes16(scan.end)
+}
+
+/** Keys are views of the frame. */
+export function readReadRequest(reader: ByteReader): ReadRequest {
+  const code = reader.u8()
+  switch (code) {
+    case ReadCode.get:
+      return { type: 'get', project: reader.text16(), scope: reader.text16(), keys: readKeys(reader) }
+    case ReadCode.scan:
+      return readScan(reader)
+    case ReadCode.projects:
+      return { type: 'projects' }
+    case ReadCode.scopes:
+      return { type: 'scopes', project: reader.text16() }
+    case ReadCode.settings:
+      return { type: 'settings' }
+    case ReadCode.grants: {
+      const hasCaller = reader.u8()
+      const caller = reader.text16()
+      if (hasCaller > 1 || (hasCaller === 0 && caller !== '')) throw new MalformedBytes('grants: caller')
+      return hasCaller === 1 ? { type: 'grants', caller } : { type: 'grants' }
+    }
+    case ReadCode.outcome:
+      return { type: 'outcome', session: reader.u64(), serial: reader.u64() }
+    default:
+      throw new MalformedBytes(`read ${code}`)
+  }
+}
+
+/** A count of items of at least `itemBytes` each that what is left can hold: bounds what a decoder allocates. */
+export function readCount(reader: ByteReader, itemBytes: number): number {
+  const count = reader.u32()
+  if (count * itemBytes > reader.remaining) throw new MalformedBytes(`${count} items in ${reader.remaining} bytes`)
+  return count
+}
+
+function readKeys(reader: ByteReader): Uint8Array[] {
+  const count = readCount(reader, 2)
+  const keys: Uint8Array[] = []
+  for (let i = 0; i < count; i++) keys.push(reader.bytes16())
+  return keys
+}
+
+function readScan(reader: ByteReader): ReadRequest {
+  const flags = reader.u8()
+  if (flags > 15) throw new MalformedBytes('scan flags')
+  const project = reader.text16()
+  const scope = reader.text16()
+  const limit = reader.u32()
+  return {
+    type: 'scan',
+    project,
+    scope,
+    limit,
+    ...((flags & SCAN_HAS_START) !== 0 && { start: reader.bytes16() }),
+    ...((flags & SCAN_HAS_END) !== 0 && { end: reader.bytes16() }),
+    ...((flags & SCAN_REVERSE) !== 0 && { reverse: true }),
+    ...((flags & SCAN_KEYS_ONLY) !== 0 && { keysOnly: true }),
+  }
+}

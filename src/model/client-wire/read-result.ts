@@ -1,0 +1,147 @@
+import {
+  MalformedBytes,
+  readPermission,
+  writePermission,
+  type ByteReader,
+  type ByteWriter,
+} from '../../encoding/index.ts'
+import type { KvEntry, ReadResult } from '../reads.ts'
+import { ReadCode, readCount } from './read-request.ts'
+
+/** Binary read results. An entry is u64 seq, u64 created seq, u64 expiry (0 = never), u16 + key, u32 + value. */
+const ENTRY_BYTES_MIN = 30
+
+export function writeReadResult(out: ByteWriter, result: ReadResult): void {
+  out.u8(ReadCode[result.type])
+  switch (result.type) {
+    case 'get':
+      out.u32(result.entries.length)
+      for (const entry of result.entries) {
+        out.u8(entry === undefined ? 0 : 1)
+        if (entry !== undefined) writeEntry(out, entry)
+      }
+      return
+    case 'scan':
+      out.u8(result.more ? 1 : 0)
+      out.u32(result.entries.length)
+      for (const entry of result.entries) writeEntry(out, entry)
+      return
+    case 'projects':
+      return writeNamedIds(out, result.projects)
+    case 'scopes':
+      return writeNamedIds(out, result.scopes)
+    case 'settings': {
+      const settings = Object.entries(result.settings)
+      out.u32(settings.length)
+      for (const [name, value] of settings) {
+        out.text16(name)
+        out.f64(value)
+      }
+      return
+    }
+    case 'grants':
+      out.u32(result.grants.length)
+      for (const { caller, permission } of result.grants) {
+        out.text16(caller)
+        writePermission(out, permission)
+      }
+      return
+    case 'outcome':
+      out.u8((result.outcome === undefined ? 0 : 1) | (result.sessionEnded ? 2 : 0))
+      return out.bytes32(result.outcome ?? new Uint8Array(0))
+    default:
+      throw new RangeError(`unknown result ${(result satisfies never as { type: string }).type}`)
+  }
+}
+
+function writeEntry(out: ByteWriter, entry: KvEntry): void {
+  out.u64(entry.seq)
+  out.u64(entry.createdSeq)
+  out.u64(entry.expiresAtMicros ?? 0)
+  out.bytes16(entry.key)
+  out.bytes32(entry.value)
+}
+
+function writeNamedIds(out: ByteWriter, items: readonly { name: string; id: number }[]): void {
+  out.u32(items.length)
+  for (const { name, id } of items) {
+    out.text16(name)
+    out.u64(id)
+  }
+}
+
+/** Keys and values are copies: what a program keeps must not keep the frame. */
+export function readReadResult(reader: ByteReader): ReadResult {
+  const code = reader.u8()
+  switch (code) {
+    case ReadCode.get:
+      return { type: 'get', entries: readFound(reader) }
+    case ReadCode.scan: {
+      const more = readBoolean(reader)
+      return { type: 'scan', entries: readList(reader, ENTRY_BYTES_MIN, readEntry), more }
+    }
+    case ReadCode.projects:
+      return { type: 'projects', projects: readList(reader, 10, readNamedId) }
+    case ReadCode.scopes:
+      return { type: 'scopes', scopes: readList(reader, 10, readNamedId) }
+    case ReadCode.settings:
+      return { type: 'settings', settings: Object.fromEntries(readList(reader, 10, readSetting)) }
+    case ReadCode.grants:
+      return {
+        type: 'grants',
+        grants: readList(reader, 4, r => ({ caller: r.text16(), permission: readPermission(r) })),
+      }
+    case ReadCode.outcome: {
+      const flags = reader.u8()
+      const outcome = reader.bytes32()
+      if (flags > 3 || ((flags & 1) === 0 && outcome.length > 0)) throw new MalformedBytes('outcome flags')
+      return {
+        type: 'outcome',
+        outcome: (flags & 1) === 0 ? undefined : outcome.slice(),
+        sessionEnded: (flags & 2) !== 0,
+      }
+    }
+    default:
+      throw new MalformedBytes(`read result ${code}`)
+  }
+}
+
+export function readList<T>(reader: ByteReader, itemBytesMin: number, read: (reader: ByteReader) => T): T[] {
+  const count = readCount(reader, itemBytesMin)
+  const items: T[] = []
+  for (let i = 0; i < count; i++) items.push(read(reader))
+  return items
+}
+
+export function readBoolean(reader: ByteReader): boolean {
+  const value = reader.u8()
+  if (value > 1) throw new MalformedBytes(`boolean ${value}`)
+  return value === 1
+}
+
+function readFound(reader: ByteReader): (KvEntry | undefined)[] {
+  const count = readCount(reader, 1)
+  const entries: (KvEntry | undefined)[] = []
+  for (let i = 0; i < count; i++) entries.push(readBoolean(reader) ? readEntry(reader) : undefined)
+  return entries
+}
+
+function readEntry(reader: ByteReader): KvEntry {
+  const seq = reader.u64()
+  const createdSeq = reader.u64()
+  const expiresAtMicros = reader.u64()
+  const key = reader.bytes16().slice()
+  const value = reader.bytes32().slice()
+  return { key, value, seq, createdSeq, expiresAtMicros: expiresAtMicros === 0 ? undefined : expiresAtMicros }
+}
+
+function readNamedId(reader: ByteReader): { name: string; id: number } {
+  return { name: reader.text16(), id: reader.u64() }
+}
+
+function readSetting(reader: ByteReader): [string, number] {
+  const name = reader.text16()
+  const value = reader.f64()
+  if (name === '__proto__' || !Number.isFinite(value)) throw new MalformedBytes('setting')
+  return [name, value]
+}

@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ByteWriter, MalformedBytes } from '../../../src/encoding/index.ts'
+import {
+  appendClientMessage,
+  appendServerMessage,
+  ClientFrameCursor,
+  QuorateError,
+  readClientMessage,
+  readServerMessage,
+  type ClientMessage,
+  type ServerMessage,
+} from '../../../src/model/index.ts'
+import { createRandom, damage, randomBytes, seed } from './random.ts'
+import { bytes, clientSamples, envelope, HISTORY, serverSamples } from './samples.ts'
+
+const MAX = 1 << 20
+
+function clientFrame(messages: readonly ClientMessage[]): Uint8Array {
+  const out = new ByteWriter(16)
+  for (const message of messages) appendClientMessage(out, message)
+  return out.finish()
+}
+
+function serverFrame(messages: readonly ServerMessage[]): Uint8Array {
+  const out = new ByteWriter(16)
+  for (const message of messages) appendServerMessage(out, message)
+  return out.finish()
+}
+
+function readClientFrame(frame: Uint8Array): ClientMessage[] {
+  const cursor = new ClientFrameCursor()
+  const messages: ClientMessage[] = []
+  for (cursor.open(frame, MAX); cursor.next();) messages.push(readClientMessage(cursor))
+  return messages
+}
+
+function readServerFrame(frame: Uint8Array): ServerMessage[] {
+  const cursor = new ClientFrameCursor()
+  const messages: ServerMessage[] = []
+  for (cursor.open(frame, MAX); cursor.next();) messages.push(readServerMessage(cursor))
+  return messages
+}
+
+const hex = (frame: Uint8Array): string => Buffer.from(frame).toString('hex')
+/** The bytes in groups as the format page has them. */
+const assertHex = (actual: string, expected: string): void => assert.equal(actual, expected.replaceAll(' ', ''))
+const encode = (message: ClientMessage): string => hex(clientFrame([message]))
+
+describe('the binary client wire', () => {
+  it('gives back every message of a client, many in one frame', () => {
+    assert.deepEqual(readClientFrame(clientFrame(clientSamples)), clientSamples)
+  })
+
+  it('gives back every message of a server, many in one frame', () => {
+    assert.deepEqual(readServerFrame(serverFrame(serverSamples)), serverSamples)
+  })
+
+  it('gives plain Uint8Arrays for a Buffer, and copies of keys and values that do not change with it', () => {
+    const frame = Buffer.from(serverFrame(serverSamples))
+    const messages = readServerFrame(frame)
+    frame.fill(0)
+    const found = messages.find(m => m.type === 'readResult')
+    assert.ok(found?.type === 'readResult' && found.result.type === 'get')
+    assert.equal(found.result.entries[0]?.value.constructor, Uint8Array)
+    assert.deepEqual(found.result.entries[0]?.value, bytes(5, 6))
+  })
+
+  it('takes an empty frame as no messages', () => {
+    assert.deepEqual(readClientFrame(bytes()), [])
+  })
+
+  it('refuses a frame above its bound, a message of the other side, and unknown flags', () => {
+    const cursor = new ClientFrameCursor()
+    assert.throws(() => cursor.open(new Uint8Array(11), 10), MalformedBytes)
+    assert.throws(() => readServerFrame(clientFrame(clientSamples.slice(-1))), MalformedBytes)
+    assert.throws(
+      () => readClientFrame(serverFrame([{ type: 'pong', requestId: 1, leaderTimeMicros: 1 }])),
+      MalformedBytes,
+    )
+    const ping = clientFrame([{ type: 'ping', requestId: 1 }])
+    ping[5] = 1
+    assert.throws(() => readClientFrame(ping), MalformedBytes)
+  })
+
+  it('refuses bytes after the last field of a message', () => {
+    const frame = new Uint8Array([...clientFrame([{ type: 'closeView', requestId: 1, viewId: 2 }]), 0])
+    frame[0] = frame[0]! + 1
+    assert.throws(() => readClientFrame(frame), MalformedBytes)
+  })
+
+  it('refuses a change that is not of its commit, and an entry count that the frame cannot hold', () => {
+    const changes = [{ key: bytes(1), kind: 'delete', value: undefined, seq: 3 }] as const
+    const event = { type: 'commit', seq: 4, changes } as const
+    assert.throws(() => serverFrame([{ type: 'watchEvents', requestId: 1, events: [event] }]), RangeError)
+    const scan = serverFrame([
+      { type: 'readResult', requestId: 1, seq: 1, result: { type: 'scan', entries: [], more: false } },
+    ])
+    scan.fill(0xff, scan.length - 4)
+    assert.throws(() => readServerFrame(scan), MalformedBytes)
+  })
+
+  it('keeps what the server decided about an error whose code this version does not know', () => {
+    const known = new QuorateError('conflict', 'm', { retryable: true, applied: 'unknown' })
+    const frame = serverFrame([{ type: 'error', requestId: 1, error: known }])
+    frame.set(new TextEncoder().encode('conflicx'), 14)
+    const [message] = readServerFrame(frame)
+    assert.ok(message?.type === 'error')
+    assert.equal(message.error.code, 'internal')
+    assert.equal(message.error.message, 'conflicx: m')
+    assert.deepEqual([message.error.retryable, message.error.applied], [true, 'unknown'])
+  })
+})
+
+describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
+  it('of a commit', () => {
+    const commit = {
+      type: 'commit',
+      requestId: 0x01020304,
+      serial: 5,
+      acknowledgedThrough: 4,
+      notAfterMicros: 2 ** 40,
+      copy: 1,
+      caller: 'al',
+      envelope: bytes(0xee, 0xff),
+    } as const
+    assertHex(
+      encode(commit),
+      '2b000000 02 00 0000 04030201 0500000000000000 0400000000000000 0000000000010000 01 0200616c eeff',
+    )
+  })
+
+  it('of a read: get at a token, scan in a view', () => {
+    const common = { type: 'read', requestId: 7, timeoutMs: 1000, caller: '' } as const
+    const get = { type: 'get', project: 'p', scope: 'app', keys: [bytes(1, 2)] } as const
+    assertHex(
+      encode({ ...common, viewId: 0, consistency: { minSeq: `${HISTORY}:9` }, request: get }),
+      `40000000 03 000000 07000000 e8030000 00000000 03 ${HISTORY} 0900000000000000 0000 01 010070 0300617070 01000000 02000102`,
+    )
+    const scan = { type: 'scan', project: 'p', scope: 'app', limit: 10, end: bytes(9), reverse: true } as const
+    assertHex(
+      encode({ ...common, viewId: 2, consistency: 'linearizable', request: scan }),
+      '28000000 03 000000 07000000 e8030000 02000000 00 0000 02 06 010070 0300617070 0a000000 010009',
+    )
+  })
+
+  it('of a watch, and of messages without a body', () => {
+    const watch = {
+      type: 'watch',
+      requestId: 1,
+      caller: '',
+      project: 'p',
+      scope: 's',
+      prefix: bytes(7),
+      from: undefined,
+    } as const
+    assertHex(encode(watch), '18000000 06 000000 01000000 00 0000 010070 010073 010007')
+    assertHex(encode({ type: 'cancel', requestId: 1 }), '0c00000007000000 01000000')
+    assertHex(encode({ type: 'ping', requestId: 2 }), '0c00000008000000 02000000')
+    assertHex(encode({ type: 'status', requestId: 3 }), '0c00000009000000 03000000')
+  })
+
+  it('of a hello, whose body is MessagePack', () => {
+    const body = encode({ type: 'hello', requestId: 1, protocol: 1, clientName: 'c', clientVersion: 'v' }).slice(24)
+    const text = (value: string): string => (0xa0 + value.length).toString(16) + hex(Buffer.from(value))
+    const map = text('protocol') + '01' + text('clientName') + text('c') + text('clientVersion') + text('v')
+    assert.ok(body === `83${map}` || body === `de0003${map}`)
+  })
+
+  it('of answers', () => {
+    const answers: [ServerMessage, string][] = [
+      [
+        { type: 'outcome', requestId: 2, leaderTimeMicros: 3, outcome: bytes(1) },
+        '1500000042000000 02000000 0300000000000000 01',
+      ],
+      [{ type: 'viewOpened', requestId: 2, viewId: 4, seq: 5 }, '1800000044000000 02000000 04000000 0500000000000000'],
+      [{ type: 'pong', requestId: 2, leaderTimeMicros: 3 }, '1400000048000000 02000000 0300000000000000'],
+      [
+        {
+          type: 'goaway',
+          requestId: 0,
+          reason: 'lost_leader',
+          graceMs: 1,
+          leader: { nodeId: 2, term: 3, clientAddress: 'h' },
+        },
+        '2100000047000000 00000000 01 01 01000000 02000000 0300000000000000 010068',
+      ],
+      [
+        {
+          type: 'readResult',
+          requestId: 2,
+          seq: 5,
+          result: {
+            type: 'get',
+            entries: [undefined, { key: bytes(1), value: bytes(2), seq: 3, createdSeq: 4, expiresAtMicros: 6 }],
+          },
+        },
+        '3b00000043000000 02000000 0500000000000000 01 02000000 00 01 0300000000000000 0400000000000000 0600000000000000 010001 0100000002',
+      ],
+      [
+        {
+          type: 'watchEvents',
+          requestId: 2,
+          events: [
+            { type: 'commit', seq: 5, changes: [{ key: bytes(1), kind: 'put', value: bytes(2), seq: 5 }] },
+            { type: 'progress', seq: 6 },
+          ],
+        },
+        '2b00000045000000 02000000 00 0500000000000000 01000000 00 010001 0100000002 01 0600000000000000',
+      ],
+      [
+        {
+          type: 'error',
+          requestId: 2,
+          error: new QuorateError('busy', 'm', {
+            retryable: true,
+            applied: 'unknown',
+            backoffMs: 7,
+            detail: { actualSeq: 8 },
+          }),
+        },
+        '2300000046000000 02000000 040062757379 01006d 35 07000000 02 0800000000000000',
+      ],
+    ]
+    for (const [message, expected] of answers) assertHex(hex(serverFrame([message])), expected)
+  })
+})
+
+describe('damaged frames', () => {
+  it('give a message or MalformedBytes, nothing else', () => {
+    const random = createRandom(seed)
+    const frames: [Uint8Array, (frame: Uint8Array) => unknown][] = [
+      ...clientSamples.map(m => [clientFrame([m]), readClientFrame] as [Uint8Array, (frame: Uint8Array) => unknown]),
+      ...serverSamples.map(m => [serverFrame([m]), readServerFrame] as [Uint8Array, (frame: Uint8Array) => unknown]),
+    ]
+    let refused = 0
+    for (let round = 0; round < 200; round++) {
+      for (const [frame, read] of frames) {
+        try {
+          read(damage(random, frame))
+        } catch (error) {
+          assert.ok(error instanceof MalformedBytes, String(error))
+          refused++
+        }
+      }
+    }
+    assert.ok(refused > 1000)
+  })
+
+  it('are refused wherever they are cut', () => {
+    for (const message of clientSamples) {
+      const frame = clientFrame([message])
+      for (let end = 1; end < frame.length; end++) {
+        assert.throws(() => readClientFrame(frame.subarray(0, end)), MalformedBytes)
+      }
+    }
+  })
+
+  it('of random bytes under every message code are refused or read', () => {
+    const random = createRandom(seed + 1)
+    for (let round = 0; round < 20_000; round++) {
+      const frame = randomBytes(random, 12 + random(64))
+      new DataView(frame.buffer).setUint32(0, frame.length, true)
+      const isServer = random(2) === 1
+      frame[4] = isServer ? 64 + random(11) : random(11)
+      frame.fill(0, 5, 8)
+      try {
+        if (isServer) readServerFrame(frame)
+        else readClientFrame(frame)
+      } catch (error) {
+        assert.ok(error instanceof MalformedBytes, String(error))
+      }
+    }
+  })
+
+  it('with hostile MessagePack are refused: extensions, 0xC1, depth, __proto__, bytes after the end', () => {
+    const hostile: [string, number[]][] = [
+      ['record extension', [0xd4, 0x72, 0x40]],
+      ['timestamp', [0xd6, 0xff, 0, 0, 0, 1]],
+      ['0xC1', [0xc1]],
+      ['depth', [...Array.from({ length: 100_000 }, () => 0x91), 0xc0]],
+      ['__proto__', [0x81, 0xa9, ...Buffer.from('__proto__'), 0x80]],
+      ['key that is a number', [0x81, 0x01, 0x01]],
+      ['bytes after the end', [0x80, 0x80]],
+      ['a list longer than the frame', [0xdd, 0xff, 0xff, 0xff, 0xff]],
+      ['nothing', []],
+    ]
+    for (const [name, body] of hostile) {
+      const frame = new Uint8Array([...clientFrame([{ type: 'ping', requestId: 1 }]), ...body])
+      frame[4] = 1
+      new DataView(frame.buffer).setUint32(0, frame.length, true)
+      assert.throws(() => readClientFrame(frame), MalformedBytes, name)
+    }
+  })
+
+  it('do not reach the envelope: a commit hands it on as it came', () => {
+    const [message] = readClientFrame(clientFrame(clientSamples.slice(2, 3)))
+    assert.ok(message?.type === 'commit')
+    assert.deepEqual(message.envelope, envelope)
+  })
+})
