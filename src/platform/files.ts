@@ -58,6 +58,8 @@ export interface File {
   /** Extends the file with written zero bytes to `size` and syncs it with its metadata, so that later writes inside change no metadata. */
   preallocate(size: number): Promise<void>
   close(): Promise<void>
+  /** As `close`, on this thread; no asynchronous call may be under way. */
+  closeSync(): void
 }
 
 /**
@@ -67,6 +69,8 @@ export interface File {
 export interface Files {
   /** `create` fails if the name exists; `readWrite` and `read` fail (`not_found`) if it does not. */
   open(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<File>
+  /** As `open`, on this thread: for thread jobs, whose event loop stands still between doorbells. */
+  openSync(path: string, mode: 'create' | 'readWrite' | 'read'): File
   /** The names (not paths) in a directory, sorted; `not_found` if there is none. */
   list(directory: string): Promise<string[]>
   /** Creates the directory and its missing parents; fine if it exists. Syncs each parent that it changed. */

@@ -130,6 +130,16 @@ export class NodeFile implements File {
     }
   }
 
+  closeSync(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    try {
+      fs.closeSync(this.#descriptor)
+    } catch (error) {
+      throw toFileError(error, 'close', this.path)
+    }
+  }
+
   async #writeAll(bytes: Uint8Array, position: number): Promise<void> {
     let done = 0
     while (done < bytes.length) done += progress(await this.#writeSome(bytes, done, position + done))

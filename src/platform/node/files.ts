@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises'
-import { open } from 'node:fs'
+import { open, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DirectoryLock, File, Files } from '../index.ts'
 import { lockDirectory } from './directory-lock.ts'
@@ -13,6 +13,7 @@ const FLAGS = { create: 'wx+', readWrite: 'r+', read: 'r' } as const
 export function nodeFiles(): Files {
   return {
     open: openFile,
+    openSync: openFileSync,
     list: directory => attempt('list', directory, async () => (await fs.readdir(directory)).sort()),
     makeDirectory: directory => attempt('makeDirectory', directory, () => makeDirectory(directory)),
     size: fileSize,
@@ -36,6 +37,14 @@ function openFile(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<
       else reject(toFileError(error, mode === 'create' ? 'create' : 'open', path))
     })
   })
+}
+
+function openFileSync(path: string, mode: 'create' | 'readWrite' | 'read'): File {
+  try {
+    return new NodeFile(path, openSync(path, FLAGS[mode], 0o600))
+  } catch (error) {
+    throw toFileError(error, mode === 'create' ? 'create' : 'open', path)
+  }
 }
 
 async function fileSize(path: string): Promise<number | undefined> {

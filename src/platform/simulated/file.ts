@@ -96,9 +96,11 @@ export class SimulatedFile implements File {
   }
 
   close(): Promise<void> {
-    return onLane(this.#user, 'read', () => {
-      this.#isClosed = true
-    })
+    return onLane(this.#user, 'read', () => this.closeSync())
+  }
+
+  closeSync(): void {
+    this.#isClosed = true
   }
 
   #requireOpen(operation: string): void {

@@ -29,23 +29,25 @@ export class SimulatedFiles implements Files {
   }
 
   open(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<File> {
-    return onLane(this.#user, mode === 'create' ? 'create' : 'read', () => {
-      const { directory, name } = this.#locate(path)
-      const node = directory?.get(name)
-      if (mode !== 'create') {
-        this.#disk.beginRead(this.#user, path)
-        if (node === undefined) throw systemError('ENOENT', 'open', path)
-        if (node instanceof StoredDirectory) throw systemError('EISDIR', 'open', path)
-        return new SimulatedFile(this.#disk, this.#user, path, node, mode === 'readWrite')
-      }
-      this.#disk.begin(this.#user, 'create', path)
-      if (directory === undefined) throw systemError('ENOENT', 'create', path)
-      if (node !== undefined) throw systemError('EEXIST', 'create', path)
-      const file = this.#disk.newFile()
-      directory.put(name, file)
-      this.#disk.end()
-      return new SimulatedFile(this.#disk, this.#user, path, file, true)
-    })
+    return onLane(this.#user, mode === 'create' ? 'create' : 'read', () => this.openSync(path, mode))
+  }
+
+  openSync(path: string, mode: 'create' | 'readWrite' | 'read'): File {
+    const { directory, name } = this.#locate(path)
+    const node = directory?.get(name)
+    if (mode !== 'create') {
+      this.#disk.beginRead(this.#user, path)
+      if (node === undefined) throw systemError('ENOENT', 'open', path)
+      if (node instanceof StoredDirectory) throw systemError('EISDIR', 'open', path)
+      return new SimulatedFile(this.#disk, this.#user, path, node, mode === 'readWrite')
+    }
+    this.#disk.begin(this.#user, 'create', path)
+    if (directory === undefined) throw systemError('ENOENT', 'create', path)
+    if (node !== undefined) throw systemError('EEXIST', 'create', path)
+    const file = this.#disk.newFile()
+    directory.put(name, file)
+    this.#disk.end()
+    return new SimulatedFile(this.#disk, this.#user, path, file, true)
   }
 
   list(directory: string): Promise<string[]> {

@@ -1,0 +1,16 @@
+/**
+ * The one log: segments of checksummed frames, two lanes to the disk, votes, and a recovery that tells a torn end from a
+ * suspect one and from damage. README.md tells the way in; docs/formats/log.md every byte.
+ */
+export { createLog, openLog } from './open-log.ts'
+export type { LogOptions, Recovered } from './open-log.ts'
+export type { Log } from './log.ts'
+export type { LogFrame, LogState } from './log-settings.ts'
+export { LogError } from './errors.ts'
+export type { DamageKind, DamageReport, LogErrorCode } from './errors.ts'
+export { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
+export type { ChainPoint, HardState, LogPosition } from './positions.ts'
+export type { SuspectReport } from './suspects.ts'
+export { startLogWriter } from './log-writer.ts'
+export { LOG_WRITER_JOB } from './worker-lane.ts'
+export { logWriterModule } from './log-writer-module.ts'

@@ -1,0 +1,97 @@
+import type { File } from '../platform/index.ts'
+import { assertLog } from './errors.ts'
+import type { Lane, LaneEvents } from './lane.ts'
+import { RunWriter, asError } from './run-writer.ts'
+
+const INITIAL_BYTES = 65_536
+
+/** Writes and syncs on the calling thread, when told to (`flush`). */
+export class InlineLane implements Lane {
+  target: Uint8Array = new Uint8Array(INITIAL_BYTES)
+  at = 0
+  readonly #events: LaneEvents
+  readonly #files = new Map<number, File>()
+  readonly #writer = new RunWriter()
+  /** Runs laid in `target` and not yet written: file, offset, start in `target`, length, four numbers each. */
+  readonly #runs: number[] = []
+  readonly #finished: number[] = []
+  #submitted = 0
+  #completed = 0
+
+  constructor(events: LaneEvents, files: ReadonlyMap<number, File>) {
+    this.#events = events
+    for (const [number, file] of files) this.#files.set(number, file)
+  }
+
+  reserve(bytes: number): void {
+    const needed = this.at + bytes
+    if (needed <= this.target.length) return
+    const grown = new Uint8Array(Math.max(needed, this.target.length * 2))
+    grown.set(this.target.subarray(0, this.at))
+    this.target = grown
+  }
+
+  write(file: number, offset: number, length: number): void {
+    const runs = this.#runs
+    const last = runs.length - 4
+    const isSameFile = last >= 0 && runs[last] === file
+    if (isSameFile && offset === runs[last + 1]! + runs[last + 3]!) runs[last + 3]! += length
+    else runs.push(file, offset, this.at, length)
+    this.at += length
+  }
+
+  submit(ioSeq: number): void {
+    this.#submitted = ioSeq
+  }
+
+  completedIoSeq(): number {
+    return this.#completed
+  }
+
+  openSegment(segment: number, file: File): void {
+    this.#files.set(segment, file)
+  }
+
+  finishSegment(segment: number): void {
+    this.#finished.push(segment)
+  }
+
+  flush(isSynced: boolean): void {
+    try {
+      const runs = this.#runs
+      for (let i = 0; i < runs.length; i += 4) {
+        const file = this.#files.get(runs[i]!)
+        assertLog(file !== undefined, `file ${runs[i]} is open in the lane`)
+        const start = runs[i + 2]!
+        this.#writer.write(file, this.target.subarray(start, start + runs[i + 3]!), runs[i + 1]!)
+      }
+      runs.length = 0
+      this.at = 0
+      if (isSynced) this.#writer.sync()
+    } catch (error) {
+      this.#events.onFailed(asError(error))
+      return
+    }
+    if (!isSynced) return
+    this.#closeFinished()
+    if (this.#completed === this.#submitted) return
+    this.#completed = this.#submitted
+    this.#events.onCompleted(this.#completed)
+  }
+
+  #closeFinished(): void {
+    for (const segment of this.#finished.splice(0)) {
+      const file = this.#files.get(segment)
+      this.#files.delete(segment)
+      // A synced file that cannot be closed costs a descriptor and no byte.
+      file?.close().catch(() => undefined)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#writer.hasFailed) this.flush(true)
+    const files = [...this.#files.values()]
+    this.#files.clear()
+    await Promise.all(files.map(file => file.close()))
+  }
+}

@@ -1,0 +1,36 @@
+import type { File } from '../platform/index.ts'
+
+/** The number under which a lane knows `log/votes`; segments are known by their own numbers. */
+export const VOTES_FILE = 0
+
+/**
+ * The ordered way of bytes to the disk: frames, segment headers and votes share it (rule D2). Usage: `reserve`, lay bytes
+ * into `target` from `at`, `write`; then `submit` once per append. Completion is cumulative and in order.
+ */
+export interface Lane {
+  /** Where to lay the bytes that were reserved last. */
+  readonly target: Uint8Array
+  readonly at: number
+  /** Makes room for `bytes` contiguous bytes in `target` at `at`. Never blocks. */
+  reserve(bytes: number): void
+  /** Takes the first `length` reserved bytes, to be written at `offset` of `file`. */
+  write(file: number, offset: number, length: number): void
+  /** Everything written so far completes as `ioSeq`. */
+  submit(ioSeq: number): void
+  /** The newest `ioSeq` that is synced, as known at this moment. */
+  completedIoSeq(): number
+  /** Makes a prepared segment known before it is written to. The lane owns `file`. */
+  openSegment(segment: number, file: File): void
+  /** Nothing more is written to the segment after what was submitted. */
+  finishSegment(segment: number): void
+  /** Inline lane: writes what was submitted, and syncs it if `isSynced`, on this thread. Other lanes: does nothing. */
+  flush(isSynced: boolean): void
+  /** Ends the lane after everything submitted is synced or failed. */
+  close(): Promise<void>
+}
+
+/** How a lane tells its log. */
+export interface LaneEvents {
+  onCompleted(ioSeq: number): void
+  onFailed(error: Error): void
+}

@@ -1,0 +1,57 @@
+import type { EntryBatch } from '../encoding/index.ts'
+import type { Files, Threads } from '../platform/index.ts'
+import type { EntryIndex } from './entry-index.ts'
+import type { LogError } from './errors.ts'
+import type { ChainPoint, HardState, LogIdentity, LogPosition } from './positions.ts'
+
+/** One atomic batch: after a crash either all of it is there or nothing. */
+export interface LogFrame {
+  readonly hardState?: HardState
+  /** All entries from this seq on are dropped before `entries` are taken. Above the base, at most lastSeq + 1. */
+  readonly truncateFrom?: number
+  /** Follow the last entry (after the truncation). The log keeps `bytes`: they must not change any more. */
+  readonly entries?: EntryBatch
+}
+
+/** What the log is now; only an `open` one takes appends. */
+export type LogState = 'open' | 'suspect' | 'damaged' | 'latched' | 'closed'
+
+export interface LogSettings {
+  readonly files: Files
+  readonly threads: Threads
+  /** The log's own directory, `DATA/log`. */
+  readonly directory: string
+  readonly identity: LogIdentity
+  readonly lane: 'inline' | 'worker'
+  readonly segmentBytes: number
+  readonly tailCacheBytes: number
+  readonly ringBytes: number
+  readonly onSynced: (ioSeq: number) => void
+  readonly onFailed: (error: LogError) => void
+}
+
+/** A segment of the log in memory. */
+export interface HeldSegment {
+  readonly segment: number
+  readonly base: ChainPoint
+  /** Where its frames end; rises while it is the last. */
+  end: number
+}
+
+/** Where a log stands when it is taken over from recovery. */
+export interface LogStart {
+  readonly state: 'open' | 'suspect' | 'damaged'
+  readonly index: EntryIndex
+  readonly hardState: HardState
+  /** Generation of the newest vote in a slot. */
+  readonly voteGeneration: number
+  readonly isVoteCertain: boolean
+  readonly segments: readonly HeldSegment[]
+  readonly voidSegments: readonly number[]
+  /** The highest number that any segment file has. */
+  readonly highestSegment: number
+  readonly end: LogPosition
+  readonly previousFrame: number
+  readonly isMarked: boolean
+  readonly suspectAt?: LogPosition
+}

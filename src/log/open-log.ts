@@ -1,0 +1,323 @@
+import type { Files, Threads } from '../platform/index.ts'
+import { ChecksumSeeds } from './checksum-seed.ts'
+import { LogError } from './errors.ts'
+import type { DamageReport } from './errors.ts'
+import { VOTES_NAME, logDirectory, segmentName } from './file-names.ts'
+import { Log } from './log.ts'
+import type { LogSettings, LogStart } from './log-settings.ts'
+import type { ChainPoint, HardState } from './positions.ts'
+import { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
+import { listSegments, readWhole, scanLog } from './scan.ts'
+import type { LogScan, LogVerdict } from './scan.ts'
+import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from './segment-header.ts'
+import { createSegmentFile, syncDirectory, zeroRange } from './segment-files.ts'
+import { readSuspects } from './suspects.ts'
+import type { KeptSuspects, SuspectReport } from './suspects.ts'
+import { VOTES_FILE_BYTES, encodeVote, readVotes, voteOffset } from './votes.ts'
+import type { VoteSlots } from './votes.ts'
+import { isFrameAt, lastWrittenEnd } from './walk.ts'
+
+export interface LogOptions {
+  readonly files: Files
+  /** Used by the worker lane only. */
+  readonly threads: Threads
+  /** The data directory; the log lies in `log/` below. Its `LOCK` is the caller's matter. */
+  readonly directory: string
+  /** 16 bytes, minted with the data directory. */
+  readonly directoryId: Uint8Array
+  readonly groupId: number
+  /** `inline`: write and sync on the calling thread. `worker`: in a thread, fed by a shared ring. */
+  readonly lane: 'inline' | 'worker'
+  /** Size of a segment's file; a frame that is larger makes its segment larger. Default 64 MiB. */
+  readonly segmentBytes?: number
+  /** Budget of the newest entries in memory. Default 16 MiB. */
+  readonly tailCacheBytes?: number
+  /** Worker lane: bytes of the shared ring. Default 8 MiB. */
+  readonly ringBytes?: number
+  /** Cumulative and in order: everything up to `ioSeq` is durable. */
+  readonly onSynced?: (ioSeq: number) => void
+  /** The first failed write or sync, once: the log is latched (rule D9). */
+  readonly onFailed?: (error: LogError) => void
+}
+
+/** What was found in the files. */
+export interface Recovered {
+  readonly hardState: HardState
+  /** The entry before the first one. */
+  readonly base: ChainPoint
+  readonly lastSeq: number
+  readonly lastTerm: number
+  readonly lastChain: number
+  /** Acknowledged bytes that are wrong; not empty = the log is `damaged`. */
+  readonly damage: readonly DamageReport[]
+  /** An undecidable end, found now or in an earlier life and not resolved yet: this voter's log may be too short (W6). */
+  readonly suspect?: SuspectReport
+  /** What a crash had cut and recovery removed; never acknowledged. */
+  readonly tornTruncated?: { readonly file: string; readonly offset: number }
+  /** False if a vote may have been lost: the directory needs a new id (W8, D11). */
+  readonly isVoteCertain: boolean
+  /** Offsets of vote slots that were bad and were written again. */
+  readonly repairedVoteSlots: readonly number[]
+  /** Paths of everything ever kept aside. */
+  readonly keptAside: readonly string[]
+}
+
+const DEFAULT_SEGMENT_BYTES = 67_108_864
+const DEFAULT_TAIL_CACHE_BYTES = 16_777_216
+const DEFAULT_RING_BYTES = 8_388_608
+
+function settingsOf(options: LogOptions): LogSettings {
+  const { directoryId, groupId } = options
+  const segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
+  if (segmentBytes < 4096 || segmentBytes > 1_073_741_824) throw new RangeError(`segments of ${segmentBytes} bytes`)
+  return {
+    files: options.files,
+    threads: options.threads,
+    directory: logDirectory(options.directory),
+    identity: { directoryId, groupId },
+    lane: options.lane,
+    segmentBytes,
+    tailCacheBytes: options.tailCacheBytes ?? DEFAULT_TAIL_CACHE_BYTES,
+    ringBytes: options.ringBytes ?? DEFAULT_RING_BYTES,
+    onSynced: options.onSynced ?? ((): void => undefined),
+    onFailed: options.onFailed ?? ((): void => undefined),
+  }
+}
+
+/**
+ * Makes the log of a new data directory, empty behind `base` (default: the very beginning). Durable when it resolves.
+ * What an interrupted creation left is replaced; a log that was used is refused with `log_exists`.
+ */
+export async function createLog(
+  options: LogOptions & { readonly base?: ChainPoint; readonly hardState?: HardState },
+): Promise<{ log: Log; recovered: Recovered }> {
+  const settings = settingsOf(options)
+  const { files, directory, identity } = settings
+  const seeds = new ChecksumSeeds(identity.directoryId)
+  await files.makeDirectory(directory)
+  await removeUnusedLog(settings, seeds)
+  const hardState = options.hardState ?? NO_HARD_STATE
+  const base = options.base ?? LOG_BEGINNING
+  const header = { segment: 1, isAnew: true, base, hardState, previousEnd: 0, previousFrame: 0 }
+  const segment = await createSegmentFile(files, directory, 1, settings.segmentBytes)
+  await segment.write(encodeSegmentHeader(identity, seeds, header), 0)
+  await segment.sync()
+  await segment.close()
+  const votes = await files.open(`${directory}/${VOTES_NAME}`, 'create')
+  await votes.preallocate(VOTES_FILE_BYTES)
+  const { term, votedFor } = hardState
+  for (const generation of [0, 1]) {
+    await votes.write(encodeVote(identity, seeds, { generation, term, votedFor }), voteOffset(generation))
+  }
+  await votes.sync()
+  await votes.close()
+  await syncDirectory(files, directory)
+  return openLog(options)
+}
+
+/** Removes what an interrupted creation left: files without any frame and without `votes` being whole. */
+async function removeUnusedLog(settings: LogSettings, seeds: ChecksumSeeds): Promise<void> {
+  const { files, directory, identity } = settings
+  const names = await files.list(directory)
+  if (names.includes(VOTES_NAME)) {
+    const slots = readVotes(await readWhole(files, `${directory}/${VOTES_NAME}`), identity, seeds)
+    if (slots.badSlots.length === 0) throw new LogError('log_exists', `there is a log in ${directory}`)
+  }
+  for (const segment of await listSegments(files, directory)) {
+    const bytes = await readWhole(files, `${directory}/${segmentName(segment)}`)
+    if (segment !== 1 || isFrameAt(bytes, SEGMENT_HEADER_BYTES, seeds, segment)) {
+      throw new LogError('log_exists', `there are frames in ${directory}/${segmentName(segment)}`)
+    }
+  }
+  for (const name of names) await files.remove(`${directory}/${name}`)
+  await syncDirectory(files, directory)
+}
+
+/**
+ * Opens the log of a data directory: reads it whole, cuts off what a crash had torn, and classifies everything else.
+ * Never throws bytes away for damage or suspicion: the log then is in state `damaged` or `suspect`, can be read up to its
+ * intact end, and takes no appends before `startAfter` or `setSuspectAside`. When an open log is returned, all it
+ * holds is synced. Throws `LogError` (`log_missing`, `version_unsupported`) and `FileError`.
+ */
+export async function openLog(options: LogOptions): Promise<{ log: Log; recovered: Recovered }> {
+  const settings = settingsOf(options)
+  const { files, directory, identity } = settings
+  const scan = await scanLog(files, options.directory, identity)
+  const slots = await readVoteSlots(settings)
+  const kept = await readSuspects(files, directory)
+  const votes = resolveVotes(scan, slots, directory)
+  const damage = [...scan.damage, ...votes.damage]
+  const verdict: LogVerdict = damage.length > 0 ? { kind: 'damaged' } : scan.verdict
+  let repairedVoteSlots: readonly number[] = []
+  if (verdict.kind === 'clean' || verdict.kind === 'torn') {
+    await repair(settings, verdict)
+    repairedVoteSlots = await repairVotes(settings, slots, votes.hardState)
+    await syncRecovered(settings, scan)
+  }
+  const log = new Log(settings, startOf(scan, verdict, votes, slots))
+  if (log.state === 'open') await log.start()
+  const recovered: Recovered = {
+    hardState: votes.hardState,
+    base: log.base,
+    lastSeq: log.lastSeq,
+    lastTerm: log.lastTerm,
+    lastChain: log.lastChain,
+    damage,
+    isVoteCertain: votes.isCertain,
+    repairedVoteSlots,
+    keptAside: kept.paths,
+    ...suspectOf(verdict, scan, kept, directory),
+    ...(verdict.kind === 'torn'
+      ? { tornTruncated: { file: `${directory}/${segmentName(verdict.at.segment)}`, offset: verdict.at.offset } }
+      : {}),
+  }
+  return { log, recovered }
+}
+
+async function readVoteSlots(settings: LogSettings): Promise<VoteSlots | undefined> {
+  const path = `${settings.directory}/${VOTES_NAME}`
+  if ((await settings.files.size(path)) === undefined) return undefined
+  const bytes = await readWhole(settings.files, path)
+  return readVotes(bytes, settings.identity, new ChecksumSeeds(settings.identity.directoryId))
+}
+
+interface ResolvedVotes {
+  readonly hardState: HardState
+  readonly isCertain: boolean
+  readonly damage: readonly DamageReport[]
+}
+
+/**
+ * The hard state out of slots and frames (rule W8). Every vote is in a frame, synced before its slot is written, so bad
+ * slots lose nothing while the log is whole: one bad slot is harmless if the log ends cleanly or torn, two only if it ends
+ * cleanly. Otherwise a vote may have been forgotten and the directory needs a new id.
+ */
+function resolveVotes(scan: LogScan, slots: VoteSlots | undefined, directory: string): ResolvedVotes {
+  const file = `${directory}/${VOTES_NAME}`
+  const intactEnd = { seq: scan.index.lastSeq, term: scan.index.lastTerm }
+  const fromLog = scan.hardState
+  const latest = slots?.latest
+  const badSlots = slots?.badSlots ?? [0]
+  const mayBeBad = scan.verdict.kind === 'clean' ? 2 : scan.verdict.kind === 'torn' ? 1 : 0
+  const isCertain = slots !== undefined && badSlots.length <= mayBeBad
+  const damage: DamageReport[] = []
+  if (slots === undefined) {
+    damage.push({ kind: 'votes_missing', file, offset: 0, what: 'the file of votes is missing', intactEnd })
+  } else if (!isCertain) {
+    damage.push({ kind: 'vote_slot', file, offset: badSlots[0]!, what: 'a vote may have been lost', intactEnd })
+  }
+  const isSameTerm = latest !== undefined && latest.term === fromLog.term
+  const differs = isSameTerm && latest.votedFor !== fromLog.votedFor && latest.votedFor !== 0 && fromLog.votedFor !== 0
+  if (slots?.isConflict === true || differs) {
+    damage.push({ kind: 'votes_conflict', file, offset: 0, what: `two votes in term ${latest?.term}`, intactEnd })
+  }
+  return { hardState: newestHardState(fromLog, latest), isCertain, damage }
+}
+
+function newestHardState(fromLog: HardState, vote: VoteSlots['latest']): HardState {
+  if (vote === undefined || vote.term < fromLog.term) return fromLog
+  const votedFor = vote.term === fromLog.term && vote.votedFor === 0 ? fromLog.votedFor : vote.votedFor
+  return { term: vote.term, votedFor, commitSeq: fromLog.commitSeq }
+}
+
+/** Cuts off a torn end (W1, W4) and removes files behind the last segment that hold anything. */
+async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void> {
+  const { files, directory } = settings
+  if (verdict.kind !== 'torn') return
+  const path = `${directory}/${segmentName(verdict.at.segment)}`
+  const bytes = await readWhole(files, path)
+  const file = await files.open(path, 'readWrite')
+  try {
+    await zeroRange(file, verdict.at.offset, lastWrittenEnd(bytes, verdict.at.offset))
+  } finally {
+    await file.close()
+  }
+}
+
+/** Writes bad slots again with the hard state that is certain. */
+async function repairVotes(
+  settings: LogSettings,
+  slots: VoteSlots | undefined,
+  hardState: HardState,
+): Promise<readonly number[]> {
+  if (slots === undefined || slots.badSlots.length === 0) return []
+  const seeds = new ChecksumSeeds(settings.identity.directoryId)
+  const file = await settings.files.open(`${settings.directory}/${VOTES_NAME}`, 'readWrite')
+  try {
+    for (const offset of slots.badSlots) {
+      const generation = generationFor(slots, offset)
+      const { term, votedFor } = hardState
+      await file.write(encodeVote(settings.identity, seeds, { generation, term, votedFor }), offset)
+      await file.sync()
+    }
+  } finally {
+    await file.close()
+  }
+  return slots.badSlots
+}
+
+/** The next generation whose slot is the one at `offset`. */
+function generationFor(slots: VoteSlots, offset: number): number {
+  const next = (slots.latest?.generation ?? 1) + 1
+  return voteOffset(next) === offset ? next : next + 1
+}
+
+/** What was read may still be in the page cache only: a process that died had written it, nobody had synced it. */
+async function syncRecovered(settings: LogSettings, scan: LogScan): Promise<void> {
+  for (const name of [segmentName(scan.end.segment), VOTES_NAME]) {
+    const file = await settings.files.open(`${settings.directory}/${name}`, 'readWrite')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+  await syncDirectory(settings.files, settings.directory)
+}
+
+function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, slots: VoteSlots | undefined): LogStart {
+  const segments = scan.live
+    .filter(({ segment }) => segment <= scan.end.segment)
+    .map(({ segment, header }, i) => {
+      const next = scan.live[i + 1]
+      const isLast = segment === scan.end.segment
+      return {
+        segment,
+        base: header.base,
+        end: isLast || next === undefined ? scan.end.offset : next.header.previousEnd,
+      }
+    })
+  const skipped = scan.live.filter(({ segment }) => segment > scan.end.segment).map(({ segment }) => segment)
+  const all = [...scan.void, ...scan.live.map(({ segment }) => segment), ...scan.ahead]
+  const isOpen = verdict.kind === 'clean' || verdict.kind === 'torn'
+  return {
+    state: isOpen ? 'open' : verdict.kind,
+    index: scan.index,
+    hardState: votes.hardState,
+    voteGeneration: (slots?.latest?.generation ?? 1) + (slots?.badSlots.length ?? 0),
+    isVoteCertain: votes.isCertain,
+    segments,
+    voidSegments: [...scan.void, ...skipped],
+    highestSegment: isOpen ? scan.end.segment : Math.max(...all),
+    end: scan.end,
+    previousFrame: scan.previousFrame,
+    isMarked: scan.isMarked && verdict.kind === 'clean',
+    ...(verdict.kind === 'suspect' ? { suspectAt: verdict.at } : {}),
+  }
+}
+
+function suspectOf(
+  verdict: LogVerdict,
+  scan: LogScan,
+  kept: KeptSuspects,
+  directory: string,
+): { suspect?: SuspectReport } {
+  if (verdict.kind === 'suspect') {
+    const { segment, offset } = verdict.at
+    const intactEnd = { seq: scan.index.lastSeq, term: scan.index.lastTerm }
+    return { suspect: { file: `${directory}/${segmentName(segment)}`, offset, intactEnd } }
+  }
+  const last = kept.unresolved.at(-1)
+  if (last === undefined) return {}
+  return { suspect: { file: last.file, offset: last.offset, intactEnd: last.intactEnd, keptAs: last.keptAs } }
+}

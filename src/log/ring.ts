@@ -1,0 +1,60 @@
+/**
+ * The memory that the log and its writer thread share: counters, a ring of descriptors, a ring of bytes. One side
+ * publishes, the other consumes; counters are 32-bit and wrap.
+ */
+export const RING_DESCRIPTORS = 4096
+const DESCRIPTOR_FIELDS = 6
+const CONTROL_FIELDS = 16
+
+/** Indexes of `control`. */
+export const Control = {
+  /** Descriptors published by the log. */
+  published: 0,
+  /** Descriptors whose bytes are written: their place in the ring is free again. */
+  consumed: 1,
+  /** Low 32 bits of the newest synced ioSeq. */
+  completed: 2,
+} as const
+
+/** Fields of a descriptor. */
+export const Field = {
+  kind: 0,
+  file: 1,
+  offset: 2,
+  length: 3,
+  /** Place in the ring of bytes. */
+  place: 4,
+  /** Low 32 bits of the ioSeq that is complete with this descriptor; meaningful if `kind` has `RingKind.submit` added. */
+  ioSeq: 5,
+} as const
+
+export const RingKind = { write: 1, openSegment: 2, finishSegment: 3, submit: 16 } as const
+
+/** Both sides' view of the shared memory. */
+export interface Ring {
+  readonly memory: SharedArrayBuffer
+  readonly control: Int32Array
+  readonly descriptors: Int32Array
+  readonly bytes: Uint8Array
+}
+
+export function createRing(bytes: number): Ring {
+  const head = (CONTROL_FIELDS + RING_DESCRIPTORS * DESCRIPTOR_FIELDS) * 4
+  return attachRing(new SharedArrayBuffer(head + bytes))
+}
+
+export function attachRing(memory: SharedArrayBuffer): Ring {
+  const descriptorsAt = CONTROL_FIELDS * 4
+  const bytesAt = descriptorsAt + RING_DESCRIPTORS * DESCRIPTOR_FIELDS * 4
+  return {
+    memory,
+    control: new Int32Array(memory, 0, CONTROL_FIELDS),
+    descriptors: new Int32Array(memory, descriptorsAt, RING_DESCRIPTORS * DESCRIPTOR_FIELDS),
+    bytes: new Uint8Array(memory, bytesAt),
+  }
+}
+
+/** Index of the first field of descriptor number `count`. */
+export function descriptorAt(count: number): number {
+  return (count & (RING_DESCRIPTORS - 1)) * DESCRIPTOR_FIELDS
+}

@@ -1,0 +1,319 @@
+import { MalformedBytes } from '../encoding/index.ts'
+import { FileError } from '../platform/index.ts'
+import type { Files } from '../platform/index.ts'
+import { ChecksumSeeds } from './checksum-seed.ts'
+import { EntryIndex } from './entry-index.ts'
+import { LogError, assertLog } from './errors.ts'
+import type { DamageKind, DamageReport } from './errors.ts'
+import { logDirectory, segmentName, segmentOfName } from './file-names.ts'
+import { FRAME_HEADER_BYTES, FrameFlag } from './frame.ts'
+import type { FrameHeader } from './frame.ts'
+import { isMutant } from './mutants.ts'
+import type { HardState, LogIdentity, LogPosition } from './positions.ts'
+import { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
+import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
+import type { SegmentHeader, SegmentHeaderCheck } from './segment-header.ts'
+import { findProof, isTorn, lastWrittenEnd, walkFrames } from './walk.ts'
+import type { SegmentBytes, WalkEnd } from './walk.ts'
+
+/** A segment that belongs to the log as it stands. */
+export interface LiveSegment {
+  readonly segment: number
+  readonly header: SegmentHeader
+  readonly headerCrc: number
+}
+
+/** How the log ends (DESIGN 6, recovery classes). */
+export type LogVerdict =
+  | { readonly kind: 'clean' }
+  /** A crash cut what was never acknowledged: cut it off, zero the rest, go on. */
+  | { readonly kind: 'torn'; readonly at: LogPosition }
+  /** Complete but wrong: it may have been acknowledged (rule W3). */
+  | { readonly kind: 'suspect'; readonly at: LogPosition }
+  /** Acknowledged bytes are wrong. */
+  | { readonly kind: 'damaged' }
+
+/** What the files of a log say, without changing anything. */
+export interface LogScan {
+  readonly verdict: LogVerdict
+  readonly damage: readonly DamageReport[]
+  /** In order; the first one's header is the base. */
+  readonly live: readonly LiveSegment[]
+  /** Numbers of segments before `live`, void since the log began anew. */
+  readonly void: readonly number[]
+  /** Numbers of segment files behind the last live one: prepared and empty, or torn. */
+  readonly ahead: readonly number[]
+  readonly index: EntryIndex
+  /** As the frames and headers give it; votes are apart. */
+  readonly hardState: HardState
+  /** Behind the last valid frame. */
+  readonly end: LogPosition
+  readonly previousFrame: number
+  /** True if the last frame is a mark. */
+  readonly isMarked: boolean
+}
+
+interface NumberedCheck {
+  readonly segment: number
+  readonly check: SegmentHeaderCheck
+}
+
+/** Reads a whole log and classifies its end. Throws `LogError` only if there is none or its version is unknown. */
+export async function scanLog(files: Files, dataDirectory: string, identity: LogIdentity): Promise<LogScan> {
+  return new Scanner(files, logDirectory(dataDirectory), identity).run()
+}
+
+/** The segment numbers in a log directory, rising. */
+export async function listSegments(files: Files, directory: string): Promise<number[]> {
+  try {
+    const names = await files.list(directory)
+    return names.map(segmentOfName).filter(segment => segment !== undefined)
+  } catch (error) {
+    if (error instanceof FileError && error.code === 'not_found') {
+      throw new LogError('log_missing', `no log in ${directory}`, { cause: error })
+    }
+    throw error
+  }
+}
+
+/** Reads a file into memory as it is now. */
+export async function readWhole(files: Files, path: string): Promise<Uint8Array> {
+  const file = await files.open(path, 'read')
+  try {
+    const bytes = new Uint8Array(file.sizeSync())
+    let done = 0
+    while (done < bytes.length) {
+      const count = await file.read(bytes.subarray(done, Math.min(bytes.length, done + 4_194_304)), done)
+      assertLog(count > 0, `${path} ended at ${done} while being read`)
+      done += count
+    }
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+class Scanner {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #identity: LogIdentity
+  readonly #seeds: ChecksumSeeds
+  readonly #damage: DamageReport[] = []
+  #index = new EntryIndex(LOG_BEGINNING)
+  #hardState: HardState = NO_HARD_STATE
+  #end: LogPosition = { segment: 0, offset: 0 }
+  #previousFrame = 0
+  #isMarked = false
+
+  constructor(files: Files, directory: string, identity: LogIdentity) {
+    this.#files = files
+    this.#directory = directory
+    this.#identity = identity
+    this.#seeds = new ChecksumSeeds(identity.directoryId)
+  }
+
+  async run(): Promise<LogScan> {
+    const numbers = await listSegments(this.#files, this.#directory)
+    if (numbers.length === 0) throw new LogError('log_missing', `no segment in ${this.#directory}`)
+    const checks: NumberedCheck[] = []
+    for (const segment of numbers) checks.push({ segment, check: await this.#readHeader(segment) })
+    const last = checks.findLastIndex(({ check }) => check.state === 'valid')
+    const ahead = numbers.slice(last + 1)
+    const { live, before } = this.#chooseLive(checks.slice(0, last + 1))
+    const first = live[0]
+    if (first === undefined) {
+      this.#report('segment_header', { segment: numbers[0]!, offset: 0 }, 'no segment has a valid header')
+      return this.#result({ kind: 'damaged' }, [], before, ahead)
+    }
+    this.#index = new EntryIndex(first.header.base)
+    this.#hardState = first.header.hardState
+    if (this.#damage.length > 0) return this.#result({ kind: 'damaged' }, live, before, ahead)
+    for (let i = 0; i < live.length; i++) {
+      const verdict = await this.#walk(live[i]!, live[i + 1], ahead)
+      if (verdict.kind !== 'clean') return this.#result(verdict, live, before, ahead)
+    }
+    return this.#result(await this.#lookAhead(ahead), live, before, ahead)
+  }
+
+  #result(verdict: LogVerdict, live: LiveSegment[], before: number[], ahead: number[]): LogScan {
+    return {
+      verdict,
+      damage: this.#damage,
+      live,
+      void: before,
+      ahead,
+      index: this.#index,
+      hardState: this.#hardState,
+      end: this.#end,
+      previousFrame: this.#previousFrame,
+      isMarked: this.#isMarked,
+    }
+  }
+
+  #path(segment: number): string {
+    return `${this.#directory}/${segmentName(segment)}`
+  }
+
+  #report(kind: DamageKind, at: LogPosition, what: string, provenBy?: LogPosition): void {
+    this.#damage.push({
+      kind,
+      file: this.#path(at.segment),
+      offset: at.offset,
+      what,
+      intactEnd: { seq: this.#index.lastSeq, term: this.#index.lastTerm },
+      ...(provenBy === undefined ? {} : { provenBy: { file: this.#path(provenBy.segment), offset: provenBy.offset } }),
+    })
+  }
+
+  async #readHeader(segment: number): Promise<SegmentHeaderCheck> {
+    const file = await this.#files.open(this.#path(segment), 'read')
+    try {
+      const bytes = new Uint8Array(SEGMENT_HEADER_BYTES)
+      await file.read(bytes, 0)
+      const check = checkSegmentHeader(bytes, this.#identity, this.#seeds, segment)
+      if (check.state === 'unknown_version') {
+        throw new LogError('version_unsupported', `${this.#path(segment)} has version ${check.version}`)
+      }
+      return check
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Splits the segments up to the last valid one at the place where the log last began anew, and reports holes. */
+  #chooseLive(checks: NumberedCheck[]): { live: LiveSegment[]; before: number[] } {
+    const live: LiveSegment[] = []
+    for (let i = checks.length - 1; i >= 0; i--) {
+      const { segment, check } = checks[i]!
+      const next = live[0]
+      if (next?.header.isAnew === true) return { live, before: checks.slice(0, i + 1).map(each => each.segment) }
+      if (next !== undefined && next.segment !== segment + 1) {
+        this.#report('segment_missing', { segment: next.segment - 1, offset: 0 }, 'a segment between others is missing')
+        return { live, before: checks.slice(0, i + 1).map(each => each.segment) }
+      }
+      if (check.state !== 'valid') {
+        const kind = check.state === 'foreign' ? 'foreign_segment' : 'segment_header'
+        this.#report(kind, { segment, offset: 0 }, `the header of a finished segment is ${check.state}`)
+        return { live, before: checks.slice(0, i + 1).map(each => each.segment) }
+      }
+      live.unshift({ segment, header: check.header, headerCrc: check.crc })
+    }
+    return { live, before: [] }
+  }
+
+  async #walk(live: LiveSegment, next: LiveSegment | undefined, ahead: number[]): Promise<LogVerdict> {
+    const content = { segment: live.segment, bytes: await readWhole(this.#files, this.#path(live.segment)) }
+    if (this.#end.segment !== 0 && !this.#isContinuedBy(live.header)) {
+      this.#report(
+        'segment_header',
+        { segment: live.segment, offset: 0 },
+        'the header does not continue the segment before',
+      )
+      return { kind: 'damaged' }
+    }
+    this.#end = { segment: live.segment, offset: SEGMENT_HEADER_BYTES }
+    this.#previousFrame = live.headerCrc
+    this.#isMarked = false
+    const range = { start: SEGMENT_HEADER_BYTES, previousFrame: live.headerCrc }
+    const end = this.#walkFrames(content, next === undefined ? range : { ...range, end: next.header.previousEnd })
+    if (end === undefined) return { kind: 'damaged' }
+    this.#end = { segment: live.segment, offset: end.offset }
+    this.#previousFrame = end.previousFrame
+    if (next !== undefined) return this.#endFinished(next, end)
+    return end.state === 'clean' ? { kind: 'clean' } : this.#classify(content, end, ahead)
+  }
+
+  #isContinuedBy(header: SegmentHeader): boolean {
+    const { seq, term, chain } = header.base
+    const { lastSeq, lastTerm, lastChain } = this.#index
+    return header.previousFrame === this.#previousFrame && seq === lastSeq && term === lastTerm && chain === lastChain
+  }
+
+  /** Walks and takes over what the frames say; undefined if a frame passes its checksums but says what cannot be. */
+  #walkFrames(content: SegmentBytes, range: Parameters<typeof walkFrames>[3]): WalkEnd | undefined {
+    try {
+      return walkFrames(content, this.#seeds, this.#identity.groupId, range, (offset, header) => {
+        this.#end = { segment: content.segment, offset }
+        this.#take(content, offset, header)
+      })
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      this.#report('frame', this.#end, error.message)
+      return undefined
+    }
+  }
+
+  #take(content: SegmentBytes, offset: number, header: FrameHeader): void {
+    if ((header.flags & FrameFlag.hardState) !== 0) {
+      this.#hardState = { term: header.term, votedFor: header.votedFor, commitSeq: header.commitSeq }
+    }
+    this.#isMarked = (header.flags & FrameFlag.mark) !== 0
+    if ((header.flags & FrameFlag.truncate) !== 0) {
+      if (header.truncateFrom <= this.#index.base.seq) throw new MalformedBytes('a truncation reaches below the base')
+      this.#index.truncateFrom(header.truncateFrom)
+    }
+    if ((header.flags & FrameFlag.entries) === 0) return
+    const start = offset + FRAME_HEADER_BYTES
+    const bytes = content.bytes.subarray(start, start + header.entriesBytes)
+    this.#index.append({ firstSeq: header.firstSeq, lastSeq: header.lastSeq, bytes })
+    this.#index.noteFrame(header.firstSeq, content.segment, offset)
+    if (this.#index.lastChain !== header.lastChain) throw new MalformedBytes('the entry chain differs from the header')
+  }
+
+  /** A finished segment was synced before its successor was begun: whatever is wrong in it is damage. */
+  #endFinished(next: LiveSegment, end: WalkEnd): LogVerdict {
+    if (end.state === 'clean' && end.offset === next.header.previousEnd) return { kind: 'clean' }
+    const kind = end.state === 'clean' ? 'frames_lost' : end.isStale ? 'stale_frame' : 'frame'
+    const what = `a finished segment should hold frames up to ${next.header.previousEnd}`
+    this.#report(kind, this.#end, what, { segment: next.segment, offset: 0 })
+    return { kind: 'damaged' }
+  }
+
+  /** The bad frame at the end of the last segment: damage, torn or suspect. */
+  async #classify(content: SegmentBytes, end: WalkEnd & { state: 'bad' }, ahead: number[]): Promise<LogVerdict> {
+    const at = { segment: content.segment, offset: end.offset }
+    const proof = findProof(content, this.#seeds, end.offset + 8, at) ?? (await this.#findProofAhead(ahead, at))
+    if (proof !== undefined && !isMutant('truncate_at_damage')) {
+      this.#report(
+        end.isStale ? 'stale_frame' : 'frame',
+        at,
+        'a frame written after a later sync stands behind it',
+        proof,
+      )
+      return { kind: 'damaged' }
+    }
+    const isCut = isTorn(content, end) || isMutant('truncate_at_damage')
+    return isCut ? { kind: 'torn', at } : { kind: 'suspect', at }
+  }
+
+  /** A segment is begun only after the one before is synced: anything in a later file proves that `bad` was. */
+  async #findProofAhead(ahead: number[], bad: LogPosition): Promise<LogPosition | undefined> {
+    for (const segment of ahead) {
+      const bytes = await readWhole(this.#files, this.#path(segment))
+      if (segment > bad.segment) {
+        if (lastWrittenEnd(bytes, 0) > 0) return { segment, offset: 0 }
+        continue
+      }
+      const proof = findProof({ segment, bytes }, this.#seeds, SEGMENT_HEADER_BYTES, bad)
+      if (proof !== undefined) return proof
+    }
+    return undefined
+  }
+
+  /** The last live segment ended cleanly: files behind it are empty, or a segment whose beginning was cut. */
+  async #lookAhead(ahead: number[]): Promise<LogVerdict> {
+    for (const segment of ahead) {
+      const bytes = await readWhole(this.#files, this.#path(segment))
+      if (lastWrittenEnd(bytes, 0) === 0) continue
+      const at = { segment, offset: 0 }
+      const proof = await this.#findProofAhead(ahead, at)
+      if (proof !== undefined) {
+        this.#report('segment_header', at, 'frames were synced behind a header that is not valid', proof)
+        return { kind: 'damaged' }
+      }
+      const isHeaderUnwritten = lastWrittenEnd(bytes.subarray(0, SEGMENT_HEADER_BYTES), 0) === 0
+      return isHeaderUnwritten ? { kind: 'torn', at } : { kind: 'suspect', at }
+    }
+    return { kind: 'clean' }
+  }
+}
