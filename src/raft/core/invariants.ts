@@ -21,9 +21,9 @@ export function dumpState(state: RaftState): string {
   return JSON.stringify(state, (key, value: unknown) => {
     if (key === 'chains' || key === 'ref' || key === 'markSeqs' || key === 'markBytes') return undefined
     if (value instanceof Map) return [...value].slice(0, 64)
-    if (value instanceof Set) return [...value].slice(0, 64)
+    if (value instanceof Set) return [...(value as Set<unknown>)].slice(0, 64)
     if (ArrayBuffer.isView(value)) return undefined
-    if (Array.isArray(value) && value.length > 64) return value.slice(-64)
+    if (Array.isArray(value) && value.length > 64) return (value as unknown[]).slice(-64)
     return value
   })
 }
