@@ -56,7 +56,8 @@ import {
 import { becomeFollower, resetElectionTimer } from './roles.ts'
 import { onSnapshotInstalled, onSnapshotOffer } from './snapshot-flow.ts'
 import type { RaftState } from './state.ts'
-import { onTimeoutNow, resignForDisk, startTransfer } from './transfer.ts'
+import { onTimeoutNow } from './timeout-now.ts'
+import { resignForDisk, startTransfer } from './transfer.ts'
 import { NO_NODE, type Configuration, type NodeId, type Seq, type Term } from './types.ts'
 
 /** Where the next entry goes: encode it with this seq, term and previous chain, and step `append` in the same turn. */

@@ -1,7 +1,5 @@
 import type { Refusal } from './effect.ts'
-import { startVote, findCampaignObstacle } from './election.ts'
 import { logEnd } from './log-view.ts'
-import type { TimeoutNow } from './message.ts'
 import { isMutant } from './mutants.ts'
 import type { Progress } from './progress.ts'
 import { isVoter } from './quorum.ts'
@@ -80,15 +78,6 @@ export function endTransfer(state: RaftState, refusal: Refusal): void {
   if (state.transfer === null) return
   state.effects.push({ type: 'transferEnded', to: state.transfer.to, refusal })
   state.transfer = null
-}
-
-/** The leader asks this node to campaign at once; it checks again that it is fit and has everything (T2). */
-export function onTimeoutNow(state: RaftState, message: TimeoutNow): void {
-  if (state.role === 'leader' || findCampaignObstacle(state) !== undefined || state.recoveryId !== 0) return
-  const own = logEnd(state.log)
-  const hasAll = own.seq === message.last.seq && own.term === message.last.term && state.storage.durableSeq === own.seq
-  if (!hasAll && !isMutant('timeout-now before match')) return
-  startVote(state, true) // T5: no pre-vote
 }
 
 /** T7: the disk failed; a voter that has everything may campaign without waiting for our silence. */
