@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -129,6 +130,30 @@ describe('the LOCK of a real directory', () => {
     }
     assert.equal((await readdir(directory)).length, 2)
     await won[0]?.value.release()
+  })
+
+  it('has the form of docs/formats/lock.md', async () => {
+    const directory = await newDirectory()
+    const lock = await files.lock(directory)
+    const { pid, host, bootId, nonce } = lock.holder
+    const text = await readFile(join(directory, 'LOCK'), 'utf8')
+    const socket = `lock-${nonce.slice(0, 16)}.sock`
+    assert.equal(text, `{"pid":${pid},"host":"${host}","bootId":"${bootId}","nonce":"${nonce}","socket":"${socket}"}\n`)
+    assert.match(nonce, /^[0-9a-f]{32}$/)
+    await lock.release()
+  })
+
+  it('removes the draft of a dead taker, and leaves that of a live one, even half written', async () => {
+    const directory = await newDirectory()
+    const live = createServer().listen(join(directory, `lock-${'b'.repeat(16)}.sock`))
+    await once(live, 'listening')
+    await writeFile(join(directory, `LOCK.new-${'a'.repeat(32)}`), '{"pid":1')
+    await writeFile(join(directory, `LOCK.new-${'b'.repeat(32)}`), '')
+    const lock = await files.lock(directory)
+    const drafts = (await readdir(directory)).filter(name => name.startsWith('LOCK.new-'))
+    assert.deepEqual(drafts, [`LOCK.new-${'b'.repeat(32)}`])
+    await lock.release()
+    live.close()
   })
 
   it('gives way to a live lock that a slow taker has moved aside', async () => {

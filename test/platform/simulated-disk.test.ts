@@ -62,6 +62,27 @@ describe('a power loss of the simulated disk', () => {
     assert.equal(patterns.size, 2 * 3 * 2)
   })
 
+  it('tears inside sectors in the byte profile, and only there', async () => {
+    const boundaries = { sector: new Set<boolean>(), byte: new Set<boolean>() }
+    for (const tear of ['sector', 'byte'] as const) {
+      for (let n = 0; n < 100; n++) {
+        const disk = new SimulatedDisk({ seed: seed + n, tear })
+        const files = disk.files()
+        const file = await files.open('/a', 'create')
+        await file.write(filled(2048, 1), 0)
+        await file.sync()
+        await files.syncDirectory('/')
+        await file.write(filled(2048, 2), 0)
+        disk.crash()
+        const bytes = disk.contents('/a')
+        const changes = [...bytes.keys()].filter(at => at > 0 && bytes[at] !== bytes[at - 1])
+        for (const at of changes) boundaries[tear].add(at % 512 === 0)
+      }
+    }
+    assert.deepEqual([...boundaries.sector], [true])
+    assert.equal(boundaries.byte.size, 2)
+  })
+
   it('may take back a truncation, with all the bytes', async () => {
     const sizes = new Set<number>()
     for (let n = 0; n < 60; n++) {
@@ -240,6 +261,13 @@ describe('faults of the simulated disk', () => {
     )
     file.writeSync(filled(100, 2), 0)
     await files.remove('/a')
+    assert.equal(await files.freeBytes('/'), 1000)
+    file.writeSync(filled(500, 3), 900) // a file without a name takes no room of the others
+    const other = await files.open('/b', 'create')
+    await other.preallocate(1000)
+    assert.equal(await files.freeBytes('/'), 0)
+    await (await files.open('/c', 'create')).close()
+    await files.rename('/c', '/b')
     assert.equal(await files.freeBytes('/'), 1000)
   })
 })

@@ -149,6 +149,20 @@ describe('a link of the simulated network', () => {
     assert.equal(net.received.at(-1), 'x')
   })
 
+  it('delivers what was sent before a close, though the path was blocked then', async () => {
+    const net = newNet()
+    const { link } = await connected(net)
+    net.network.block('n1', 'n2')
+    link.send(frame('a'))
+    link.close(4001, 'bye')
+    await net.world.runFor(1000)
+    assert.deepEqual(net.received, [])
+    net.network.heal()
+    await net.world.runFor(1000)
+    assert.deepEqual(net.received, ['a', 'closed 4001'])
+    assert.equal(net.network.openEndCount, 0)
+  })
+
   it('breaks on a frame above the limit of the receiving end', async () => {
     const net = newNet()
     const { link, events } = await connected(net)
@@ -190,6 +204,32 @@ describe('dialing in the simulated network', () => {
     }
     await net.world.runFor(20_000)
     assert.equal(net.network.openEndCount, 0)
+  })
+
+  it('lets the accepting side speak first', async () => {
+    for (let offset = 0; offset < 20; offset++) {
+      const net = newNet({ offset, profile: { meanDelayMs: 50 } })
+      const [n1, , n3] = net.processes as [SimulatedProcess, SimulatedProcess, SimulatedProcess]
+      net.network.listen(n3, { port: 1 }, link => {
+        for (const text of ['hello', 'again']) link.send(frame(text))
+      })
+      const link = await net.world.runToCompletion(net.network.dialer(n1).dial('ws://n3:1/', DIAL))
+      const seen: string[] = []
+      link.onFrame = bytes => seen.push(Buffer.from(bytes).toString())
+      await net.world.runFor(5000)
+      assert.deepEqual(seen, ['hello', 'again'])
+    }
+  })
+
+  it('leaves nothing open when the dialing process dies meanwhile', async () => {
+    for (let offset = 0; offset < 20; offset++) {
+      const net = newNet({ offset, profile: { meanDelayMs: 10 } })
+      void net.dial()
+      await net.world.runFor(offset)
+      net.machines[0]?.crash(offset % 2 === 0 ? 'power' : 'process')
+      await net.world.runFor(30_000)
+      assert.equal(net.network.openEndCount, 0)
+    }
   })
 
   it('can be aborted', async () => {

@@ -17,6 +17,8 @@ interface LockFile extends LockHolder {
 }
 
 const NAME = 'LOCK'
+const DRAFT = 'LOCK.new-'
+const ASIDE = 'LOCK.aside-'
 const ATTEMPTS_MAX = 20
 
 /**
@@ -31,10 +33,9 @@ const ATTEMPTS_MAX = 20
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   await fs.access(directory) // else the socket's bind fails first, and libuv calls that EACCES
   const nonce = randomBytes(16).toString('hex')
-  const socketName = `lock-${nonce.slice(0, 16)}.sock`
-  const socket = await listenAt(directory, socketName)
+  const socket = await listenAt(directory, socketName(nonce))
   const own: LockFile = { pid: process.pid, host: hostname(), bootId: readBootId(), nonce, socket: socket.name }
-  const draft = join(directory, `${NAME}.new-${nonce}`)
+  const draft = join(directory, `${DRAFT}${nonce}`)
   try {
     await fs.writeFile(draft, `${JSON.stringify(own)}\n`, { flag: 'wx', mode: 0o600, flush: true })
     await acquire(directory, draft, own)
@@ -76,7 +77,7 @@ async function acquire(directory: string, draft: string, own: LockFile): Promise
  */
 function moveAside(directory: string, stale: LockFile, own: LockFile): void {
   const path = join(directory, NAME)
-  const aside = join(directory, `${NAME}.aside-${own.nonce}`)
+  const aside = join(directory, `${ASIDE}${own.nonce}`)
   if (readLock(path)?.nonce !== stale.nonce || !renamed(path, aside)) return
   if (readLock(aside)?.nonce === stale.nonce) {
     unlinkIfPresent(aside)
@@ -88,17 +89,25 @@ function moveAside(directory: string, stale: LockFile, own: LockFile): void {
 /** Removes what dead processes left. Gives a live lock that stands aside, if there is one. */
 async function clearAside(directory: string, own: LockFile): Promise<{ file: string; holder: LockFile } | undefined> {
   for (const name of await fs.readdir(directory)) {
-    const isAside = name.startsWith(`${NAME}.aside-`)
-    if (!isAside && !name.startsWith(`${NAME}.new-`)) continue
     const file = join(directory, name)
-    const found = readLock(file)
-    if (found === undefined || found.nonce === own.nonce) continue
-    if (!(await answersAt(directory, found.socket))) {
-      unlinkIfPresent(file)
-      removeSocket(directory, found)
-    } else if (isAside) return { file, holder: found }
+    if (name.startsWith(DRAFT)) {
+      // Perhaps half written: what counts is the socket that its writer opened before, called after the same nonce.
+      const writer = { nonce: name.slice(DRAFT.length), socket: socketName(name.slice(DRAFT.length)) }
+      if (writer.nonce !== own.nonce) await removeIfDead(directory, file, writer)
+    } else if (name.startsWith(ASIDE)) {
+      const found = readLock(file)
+      if (found === undefined || found.nonce === own.nonce) continue
+      if (!(await removeIfDead(directory, file, found))) return { file, holder: found }
+    }
   }
   return undefined
+}
+
+async function removeIfDead(directory: string, file: string, holder: { socket: string }): Promise<boolean> {
+  if (await answersAt(directory, holder.socket)) return false
+  unlinkIfPresent(file)
+  removeSocket(directory, holder)
+  return true
 }
 
 /** Puts a live lock that stood aside in the place of our own. */
@@ -133,6 +142,10 @@ function readLock(path: string): LockFile | undefined {
   }
 }
 
+function socketName(nonce: string): string {
+  return `lock-${nonce.slice(0, 16)}.sock`
+}
+
 function locked(directory: string, present: LockFile): FileError {
   const { socket: _, ...holder } = present
   return new FileError(
@@ -163,7 +176,7 @@ function renamed(from: string, to: string): boolean {
   }
 }
 
-function removeSocket(directory: string, dead: LockFile): void {
+function removeSocket(directory: string, dead: { socket: string }): void {
   if (dead.socket === '' || dead.socket.includes('/')) return // never a path that a file chose for us
   unlinkIfPresent(join(directory, dead.socket))
 }

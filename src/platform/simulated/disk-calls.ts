@@ -19,8 +19,10 @@ export interface DiskCalls {
   end(): void
   /** Checks an uncounted call (reading, opening, listing). */
   beginRead(user: DiskUser, path: string): void
-  /** Accounts for a file that grows or shrinks; throws `no_space`, and counts nothing, if there is no room. */
-  resize(path: string, fromBytes: number, toBytes: number): void
+  /** Accounts for a file that is about to grow or shrink; throws `no_space`, and counts nothing, if there is no room. */
+  makeRoom(path: string, file: StoredFile, toBytes: number): void
+  /** A file has lost its name: its bytes do not count any more. */
+  unname(file: StoredFile): void
   /** The end of one process by its own crash; its locks are free. */
   endUser(user: DiskUser, kind: 'power' | 'process'): void
 }

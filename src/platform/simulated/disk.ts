@@ -169,12 +169,17 @@ export class SimulatedDisk implements DiskCalls {
     if (effect?.type === 'fail') throw systemError(effect.systemCode, 'read', path)
   }
 
-  /** Accounts for a file that grows or shrinks; throws `no_space`, and counts nothing, if there is no room. */
-  resize(path: string, fromBytes: number, toBytes: number): void {
-    if (toBytes > fromBytes && this.usedBytes + toBytes - fromBytes > this.capacityBytes) {
-      throw systemError('ENOSPC', 'write', path)
-    }
-    this.usedBytes += toBytes - fromBytes
+  /** Accounts for a file that is about to grow or shrink; throws `no_space`, and counts nothing, if there is no room. */
+  makeRoom(path: string, file: StoredFile, toBytes: number): void {
+    if (!file.isNamed) return
+    const growth = toBytes - file.size
+    if (growth > 0 && this.usedBytes + growth > this.capacityBytes) throw systemError('ENOSPC', 'write', path)
+    this.usedBytes += growth
+  }
+
+  unname(file: StoredFile): void {
+    file.isNamed = false
+    this.usedBytes -= file.size
   }
 
   #crashNow(): never {
@@ -202,6 +207,10 @@ export class SimulatedDisk implements DiskCalls {
 
   #countUsedBytes(): void {
     this.usedBytes = 0
-    for (const node of this.#allNodes()) if (node instanceof StoredFile) this.usedBytes += node.size
+    for (const node of this.#allNodes()) {
+      if (!(node instanceof StoredFile)) continue
+      node.isNamed = true // a removal may not have lasted
+      this.usedBytes += node.size
+    }
   }
 }

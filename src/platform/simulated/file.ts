@@ -33,7 +33,7 @@ export class SimulatedFile implements File {
     this.#requireWritable('write')
     const stored = this.#stored
     const end = position + bytes.length
-    if (end > stored.size && bytes.length > 0) this.#disk.resize(this.path, stored.size, end)
+    if (end > stored.size && bytes.length > 0) this.#disk.makeRoom(this.path, stored, end)
     if (fault === undefined) stored.write(bytes, position)
     else {
       stored.writeLost(bytes, position)
@@ -79,7 +79,7 @@ export class SimulatedFile implements File {
   truncateSync(size: number): void {
     this.#disk.begin(this.#user, 'truncate', this.path)
     this.#requireWritable('truncate')
-    this.#disk.resize(this.path, this.#stored.size, size)
+    this.#disk.makeRoom(this.path, this.#stored, size)
     this.#stored.truncate(size)
     this.#disk.end()
   }
@@ -88,7 +88,7 @@ export class SimulatedFile implements File {
     await onLane(this.#user, 'write', () => {
       this.#disk.begin(this.#user, 'write', this.path)
       this.#requireWritable('write')
-      if (size > this.#stored.size) this.#disk.resize(this.path, this.#stored.size, size)
+      if (size > this.#stored.size) this.#disk.makeRoom(this.path, this.#stored, size)
       this.#stored.extend(size)
       this.#disk.end()
     })

@@ -100,7 +100,7 @@ export class SimulatedFiles implements Files {
       const replaced = target.directory.get(target.name)
       if (replaced !== undefined && replaced !== node) this.#requireReplaceable(node, replaced, to)
       source.directory.rename(source.name, target.directory, target.name)
-      if (replaced instanceof StoredFile && replaced !== node) this.#disk.resize(to, replaced.size, 0)
+      if (replaced instanceof StoredFile && replaced !== node) this.#disk.unname(replaced)
       this.#disk.end()
     })
   }
@@ -150,11 +150,15 @@ export class SimulatedFiles implements Files {
         bootId: this.#disk.bootId,
         nonce: this.#disk.newNonce(),
       }
-      this.#disk.locks.set(key, holder)
+      const bytes = new TextEncoder().encode(JSON.stringify(holder))
       const file = this.#disk.newFile()
-      file.write(new TextEncoder().encode(JSON.stringify(holder)), 0)
+      this.#disk.makeRoom(directory, file, bytes.length)
+      file.write(bytes, 0)
       file.sync()
+      const left = stored.get('LOCK')
+      if (left instanceof StoredFile) this.#disk.unname(left)
       stored.put('LOCK', file)
+      this.#disk.locks.set(key, holder)
       return { holder, release: () => this.#release(key, stored, holder) }
     })
   }
@@ -171,7 +175,8 @@ export class SimulatedFiles implements Files {
       this.#disk.beginRead(this.#user, key)
       if (this.#disk.locks.get(key) !== holder) return
       this.#disk.locks.delete(key)
-      directory.remove('LOCK')
+      const file = directory.get('LOCK')
+      if (file !== undefined) this.#unlink(directory, 'LOCK', file)
     })
   }
 
@@ -186,7 +191,7 @@ export class SimulatedFiles implements Files {
 
   #unlink(directory: StoredDirectory, name: string, node: StoredNode): void {
     directory.remove(name)
-    if (node instanceof StoredFile) this.#disk.resize(name, node.size, 0)
+    if (node instanceof StoredFile) this.#disk.unname(node)
   }
 
   #requireReplaceable(node: StoredNode, replaced: StoredNode, path: string): void {

@@ -49,6 +49,10 @@ export class LinkEnd implements FrameLink {
   #lineFreeAtMs = 0
   #lastArrivalMs = 0
   #held: Parcel[] = []
+  /** Parcels sent and not arrived, held ones among them. */
+  #underWayCount = 0
+  /** Parcels that arrived while this end's process was paused and that it has not taken yet. */
+  #waitingCount = 0
 
   constructor(
     owner: NetworkOwner,
@@ -105,17 +109,24 @@ export class LinkEnd implements FrameLink {
     if (kind === 'process') this.#dispatch({ code: BROKEN, reason: 'connection reset' }, 0)
     else this.peer.#closeSoon(this.#giveUpMs(), BROKEN, 'timed out')
     this.#isClosed = true
-    this.#surroundings.forget(this)
+    this.#forgetWhenDone()
+  }
+
+  /** Nothing that this end sends arrives before then: the other end is not open yet. */
+  arriveNotBefore(atMs: number): void {
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, atMs)
   }
 
   /** The path from here to the other end is free again: what was held goes on its way. */
   releaseHeld(): void {
     const held = this.#held
     this.#held = []
+    this.#underWayCount -= held.length
     for (const parcel of held) this.#dispatch(parcel, parcel instanceof Uint8Array ? parcel.length : 0)
   }
 
   #dispatch(parcel: Parcel, bytes: number): void {
+    this.#underWayCount++
     const { world, paths, profile } = this.#surroundings
     const nowMs = world.nowMs
     this.#lineFreeAtMs = Math.max(this.#lineFreeAtMs, nowMs) + bytes / profile.bytesPerMs
@@ -126,16 +137,30 @@ export class LinkEnd implements FrameLink {
   }
 
   #arrive(parcel: Parcel): void {
-    const { world, paths } = this.#surroundings
+    const { paths } = this.#surroundings
     const receiver = this.peer
     if (this.#held.length > 0 || paths.isBlocked(this.owner.name, receiver.owner.name)) {
       this.#held.push(parcel)
       if (this.#held.length === 1) this.#giveUpLater()
       return
     }
+    this.#underWayCount--
     if (parcel instanceof Uint8Array) this.#underWayBytes -= parcel.length
-    if (receiver.owner.state === 'running') receiver.#take(parcel)
-    else world.schedule(0, () => receiver.#take(parcel), receiver.owner)
+    if (this.#isClosed) this.#forgetWhenDone()
+    receiver.#receive(parcel)
+  }
+
+  #receive(parcel: Parcel): void {
+    if (this.owner.state === 'running' && this.#waitingCount === 0) {
+      this.#take(parcel)
+      return
+    }
+    this.#waitingCount++
+    const takeLate = (): void => {
+      this.#waitingCount--
+      this.#take(parcel)
+    }
+    this.#surroundings.world.schedule(0, takeLate, this.owner)
   }
 
   #take(parcel: Parcel): void {
@@ -157,6 +182,9 @@ export class LinkEnd implements FrameLink {
     const waitMs = this.#giveUpMs()
     world.schedule(waitMs, () => {
       if (this.#held.length === 0) return
+      this.#underWayCount -= this.#held.length
+      this.#held = [] // never sent again, even if the path is free before this end has noticed
+      if (this.#isClosed) this.#forgetWhenDone()
       this.#closeSoon(0, BROKEN, 'timed out')
       this.peer.#closeSoon(this.#giveUpMs(), BROKEN, 'timed out')
     })
@@ -175,7 +203,11 @@ export class LinkEnd implements FrameLink {
   #finish(code: number, reason: string): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#surroundings.forget(this)
+    this.#forgetWhenDone()
     this.onClose?.(code, reason)
+  }
+  /** A closed end is of interest for as long as something that it sent may have to wait for its path. */
+  #forgetWhenDone(): void {
+    if (this.#underWayCount === 0) this.#surroundings.forget(this)
   }
 }

@@ -149,10 +149,12 @@ export class SimulatedNetwork {
       options.signal?.addEventListener('abort', () => fail('aborted'), { once: true })
       this.#world.schedule(options.timeoutMs, () => fail(`not within ${options.timeoutMs} ms`), owner)
       this.#world.schedule(delayMs(owner.name, host), () => {
-        if (this.paths.isBlocked(owner.name, host)) return // the time-out tells
+        if (owner.state === 'dead' || this.paths.isBlocked(owner.name, host)) return // the time-out tells
         const end = this.#accept(owner, `${host}:${address.port}`, url, options, random)
+        const answerMs = delayMs(host, owner.name)
+        end?.peer.arriveNotBefore(this.#world.nowMs + answerMs)
         this.#world.schedule(
-          delayMs(host, owner.name),
+          answerMs,
           () => {
             if (this.paths.isBlocked(host, owner.name)) end?.peer.break('timed out')
             else if (end === undefined) fail('connection refused')

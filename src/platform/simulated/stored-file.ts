@@ -17,6 +17,8 @@ const WRITE_BACK_CHANCE = 1 / 8
  */
 export class StoredFile {
   size: number = 0
+  /** False once no name leads to it: then its bytes do not count as used. */
+  isNamed: boolean = true
   readonly #profile: TearProfile
   readonly #random: SeededRandom
   readonly #chunks: (Uint8Array | undefined)[] = []
@@ -83,7 +85,11 @@ export class StoredFile {
 
   truncate(size: number): void {
     if (size < this.size) {
-      this.#touch(size, this.size)
+      for (let start = size; start < this.size; start = chunkEnd(start)) {
+        // A chunk that is not stored has only zeros to lose, or is remembered already.
+        if (this.#chunks[Math.floor(start / CHUNK_BYTES)] === undefined) continue
+        this.#touch(start, Math.min(chunkEnd(start), this.size))
+      }
       this.#zero(size, this.size)
     }
     this.size = size
@@ -231,4 +237,8 @@ export class StoredFile {
       at += part
     }
   }
+}
+
+function chunkEnd(position: number): number {
+  return (Math.floor(position / CHUNK_BYTES) + 1) * CHUNK_BYTES
 }

@@ -1,4 +1,5 @@
 import type { Timer } from '../index.ts'
+import { SimulatedCrash } from './disk-faults.ts'
 import { EventQueue } from './event-queue.ts'
 import type { EventOwner, WorldEvent } from './event-queue.ts'
 import { SeededRandom } from './random.ts'
@@ -119,7 +120,12 @@ export class SimulatedWorld {
     }
     event.task = undefined
     this.#eventCount++
-    task()
+    try {
+      task()
+    } catch (error) {
+      // A process died inside a disk call of this event; its code ends where it stood, and the world goes on.
+      if (!(error instanceof SimulatedCrash)) throw error
+    }
     return true
   }
 }
