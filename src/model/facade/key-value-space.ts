@@ -125,8 +125,13 @@ export class CoreKeyValueSpace<K, V> implements KeyValueSpace<K, V> {
   }
 
   compareAndSet(key: K, expectedSeq: number, value: V, options: SetOptions = {}): Promise<CommitResult> {
-    if (options.ifSeq !== undefined || options.ifAbsent !== undefined) {
-      return Promise.reject(invalid('compareAndSet has its condition already: no ifSeq, no ifAbsent'))
+    try {
+      requireSeq('expectedSeq', expectedSeq)
+      if (options.ifSeq !== undefined || options.ifAbsent !== undefined) {
+        throw invalid('compareAndSet has its condition already: no ifSeq, no ifAbsent')
+      }
+    } catch (error) {
+      return rejected(error)
     }
     return this.set(key, value, { ...options, ifSeq: expectedSeq })
   }

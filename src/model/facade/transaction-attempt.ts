@@ -69,6 +69,7 @@ export class TransactionAttempt implements Transaction, TransactionState {
   }
 
   ownWrites(project: string, scope: string): OwnWrites {
+    this.#requireOpen()
     const id = `${project}/${scope}`
     let writes = this.#writes.get(id)
     if (writes === undefined) {

@@ -1,0 +1,334 @@
+import { bytesToHex, decodeEnvelope, encodeOutcome, equalBytes, type Outcome } from '../../src/encoding/index.ts'
+import {
+  formatToken,
+  refusalError,
+  QuorateError,
+  ROOT_CALLER,
+  seqOfToken,
+  type CoreOptions,
+  type CoreOutcome,
+  type CoreRead,
+  type CoreView,
+  type CoreWatchEvent,
+  type DatabaseCore,
+  type DatabaseStatus,
+  type ReadRequest,
+  type ReadResult,
+  type RequestReference,
+  type Token,
+} from '../../src/model/index.ts'
+import { ReferenceState, Refusal, type ChangeRecord } from './reference-state.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+const HISTORY = '0123456789abcdef0123456789abcdef'
+const SESSION = 1
+
+/** A page of a scan holds few records, so that scans take several. */
+const PAGE_RECORDS = 5
+
+class ReferenceView implements CoreView {
+  readonly historyId = HISTORY
+  readonly state: ReferenceState
+  isOpen = true
+  constructor(state: ReferenceState) {
+    this.state = state
+  }
+  get seq(): number {
+    return this.state.seq
+  }
+  close(): Promise<void> {
+    this.isOpen = false
+    return Promise.resolve()
+  }
+}
+
+/** A DatabaseCore on plain maps: the oracle that facade and conformance suite are tested against. */
+export class ReferenceCore implements DatabaseCore {
+  readonly clock = new VirtualTime()
+  readonly time: DatabaseCore['time'] = {
+    monotonicMs: () => this.clock.nowMs,
+    delay: (ms, signal) => this.clock.delay(ms, signal),
+    random: () => 0.5,
+  }
+  readonly views = new Set<ReferenceView>()
+  /** Requests that reached the core, by kind. */
+  readonly calls = { submit: 0, read: 0, openView: 0, watch: 0 }
+  /** Called before each submitted envelope is applied. */
+  beforeSubmit: ((envelope: Uint8Array) => void) | undefined
+  #state = new ReferenceState()
+  readonly #history = new Map<number, ReferenceState>()
+  readonly #changes: { seq: number; changes: ChangeRecord[] }[] = []
+  #changesKeptAfter = 0
+  #oldestSeq = 0
+  #serial = 0
+  readonly #outcomes = new Map<number, Uint8Array>()
+  readonly #idempotent = new Map<string, { envelope: string; outcome: Uint8Array }>()
+  readonly #wake = new Set<() => void>()
+  #isClosed = false
+
+  constructor() {
+    this.#state.timeMicros = 1_000_000
+    this.#history.set(0, this.#state.copy())
+  }
+
+  get openViews(): number {
+    return [...this.views].filter(view => view.isOpen).length
+  }
+
+  /** Leader time passes, and with it a tick. */
+  advanceTimeMs(ms: number): void {
+    const next = this.#state.copy()
+    next.timeMicros += ms * 1000
+    next.seq++
+    next.expire()
+    this.#publish(next)
+  }
+
+  /** Watches can no longer resume before this point, and views of earlier seqs are gone. */
+  forget(): void {
+    this.#changesKeptAfter = this.#state.seq
+    this.#oldestSeq = this.#state.seq
+    this.#changes.length = 0
+  }
+
+  #requireOpen(options: CoreOptions): void {
+    if (this.#isClosed) throw new QuorateError('closed', 'closed')
+    if (options.signal?.aborted === true) throw new QuorateError('aborted', 'aborted')
+  }
+
+  submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
+    this.calls.submit++
+    const reference = { session: SESSION, serial: ++this.#serial }
+    return new Promise<CoreOutcome>((resolve, reject) => {
+      this.#requireOpen(options)
+      const give = (code: 'aborted' | 'timeout'): void =>
+        reject(new QuorateError(code, 'the wait has ended', { applied: 'unknown', reference }))
+      options.signal?.addEventListener('abort', () => give('aborted'), { once: true })
+      setImmediate(() => {
+        this.beforeSubmit?.(envelope)
+        const outcome = this.#apply(envelope, options.caller ?? ROOT_CALLER)
+        this.#outcomes.set(reference.serial, outcome)
+        resolve({ outcome, historyId: HISTORY })
+      })
+    })
+  }
+
+  /** Applies at once, as another client would. */
+  applyNow(envelope: Uint8Array): void {
+    this.#apply(envelope, ROOT_CALLER)
+  }
+
+  #apply(bytes: Uint8Array, caller: string): Uint8Array {
+    const envelope = decodeEnvelope(bytes)
+    const key = envelope.idempotencyKey === undefined ? undefined : `${caller}/${envelope.idempotencyKey}`
+    const recorded = key === undefined ? undefined : this.#idempotent.get(key)
+    const next = this.#state.copy()
+    next.seq++
+    const refuse = (code: string, message: string, detail?: Refusal['detail']): Uint8Array => {
+      const refused: Outcome = {
+        status: 'refused',
+        seq: next.seq,
+        code,
+        message,
+        ...(detail !== undefined && { detail }),
+      }
+      const unchanged = this.#state.copy()
+      unchanged.seq = next.seq
+      this.#publish(unchanged)
+      return encodeOutcome(refused)
+    }
+    if (recorded !== undefined) {
+      return recorded.envelope === bytesToHex(bytes)
+        ? recorded.outcome
+        : refuse('idempotency_mismatch', 'other content')
+    }
+    if (bytes.length > next.settings.transactionBytesMax) return refuse('transaction_too_large', 'bytes')
+    if (envelope.mutations.length > next.settings.mutationsMax) return refuse('transaction_too_large', 'mutations')
+    try {
+      const results = next.apply(envelope, caller)
+      const outcome = encodeOutcome({ status: 'committed', seq: next.seq, results })
+      if (key !== undefined) this.#idempotent.set(key, { envelope: bytesToHex(bytes), outcome })
+      this.#publish(next)
+      return outcome
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return refuse(error.code, error.message, error.detail)
+    }
+  }
+
+  #publish(next: ReferenceState): void {
+    const { changes } = next
+    next.changes = []
+    this.#state = next
+    this.#history.set(next.seq, next)
+    if (changes.length > 0) this.#changes.push({ seq: next.seq, changes })
+    for (const wake of this.#wake) wake()
+  }
+
+  async read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+    this.calls.read++
+    this.#requireOpen(options)
+    await new Promise(setImmediate)
+    const state = options.view === undefined ? this.#stateFor(options) : stateOf(options.view)
+    return { result: this.#answer(state, request, options.caller ?? ROOT_CALLER), seq: state.seq, historyId: HISTORY }
+  }
+
+  #stateFor({ consistency }: CoreOptions): ReferenceState {
+    if (typeof consistency !== 'object') return this.#state
+    if ('minSeq' in consistency) {
+      const seq = seqOfToken(consistency.minSeq, HISTORY)
+      if (seq > this.#state.seq) throw new QuorateError('timeout', 'that seq was never applied', { retryable: true })
+    }
+    if ('atSeq' in consistency) {
+      const seq = seqOfToken(consistency.atSeq, HISTORY)
+      const state = seq < this.#oldestSeq ? undefined : this.#history.get(seq)
+      if (state === undefined) {
+        const detail = { oldestSeq: this.#oldestSeq, newestSeq: this.#state.seq }
+        throw new QuorateError('seq_unavailable', `seq ${seq}`, { detail })
+      }
+      return state
+    }
+    return this.#state
+  }
+
+  #answer(state: ReferenceState, request: ReadRequest, caller: string): ReadResult {
+    try {
+      if (request.type === 'get') {
+        state.records(request.project, request.scope)
+        for (const key of request.keys) {
+          if (!this.#state.allows(caller, 'kvRead', request, key)) throw new Refusal('permission_denied')
+        }
+        return { type: 'get', entries: request.keys.map(key => state.find({ ...request, key })) }
+      }
+      if (request.type !== 'scan') throw new Refusal('malformed_request', request.type)
+      const low = request.start ?? new Uint8Array(0)
+      const isWide = !this.#coversRange(request.start, request.end, caller)
+      if (!this.#state.allows(caller, 'kvRead', request, low, isWide)) throw new Refusal('permission_denied')
+      const limit = Math.min(request.limit, PAGE_RECORDS)
+      const entries = state.scan({ ...request, limit: 0 })
+      return { type: 'scan', entries: entries.slice(0, limit), more: entries.length > limit }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      throw refusalError({ code: error.code, message: error.message })
+    }
+  }
+
+  /** Whether a grant by prefix covers all of the range. */
+  #coversRange(start: Uint8Array | undefined, end: Uint8Array | undefined, caller: string): boolean {
+    return this.#state.grants.some(({ caller: granted, permission }) => {
+      const prefix = 'prefix' in permission ? permission.prefix : undefined
+      if (granted !== caller || prefix === undefined || start === undefined || end === undefined) return false
+      const last = end.slice(0, prefix.length)
+      if (last.length > 0) last[last.length - 1]!--
+      return (
+        equalBytes(start.subarray(0, prefix.length), prefix) &&
+        (equalBytes(last, prefix) || equalBytes(end.subarray(0, prefix.length), prefix))
+      )
+    })
+  }
+
+  openView(options: CoreOptions): Promise<CoreView> {
+    this.calls.openView++
+    try {
+      this.#requireOpen(options)
+      return Promise.resolve(this.#pin(this.#stateFor(options)))
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error('thrown', { cause: error }))
+    }
+  }
+
+  #pin(state: ReferenceState): ReferenceView {
+    const view = new ReferenceView(state)
+    this.views.add(view)
+    return view
+  }
+
+  async *watch(
+    selector: { project: string; scope: string; prefix: Uint8Array },
+    options: CoreOptions & { from?: Token },
+  ): AsyncGenerator<CoreWatchEvent, void, undefined> {
+    this.calls.watch++
+    this.#requireOpen(options)
+    const caller = options.caller ?? ROOT_CALLER
+    if (!this.#state.allows(caller, 'kvRead', selector, selector.prefix)) {
+      throw new QuorateError('permission_denied', 'no')
+    }
+    this.#answer(this.#state, { type: 'get', project: selector.project, scope: selector.scope, keys: [] }, caller)
+    let seen = options.from === undefined ? this.#state.seq : seqOfToken(options.from, HISTORY)
+    if (seen < this.#changesKeptAfter) {
+      seen = this.#state.seq
+      yield { type: 'reset', seq: seen, historyId: HISTORY, view: this.#pin(this.#state) }
+    } else if (options.from === undefined) {
+      yield { type: 'progress', seq: seen, historyId: HISTORY }
+    }
+    while (options.signal?.aborted !== true && !this.#isClosed) {
+      const from = seen
+      for (const { seq, changes } of this.#changes.filter(group => group.seq > from)) {
+        seen = seq
+        const selected = changes.filter(
+          ({ project, scope, key }) =>
+            project === selector.project &&
+            scope === selector.scope &&
+            equalBytes(key.subarray(0, selector.prefix.length), selector.prefix),
+        )
+        if (selected.length === 0) continue
+        const events = selected.map(({ key, kind, value }) => ({ key, kind, value, seq }))
+        yield { type: 'commit', seq, historyId: HISTORY, changes: events }
+      }
+      if (this.#state.seq > seen) {
+        seen = this.#state.seq
+        yield { type: 'progress', seq: seen, historyId: HISTORY }
+        continue
+      }
+      await this.#nextChange(options.signal)
+    }
+  }
+
+  #nextChange(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise(resolve => {
+      const done = (): void => {
+        this.#wake.delete(done)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#wake.add(done)
+      signal?.addEventListener('abort', done, { once: true })
+      if (signal?.aborted === true) done()
+    })
+  }
+
+  outcome(reference: RequestReference): Promise<CoreOutcome | undefined> {
+    const outcome = reference.session === SESSION ? this.#outcomes.get(reference.serial) : undefined
+    return Promise.resolve(outcome === undefined ? undefined : { outcome, historyId: HISTORY })
+  }
+
+  status(): Promise<DatabaseStatus> {
+    return Promise.resolve({
+      deployment: 'engine',
+      historyId: HISTORY,
+      appliedSeq: this.#state.seq,
+      commitSeq: this.#state.seq,
+      term: 1,
+      role: 'alone',
+      nodeId: 1,
+      leader: undefined,
+      members: [],
+    })
+  }
+
+  get token(): Token {
+    return formatToken(HISTORY, this.#state.seq)
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true
+    for (const wake of this.#wake) wake()
+    return Promise.resolve()
+  }
+}
+
+function stateOf(view: CoreView): ReferenceState {
+  if (!(view instanceof ReferenceView)) throw new Error('a view of another core')
+  if (!view.isOpen) throw new QuorateError('view_expired', 'closed')
+  return view.state
+}

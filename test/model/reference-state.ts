@@ -1,0 +1,323 @@
+import {
+  bytesToHex,
+  bigEndianToBigint,
+  bigintToBigEndian,
+  compareBytes,
+  DEFAULT_SCOPE,
+  equalBytes,
+  rangeDigest,
+  type Assertion,
+  type Ddl,
+  type KeyTarget,
+  type Mutation,
+  type MutationResult,
+  type Permission,
+  type RangeRead,
+  type RefusalDetail,
+  type TransactionEnvelope,
+} from '../../src/encoding/index.ts'
+import {
+  DEFAULT_SETTINGS,
+  isName,
+  isSettingName,
+  RESERVED_PROJECTS,
+  ROOT_CALLER,
+  SETTING_RULES,
+  type ClusterSettings,
+  type KvEntry,
+} from '../../src/model/index.ts'
+
+/** Why a transaction or a read is refused. */
+export class Refusal extends Error {
+  readonly code: string
+  readonly detail: RefusalDetail | undefined
+  constructor(code: string, message: string = code, detail?: RefusalDetail) {
+    super(message)
+    this.code = code
+    this.detail = detail
+  }
+}
+
+export interface ChangeRecord {
+  project: string
+  scope: string
+  key: Uint8Array
+  kind: 'put' | 'delete' | 'expire'
+  value: Uint8Array | undefined
+}
+
+type Records = Map<string, KvEntry>
+
+/** The simplest state that means what Quorate means: plain maps, copied before each transaction. An oracle for tests. */
+export class ReferenceState {
+  seq = 0
+  timeMicros = 0
+  projects = new Map<string, Map<string, Records>>()
+  grants: { caller: string; permission: Permission }[] = []
+  settings: ClusterSettings = DEFAULT_SETTINGS
+  changes: ChangeRecord[] = []
+
+  copy(): ReferenceState {
+    const copy = new ReferenceState()
+    copy.seq = this.seq
+    copy.timeMicros = this.timeMicros
+    for (const [project, scopes] of this.projects) {
+      copy.projects.set(project, new Map([...scopes].map(([scope, records]) => [scope, new Map(records)])))
+    }
+    copy.grants = [...this.grants]
+    copy.settings = this.settings
+    return copy
+  }
+
+  allows(
+    caller: string,
+    type: 'kvRead' | 'kvWrite',
+    target: { project: string; scope: string },
+    low: Uint8Array,
+    isRange = false,
+  ): boolean {
+    if (caller === ROOT_CALLER) return true
+    return this.grants.some(grant => {
+      const { permission } = grant
+      if (grant.caller !== caller) return false
+      if (permission.type === 'admin') return true
+      if (permission.type !== type) return false
+      if ((permission.project ?? target.project) !== target.project) return false
+      if ((permission.scope ?? target.scope) !== target.scope) return false
+      if (permission.prefix === undefined) return true
+      return !isRange && equalBytes(low.subarray(0, permission.prefix.length), permission.prefix)
+    })
+  }
+
+  isAdmin(caller: string): boolean {
+    return caller === ROOT_CALLER || this.grants.some(g => g.caller === caller && g.permission.type === 'admin')
+  }
+
+  records(project: string, scope: string): Records {
+    const scopes = this.projects.get(project)
+    if (scopes === undefined) throw new Refusal('project_not_found', project)
+    const records = scopes.get(scope)
+    if (records === undefined) throw new Refusal('scope_not_found', scope)
+    return records
+  }
+
+  find(target: KeyTarget): KvEntry | undefined {
+    const record = this.records(target.project, target.scope ?? DEFAULT_SCOPE).get(bytesToHex(target.key))
+    return record !== undefined && this.#isAlive(record) ? record : undefined
+  }
+
+  #isAlive(record: KvEntry): boolean {
+    return record.expiresAtMicros === undefined || record.expiresAtMicros > this.timeMicros
+  }
+
+  scan(range: Omit<RangeRead, 'digest'>): KvEntry[] {
+    const found = [...this.records(range.project, range.scope ?? DEFAULT_SCOPE).values()].filter(
+      record =>
+        this.#isAlive(record) &&
+        (range.start === undefined || compareBytes(record.key, range.start) >= 0) &&
+        (range.end === undefined || compareBytes(record.key, range.end) < 0),
+    )
+    found.sort((a, b) => compareBytes(a.key, b.key) * (range.reverse === true ? -1 : 1))
+    return range.limit === 0 ? found : found.slice(0, range.limit)
+  }
+
+  /** Removes what is due at the present time. */
+  expire(): void {
+    for (const [project, scopes] of this.projects) {
+      for (const [scope, records] of scopes) {
+        for (const [id, record] of records) {
+          if (this.#isAlive(record)) continue
+          records.delete(id)
+          this.changes.push({ project, scope, key: record.key, kind: 'expire', value: undefined })
+        }
+      }
+    }
+  }
+
+  /** Applies all or throws a Refusal; then this state is to be thrown away. */
+  apply(envelope: TransactionEnvelope, caller: string): MutationResult[] {
+    this.expire()
+    for (const [index, point] of (envelope.readSet?.points ?? []).entries()) {
+      const actualSeq = this.find(point)?.seq ?? 0
+      if (actualSeq !== point.seq) throw new Refusal('conflict', 'a key has changed', { index, actualSeq })
+    }
+    for (const [index, range] of (envelope.readSet?.ranges ?? []).entries()) {
+      if (rangeDigest(this.scan(range)) !== range.digest) {
+        throw new Refusal('conflict', 'a range has changed', { index, actualSeq: 0 })
+      }
+    }
+    for (const [index, assertion] of (envelope.assertions ?? []).entries()) this.#check(assertion, index, caller)
+    const results = envelope.mutations.map((mutation, index) => this.#mutate(mutation, index, caller))
+    return results.some(result => result !== undefined) ? results : []
+  }
+
+  #check(assertion: Assertion, index: number, caller: string): void {
+    const target = { project: assertion.project, scope: assertion.scope ?? DEFAULT_SCOPE }
+    if (
+      !this.allows(caller, 'kvRead', target, assertion.key) &&
+      !this.allows(caller, 'kvWrite', target, assertion.key)
+    ) {
+      throw new Refusal('permission_denied')
+    }
+    const record = this.find(assertion)
+    const actualSeq = record?.seq ?? 0
+    if (!holds(assertion, record)) throw new Refusal('assertion_failed', `assertion ${index}`, { index, actualSeq })
+  }
+
+  #mutate(mutation: Mutation, index: number, caller: string): MutationResult {
+    if (mutation.type === 'ddl') {
+      if (!this.isAdmin(caller)) throw new Refusal('permission_denied')
+      return this.#ddl(mutation.operation)
+    }
+    const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: mutation.key }
+    const records = this.records(target.project, target.scope)
+    if (!this.allows(caller, 'kvWrite', target, target.key)) throw new Refusal('permission_denied')
+    if (mutation.key.length > this.settings.keyBytesMax) throw new Refusal('key_too_large')
+    const before = this.find(mutation)
+    const put = (value: Uint8Array, expiresAtMicros: number | undefined): void => {
+      if (value.length > this.settings.valueBytesMax) throw new Refusal('value_too_large')
+      records.set(bytesToHex(target.key), {
+        key: target.key,
+        value,
+        seq: this.seq,
+        createdSeq: before?.createdSeq ?? this.seq,
+        expiresAtMicros,
+      })
+      this.changes.push({ ...target, kind: 'put', value })
+    }
+    switch (mutation.type) {
+      case 'kvSet':
+        put(mutation.value, mutation.ttlMs === undefined ? undefined : this.timeMicros + mutation.ttlMs * 1000)
+        return undefined
+      case 'kvDelete':
+        if (records.delete(bytesToHex(target.key))) this.changes.push({ ...target, kind: 'delete', value: undefined })
+        return undefined
+      default:
+        return this.#number(mutation, before, index, put)
+    }
+  }
+
+  #number(
+    mutation: Extract<Mutation, { type: 'kvIncrement' | 'kvDecrement' }>,
+    before: KvEntry | undefined,
+    index: number,
+    put: (value: Uint8Array, expiresAtMicros: number | undefined) => void,
+  ): bigint {
+    const detail = { index, actualSeq: before?.seq ?? 0 }
+    if (before === undefined && mutation.onMissing === 'reject') throw new Refusal('key_missing', 'no number', detail)
+    if (before !== undefined && before.value.length !== mutation.width / 8)
+      throw new Refusal('not_a_number', '', detail)
+    const number = before === undefined ? 0n : bigEndianToBigint(before.value)
+    const max = (1n << BigInt(mutation.width)) - 1n
+    let next = mutation.type === 'kvIncrement' ? number + mutation.by : number - mutation.by
+    if (next > max) {
+      if (mutation.type === 'kvIncrement' && mutation.onOverflow !== 'saturate')
+        throw new Refusal('overflow', '', detail)
+      next = max
+    }
+    if (next < 0n && mutation.type === 'kvDecrement') {
+      if (mutation.onUnderflow === 'ignore') return number
+      if (mutation.onUnderflow !== 'saturate') throw new Refusal('underflow', '', detail)
+      next = 0n
+    }
+    put(bigintToBigEndian(next, mutation.width), before?.expiresAtMicros)
+    return next
+  }
+
+  #ddl(operation: Ddl): boolean {
+    const { projects } = this
+    const requireProject = (name: string): Map<string, Records> => {
+      const scopes = projects.get(name)
+      if (scopes === undefined) throw new Refusal('project_not_found', name)
+      return scopes
+    }
+    const requireNew = (name: string, map: ReadonlyMap<string, unknown>): void => {
+      if (!isName(name)) throw new Refusal('invalid_name', name)
+      if (map.has(name)) throw new Refusal('already_exists', name)
+    }
+    const same = (grant: { caller: string; permission: Permission }): boolean =>
+      'permission' in operation &&
+      grant.caller === operation.caller &&
+      JSON.stringify(grant.permission) === JSON.stringify(operation.permission)
+    switch (operation.type) {
+      case 'createProject':
+        if (RESERVED_PROJECTS.includes(operation.project)) throw new Refusal('invalid_name', 'reserved')
+        if (projects.has(operation.project) && operation.ifNotExists === true) return false
+        requireNew(operation.project, projects)
+        projects.set(operation.project, new Map([[DEFAULT_SCOPE, new Map()]]))
+        return true
+      case 'renameProject': {
+        const scopes = requireProject(operation.project)
+        requireNew(operation.to, projects)
+        projects.delete(operation.project)
+        projects.set(operation.to, scopes)
+        return true
+      }
+      case 'dropProject':
+        if (!projects.has(operation.project) && operation.ifExists === true) return false
+        requireProject(operation.project)
+        return projects.delete(operation.project)
+      case 'createScope': {
+        const scopes = requireProject(operation.project)
+        if (scopes.has(operation.scope) && operation.ifNotExists === true) return false
+        requireNew(operation.scope, scopes)
+        scopes.set(operation.scope, new Map())
+        return true
+      }
+      case 'renameScope': {
+        const records = this.records(operation.project, operation.scope)
+        const scopes = requireProject(operation.project)
+        requireNew(operation.to, scopes)
+        scopes.delete(operation.scope)
+        scopes.set(operation.to, records)
+        return true
+      }
+      case 'dropScope': {
+        const scopes = requireProject(operation.project)
+        if (!scopes.has(operation.scope) && operation.ifExists === true) return false
+        this.records(operation.project, operation.scope)
+        return scopes.delete(operation.scope)
+      }
+      case 'grant':
+        if (this.grants.some(same)) return false
+        this.grants.push({ caller: operation.caller, permission: operation.permission })
+        return true
+      case 'revoke': {
+        const before = this.grants.length
+        this.grants = this.grants.filter(grant => !same(grant))
+        return this.grants.length < before
+      }
+      case 'setSetting': {
+        const { name, value } = operation
+        if (!isSettingName(name)) throw new Refusal('setting_not_found', name)
+        const { min, max } = SETTING_RULES[name]
+        if (!Number.isInteger(value) || value < min || value > max) throw new Refusal('setting_out_of_range', name)
+        if (this.settings[name] === value) return false
+        this.settings = { ...this.settings, [name]: value }
+        return true
+      }
+      default:
+        throw new Error('an unknown operation')
+    }
+  }
+}
+
+function holds(assertion: Assertion, record: KvEntry | undefined): boolean {
+  switch (assertion.type) {
+    case 'keyVersion':
+      return (record?.seq ?? 0) === assertion.seq
+    case 'keyExists':
+      return (record !== undefined) === assertion.expected
+    case 'keyEquals':
+      return record !== undefined && equalBytes(record.value, assertion.value)
+    case 'keyCompare': {
+      if (record === undefined) return false
+      const order = compareBytes(record.value, assertion.threshold)
+      const { op } = assertion
+      if (op === 'eq' || op === 'ne') return (order === 0) === (op === 'eq')
+      return op === 'lt' ? order < 0 : op === 'lte' ? order <= 0 : op === 'gt' ? order > 0 : order >= 0
+    }
+    default:
+      throw new Error('an unknown assertion')
+  }
+}
