@@ -1,4 +1,4 @@
-import { ByteWriter, MalformedBytes, readU16, readU32, readU64, utf8Bytes } from './bytes.ts'
+import { ByteWriter, MalformedBytes, readU16, readU32, readU64, utf8Bytes, writeU32 } from './bytes.ts'
 import { DEFAULT_SCOPE } from './envelope.ts'
 import type {
   Assertion,
@@ -93,15 +93,23 @@ export const bigintToBigEndian: (value: bigint, width: 64 | 256) => Uint8Array =
 
 /** Encodes `envelope`; RangeError for what the format cannot hold (counts, lengths, integers). */
 export function encodeEnvelope(envelope: TransactionEnvelope): Uint8Array {
-  return new EnvelopeEncoder().encode(envelope)
+  return sharedEncoder.encode(envelope)
 }
 
+/** A scratch buffer that a large transaction made larger than this is not kept. */
+const SCRATCH_BYTES_MAX = 1 << 20
+
+/** Encoding is synchronous, so that one encoder and its scratch buffer serve all; `encode` begins afresh, also after a throw. */
 class EnvelopeEncoder {
-  readonly #items = new ByteWriter(512)
+  #items = new ByteWriter(4096)
   readonly #names: string[] = []
   readonly #namespaces = new Map<string, number>()
 
   encode(envelope: TransactionEnvelope): Uint8Array {
+    if (this.#items.buffer.length > SCRATCH_BYTES_MAX) this.#items = new ByteWriter(4096)
+    this.#items.reset()
+    this.#names.length = 0
+    this.#namespaces.clear()
     const { assertions = [], readSet = {}, mutations } = envelope
     const points = readSet.points ?? []
     const ranges = readSet.ranges ?? []
@@ -166,7 +174,7 @@ class EnvelopeEncoder {
     items.u16(target === undefined ? NO_NAMESPACE : this.#namespace(target.project, target.scope ?? DEFAULT_SCOPE))
     const lengthAt = items.reserve(4)
     write(items)
-    new DataView(items.buffer.buffer).setUint32(lengthAt, items.length - lengthAt - 4, true)
+    writeU32(items.buffer, lengthAt, items.length - lengthAt - 4)
   }
 
   #assertion(assertion: Assertion): void {
@@ -243,6 +251,8 @@ class EnvelopeEncoder {
     })
   }
 }
+
+const sharedEncoder = new EnvelopeEncoder()
 
 function unknownKind(value: never): Error {
   return new RangeError(`unknown kind: ${String((value as { type?: unknown }).type)}`)

@@ -9,8 +9,12 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 export const textCodec: Codec<string> = {
   encode(text: string): Uint8Array {
     if (typeof text !== 'string') throw new QuorateError('invalid_argument', `a string is needed, not ${kindOf(text)}`)
-    if (LONE_SURROGATE.test(text)) throw new QuorateError('invalid_argument', 'a string with a lone surrogate')
-    return utf8Bytes(text)
+    const bytes = utf8Bytes(text)
+    // As many bytes as characters: all are ASCII.
+    if (bytes.length !== text.length && LONE_SURROGATE.test(text)) {
+      throw new QuorateError('invalid_argument', 'a string with a lone surrogate')
+    }
+    return bytes
   },
   decode(bytes: Uint8Array): string {
     try {
