@@ -2,6 +2,7 @@ import type { LogPosition } from './positions.ts'
 
 /** What was found wrong in a file of the log. */
 export type DamageKind =
+  | 'identity'
   | 'segment_missing'
   | 'segment_header'
   | 'foreign_segment'

@@ -1,3 +1,4 @@
+import type { ErrorCode } from './errors.ts'
 import type { Configuration, Digest64, EntryBatch } from '../encoding/index.ts'
 import type { ServiceWatch, WatchSink } from './service.ts'
 import type { ClusterSettings } from './settings.ts'
@@ -100,7 +101,7 @@ export interface EntryOutcome {
 }
 
 export interface RequestRefusal {
-  code: string
+  code: ErrorCode
   message: string
 }
 

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { LogError, openDataDirectory, readIdentity } from '../../src/log/index.ts'
+import type { DataDirectory, DirectoryIdentity } from '../../src/log/index.ts'
+import { SeededRandom, SimulatedDisk } from '../../src/platform/simulated/index.ts'
+
+function openOn(disk: SimulatedDisk, durability: DirectoryIdentity['durability'] = 'full'): Promise<DataDirectory> {
+  const random = new SeededRandom(7)
+  return openDataDirectory({ files: disk.files(), random, path: '/data', groupId: 1, durability, pageBytes: 4096 })
+}
+
+describe('a data directory', () => {
+  it('keeps its identity and page size over reopening', async () => {
+    const disk = new SimulatedDisk({ seed: 1 })
+    const first = await openOn(disk)
+    assert.equal(first.isNew, true)
+    await first.close({ isClean: true })
+    const random = new SeededRandom(8)
+    const options = {
+      files: disk.files(),
+      random,
+      path: '/data',
+      groupId: 1,
+      durability: 'full',
+      pageBytes: 8192,
+    } as const
+    const second = await openDataDirectory(options)
+    assert.equal(second.isNew, false)
+    assert.equal(second.identity.directoryId, first.identity.directoryId)
+    assert.equal(second.identity.pageBytes, 4096)
+  })
+
+  it('is cut off only after a loss of power, without a close in order, with less than full durability', async () => {
+    for (const [durability, isClean, kind, expected] of [
+      ['batch', false, 'power', true],
+      ['os', false, 'power', true],
+      ['full', false, 'power', false],
+      ['batch', true, 'power', false],
+      ['batch', false, 'process', false],
+    ] as const) {
+      const disk = new SimulatedDisk({ seed: 2 })
+      const directory = await openOn(disk, durability)
+      if (isClean) await directory.close({ isClean })
+      disk.crash(kind)
+      const again = await openOn(disk, durability)
+      assert.equal(again.wasCutOff, expected, `${durability}, clean ${isClean}, ${kind}`)
+    }
+  })
+
+  it('is whole after a crash at every disk call of its opening', async () => {
+    for (let call = 1; ; call++) {
+      const disk = new SimulatedDisk({ seed: call })
+      disk.crashAt(call, call % 2 === 0 ? 'before' : 'after')
+      const isDone = await openOn(disk).then(
+        () => true,
+        () => false,
+      )
+      disk.cancelCrash()
+      if (isDone && call > 5) break
+      disk.crash('power')
+      const again = await openOn(disk)
+      assert.match(again.identity.directoryId, /^[0-9a-f]{32}$/)
+    }
+  })
+
+  it('refuses an identity that cannot be read, naming the file', async () => {
+    const disk = new SimulatedDisk({ seed: 3 })
+    const directory = await openOn(disk)
+    await directory.close({ isClean: true })
+    const files = disk.files()
+    const size = (await files.size('/data/identity.json'))!
+    for (let position = 0; position < size; position++) {
+      disk.flipBit('/data/identity.json', position, position % 8)
+      const found: unknown = await readIdentity(files, '/data').catch((error: unknown) => error)
+      const isReported = found instanceof LogError && found.damage[0]?.file === '/data/identity.json'
+      assert.ok(isReported, `byte ${position}: ${JSON.stringify(found)}`)
+      disk.flipBit('/data/identity.json', position, position % 8)
+    }
+  })
+})
