@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises'
-import { open, openSync } from 'node:fs'
+import { closeSync, fstatSync, open, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DirectoryLock, File, Files } from '../index.ts'
 import { lockDirectory } from './directory-lock.ts'
@@ -18,8 +18,9 @@ export function nodeFiles(): Files {
     makeDirectory: directory => attempt('makeDirectory', directory, () => makeDirectory(directory)),
     size: fileSize,
     rename: (from, to) => attempt('rename', from, () => fs.rename(from, to)),
-    remove: path => attempt('remove', path, () => ignoring('ENOENT', fs.unlink(path))),
-    removeTree: path => attempt('removeTree', path, () => fs.rm(path, { recursive: true, force: true })),
+    remove: path => attempt('remove', path, () => unlessNotFound(fs.unlink(path))),
+    removeTree: path =>
+      attempt('removeTree', path, () => unlessNotFound(fs.rm(path, { recursive: true, force: true }))),
     syncDirectory: directory => attempt('syncDirectory', directory, () => syncDirectory(directory)),
     lock: (directory): Promise<DirectoryLock> => attempt('lock', directory, () => lockDirectory(directory)),
     freeBytes: path =>
@@ -33,18 +34,31 @@ export function nodeFiles(): Files {
 function openFile(path: string, mode: 'create' | 'readWrite' | 'read'): Promise<File> {
   return new Promise((resolve, reject) => {
     open(path, FLAGS[mode], 0o600, (error, descriptor) => {
-      if (error === null) resolve(new NodeFile(path, descriptor))
-      else reject(toFileError(error, mode === 'create' ? 'create' : 'open', path))
+      try {
+        if (error !== null) throw error
+        resolve(fileOf(path, mode, descriptor))
+      } catch (failure) {
+        reject(toFileError(failure, mode === 'create' ? 'create' : 'open', path))
+      }
     })
   })
 }
 
 function openFileSync(path: string, mode: 'create' | 'readWrite' | 'read'): File {
   try {
-    return new NodeFile(path, openSync(path, FLAGS[mode], 0o600))
+    return fileOf(path, mode, openSync(path, FLAGS[mode], 0o600))
   } catch (error) {
     throw toFileError(error, mode === 'create' ? 'create' : 'open', path)
   }
+}
+
+/** Linux opens a directory for reading, and would fail only at the first read. */
+function fileOf(path: string, mode: 'create' | 'readWrite' | 'read', descriptor: number): File {
+  if (mode === 'read' && fstatSync(descriptor).isDirectory()) {
+    closeSync(descriptor)
+    throw toFileError({ code: 'EISDIR' }, 'open', path)
+  }
+  return new NodeFile(path, descriptor)
 }
 
 async function fileSize(path: string): Promise<number | undefined> {
@@ -80,10 +94,10 @@ async function attempt<T>(operation: string, path: string, work: () => Promise<T
   }
 }
 
-async function ignoring(systemCode: string, work: Promise<void>): Promise<void> {
+async function unlessNotFound(work: Promise<void>): Promise<void> {
   try {
     await work
   } catch (error) {
-    if (systemCodeOf(error) !== systemCode) throw error
+    if (toFileError(error, '', '').code !== 'not_found') throw error
   }
 }

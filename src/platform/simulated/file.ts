@@ -30,10 +30,15 @@ export class SimulatedFile implements File {
   // hot path: the log's lane (bench: test/platform/simulated-cost)
   writeSync(bytes: Uint8Array, position: number): void {
     const fault = this.#disk.begin(this.#user, 'write', this.path)
+    if (bytes.length === 0) {
+      this.#requireOpen('write')
+      this.#disk.end()
+      return
+    }
     this.#requireWritable('write')
     const stored = this.#stored
     const end = position + bytes.length
-    if (end > stored.size && bytes.length > 0) this.#disk.makeRoom(this.path, stored, end)
+    if (end > stored.size) this.#disk.makeRoom(this.path, stored, end)
     if (fault === undefined) stored.write(bytes, position)
     else {
       stored.writeLost(bytes, position)

@@ -60,9 +60,12 @@ export class SimulatedFiles implements Files {
   makeDirectory(directory: string): Promise<void> {
     return onLane(this.#user, 'makeDirectory', () => {
       let parent: StoredDirectory = this.#disk.root
-      for (const name of splitPath(directory)) {
+      const names = splitPath(directory)
+      for (const [depth, name] of names.entries()) {
         const node = parent.get(name)
-        if (node instanceof StoredFile) throw systemError('EEXIST', 'makeDirectory', directory)
+        if (node instanceof StoredFile) {
+          throw systemError(depth === names.length - 1 ? 'EEXIST' : 'ENOTDIR', 'makeDirectory', directory)
+        }
         if (node !== undefined) {
           parent = node
           continue
@@ -97,6 +100,7 @@ export class SimulatedFiles implements Files {
       const node = source.directory?.get(source.name)
       if (source.directory === undefined || node === undefined) throw systemError('ENOENT', 'rename', from)
       if (target.directory === undefined) throw systemError('ENOENT', 'rename', to)
+      if (node instanceof StoredDirectory && isBelow(from, to)) throw systemError('EINVAL', 'rename', to)
       const replaced = target.directory.get(target.name)
       if (replaced !== undefined && replaced !== node) this.#requireReplaceable(node, replaced, to)
       source.directory.rename(source.name, target.directory, target.name)
@@ -222,4 +226,11 @@ export class SimulatedFiles implements Files {
     }
     return node instanceof StoredDirectory ? node : undefined
   }
+}
+
+/** Whether `path` lies inside the directory `above`. */
+function isBelow(above: string, path: string): boolean {
+  const names = splitPath(path)
+  const start = splitPath(above)
+  return names.length > start.length && start.every((name, at) => names[at] === name)
 }

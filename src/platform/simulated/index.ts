@@ -1,6 +1,8 @@
 /** The deterministic ports: one virtual clock, one seed. Used by `src/testing` and by unit tests; never by a real node. */
 export { SimulatedClock, WORLD_EPOCH_MICROS } from './clock.ts'
 export type { ClockOptions } from './clock.ts'
+export { crashEverywhere } from './crash-everywhere.ts'
+export type { CrashEverywhere, CrashPlace } from './crash-everywhere.ts'
 export { SimulatedCrash } from './disk-faults.ts'
 export type { DiskFault, DiskFaultEffect, DiskOperation } from './disk-faults.ts'
 export { SimulatedDisk } from './disk.ts'
