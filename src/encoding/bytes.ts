@@ -97,6 +97,12 @@ export class ByteWriter {
     this.#length = 0
   }
 
+  /** Takes back what was written from offset `length` on. */
+  truncate(length: number): void {
+    if (length < 0 || length > this.#length) throw new RangeError(`truncate to ${length}, ${this.#length} are written`)
+    this.#length = length
+  }
+
   /** Makes room for `count` bytes and returns the offset where they go; the caller fills `buffer` from there. */
   reserve(count: number): number {
     const at = this.#length
