@@ -6,7 +6,7 @@ import { PageKind, PAGE_SIZES } from './layout.ts'
 import type { Mutants } from './mutants.ts'
 import { PageRef } from './page.ts'
 import type { RetentionOptions, Root } from './roots.ts'
-import type { SpaceDigest, SpaceLength } from './spaces.ts'
+import type { SlottedRecords, SpaceDigest, SpaceLength } from './spaces.ts'
 import { SpaceDigests } from './spaces.ts'
 import { Storage } from './storage.ts'
 import type { SuperblockMeta } from './superblock.ts'
@@ -25,6 +25,8 @@ export interface KeyspaceOptions {
   readonly retention: RetentionOptions
   /** How many leading bytes of a key are its space; default: one. */
   readonly spaceLength?: SpaceLength
+  /** Records whose digest is the sum of their slots'. */
+  readonly slotted?: SlottedRecords
   readonly identity: { readonly historyId: Uint8Array; readonly groupId: number; readonly directoryId: Uint8Array }
   readonly mutants?: Mutants
 }
@@ -61,7 +63,7 @@ export class Keyspace {
   private constructor(options: KeyspaceOptions) {
     invariant(PAGE_SIZES.includes(options.pageBytes), `pages of ${options.pageBytes} bytes`)
     this.#storage = new Storage(options.pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
-    this.#spaces = new SpaceDigests(options.spaceLength ?? (() => 1))
+    this.#spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
     this.#now = options.retention.now
     this.writer = new EpochWriter(this.#storage, this.#spaces, options.inlineThresholdBytes ?? options.pageBytes)
   }

@@ -13,20 +13,32 @@ export interface SpaceDigest {
 export type SpaceLength = (key: Uint8Array) => number
 
 /**
+ * Records whose digest is not the default one: slots patched in place, each of which counts as a record of its own. Supplied by
+ * the state machine; scrub uses it too. Such a record must stay inline.
+ */
+export interface SlottedRecords {
+  isSlotted(key: Uint8Array): boolean
+  /** What the record with the value bytes[start, end) adds to S. */
+  digest(out: Digest64, key: Uint8Array, bytes: Uint8Array, start: number, end: number): void
+}
+
+/**
  * S (DESIGN 7), kept incrementally: the sum mod 2^64 of all record digests, per space and in total. An open-addressing table,
  * because a put may not allocate.
  */
 export class SpaceDigests {
   readonly total: Digest64 = zeroDigest()
   records = 0
+  readonly slotted: SlottedRecords | undefined
   readonly #spaceLength: SpaceLength
   #entries: SpaceDigest[] = []
   #table: Int32Array = new Int32Array(64)
   #last: SpaceDigest | undefined
   readonly #hash: Digest64 = zeroDigest()
 
-  constructor(spaceLength: SpaceLength) {
+  constructor(spaceLength: SpaceLength, slotted?: SlottedRecords) {
     this.#spaceLength = spaceLength
+    this.slotted = slotted
   }
 
   /** hot path (bench/keyspace) */

@@ -157,10 +157,32 @@ export class EpochWriter implements Reader {
     else if (value.length > 96) bytes.set(value, next)
     else for (let i = 0; i < value.length; i++) bytes[next + i] = value[i]!
     const sum = this.#recordDigest
-    digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, value.length, digest)
+    if (this.#spaces.slotted?.isSlotted(key) === true) {
+      invariant(!isLarge, 'a slotted record does not stay inline')
+      this.#spaces.slotted.digest(sum, key, value, 0, value.length)
+    } else digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, value.length, digest)
     this.#spaces.add(key, sum)
     if (!result.existed) this.#spaces.count(key, 1)
     return result
+  }
+
+  /**
+   * hot path (bench/apply). Changes bytes in place within the value of an inline record, which must exist and whose key must have
+   * been prepared. Its versions stay; the seq of the leaf is raised. `delta` is what the change adds to S: the record is not
+   * digested again.
+   */
+  patch(key: Uint8Array, offset: number, value: Uint8Array, delta: Digest64): void {
+    const path = this.#path
+    invariant(!path.descend(key, this.#storage.cold), 'patch of a key that was not prepared')
+    const index = searchPage(path.leaf, key, key.length, 0)
+    invariant(index >= 0, 'patch of a record that does not exist')
+    path.own(this.#entrySeq)
+    this.changes++
+    const old = this.#old
+    old.read(path.leaf, index)
+    invariant(!old.isLarge && offset + value.length <= old.valueBytes, 'a patch lies outside an inline value')
+    old.bytes.set(value, old.valueAt + offset)
+    this.#spaces.add(key, delta)
   }
 
   /** Removes a record; the key must have been prepared. False if there was none. */
@@ -222,7 +244,9 @@ export class EpochWriter implements Reader {
       length = pointer.length
       this.#storage.buryExtent(pointer)
     } else digestBytes(digest, old.bytes, old.valueAt, old.valueAt + old.valueBytes)
-    digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
+    if (this.#spaces.slotted?.isSlotted(key) === true) {
+      this.#spaces.slotted.digest(sum, key, old.bytes, old.valueAt, old.valueAt + length)
+    } else digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
     if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(key, sum)
     return index
   }
