@@ -1,9 +1,9 @@
 import { stopWith } from './fatal.ts'
 import { appendToLog, createLogView } from './log-view.ts'
 import { isMutant } from './mutants.ts'
-import { createRng, nextUint32 } from './rng.ts'
+import { createRng, nextUint32, type Rng } from './rng.ts'
 import { DEFAULT_SETTINGS, findSettingsError, type Settings } from './settings.ts'
-import type { RaftState, Recovery } from './state.ts'
+import type { Candidacy, RaftState, Reads, Recovery, Storage } from './state.ts'
 import { NO_NODE, type ConfigurationAt, type EntryBatch, type HardState, type LogBase, type NodeId } from './types.ts'
 import type { Seq } from './types.ts'
 
@@ -47,7 +47,7 @@ export function createState(options: CoreOptions): RaftState {
   state.storage.durableSeq = state.log.lastSeq
   if (options.recovery.kind !== 'clean') state.recoveryId = nextUint32(rng) || 1
   recoverCommit(state, options)
-  state.checked = { term: state.term, vote: state.vote, commit: state.commit, done: 0, role: 'follower' }
+  state.checked = { term: state.term, vote: state.vote, commit: state.commit, done: 0 }
   return state
 }
 
@@ -64,7 +64,7 @@ function recoverCommit(state: RaftState, options: CoreOptions): void {
   state.commit = isMutant('restart forgets commit') ? state.log.base.seq : Math.min(proof, lastSeq)
 }
 
-function blankState(options: CoreOptions, settings: Settings, rng: RaftState['rng']): RaftState {
+function blankState(options: CoreOptions, settings: Settings, rng: Rng): RaftState {
   const { term, vote } = options.hardState
   return {
     id: options.id,
@@ -87,26 +87,9 @@ function blankState(options: CoreOptions, settings: Settings, rng: RaftState['rn
     lastLeaderContactMs: Number.NEGATIVE_INFINITY,
     electionDeadlineMs: Number.POSITIVE_INFINITY,
     voteEmbargoUntilMs: Number.NEGATIVE_INFINITY,
-    candidacy: {
-      campaignId: 0,
-      isTransfer: false,
-      votes: new Map(),
-      ends: new Map(),
-      suspects: new Set(),
-      knownAtStart: new Map(),
-      knownRecoveries: new Map(),
-    },
+    candidacy: noCandidacy(),
     ack: { verifiedSeq: 0, ackedSeq: 0, streamId: 0, sentAtMs: 0, isOwed: false },
-    reads: {
-      queue: [],
-      round: null,
-      seq: 0,
-      isRoundToAnnounce: false,
-      unsent: [],
-      asked: new Map(),
-      // Unique per attempt, also across restarts: a drawn high part and a counted low part (R2).
-      nextReqId: (nextUint32(rng) >>> 11) * 0x1_0000_0000,
-    },
+    reads: noReads(rng),
     leadership: null,
     transfer: null,
     recovery: options.recovery,
@@ -117,23 +100,52 @@ function blankState(options: CoreOptions, settings: Settings, rng: RaftState['rn
     isHandicapped: false,
     diskStallMs: 0,
     digest: null,
-    storage: {
-      issued: 0,
-      done: 0,
-      durableSeq: 0,
-      pending: [],
-      termIo: 0,
-      voteIo: 0,
-      isHardStateDirty: false,
-      isTermDirty: false,
-      resetTo: null,
-      truncateFrom: null,
-      append: [],
-      outbox: [],
-      held: [],
-    },
+    storage: idleStorage(),
     effects: [],
-    checked: { term, vote, commit: 0, done: 0, role: 'follower' },
+    checked: { term, vote, commit: 0, done: 0 },
     checkedConfiguration: undefined,
+  }
+}
+
+function noCandidacy(): Candidacy {
+  return {
+    campaignId: 0,
+    isTransfer: false,
+    votes: new Map(),
+    ends: new Map(),
+    suspects: new Set(),
+    knownAtStart: new Map(),
+    knownRecoveries: new Map(),
+  }
+}
+
+function noReads(rng: Rng): Reads {
+  return {
+    queue: [],
+    round: null,
+    seq: 0,
+    isRoundToAnnounce: false,
+    unsent: [],
+    asked: new Map(),
+    // Unique per attempt, also across restarts: a drawn high part and a counted low part (R2).
+    nextReqId: (nextUint32(rng) >>> 11) * 0x1_0000_0000,
+  }
+}
+
+function idleStorage(): Storage {
+  return {
+    issued: 0,
+    done: 0,
+    durableSeq: 0,
+    pending: [],
+    termIo: 0,
+    voteIo: 0,
+    isHardStateDirty: false,
+    isTermDirty: false,
+    resetTo: null,
+    truncateFrom: null,
+    append: [],
+    outbox: [],
+    held: [],
   }
 }

@@ -43,6 +43,7 @@ function resetCandidacy(state: RaftState, isTransfer: boolean): void {
 
 /** E5, E6: asks for votes without touching any term; forgets the leader, whose lease must not bind its own asker. */
 export function startPreVote(state: RaftState): void {
+  if (state.role === 'leader') throw new Error('a leader does not campaign') // invariant 20
   becomeFollower(state, state.term, NO_NODE)
   state.role = 'preCandidate'
   resetElectionTimer(state)

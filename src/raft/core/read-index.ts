@@ -129,6 +129,7 @@ export function finishRound(state: RaftState): void {
 
 /** R3: reads die with the leadership or leader that was to answer them, and their callers hear of it. */
 export function abandonReads(state: RaftState, reason: Refusal): void {
+  if (reason === 'leaderChanged' && isMutant('read queue survives the term')) return
   const reads = state.reads
   const waiting = [...(reads.round?.reads ?? []), ...reads.queue]
   reads.round = null

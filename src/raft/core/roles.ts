@@ -48,7 +48,7 @@ function leaveLeadership(state: RaftState): void {
     const configuration = leadership.changeTarget
     state.effects.push({ type: 'configurationChange', refusal: 'leaderChanged', configuration })
   }
-  if (!isMutant('read queue survives the term')) abandonReads(state, 'leaderChanged')
+  abandonReads(state, 'leaderChanged')
   state.leadership = null
   // A former leader is bound by no lease of its own (E6).
   state.lastLeaderContactMs = Number.NEGATIVE_INFINITY

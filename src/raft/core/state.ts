@@ -179,7 +179,7 @@ export interface RaftState {
   storage: Storage
   effects: Effect[]
   /** Values of the last check, for "never falls" (invariants.ts). */
-  checked: { term: Term; vote: NodeId; commit: Seq; done: number; role: Role }
+  checked: { term: Term; vote: NodeId; commit: Seq; done: number }
   checkedConfiguration: Configuration | undefined
 }
 
