@@ -196,6 +196,37 @@ describe('a simulated thread', () => {
     await world.runToCompletion(thread.stop())
   })
 
+  it('has no turn that nobody rang for', async () => {
+    const { world, thread, seen } = start()
+    thread.ringDoorbell()
+    await world.runFor(100)
+    await world.runToCompletion(thread.stop())
+    assert.deepEqual(seen, ['ready', { value: 0 }, 'stopped', 'exit'])
+  })
+
+  it('dies silently when the power goes in one of its disk calls, and takes its process along', async () => {
+    const world = newWorld()
+    const write: StartJob = context => {
+      const file = context.files.openSync('/log', 'create')
+      return {
+        onDoorbell: () => {
+          file.writeSync(Uint8Array.of(1), 0)
+          file.syncSync()
+          context.post('synced')
+        },
+      }
+    }
+    const machine = new SimulatedMachine(world, { name: 'n1', jobs: { write } })
+    const thread = machine.start().threads.start('write', undefined)
+    thread.onMessage(() => assert.fail('the dead sent a message'))
+    thread.onExit(() => assert.fail('the dead reported an exit'))
+    await world.runFor(100)
+    machine.disk.crashAt(2, 'after')
+    thread.ringDoorbell()
+    await world.runFor(100)
+    assert.equal(machine.process, undefined)
+  })
+
   it('does nothing while the disk is stalled, and nothing any more after the crash of its process', async () => {
     const { world, machine, thread, seen } = start()
     await world.runFor(100)

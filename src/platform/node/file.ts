@@ -132,6 +132,7 @@ export class NodeFile implements File {
 
   closeSync(): void {
     if (this.#isClosed) return
+    if (this.#underWay > 0) throw new Error(`closeSync of ${this.path} while an asynchronous call is under way`)
     this.#isClosed = true
     try {
       fs.closeSync(this.#descriptor)

@@ -90,7 +90,10 @@ export class SimulatedMachine {
     this.disk.crash(kind)
   }
 
-  /** From now, for this many virtual milliseconds, asynchronous and thread disk calls do not finish. */
+  /**
+   * From now, for this many virtual milliseconds, asynchronous disk calls do not finish and thread jobs have no turn.
+   * Blocking calls on a process's main thread are not delayed: there is no time within an event.
+   */
   stallDisk(durationMs: number): void {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.world.nowMs + durationMs)
   }
@@ -105,7 +108,11 @@ interface ProcessOptions {
   onDeath: (kind: 'power' | 'process') => void
 }
 
-/** A process: all ports, and the states running, paused and dead. After death nothing of it happens any more. */
+/**
+ * A process: all ports, and the states running, paused and dead. After death nothing of it happens any more: events do not come,
+ * asynchronous disk calls never settle. Only a blocking disk call has to throw (`SimulatedCrash`). The world swallows that at the
+ * bottom of an event; inside an async function it becomes a rejection, which the code under test must hand on as any other.
+ */
 export class SimulatedProcess implements Platform, EventOwner, ThreadHost {
   readonly name: string
   readonly world: SimulatedWorld
