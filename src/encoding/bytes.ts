@@ -1,6 +1,7 @@
 /** Little-endian fixed-width fields and growing buffers; the primitives of every format in docs/formats. */
 
 const TWO_32 = 4294967296
+const SHORT_TEXT = 64
 const utf8 = new TextEncoder()
 const utf8Strict = new TextDecoder('utf-8', { fatal: true })
 
@@ -166,7 +167,23 @@ export class ByteWriter {
 
   /** u16 length in bytes, then UTF-8. */
   text16(text: string): void {
-    this.bytes16(utf8.encode(text))
+    if (text.length > SHORT_TEXT || !this.#ascii16(text)) this.bytes16(utf8.encode(text))
+  }
+
+  /** Writes a text16 without TextEncoder, which costs more than a name has to say; false if the text is not ASCII. */
+  #ascii16(text: string): boolean {
+    const at = this.reserve(2 + text.length)
+    const bytes = this.#bytes
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 0x7f) {
+        this.#length = at
+        return false
+      }
+      bytes[at + 2 + i] = code
+    }
+    writeU16(bytes, at, text.length)
+    return true
   }
 
   /** What has been written, as a view of the buffer (valid until the next write or reset). */

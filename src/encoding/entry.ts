@@ -87,5 +87,6 @@ export function readEntryHeader(bytes: Uint8Array, at: number, end: number): Ent
 
 /** The next value of the entry chain: CRC-32 of the entry's bytes continued from the chain value of the entry before (0 at first). */
 export function chainEntry(previous: number, bytes: Uint8Array, start: number, end: number): number {
-  return crc32(bytes.subarray(start, end), previous)
+  // hot path: bench/wire. Cheaper than `subarray`, which looks for a species.
+  return crc32(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start), previous)
 }
