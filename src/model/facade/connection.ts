@@ -1,4 +1,4 @@
-import { encodeEnvelope, type TransactionEnvelope } from '../../encoding/index.ts'
+import { encodeEnvelope, MalformedData, type TransactionEnvelope } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
 import type { CommitResult, CoreOptions, DatabaseCore } from '../database.ts'
 import { QuorateError } from '../errors.ts'
@@ -28,6 +28,16 @@ export function coreOptions(connection: Connection, options: RequestOptions | un
     ...(signal !== undefined && { signal }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(consistency !== undefined && { consistency }),
+  }
+}
+
+/** What `check` gives for data from a caller. @throws QuorateError `invalid_argument` naming the wrong field */
+export function checked<T>(check: (value: unknown) => T, value: unknown): T {
+  try {
+    return check(value)
+  } catch (cause) {
+    if (!(cause instanceof MalformedData)) throw cause
+    throw new QuorateError('invalid_argument', cause.message, { cause })
   }
 }
 

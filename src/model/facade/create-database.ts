@@ -1,5 +1,5 @@
 import type { RequestOptions } from '../consistency.ts'
-import type { Ddl, TransactionEnvelope } from '../../encoding/index.ts'
+import { checkedDdl, checkedTransaction, type Ddl, type TransactionEnvelope } from '../../encoding/index.ts'
 import type {
   CommitResult,
   Database,
@@ -17,7 +17,7 @@ import type {
 } from '../database.ts'
 import type { RequestReference } from '../errors.ts'
 import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
-import { connectAs, coreOptions, submit, type Connection } from './connection.ts'
+import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
 import { commitResult } from './outcome-result.ts'
 import { Space } from './space.ts'
@@ -54,9 +54,10 @@ class CoreDatabase implements Database {
   }
 
   async ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult> {
-    const operations: readonly Ddl[] = Array.isArray(operation) ? operation : [operation as Ddl]
+    const operations = checked(checkedDdl, operation)
     if (operations.length === 0) throw invalid('no operation')
-    const { seq, token, results } = await this.commit(
+    const { seq, token, results } = await submit(
+      this.#connection,
       { mutations: operations.map(operation => ({ type: 'ddl', operation })) },
       options,
     )
@@ -65,7 +66,7 @@ class CoreDatabase implements Database {
 
   commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult> {
     try {
-      return submit(this.#connection, envelope, options)
+      return submit(this.#connection, checked(checkedTransaction, envelope), options)
     } catch (error) {
       return rejected(error)
     }

@@ -1,10 +1,10 @@
-import type { Ddl, Mutation, TransactionEnvelope } from '../../encoding/index.ts'
+import { checkedDdl, type Ddl, type Mutation, type TransactionEnvelope } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
 import type { CoreRead, CoreView, KeyValueOptions, Transaction, TransactionKeyValue } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import type { ReadRequest } from '../reads.ts'
 import { requireOptions } from './arguments.ts'
-import type { Budget, Connection } from './connection.ts'
+import { checked, type Budget, type Connection } from './connection.ts'
 import { mapKey, OwnWrites, type OwnWrite } from './own-writes.ts'
 import { ReadSetRecorder } from './read-set.ts'
 import { Space } from './space.ts'
@@ -40,7 +40,9 @@ export class TransactionAttempt implements Transaction, TransactionState {
 
   ddl(operation: Ddl): void {
     this.#requireOpen()
-    this.#mutations.push({ type: 'ddl', operation })
+    for (const checkedOperation of checked(checkedDdl, operation)) {
+      this.#mutations.push({ type: 'ddl', operation: checkedOperation })
+    }
   }
 
   /** Set when a read failed because the view could not be kept: the body cannot go on, but another run can. */
