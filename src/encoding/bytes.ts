@@ -3,7 +3,7 @@
 const TWO_32 = 4294967296
 const SHORT_TEXT = 64
 const utf8 = new TextEncoder()
-const utf8Strict = new TextDecoder('utf-8', { fatal: true })
+const utf8Strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Bytes that do not have the form that their reader expects. Decoders throw only this. */
 export class MalformedBytes extends Error {

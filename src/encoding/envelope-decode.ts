@@ -24,7 +24,7 @@ export interface Namespace {
   scope: string
 }
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function text(bytes: Uint8Array, start: number, end: number): string {
   try {

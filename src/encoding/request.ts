@@ -86,7 +86,7 @@ export function decodeRequestHeader(request: Uint8Array): RequestHeader & { enve
   }
 }
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function decodeCaller(request: Uint8Array, end: number): string {
   try {

@@ -2,7 +2,7 @@ import { bigEndianToBigint, bigintToBigEndian, utf8Bytes } from '../../encoding/
 import type { Codec } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 /** Strings as UTF-8: the default for keys. A string with a lone surrogate has no UTF-8 form and is refused (`invalid_argument`). */

@@ -1,0 +1,152 @@
+import * as fc from 'fast-check'
+import type {
+  Assertion,
+  Ddl,
+  KeyPart,
+  Mutation,
+  Permission,
+  RangeRead,
+  TransactionEnvelope,
+} from '../../src/encoding/index.ts'
+import { seed } from '../platform/seed.ts'
+
+/** Tries `predicate` on `numRuns` values; a failure prints the smallest one it finds. */
+export function check<T>(arbitrary: fc.Arbitrary<T>, numRuns: number, predicate: (value: T) => void): void {
+  fc.assert(fc.property(arbitrary, predicate), { seed, numRuns })
+}
+
+/** Records as decoders make them: with the usual prototype. */
+function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>
+}
+
+export const bytes = (maxLength: number = 40): fc.Arbitrary<Uint8Array> => fc.uint8Array({ maxLength })
+const name = fc.stringMatching(/^[A-Za-z0-9_-]{1,12}$/)
+const unicode = fc.string({ unit: 'grapheme', maxLength: 20 })
+const seq = fc.maxSafeNat()
+const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n })
+const u256 = fc.bigInt({ min: 0n, max: (1n << 256n) - 1n })
+const target = { project: name, scope: name, key: bytes() }
+
+export const assertion: fc.Arbitrary<Assertion> = fc.oneof(
+  record({ type: fc.constant('keyVersion' as const), ...target, seq }),
+  record({ type: fc.constant('keyExists' as const), ...target, expected: fc.boolean() }),
+  record({ type: fc.constant('keyEquals' as const), ...target, value: bytes() }),
+  record({
+    type: fc.constant('keyCompare' as const),
+    ...target,
+    op: fc.constantFrom('eq' as const, 'ne' as const, 'lt' as const, 'lte' as const, 'gt' as const, 'gte' as const),
+    threshold: bytes(),
+  }),
+)
+
+const range: fc.Arbitrary<RangeRead> = fc.record(
+  {
+    project: name,
+    scope: name,
+    start: bytes(),
+    end: bytes(),
+    reverse: fc.boolean(),
+    limit: fc.integer({ min: 0, max: 0xffffffff }),
+    digest: fc.stringMatching(/^[0-9a-f]{16}$/),
+  },
+  { requiredKeys: ['project', 'scope', 'reverse', 'limit', 'digest'], noNullPrototype: true },
+)
+
+const permission: fc.Arbitrary<Permission> = fc.oneof(
+  fc.constant({ type: 'admin' as const }),
+  fc.constant({ type: 'impersonate' as const }),
+  record({ type: fc.constantFrom('kvRead' as const, 'kvWrite' as const) }),
+  record({ type: fc.constantFrom('kvRead' as const, 'kvWrite' as const), project: name }),
+  record({ type: fc.constantFrom('kvRead' as const, 'kvWrite' as const), project: name, scope: name }),
+  record({
+    type: fc.constantFrom('kvRead' as const, 'kvWrite' as const),
+    project: name,
+    scope: name,
+    prefix: bytes(),
+  }),
+)
+
+export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
+  record({ type: fc.constant('createProject' as const), project: name, ifNotExists: fc.boolean() }),
+  record({ type: fc.constant('renameProject' as const), project: name, to: name }),
+  record({ type: fc.constant('dropProject' as const), project: name, ifExists: fc.boolean() }),
+  record({ type: fc.constant('createScope' as const), project: name, scope: name, ifNotExists: fc.boolean() }),
+  record({ type: fc.constant('renameScope' as const), project: name, scope: name, to: name }),
+  record({ type: fc.constant('dropScope' as const), project: name, scope: name, ifExists: fc.boolean() }),
+  record({ type: fc.constantFrom('grant' as const, 'revoke' as const), caller: unicode, permission }),
+  record({
+    type: fc.constant('setSetting' as const),
+    name,
+    value: fc.double({ noNaN: true, noDefaultInfinity: true }),
+  }),
+)
+
+const onMissing = fc.constantFrom('zero' as const, 'reject' as const)
+const amount = fc.oneof(
+  record({ by: u64, width: fc.constant(64 as const) }),
+  record({ by: u256, width: fc.constant(256 as const) }),
+)
+
+export const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  record({ type: fc.constant('kvSet' as const), ...target, value: bytes(300) }),
+  record({ type: fc.constant('kvSet' as const), ...target, value: bytes(), ttlMs: seq }),
+  record({ type: fc.constant('kvDelete' as const), ...target }),
+  fc
+    .tuple(
+      record({ ...target, onMissing, onOverflow: fc.constantFrom('reject' as const, 'saturate' as const) }),
+      amount,
+    )
+    .map(([fields, number]) => ({ type: 'kvIncrement' as const, ...fields, ...number })),
+  fc
+    .tuple(
+      record({
+        ...target,
+        onMissing,
+        onUnderflow: fc.constantFrom('reject' as const, 'saturate' as const, 'ignore' as const),
+      }),
+      amount,
+    )
+    .map(([fields, number]) => ({ type: 'kvDecrement' as const, ...fields, ...number })),
+  record({ type: fc.constant('ddl' as const), operation: ddl }),
+)
+
+/** Transactions in the very form that decoding gives: all defaults spelt out, empty lists absent. */
+export const transaction: fc.Arbitrary<TransactionEnvelope> = fc
+  .record({
+    idempotencyKey: fc.option(fc.string({ minLength: 1, maxLength: 40 }), { nil: undefined }),
+    assertions: fc.array(assertion, { maxLength: 4 }),
+    points: fc.array(record({ ...target, seq }), { maxLength: 4 }),
+    ranges: fc.array(range, { maxLength: 3 }),
+    mutations: fc.array(mutation, { maxLength: 6 }),
+  })
+  .map(({ idempotencyKey, assertions, points, ranges, mutations }) => ({
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+    ...(assertions.length > 0 && { assertions }),
+    ...((points.length > 0 || ranges.length > 0) && { readSet: { points, ranges } }),
+    mutations,
+  }))
+
+const signed = (bits: bigint): fc.Arbitrary<bigint> =>
+  fc.bigInt({ min: -(1n << (bits - 1n)), max: (1n << (bits - 1n)) - 1n })
+
+/** Texts that share beginnings and have NULs, so that order is decided late. */
+const trickyText = fc
+  .array(fc.constantFrom('a', 'b', '\0', '\u00ff', '\uffff', '\u{10000}', '\ufeff'), { maxLength: 5 })
+  .map(parts => parts.join(''))
+
+export const keyPart: fc.Arbitrary<KeyPart> = fc.oneof(
+  fc.constant({ type: 'null' as const }),
+  record({ type: fc.constant('u8' as const), value: fc.nat(255) }),
+  record({ type: fc.constant('boolean' as const), value: fc.boolean() }),
+  record({
+    type: fc.constant('float' as const),
+    value: fc.double({ noNaN: true, noDefaultInfinity: true }).map(value => (value === 0 ? 0 : value)),
+  }),
+  record({ type: fc.constantFrom('integer' as const, 'timestamp' as const), value: signed(64n) }),
+  record({ type: fc.constant('i256' as const), value: signed(256n) }),
+  record({ type: fc.constant('u64' as const), value: u64 }),
+  record({ type: fc.constant('u256' as const), value: u256 }),
+  record({ type: fc.constantFrom('text' as const, 'json' as const), value: fc.oneof(trickyText, unicode) }),
+  record({ type: fc.constant('blob' as const), value: bytes(6) }),
+)
