@@ -1,0 +1,160 @@
+import { ByteReader, ByteWriter } from '../../encoding/index.ts'
+import { PROJECTS_PREFIX, projectKey, readU64BE, scopeKey, SCOPES_PREFIX } from '../layers.ts'
+import type { Changes } from '../changes.ts'
+import { prefixEnd } from '../record-store.ts'
+import type { RecordReader } from '../record-store.ts'
+
+export interface Scope {
+  readonly id: number
+  readonly name: string
+  readonly projectId: number
+}
+
+export interface Project {
+  readonly id: number
+  readonly name: string
+  readonly createdAtMicros: number
+  readonly scopes: Map<string, Scope>
+}
+
+/**
+ * Names and ids of all projects and scopes: the catalog layer in memory. A published catalog is never changed; an entry that
+ * changes it works on a clone, which takes the place of the old one when the entry is applied.
+ */
+export class Catalog {
+  readonly #projects: Map<string, Project>
+  readonly #projectsById: Map<number, Project>
+  readonly #scopesById: Map<number, Scope>
+
+  private constructor(projects: Iterable<Project>) {
+    this.#projects = new Map()
+    this.#projectsById = new Map()
+    this.#scopesById = new Map()
+    for (const project of projects) this.#add(project)
+  }
+
+  static empty(): Catalog {
+    return new Catalog([])
+  }
+
+  /** Reads the layer. Throws `ColdPages`. */
+  static load(reader: RecordReader): Catalog {
+    const byId = new Map<number, Project>()
+    reader.walk(PROJECTS_PREFIX, prefixEnd(PROJECTS_PREFIX), false, (key, _, value) => {
+      const fields = new ByteReader(value())
+      const id = readU64BE(key, 2)
+      fields.u8()
+      const createdAtMicros = fields.u64()
+      byId.set(id, { id, createdAtMicros, name: fields.text16(), scopes: new Map() })
+      return true
+    })
+    reader.walk(SCOPES_PREFIX, prefixEnd(SCOPES_PREFIX), false, (key, _, value) => {
+      const fields = new ByteReader(value())
+      fields.u8()
+      const projectId = fields.u32()
+      const name = fields.text16()
+      byId.get(projectId)?.scopes.set(name, { id: readU64BE(key, 2), name, projectId })
+      return true
+    })
+    return new Catalog(byId.values())
+  }
+
+  clone(): Catalog {
+    const copies = [...this.#projects.values()].map(project => ({ ...project, scopes: new Map(project.scopes) }))
+    return new Catalog(copies)
+  }
+
+  project(name: string): Project | undefined {
+    return this.#projects.get(name)
+  }
+
+  projectById(id: number): Project | undefined {
+    return this.#projectsById.get(id)
+  }
+
+  scope(project: string, scope: string): Scope | undefined {
+    return this.#projects.get(project)?.scopes.get(scope)
+  }
+
+  scopeById(id: number): Scope | undefined {
+    return this.#scopesById.get(id)
+  }
+
+  /** By name. */
+  projects(): { name: string; id: number }[] {
+    return sortedByName([...this.#projects.values()].map(({ name, id }) => ({ name, id })))
+  }
+
+  scopes(project: Project): { name: string; id: number }[] {
+    return sortedByName([...project.scopes.values()].map(({ name, id }) => ({ name, id })))
+  }
+
+  /** Only on a clone; so are the other changes. */
+  addProject(changes: Changes, id: number, name: string, createdAtMicros: number): Project {
+    const project: Project = { id, name, createdAtMicros, scopes: new Map() }
+    this.#add(project)
+    putProject(changes, project)
+    return project
+  }
+
+  renameProject(changes: Changes, project: Project, name: string): void {
+    this.#projects.delete(project.name)
+    const renamed = { ...project, name }
+    this.#add(renamed)
+    putProject(changes, renamed, changes.metadata(projectKey(project.id))?.createdSeq)
+  }
+
+  /** Its scopes must be gone. */
+  removeProject(changes: Changes, project: Project): void {
+    this.#projects.delete(project.name)
+    this.#projectsById.delete(project.id)
+    changes.delete(projectKey(project.id))
+  }
+
+  addScope(changes: Changes, project: Project, id: number, name: string): void {
+    const scope: Scope = { id, name, projectId: project.id }
+    project.scopes.set(name, scope)
+    this.#scopesById.set(id, scope)
+    putScope(changes, scope)
+  }
+
+  renameScope(changes: Changes, project: Project, scope: Scope, name: string): void {
+    const renamed = { ...scope, name }
+    project.scopes.delete(scope.name)
+    project.scopes.set(name, renamed)
+    this.#scopesById.set(scope.id, renamed)
+    putScope(changes, renamed, changes.metadata(scopeKey(scope.id))?.createdSeq)
+  }
+
+  removeScope(changes: Changes, project: Project, scope: Scope): void {
+    project.scopes.delete(scope.name)
+    this.#scopesById.delete(scope.id)
+    changes.delete(scopeKey(scope.id))
+  }
+
+  #add(project: Project): void {
+    this.#projects.set(project.name, project)
+    this.#projectsById.set(project.id, project)
+    for (const scope of project.scopes.values()) this.#scopesById.set(scope.id, scope)
+  }
+}
+
+function sortedByName<T extends { name: string }>(rows: T[]): T[] {
+  return rows.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function putProject(changes: Changes, project: Project, createdSeq?: number): void {
+  const writer = new ByteWriter(32)
+  writer.u8(1)
+  writer.u64(project.createdAtMicros)
+  writer.text16(project.name)
+  changes.put(projectKey(project.id), writer.finish(), createdSeq)
+}
+
+function putScope(changes: Changes, scope: Scope, createdSeq?: number): void {
+  const writer = new ByteWriter(32)
+  writer.u8(1)
+  writer.u32(scope.projectId)
+  writer.text16(scope.name)
+  changes.put(scopeKey(scope.id), writer.finish(), createdSeq)
+}

@@ -1,0 +1,154 @@
+import { equalBytes } from '../encoding/index.ts'
+import type { Digest64 } from '../encoding/index.ts'
+import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
+
+const PUT = 0
+const DELETE = 1
+const PATCH = 2
+/** Up to here a change is found by comparing; above by a map. */
+const LINEAR_MAX = 8
+
+interface Change {
+  kind: number
+  key: Uint8Array
+  value: Uint8Array
+  createdSeq: number
+  expiresAtMicros: number
+  /** Of a patch. */
+  offset: number
+  deltaLo: number
+  deltaHi: number
+}
+
+/**
+ * What one entry changes, collected before anything is written: a refusal or a cold page drops it, so that an entry is all or
+ * nothing. Reads see the collected changes. One object serves all entries; its rows are reused.
+ */
+export class Changes implements RecordReader {
+  readonly store: RecordStore
+  #seq = 0
+  #count = 0
+  readonly #rows: Change[] = []
+  readonly #keys: Uint8Array[] = []
+  #index: Map<string, number> | undefined
+  readonly #delta: Digest64 = { lo: 0, hi: 0 }
+
+  constructor(store: RecordStore) {
+    this.store = store
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Forgets everything collected; what follows is written by entry `seq`. */
+  begin(seq: number): void {
+    this.#seq = seq
+    this.#count = 0
+    this.#index = undefined
+  }
+
+  get(key: Uint8Array): StoredRecord | undefined {
+    const row = this.#find(key)
+    if (row === undefined) return this.store.get(key)
+    if (row.kind === DELETE) return undefined
+    return { value: row.value, versionSeq: this.#seq, createdSeq: row.createdSeq, expiresAtMicros: row.expiresAtMicros }
+  }
+
+  metadata(key: Uint8Array): StoredMetadata | undefined {
+    const row = this.#find(key)
+    if (row === undefined) return this.store.metadata(key)
+    if (row.kind === DELETE) return undefined
+    return { versionSeq: this.#seq, createdSeq: row.createdSeq, expiresAtMicros: row.expiresAtMicros }
+  }
+
+  /** Walks the state before this entry: what the entry itself has changed is not seen. */
+  walk(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean, visit: RecordVisitor): void {
+    this.store.walk(start, end, reverse, visit)
+  }
+
+  put(key: Uint8Array, value: Uint8Array, createdSeq: number = this.#seq, expiresAtMicros: number = 0): void {
+    const row = this.#rowFor(key)
+    row.kind = PUT
+    row.value = value
+    row.createdSeq = createdSeq
+    row.expiresAtMicros = expiresAtMicros
+  }
+
+  delete(key: Uint8Array): void {
+    this.#rowFor(key).kind = DELETE
+  }
+
+  /** The record must exist, inline, and is neither read nor changed again within this entry. */
+  patch(key: Uint8Array, offset: number, bytes: Uint8Array, delta: Digest64): void {
+    const row = this.#append(key)
+    row.kind = PATCH
+    row.value = bytes
+    row.offset = offset
+    row.deltaLo = delta.lo
+    row.deltaHi = delta.hi
+  }
+
+  /** Writes everything, or throws `ColdPages` before the first write. */
+  commit(): void {
+    const count = this.#count
+    if (count === 0) return
+    const keys = this.#keys
+    keys.length = count
+    for (let i = 0; i < count; i++) keys[i] = this.#rows[i]!.key
+    this.store.prepare(keys)
+    for (let i = 0; i < count; i++) this.#write(this.#rows[i]!)
+  }
+
+  #write(row: Change): void {
+    const seq = this.#seq
+    if (row.kind === PUT) this.store.put(row.key, row.value, seq, row.createdSeq, row.expiresAtMicros)
+    else if (row.kind === DELETE) this.store.delete(row.key, seq)
+    else {
+      this.#delta.lo = row.deltaLo
+      this.#delta.hi = row.deltaHi
+      this.store.patch(row.key, row.offset, row.value, seq, this.#delta)
+    }
+  }
+
+  #find(key: Uint8Array): Change | undefined {
+    const count = this.#count
+    if (count === 0) return undefined
+    if (this.#index !== undefined) {
+      const at = this.#index.get(mapKey(key))
+      return at === undefined ? undefined : this.#rows[at]
+    }
+    for (let i = 0; i < count; i++) {
+      const row = this.#rows[i]!
+      if (row.kind !== PATCH && equalBytes(row.key, key)) return row
+    }
+    return undefined
+  }
+
+  #rowFor(key: Uint8Array): Change {
+    return this.#find(key) ?? this.#append(key)
+  }
+
+  #append(key: Uint8Array): Change {
+    const at = this.#count++
+    let row = this.#rows[at]
+    if (row === undefined) {
+      row = { kind: PUT, key, value: key, createdSeq: 0, expiresAtMicros: 0, offset: 0, deltaLo: 0, deltaHi: 0 }
+      this.#rows.push(row)
+    }
+    row.key = key
+    if (this.#index !== undefined) this.#index.set(mapKey(key), at)
+    else if (this.#count > LINEAR_MAX) {
+      this.#index = new Map()
+      for (let i = 0; i < this.#count; i++) this.#index.set(mapKey(this.#rows[i]!.key), i)
+    }
+    return row
+  }
+}
+
+/** A string of one character a byte. */
+export function mapKey(key: Uint8Array): string {
+  let text = ''
+  for (let i = 0; i < key.length; i++) text += String.fromCharCode(key[i]!)
+  return text
+}

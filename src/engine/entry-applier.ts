@@ -1,0 +1,359 @@
+import {
+  decodeConfiguration,
+  decodeOutcome,
+  decodeSessionOpening,
+  decodeTick,
+  encodeOutcome,
+  encodePlainCommit,
+  EnvelopeCursor,
+  EntryKind,
+  MalformedBytes,
+  REQUEST_HEADER_BYTES,
+  requestAcknowledgedThrough,
+  requestEnvelopeStart,
+  requestNotAfterMicros,
+  requestSerial,
+  requestSession,
+} from '../encoding/index.ts'
+import type { Configuration, MutationResult } from '../encoding/index.ts'
+import { invariant } from '../model/index.ts'
+import type { EntryOutcome } from '../model/index.ts'
+import { Changes } from './changes.ts'
+import { putSessionFloor } from './cluster-state.ts'
+import type { ClusterState } from './cluster-state.ts'
+import type { EntryWork } from './entry-work.ts'
+import type { EffectLog } from './events/index.ts'
+import { stepJobs } from './job-steps.ts'
+import { expireKeys } from './kv/index.ts'
+import { idempotencyKey, outcomeKey } from './layers.ts'
+import { isMutant } from './mutants.ts'
+import type { RecordStore } from './record-store.ts'
+import { refuse } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
+import {
+  expireIdempotent,
+  findIdempotent,
+  fingerprint,
+  fitsSlot,
+  rememberIdempotent,
+  Sessions,
+  SlotKind,
+} from './sessions/index.ts'
+import type { Fingerprint, Session } from './sessions/index.ts'
+import { Callers, TransactionApplier } from './transaction/index.ts'
+
+/** Sessions that one tick may end. */
+const SESSIONS_PER_TICK_MAX = 16
+const NEVER = Number.POSITIVE_INFINITY
+
+/**
+ * Applies entries, one at a time, to a store (DESIGN 7.6). A pure function of (state, entry): it has no clock and no
+ * configuration. An entry either has all its effect or, when `ColdPages` is thrown, none; any other throw leaves the store to be
+ * thrown away.
+ */
+export class EntryApplier {
+  /** As of the last applied entry. */
+  state: ClusterState
+  leaderTimeMicros: number
+  configuration: Configuration | undefined
+  /** The configuration's own bytes. */
+  membership: Uint8Array = new Uint8Array(0)
+  /** The earliest time at which something expires, or earlier; Infinity = never. */
+  earliestExpiryMicros: number = NEVER
+  readonly sessions: Sessions = new Sessions()
+  readonly #changes: Changes
+  readonly #work: EntryWork
+  readonly #cursor = new EnvelopeCursor()
+  readonly #transaction = new TransactionApplier()
+  readonly #callers = new Callers()
+
+  constructor(store: RecordStore, effects: EffectLog, state: ClusterState, leaderTimeMicros: number) {
+    this.state = state
+    this.leaderTimeMicros = leaderTimeMicros
+    this.#changes = new Changes(store)
+    this.#work = {
+      seq: 0,
+      timeMicros: 0,
+      changes: this.#changes,
+      state,
+      ownCatalog: undefined,
+      effects,
+      earliestExpiryMicros: NEVER,
+    }
+  }
+
+  /** Goes on from a stored state: its configuration, and when something expires first. */
+  restore(membership: Uint8Array, earliestExpiryMicros: number): void {
+    this.membership = membership
+    this.configuration = membership.length === 0 ? undefined : decodeConfiguration(membership)
+    this.earliestExpiryMicros = earliestExpiryMicros
+  }
+
+  /** Applies the entry whose payload is `bytes[start, end)`. Returns what somebody may be waiting for. */
+  apply(
+    kind: EntryKind,
+    seq: number,
+    timeMicros: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): EntryOutcome | undefined {
+    invariant(timeMicros >= this.leaderTimeMicros, `entry ${seq}: leader time went back`)
+    this.#work.seq = seq
+    this.#work.timeMicros = timeMicros
+    this.#restart()
+    this.#work.effects.beginEntry(seq)
+    const outcome = this.#applyKind(kind, seq, bytes, start, end)
+    this.leaderTimeMicros = timeMicros
+    return outcome
+  }
+
+  #applyKind(kind: EntryKind, seq: number, bytes: Uint8Array, start: number, end: number): EntryOutcome | undefined {
+    switch (kind) {
+      case EntryKind.transaction:
+        return this.#applyTransaction(seq, bytes, start, end)
+      case EntryKind.openSession:
+        return this.#openSession(seq, bytes.subarray(start, end))
+      case EntryKind.tick:
+        this.#tick(decodeTick(bytes.subarray(start, end)))
+        return undefined
+      case EntryKind.noop:
+        this.#beginTerm()
+        return undefined
+      case EntryKind.configuration:
+        this.membership = bytes.slice(start, end)
+        this.configuration = decodeConfiguration(this.membership)
+        return undefined
+      default:
+        throw new RangeError(`entry ${seq} has the unknown kind ${String(kind satisfies never)}`)
+    }
+  }
+
+  /** Drops what the entry has done so far. */
+  #restart(): void {
+    const work = this.#work
+    work.changes.begin(work.seq)
+    work.state = this.state
+    work.ownCatalog = undefined
+    work.earliestExpiryMicros = NEVER
+    this.sessions.begin()
+  }
+
+  /** Writes what the entry has changed. Throws `ColdPages` before the first write. */
+  #commit(): void {
+    const work = this.#work
+    work.changes.commit()
+    this.sessions.settle()
+    this.state = work.state
+    work.effects.endEntry()
+    if (work.earliestExpiryMicros < this.earliestExpiryMicros) this.earliestExpiryMicros = work.earliestExpiryMicros
+  }
+
+  /** hot path (bench/apply) */
+  #applyTransaction(seq: number, bytes: Uint8Array, start: number, end: number): EntryOutcome {
+    const work = this.#work
+    let envelopeStart: number
+    let caller: string
+    try {
+      envelopeStart = requestEnvelopeStart(bytes, start, end)
+      caller = this.#callers.at(bytes, start + REQUEST_HEADER_BYTES, envelopeStart)
+    } catch (error) {
+      if (!isMalformed(error)) throw error
+      return this.#unrecorded(seq, 0, 0, MALFORMED)
+    }
+    const id = requestSession(bytes, start)
+    const serial = requestSerial(bytes, start)
+    const session = id === 0 ? undefined : this.sessions.find(this.#changes, this.state, id, work.timeMicros)
+    const notAfter = requestNotAfterMicros(bytes, start)
+    const isLate = notAfter !== 0 && work.timeMicros > notAfter
+    if (isLate && isMutant('not_after_before_session')) return this.#unrecorded(seq, id, serial, LATE)
+    if (id !== 0) {
+      const early = this.#fromSession(seq, id, serial, session, caller)
+      if (early !== undefined) return early
+    }
+    const acknowledged = requestAcknowledgedThrough(bytes, start)
+    try {
+      return this.#applyEnvelope(seq, session, serial, acknowledged, caller, isLate, bytes, envelopeStart, end)
+    } catch (error) {
+      if (!isMalformed(error)) throw error
+      return this.#finishRefused(seq, session, serial, acknowledged, MALFORMED)
+    }
+  }
+
+  /** What the session alone decides: that there is none, that it is another's, or that the serial was answered before. */
+  #fromSession(
+    seq: number,
+    id: number,
+    serial: number,
+    session: Session | undefined,
+    caller: string,
+  ): EntryOutcome | undefined {
+    if (session === undefined)
+      return this.#unrecorded(seq, id, serial, refuse('session_ended', 'there is no such session'))
+    if (
+      session.kind === 'client' &&
+      session.caller !== caller &&
+      !this.state.access.of(session.caller).mayImpersonate
+    ) {
+      return this.#unrecorded(seq, id, serial, refuse('permission_denied', 'the session belongs to another caller'))
+    }
+    const slot = this.sessions.lookUp(this.#changes, session, serial)
+    if (slot.state === 'recorded') return { seq, session: id, serial, outcome: slot.outcome, isDuplicate: true }
+    return slot.state === 'refused' ? this.#unrecorded(seq, id, serial, slot.refusal) : undefined
+  }
+
+  #applyEnvelope(
+    seq: number,
+    session: Session | undefined,
+    serial: number,
+    acknowledged: number,
+    caller: string,
+    isLate: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): EntryOutcome {
+    const work = this.#work
+    const cursor = this.#cursor
+    cursor.open(bytes, start, end)
+    let key: Uint8Array | undefined
+    let print: Fingerprint | undefined
+    if (cursor.idempotencyEnd !== 0) {
+      key = idempotencyKey(utf8.encode(caller), bytes.subarray(cursor.idempotencyStart, cursor.idempotencyEnd))
+      print = fingerprint(bytes, start, end)
+      const found = findIdempotent(work, key, print)
+      if (found instanceof Uint8Array) return this.#finishKnown(seq, session, serial, acknowledged, found)
+      if (found !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, found)
+    }
+    if (isLate) return this.#finishRefused(seq, session, serial, acknowledged, LATE)
+    if (end - start > this.state.settings.transactionBytesMax) {
+      return this.#finishRefused(seq, session, serial, acknowledged, refuse('transaction_too_large', 'too many bytes'))
+    }
+    const refusal = this.#transaction.apply(work, cursor, this.state.access.of(caller))
+    if (refusal !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, refusal, key, print)
+    const { results } = this.#transaction
+    const outcome = results.length === 0 ? encodePlainCommit(seq) : encodeOutcome({ status: 'committed', seq, results })
+    const limit = this.state.settings.outcomeBytesMax
+    if (outcome.length > limit) {
+      const tooLarge = refuse('transaction_too_large', `the results have more than ${limit} bytes`)
+      return this.#finishRefused(seq, session, serial, acknowledged, tooLarge)
+    }
+    if (key !== undefined) rememberIdempotent(work, key, print!, outcome)
+    if (session !== undefined) this.#recordCommitted(session, serial, acknowledged, seq, outcome, results)
+    this.#commit()
+    return { seq, session: session?.id ?? 0, serial, outcome, isDuplicate: false }
+  }
+
+  #recordCommitted(
+    session: Session,
+    serial: number,
+    acknowledged: number,
+    seq: number,
+    outcome: Uint8Array,
+    results: readonly MutationResult[],
+  ): void {
+    const work = this.#work
+    if (results.length === 0) this.sessions.record(work, session, serial, acknowledged, SlotKind.committed, seq, 0n)
+    else if (fitsSlot(results)) {
+      this.sessions.record(work, session, serial, acknowledged, SlotKind.number, seq, results[0] as bigint)
+    } else this.#recordWhole(session, serial, acknowledged, seq, outcome)
+  }
+
+  #recordWhole(session: Session, serial: number, acknowledged: number, seq: number, outcome: Uint8Array): void {
+    this.#changes.put(outcomeKey(session.id, serial), outcome)
+    this.sessions.record(this.#work, session, serial, acknowledged, SlotKind.record, seq, 0n)
+  }
+
+  /** A refusal changes nothing but its session slot. */
+  #finishRefused(
+    seq: number,
+    session: Session | undefined,
+    serial: number,
+    acknowledged: number,
+    refusal: Refusal,
+    key?: Uint8Array,
+    print?: Fingerprint,
+  ): EntryOutcome {
+    if (!isMutant('refusal_keeps_changes')) {
+      this.#restart()
+      this.#work.effects.drop()
+    }
+    const outcome = encodeRefusal(seq, refusal)
+    if (key !== undefined && isMutant('idempotency_keeps_refusals'))
+      rememberIdempotent(this.#work, key, print!, outcome)
+    if (session !== undefined) this.#recordWhole(session, serial, acknowledged, seq, outcome)
+    this.#commit()
+    return { seq, session: session?.id ?? 0, serial, outcome, isDuplicate: false }
+  }
+
+  /** The transaction was applied before, under the same idempotency key. */
+  #finishKnown(
+    seq: number,
+    session: Session | undefined,
+    serial: number,
+    acknowledged: number,
+    outcome: Uint8Array,
+  ): EntryOutcome {
+    if (session !== undefined) {
+      const known = decodeOutcome(outcome)
+      const results = known.status === 'committed' ? known.results : []
+      this.#recordCommitted(session, serial, acknowledged, known.seq, outcome, results)
+      this.#commit()
+    }
+    return { seq, session: session?.id ?? 0, serial, outcome, isDuplicate: true }
+  }
+
+  #unrecorded(seq: number, session: number, serial: number, refusal: Refusal): EntryOutcome {
+    return { seq, session, serial, outcome: encodeRefusal(seq, refusal), isDuplicate: false }
+  }
+
+  #openSession(seq: number, payload: Uint8Array): EntryOutcome {
+    let opened: number | Refusal
+    try {
+      opened = this.sessions.open(this.#work, decodeSessionOpening(payload))
+    } catch (error) {
+      if (!isMalformed(error)) throw error
+      return this.#unrecorded(seq, 0, 0, MALFORMED)
+    }
+    if (typeof opened !== 'number') return this.#unrecorded(seq, 0, 0, opened)
+    this.#commit()
+    return { seq, session: opened, serial: 0, outcome: encodePlainCommit(opened), isDuplicate: opened !== seq }
+  }
+
+  /** A term's first entry keeps all sessions alive for one more lifetime: their clients could not reach a leader. */
+  #beginTerm(): void {
+    const work = this.#work
+    const sessionFloorMicros = work.timeMicros + this.state.settings.sessionLifetimeMs * 1000
+    putSessionFloor(work.changes, sessionFloorMicros)
+    work.state = { ...work.state, sessionFloorMicros }
+    this.#commit()
+  }
+
+  #tick(keysMax: number): void {
+    const work = this.#work
+    const limit = Math.min(keysMax, this.state.settings.tickKeysMax)
+    const keys = expireKeys(work, limit)
+    const sessions = this.sessions.expire(work, Math.min(SESSIONS_PER_TICK_MAX, limit))
+    const idempotent = expireIdempotent(work, Math.max(0, limit - keys.removed))
+    stepJobs(work, Math.max(0, limit - keys.removed - idempotent.removed))
+    this.#commit()
+    this.earliestExpiryMicros = Math.min(keys.nextMicros, sessions.nextMicros, idempotent.nextMicros)
+  }
+}
+
+const utf8 = new TextEncoder()
+const LATE: Refusal = refuse('expired', 'the request came too late to be applied')
+
+const MALFORMED: Refusal = refuse('malformed_request', 'the bytes are no request')
+
+function encodeRefusal(seq: number, refusal: Refusal): Uint8Array {
+  return encodeOutcome({ status: 'refused', seq, ...refusal })
+}
+
+/** Bytes that are no request are refused, the same on all replicas; any other error stops this one. */
+function isMalformed(error: unknown): boolean {
+  return (
+    error instanceof MalformedBytes ||
+    (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
+  )
+}

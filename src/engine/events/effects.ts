@@ -1,0 +1,172 @@
+import { ByteReader, ByteWriter, crc32, digestBytes, writeU32, zeroDigest } from '../../encoding/index.ts'
+import type { Change } from '../../model/index.ts'
+import { KV_PREFIX_BYTES } from '../layers.ts'
+
+/**
+ * Effects of entries in their one binary form (docs/formats/changes.md). Per entry that changed something: u64 seq, u32 count,
+ * then per effect
+ *
+ *   0 u8 kind   1 u8 flags (1 = large value)   2 u16 key length   4 u32 scope id   8 u32 value length
+ *   12 key, then the value, or the two lanes of its digest if it is large
+ */
+export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
+/** A value above this is represented by its length and digest. The same on all nodes: it decides the effect chain. */
+export const EFFECT_INLINE_BYTES = 65536
+const IS_LARGE = 1
+const GROUP_HEADER_BYTES = 12
+
+/**
+ * The effects of the entries of one epoch. `beginEntry` and `endEntry` enclose an entry; `drop` forgets what the present one
+ * has given so far.
+ */
+export class EffectLog {
+  readonly #writer = new ByteWriter(65536)
+  #groupStart = 0
+  #count = 0
+  #chained = 0
+  #chain = 0
+  readonly #digest = zeroDigest()
+  /** Of each entry with effects: where its group ends in `bytes`. */
+  readonly #ends: number[] = []
+
+  /** Effect chain up to the last `endEntry`. */
+  get chain(): number {
+    if (this.#chained < this.#groupStart) {
+      this.#chain = crc32(this.#writer.buffer.subarray(this.#chained, this.#groupStart), this.#chain)
+      this.#chained = this.#groupStart
+    }
+    return this.#chain
+  }
+
+  /** Entries with effects since `beginEpoch`. */
+  get groups(): number {
+    return this.#ends.length
+  }
+
+  /** The groups of the epoch, one after the other; valid until the next epoch begins. */
+  get bytes(): Uint8Array {
+    return this.#writer.buffer.subarray(0, this.#groupStart)
+  }
+
+  beginEpoch(chain: number): void {
+    this.#writer.reset()
+    this.#groupStart = 0
+    this.#chained = 0
+    this.#chain = chain
+    this.#ends.length = 0
+    this.#count = 0
+  }
+
+  beginEntry(seq: number): void {
+    this.#writer.reset()
+    this.#writer.reserve(this.#groupStart)
+    this.#count = 0
+    this.#writer.u64(seq)
+    this.#writer.u32(0)
+  }
+
+  /** Forgets the effects of the present entry. */
+  drop(): void {
+    this.#writer.reset()
+    this.#writer.reserve(this.#groupStart + GROUP_HEADER_BYTES)
+    this.#count = 0
+  }
+
+  endEntry(): void {
+    if (this.#count === 0) return
+    writeU32(this.#writer.buffer, this.#groupStart + 8, this.#count)
+    this.#groupStart = this.#writer.length
+    this.#ends.push(this.#groupStart)
+  }
+
+  /** hot path (bench/apply). `key` is the full KV key. */
+  put(scopeId: number, key: Uint8Array, value: Uint8Array): void {
+    const length = value.length
+    if (length <= EFFECT_INLINE_BYTES) {
+      this.#head(EffectKind.put, 0, scopeId, key, length)
+      const at = this.#writer.reserve(length)
+      this.#writer.buffer.set(value, at)
+      return
+    }
+    this.#head(EffectKind.put, IS_LARGE, scopeId, key, length)
+    digestBytes(this.#digest, value, 0, length)
+    this.#writer.u32(this.#digest.lo)
+    this.#writer.u32(this.#digest.hi)
+  }
+
+  delete(scopeId: number, key: Uint8Array): void {
+    this.#head(EffectKind.delete, 0, scopeId, key, 0)
+  }
+
+  expire(scopeId: number, key: Uint8Array): void {
+    this.#head(EffectKind.expire, 0, scopeId, key, 0)
+  }
+
+  /** A change of catalog, permissions or settings, as the operation's own bytes. */
+  catalog(operation: Uint8Array): void {
+    this.#head(EffectKind.catalog, 0, 0, NO_KEY, operation.length)
+    this.#writer.raw(operation)
+  }
+
+  #head(kind: number, flags: number, scopeId: number, key: Uint8Array, length: number): void {
+    const writer = this.#writer
+    const keyLength = key.length - KV_PREFIX_BYTES
+    const at = writer.reserve(12 + keyLength)
+    const bytes = writer.buffer
+    bytes[at] = kind
+    bytes[at + 1] = flags
+    bytes[at + 2] = keyLength
+    bytes[at + 3] = keyLength >>> 8
+    writeU32(bytes, at + 4, scopeId)
+    writeU32(bytes, at + 8, length)
+    for (let i = 0; i < keyLength; i++) bytes[at + 12 + i] = key[KV_PREFIX_BYTES + i]!
+    this.#count++
+  }
+}
+
+const NO_KEY = new Uint8Array(KV_PREFIX_BYTES)
+const KINDS = { [EffectKind.put]: 'put', [EffectKind.delete]: 'delete', [EffectKind.expire]: 'expire' } as const
+
+/** A change of a key as it stands in a group of effects. */
+export interface KeyEffect {
+  scopeId: number
+  key: Uint8Array
+  kind: Change['kind']
+  /** Undefined for a large value: it is in the state after its entry. */
+  value: Uint8Array | undefined
+}
+
+/** One entry's changes of keys. */
+export interface EntryEffects {
+  seq: number
+  effects: KeyEffect[]
+}
+
+/** Reads groups of effects; keys and values are views of `bytes`. */
+export function decodeEffects(bytes: Uint8Array): EntryEffects[] {
+  const reader = new ByteReader(bytes)
+  const entries: EntryEffects[] = []
+  while (reader.remaining > 0) {
+    const seq = reader.u64()
+    const count = reader.u32()
+    const effects: KeyEffect[] = []
+    for (let i = 0; i < count; i++) {
+      const effect = readEffect(reader)
+      if (effect !== undefined) effects.push(effect)
+    }
+    entries.push({ seq, effects })
+  }
+  return entries
+}
+
+function readEffect(reader: ByteReader): KeyEffect | undefined {
+  const kind = reader.u8()
+  const isLarge = reader.u8() === IS_LARGE
+  const keyLength = reader.u16()
+  const scopeId = reader.u32()
+  const length = reader.u32()
+  const key = reader.raw(keyLength)
+  const body = reader.raw(isLarge ? 8 : length)
+  if (kind !== EffectKind.put && kind !== EffectKind.delete && kind !== EffectKind.expire) return undefined
+  return { scopeId, key, kind: KINDS[kind], value: kind === EffectKind.put && !isLarge ? body : undefined }
+}

@@ -1,0 +1,197 @@
+import { QuorateError } from '../../model/index.ts'
+import type { Change, ServiceWatch, StateView, WatchSink } from '../../model/index.ts'
+import type { Access } from '../access/index.ts'
+import type { Catalog } from '../catalog/index.ts'
+import { decodeEffects } from './effects.ts'
+import type { EntryEffects } from './effects.ts'
+
+/** A sink with more than this waiting is not given more until it asks. */
+const QUEUED_BYTES_MAX = 1_048_576
+
+/** What was published in the past, as far as it is still known. */
+export interface ChangeHistory {
+  /** Everything after this seq is known. */
+  readonly knownAfterSeq: number
+  /** Groups of effects after `seq` and how far they reach; undefined if they are no longer known. */
+  read(seq: number): Promise<{ bytes: Uint8Array; lastSeq: number } | undefined>
+}
+
+export interface WatchSource {
+  readonly history: ChangeHistory
+  appliedSeq(): number
+  catalog(): Catalog
+  access(): Access
+  view(): StateView
+}
+
+interface Watcher {
+  readonly selector: ServiceWatch
+  readonly scopeId: number
+  readonly projectId: number
+  readonly sink: WatchSink
+  /** Everything up to here was delivered. */
+  seq: number
+  /** Live watchers get each publication; others read the history until they have caught up. */
+  state: 'live' | 'catching-up' | 'paused' | 'closed'
+}
+
+/**
+ * Delivers changes to watches: those of the past from the history, then each publication, never half an entry. A sink that
+ * takes too slowly is left behind and goes on from the history; if that no longer reaches back to it, it fails.
+ */
+export class WatchHub {
+  readonly #source: WatchSource
+  readonly #watchers = new Set<Watcher>()
+  #access: Access
+
+  constructor(source: WatchSource) {
+    this.#source = source
+    this.#access = source.access()
+  }
+
+  /** @throws QuorateError for missing names and permissions */
+  open(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
+    const scope = this.#source.catalog().scope(selector.project, selector.scope)
+    if (scope === undefined) throw this.#noScope(selector)
+    const appliedSeq = this.#source.appliedSeq()
+    const watcher: Watcher = {
+      selector,
+      scopeId: scope.id,
+      projectId: scope.projectId,
+      sink,
+      seq: fromSeq ?? appliedSeq,
+      state: 'live',
+    }
+    if (!this.#mayRead(watcher)) throw denied()
+    this.#watchers.add(watcher)
+    if (watcher.seq < this.#source.history.knownAfterSeq) this.#reset(watcher)
+    else if (watcher.seq < appliedSeq) this.#startCatchingUp(watcher)
+    return {
+      close: () => this.#end(watcher),
+      resume: () => {
+        if (watcher.state === 'paused') this.#startCatchingUp(watcher)
+      },
+    }
+  }
+
+  /** Delivers a publication: groups of effects, and the seq that they reach. */
+  publish(bytes: Uint8Array, lastSeq: number): void {
+    if (this.#watchers.size === 0) return
+    this.#checkPermissions()
+    const entries = bytes.length === 0 ? [] : decodeEffects(bytes)
+    for (const watcher of this.#watchers) {
+      if (watcher.state !== 'live') continue
+      this.#deliver(watcher, entries)
+      if (watcher.state === 'live') watcher.seq = lastSeq
+    }
+  }
+
+  /** Tells every watch that is up to date how far it is. */
+  progress(): void {
+    for (const watcher of this.#watchers) if (watcher.state === 'live') watcher.sink.progress(watcher.seq)
+  }
+
+  /** The past is no longer what the watches have seen: everybody starts from the present state. */
+  resetAll(): void {
+    for (const watcher of this.#watchers) this.#reset(watcher)
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers) {
+      this.#end(watcher)
+      watcher.sink.failed(new QuorateError('closed', 'the database is closed'))
+    }
+  }
+
+  #deliver(watcher: Watcher, entries: readonly EntryEffects[]): void {
+    for (const { seq, effects } of entries) {
+      if (seq <= watcher.seq) continue
+      const changes: Change[] = []
+      for (const { scopeId, key, kind, value } of effects) {
+        if (scopeId !== watcher.scopeId || !startsWith(key, watcher.selector.prefix)) continue
+        changes.push({ key: key.slice(), kind, value: value?.slice(), seq })
+      }
+      if (changes.length > 0) watcher.sink.commit(seq, changes)
+      if (watcher.state === 'closed') return
+      watcher.seq = seq
+      if (watcher.sink.queuedBytes > QUEUED_BYTES_MAX) {
+        watcher.state = 'paused'
+        return
+      }
+    }
+  }
+
+  #startCatchingUp(watcher: Watcher): void {
+    watcher.state = 'catching-up'
+    this.#catchUp(watcher).then(undefined, (cause: unknown) => {
+      this.#fail(watcher, new QuorateError('internal', 'the changes cannot be read', { cause }))
+    })
+  }
+
+  async #catchUp(watcher: Watcher): Promise<void> {
+    while (watcher.state === 'catching-up') {
+      if (watcher.seq >= this.#source.appliedSeq()) {
+        watcher.state = 'live'
+        return
+      }
+      const part = await this.#source.history.read(watcher.seq)
+      if (watcher.state !== 'catching-up') return
+      if (part === undefined) {
+        this.#fail(watcher, new QuorateError('too_stale', 'the watch fell behind what is remembered of the changes'))
+        return
+      }
+      this.#deliver(watcher, decodeEffects(part.bytes))
+      if (watcher.state === 'catching-up') watcher.seq = Math.max(watcher.seq, part.lastSeq)
+    }
+  }
+
+  #reset(watcher: Watcher): void {
+    const view = this.#source.view()
+    watcher.seq = view.seq
+    watcher.state = 'live'
+    watcher.sink.reset(view)
+  }
+
+  /** Watches whose caller has lost the permission, or whose scope is gone, end. */
+  #checkPermissions(): void {
+    const access = this.#source.access()
+    const catalog = this.#source.catalog()
+    const isSame = access === this.#access
+    this.#access = access
+    for (const watcher of this.#watchers) {
+      if (catalog.scopeById(watcher.scopeId) === undefined) this.#fail(watcher, this.#noScope(watcher.selector))
+      else if (!isSame && !this.#mayRead(watcher)) this.#fail(watcher, denied())
+    }
+  }
+
+  #mayRead({ selector, projectId, scopeId }: Watcher): boolean {
+    const access = this.#source.access().of(selector.caller)
+    return access.mayUseKey('kvRead', projectId, scopeId, selector.prefix, 0, selector.prefix.length)
+  }
+
+  #fail(watcher: Watcher, error: QuorateError): void {
+    if (watcher.state === 'closed') return
+    this.#end(watcher)
+    watcher.sink.failed(error)
+  }
+
+  #end(watcher: Watcher): void {
+    watcher.state = 'closed'
+    this.#watchers.delete(watcher)
+  }
+
+  #noScope({ project, scope }: ServiceWatch): QuorateError {
+    const code = this.#source.catalog().project(project) === undefined ? 'project_not_found' : 'scope_not_found'
+    return new QuorateError(code, `there is no scope ${scope} in a project ${project}`)
+  }
+}
+
+function denied(): QuorateError {
+  return new QuorateError('permission_denied', 'no permission to read the watched keys')
+}
+
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  if (key.length < prefix.length) return false
+  for (let i = 0; i < prefix.length; i++) if (key[i] !== prefix[i]) return false
+  return true
+}

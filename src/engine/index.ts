@@ -1,0 +1,3 @@
+/** Replicated state: a state machine of layers on one keyspace. */
+export { DIGEST_INTERVAL, EngineStateMachine, REPLAY_ENTRIES_MAX } from './state-machine.ts'
+export type { Origin } from './state-machine.ts'

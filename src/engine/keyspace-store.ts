@@ -1,0 +1,108 @@
+import type { Digest64 } from '../encoding/index.ts'
+import { Cold } from './keyspace/index.ts'
+import type { Cursor, EpochWriter, Keyspace, Range, RecordMetadata, RecordView } from './keyspace/index.ts'
+import { ColdPages } from './record-store.ts'
+import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
+
+/** What reads of the writer and of views have in common; a cold page is thrown as `ColdPages`, its load already begun. */
+interface ColdReader {
+  get(key: Uint8Array): RecordView | undefined | Cold
+  metadata(key: Uint8Array): RecordMetadata | undefined | Cold
+  cursor(range: Range): Cursor
+}
+
+/** What to do about missing pages: throws `ColdPages` with their load begun, or reads them on this thread and returns. */
+export type OnCold = (cold: Cold) => void
+
+/** Records of a keyspace as layers read them. */
+export class KeyspaceReader implements RecordReader {
+  readonly #reader: ColdReader
+  readonly #onCold: OnCold
+
+  constructor(reader: ColdReader, onCold: OnCold) {
+    this.#reader = reader
+    this.#onCold = onCold
+  }
+
+  get(key: Uint8Array): StoredRecord | undefined {
+    for (;;) {
+      const found = this.#reader.get(key)
+      if (!(found instanceof Cold)) return found
+      this.#onCold(found)
+    }
+  }
+
+  metadata(key: Uint8Array): StoredMetadata | undefined {
+    for (;;) {
+      const found = this.#reader.metadata(key)
+      if (!(found instanceof Cold)) return found
+      this.#onCold(found)
+    }
+  }
+
+  walk(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean, visit: RecordVisitor): void {
+    const cursor = this.#reader.cursor(end === undefined ? { start, reverse } : { start, end, reverse })
+    const value = (): Uint8Array => {
+      for (;;) {
+        const record = cursor.record
+        if (!(record instanceof Cold)) return record.value
+        this.#onCold(record)
+      }
+    }
+    for (;;) {
+      const moved = cursor.next()
+      if (moved instanceof Cold) this.#onCold(moved)
+      else if (!moved || !visit(cursor.keyInPlace, cursor.metadata, value)) return
+    }
+  }
+}
+
+/** For work that can wait: it is given up, to be done again when the pages are there. */
+export function loadLater(keyspace: Keyspace): OnCold {
+  return cold => {
+    const loading = keyspace.load(cold)
+    loading.then(undefined, () => undefined) // a failure is reported to whoever awaits the load
+    throw new ColdPages(() => loading)
+  }
+}
+
+/** For embedded reads: this thread waits for the disk. */
+export function loadNow(keyspace: Keyspace): OnCold {
+  return cold => keyspace.loadSync(cold)
+}
+
+/** The epoch in the making. */
+export class KeyspaceStore extends KeyspaceReader implements RecordStore {
+  readonly #writer: EpochWriter
+  readonly #keyspace: Keyspace
+  readonly #onCold: OnCold
+
+  constructor(keyspace: Keyspace) {
+    const onCold = loadLater(keyspace)
+    super(keyspace.writer, onCold)
+    this.#keyspace = keyspace
+    this.#writer = keyspace.writer
+    this.#onCold = onCold
+  }
+
+  prepare(keys: readonly Uint8Array[]): void {
+    const cold = this.#writer.prepare(keys)
+    if (cold !== undefined) this.#onCold(cold)
+  }
+
+  put(key: Uint8Array, value: Uint8Array, seq: number, createdSeq: number, expiresAtMicros: number): void {
+    this.#writer.put(key, value, seq, createdSeq, expiresAtMicros)
+  }
+
+  delete(key: Uint8Array): void {
+    this.#writer.delete(key)
+  }
+
+  patch(key: Uint8Array, offset: number, bytes: Uint8Array, _seq: number, delta: Digest64): void {
+    this.#writer.patch(key, offset, bytes, delta)
+  }
+
+  sum(): Digest64 {
+    return this.#keyspace.digestS
+  }
+}

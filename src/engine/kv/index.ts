@@ -1,0 +1,7 @@
+/** The key-value layer: mutations of keys, numbers, expiry by leader time, reads. */
+export { expireKeys, isExpired, setOwnClockSkew } from './expiry.ts'
+export type { ExpiryStep } from './expiry.ts'
+export { applyDelete, applyNumber, applySet } from './mutations.ts'
+export type { MutationOutcome } from './mutations.ts'
+export { readKeys, requireScope, Scan, SCAN_BYTES_MAX } from './reads.ts'
+export type { ReadContext } from './reads.ts'

@@ -1,0 +1,178 @@
+/**
+ * The layers of the keyspace and their keys (docs/formats/layers.md). A key is a layer byte, numeric ids in big-endian order and
+ * the rest; ids come from replicated counters and are never reused.
+ */
+export const Layer = {
+  /** Counters, the session floor and the cluster settings. */
+  cluster: 1,
+  /** Projects and scopes by id; names are resolved in memory. */
+  catalog: 2,
+  grants: 4,
+  sessions: 5,
+  sessionOutcomes: 6,
+  idempotency: 7,
+  /** What to look at when a leader time is reached. */
+  expiry: 8,
+  jobs: 9,
+  kv: 16,
+} as const
+
+/** Bytes of a KV key in front of the user's key: layer, scope id. */
+export const KV_PREFIX_BYTES = 5
+/** Bytes of an expiry row's key in front of the user's key: layer, kind, time, scope id. */
+export const KV_EXPIRY_PREFIX_BYTES = 14
+
+const TWO_32 = 4294967296
+
+/** How many leading bytes of a key name its space (digests are kept per space). */
+export function spaceLength(key: Uint8Array): number {
+  return key[0] === Layer.kv ? KV_PREFIX_BYTES : 1
+}
+
+export function readU32BE(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+}
+
+export function readU64BE(bytes: Uint8Array, at: number): number {
+  return readU32BE(bytes, at) * TWO_32 + readU32BE(bytes, at + 4)
+}
+
+function writeU32BE(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
+}
+
+function writeU64BE(bytes: Uint8Array, at: number, value: number): void {
+  writeU32BE(bytes, at, Math.floor(value / TWO_32))
+  writeU32BE(bytes, at + 4, value >>> 0)
+}
+
+/** Layer byte, kind byte, then each number as eight bytes. */
+function numbered(layer: number, kind: number, ...numbers: number[]): Uint8Array {
+  const key = new Uint8Array(2 + numbers.length * 8)
+  key[0] = layer
+  key[1] = kind
+  numbers.forEach((number, i) => writeU64BE(key, 2 + i * 8, number))
+  return key
+}
+
+function named(layer: number, kind: number, name: Uint8Array): Uint8Array {
+  const key = new Uint8Array(2 + name.length)
+  key[0] = layer
+  key[1] = kind
+  key.set(name, 2)
+  return key
+}
+
+export const COUNTERS_KEY: Uint8Array = Uint8Array.of(Layer.cluster, 1)
+export const SESSION_FLOOR_KEY: Uint8Array = Uint8Array.of(Layer.cluster, 2)
+export const SETTINGS_PREFIX: Uint8Array = Uint8Array.of(Layer.cluster, 3)
+export const PROJECTS_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 1)
+export const SCOPES_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 2)
+export const GRANTS_PREFIX: Uint8Array = Uint8Array.of(Layer.grants, 1)
+export const IDEMPOTENCY_ORDER_PREFIX: Uint8Array = Uint8Array.of(Layer.idempotency, 2)
+export const KV_EXPIRY_PREFIX: Uint8Array = Uint8Array.of(Layer.expiry, 1)
+export const SESSION_EXPIRY_PREFIX: Uint8Array = Uint8Array.of(Layer.expiry, 2)
+export const JOBS_PREFIX: Uint8Array = Uint8Array.of(Layer.jobs, 1)
+
+export function settingKey(name: Uint8Array): Uint8Array {
+  return named(Layer.cluster, 3, name)
+}
+
+export function projectKey(id: number): Uint8Array {
+  return numbered(Layer.catalog, 1, id)
+}
+
+export function scopeKey(id: number): Uint8Array {
+  return numbered(Layer.catalog, 2, id)
+}
+
+export function grantsKey(caller: Uint8Array): Uint8Array {
+  return named(Layer.grants, 1, caller)
+}
+
+export function sessionKey(session: number): Uint8Array {
+  return numbered(Layer.sessions, 1, session)
+}
+
+export function sessionNonceKey(nonce: Uint8Array): Uint8Array {
+  return named(Layer.sessions, 2, nonce)
+}
+
+/** A chunk of a session's outcome slots; `chunk` absent gives the prefix of all of them. */
+export function outcomeChunkKey(session: number, chunk?: number): Uint8Array {
+  return chunk === undefined
+    ? numbered(Layer.sessionOutcomes, 1, session)
+    : numbered(Layer.sessionOutcomes, 1, session, chunk)
+}
+
+/** An outcome too large for its slot. */
+export function outcomeKey(session: number, serial: number): Uint8Array {
+  return numbered(Layer.sessionOutcomes, 2, session, serial)
+}
+
+export function outcomesPrefix(session: number): Uint8Array {
+  return numbered(Layer.sessionOutcomes, 2, session)
+}
+
+/** Idempotency keys belong to their caller: u8 length of the caller, caller, key. */
+export function idempotencyKey(caller: Uint8Array, key: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(3 + caller.length + key.length)
+  bytes[0] = Layer.idempotency
+  bytes[1] = 1
+  bytes[2] = caller.length
+  bytes.set(caller, 3)
+  bytes.set(key, 3 + caller.length)
+  return bytes
+}
+
+export function idempotencyOrderKey(seq: number): Uint8Array {
+  return numbered(Layer.idempotency, 2, seq)
+}
+
+export function sessionExpiryKey(dueMicros: number, session: number): Uint8Array {
+  return numbered(Layer.expiry, 2, dueMicros, session)
+}
+
+export function jobKey(seq: number, index: number): Uint8Array {
+  return numbered(Layer.jobs, 1, seq, index)
+}
+
+/** Prefix of all keys of a scope. */
+export function kvPrefix(scopeId: number): Uint8Array {
+  const key = new Uint8Array(KV_PREFIX_BYTES)
+  key[0] = Layer.kv
+  writeU32BE(key, 1, scopeId)
+  return key
+}
+
+/** hot path (bench/apply): the full key of the user's key `bytes[start, end)`. */
+export function kvKey(scopeId: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const length = end - start
+  const key = new Uint8Array(KV_PREFIX_BYTES + length)
+  key[0] = Layer.kv
+  writeU32BE(key, 1, scopeId)
+  if (length > 32) key.set(bytes.subarray(start, end), KV_PREFIX_BYTES)
+  else for (let i = 0; i < length; i++) key[KV_PREFIX_BYTES + i] = bytes[start + i]!
+  return key
+}
+
+/** The expiry row of a KV key (given in full). */
+export function kvExpiryKey(expiresAtMicros: number, fullKey: Uint8Array): Uint8Array {
+  const key = new Uint8Array(10 + fullKey.length - 1)
+  key[0] = Layer.expiry
+  key[1] = 1
+  writeU64BE(key, 2, expiresAtMicros)
+  key.set(fullKey.subarray(1), 10)
+  return key
+}
+
+/** The full KV key that an expiry row names. */
+export function kvKeyOfExpiry(row: Uint8Array): Uint8Array {
+  const key = new Uint8Array(row.length - 9)
+  key[0] = Layer.kv
+  key.set(row.subarray(10), 1)
+  return key
+}

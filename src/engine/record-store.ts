@@ -1,0 +1,81 @@
+import type { Digest64 } from '../encoding/index.ts'
+
+/** A record as a layer reads it. */
+export interface StoredRecord {
+  value: Uint8Array
+  versionSeq: number
+  createdSeq: number
+  /** Leader time in us; 0 = never. */
+  expiresAtMicros: number
+}
+
+/** All of a record but its value. */
+export interface StoredMetadata {
+  versionSeq: number
+  createdSeq: number
+  /** Leader time in us; 0 = never. */
+  expiresAtMicros: number
+}
+
+/**
+ * Sees a record of a walk; false ends the walk. `key` and the metadata are valid during the call only; `value` copies the value out.
+ */
+export type RecordVisitor = (key: Uint8Array, metadata: StoredMetadata, value: () => Uint8Array) => boolean
+
+/** Ordered records as the layers read them. All methods throw `ColdPages` where a page is not in memory. */
+export interface RecordReader {
+  get(key: Uint8Array): StoredRecord | undefined
+  metadata(key: Uint8Array): StoredMetadata | undefined
+  /** Visits the records of [start, end) in key order or in reverse; `end` undefined = to the last. */
+  walk(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean, visit: RecordVisitor): void
+}
+
+/** The records of the epoch that is being built. Changes are seen by reads at once. */
+export interface RecordStore extends RecordReader {
+  /** Throws `ColdPages` unless all these keys can be written without reading from disk. */
+  prepare(keys: readonly Uint8Array[]): void
+  /** `seq` is the entry that writes. */
+  put(key: Uint8Array, value: Uint8Array, seq: number, createdSeq: number, expiresAtMicros: number): void
+  delete(key: Uint8Array, seq: number): void
+  /** Changes bytes in place within the value of a present record; `delta` is what the change adds to the digest of the layer. */
+  patch(key: Uint8Array, offset: number, bytes: Uint8Array, seq: number, delta: Digest64): void
+  /** Sum of the digests of all records, as of the last change. */
+  sum(): Digest64
+}
+
+/**
+ * Thrown by reads that meet pages which are not in memory. Not an error: whoever drives the work drops what it has collected,
+ * awaits `load` and does it again.
+ */
+export class ColdPages extends Error {
+  override readonly name = 'ColdPages'
+  readonly load: () => Promise<void>
+
+  constructor(load: () => Promise<void>) {
+    super('pages are not in memory')
+    this.load = load
+  }
+}
+
+/** Runs `work` until it meets no cold page. For work that may wait; it must change nothing before it returns. */
+export async function withLoading<T>(work: () => T): Promise<T> {
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      if (!(error instanceof ColdPages)) throw error
+      await error.load()
+    }
+  }
+}
+
+/** The end of the range of all keys that start with `prefix`. The prefixes of layers are never all 0xFF. */
+export function prefixEnd(prefix: Uint8Array): Uint8Array {
+  const end = prefix.slice()
+  for (let i = end.length - 1; i >= 0; i--) {
+    if (end[i] === 0xff) continue
+    end[i]!++
+    return end.slice(0, i + 1)
+  }
+  throw new RangeError('a prefix of only 0xFF has no end')
+}

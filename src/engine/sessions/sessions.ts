@@ -1,0 +1,365 @@
+import {
+  addDigest,
+  ByteReader,
+  ByteWriter,
+  readU64,
+  subtractDigest,
+  writeU64,
+  zeroDigest,
+} from '../../encoding/index.ts'
+import type { SessionOpening } from '../../encoding/index.ts'
+import { putCounters } from '../catalog/index.ts'
+import type { ClusterState } from '../cluster-state.ts'
+import type { EntryWork } from '../entry-work.ts'
+import {
+  outcomeChunkKey,
+  outcomeKey,
+  outcomesPrefix,
+  readU64BE,
+  sessionExpiryKey,
+  sessionKey,
+  sessionNonceKey,
+  SESSION_EXPIRY_PREFIX,
+} from '../layers.ts'
+import { prefixEnd } from '../record-store.ts'
+import type { RecordReader } from '../record-store.ts'
+import { refuse } from '../refusal.ts'
+import type { Refusal } from '../refusal.ts'
+import {
+  CHUNK_BYTES,
+  chunkOf,
+  chunkTime,
+  digestSlot,
+  digestTime,
+  outcomeOfSlot,
+  SlotKind,
+  slotKind,
+  slotOffset,
+  SLOT_BYTES,
+  SLOTS_PER_CHUNK,
+  SLOTS_START,
+  writeSlot,
+} from './chunk.ts'
+
+/** Sessions kept in memory; others are read when used. */
+const CACHED_SESSIONS_MAX = 20_000
+/** Chunks kept in memory per session. */
+const CACHED_CHUNKS_MAX = 64
+const NO_VALUE = new Uint8Array(0)
+
+/** A session as it is used: its record, and what its chunks say. Kept in step with the records by `settle`. */
+export interface Session {
+  readonly id: number
+  readonly caller: string
+  readonly kind: 'client' | 'node'
+  readonly openedAtMicros: number
+  readonly nonce: Uint8Array
+  /** Serials of earlier chunks are forgotten. */
+  firstChunk: number
+  lastUseMicros: number
+  /** Copies of some chunks. */
+  readonly chunks: Map<number, Uint8Array>
+}
+
+/** Where a request stands in its session. */
+export type SlotState =
+  | { state: 'new' }
+  | { state: 'recorded'; outcome: Uint8Array }
+  | { state: 'refused'; refusal: Refusal }
+
+const NEW: SlotState = { state: 'new' }
+
+/**
+ * The sessions layer: who opened a session, which serials were answered with what. The cache holds only what the records say; an
+ * entry's own changes reach it in `settle`, when they are written.
+ */
+export class Sessions {
+  readonly #cache = new Map<number, Session>()
+  readonly #slot = new Uint8Array(SLOT_BYTES)
+  readonly #time = new Uint8Array(SLOTS_START)
+  readonly #chunkBytes = new Uint8Array(CHUNK_BYTES)
+  readonly #delta = zeroDigest()
+  readonly #digest = zeroDigest()
+  // What the present entry will have changed once it is written.
+  #pending: Session | undefined
+  #pendingChunk = -1
+  #pendingBytes: Uint8Array | undefined
+  #pendingAt = 0
+  #pendingFirst = 0
+  #pendingTime = 0
+  readonly #ended: number[] = []
+
+  /** Forgets everything cached: another root is in place. */
+  clear(): void {
+    this.#cache.clear()
+    this.begin()
+  }
+
+  /** Forgets what the present entry had in mind. */
+  begin(): void {
+    this.#pending = undefined
+    this.#ended.length = 0
+  }
+
+  /** hot path (bench/apply): the session, if it is there and has not ended at `timeMicros`. Throws `ColdPages`. */
+  find(reader: RecordReader, state: ClusterState, id: number, timeMicros: number): Session | undefined {
+    const session = this.#cache.get(id) ?? this.#load(reader, id)
+    if (session === undefined || timeMicros > endOf(session, state)) return undefined
+    return session
+  }
+
+  /** Looks a request up in its session's window. Throws `ColdPages`. */
+  lookUp(reader: RecordReader, session: Session, serial: number): SlotState {
+    if (serial < 1) return { state: 'refused', refusal: refuse('malformed_request', 'serials begin at 1') }
+    const chunk = chunkOf(serial)
+    if (chunk < session.firstChunk) {
+      return { state: 'refused', refusal: refuse('serial_out_of_window', 'the outcome of this serial is forgotten') }
+    }
+    const bytes = this.#chunk(reader, session, chunk)
+    if (bytes === undefined || slotKind(bytes, slotOffset(serial)) === SlotKind.unused) return NEW
+    const outcome = outcomeOfSlot(bytes, slotOffset(serial)) ?? reader.get(outcomeKey(session.id, serial))?.value
+    if (outcome === undefined) throw new RangeError(`session ${session.id}: the outcome of serial ${serial} is missing`)
+    return { state: 'recorded', outcome }
+  }
+
+  /**
+   * Records an outcome in the slot of `serial`, and forgets what was acknowledged or has left the window. Returns nothing; the
+   * change is part of the entry. Throws `ColdPages`.
+   */
+  record(
+    work: EntryWork,
+    session: Session,
+    serial: number,
+    acknowledgedThrough: number,
+    kind: number,
+    seq: number,
+    result: bigint,
+  ): void {
+    const { changes, timeMicros } = work
+    const chunk = chunkOf(serial)
+    const at = slotOffset(serial)
+    const present = this.#chunk(changes, session, chunk)
+    const key = outcomeChunkKey(session.id, chunk)
+    const slot = this.#slot
+    writeSlot(slot, 0, kind, seq, result)
+    writeU64(this.#time, 0, timeMicros)
+    if (present === undefined) {
+      const bytes = new Uint8Array(CHUNK_BYTES)
+      bytes.set(this.#time, 0)
+      bytes.set(slot, at)
+      changes.put(key, bytes)
+      this.#pendingBytes = bytes
+    } else this.#patch(work, key, present, at)
+    this.#pending = session
+    this.#pendingChunk = chunk
+    this.#pendingAt = at
+    this.#pendingTime = timeMicros
+    this.#pendingFirst = this.#trim(work, session, serial, acknowledgedThrough)
+  }
+
+  /** The entry was written: the cache follows. */
+  settle(): void {
+    for (const id of this.#ended) this.#cache.delete(id)
+    const session = this.#pending
+    if (session === undefined) return
+    session.lastUseMicros = this.#pendingTime
+    if (this.#pendingBytes !== undefined) this.#keep(session, this.#pendingChunk, this.#pendingBytes)
+    else {
+      const bytes = session.chunks.get(this.#pendingChunk)
+      if (bytes !== undefined) {
+        bytes.set(this.#time, 0)
+        bytes.set(this.#slot, this.#pendingAt)
+      }
+    }
+    if (this.#pendingFirst !== session.firstChunk) {
+      session.firstChunk = this.#pendingFirst
+      for (const chunk of session.chunks.keys()) if (chunk < session.firstChunk) session.chunks.delete(chunk)
+    }
+  }
+
+  /** Opens a session; its id is the entry's seq. A copy of the opening finds the session that the first one opened. */
+  open(work: EntryWork, opening: SessionOpening): number | Refusal {
+    const { changes, state, seq, timeMicros } = work
+    const nonceKey = sessionNonceKey(opening.nonce)
+    const known = changes.get(nonceKey)
+    if (known !== undefined) {
+      const session = this.find(changes, state, readU64(known.value, 0), timeMicros)
+      if (session?.caller === opening.caller) return session.id
+      return refuse('session_ended', 'the session of this nonce has ended')
+    }
+    if (opening.notAfterMicros !== 0 && timeMicros > opening.notAfterMicros) return refuse('expired', 'too late')
+    const { sessionsMax, sessionLifetimeMs } = state.settings
+    if (state.counters.sessions >= sessionsMax) return refuse('session_limit', `there are ${sessionsMax} sessions`)
+    const session: Session = {
+      id: seq,
+      caller: opening.caller,
+      kind: opening.kind,
+      openedAtMicros: timeMicros,
+      nonce: opening.nonce,
+      firstChunk: 0,
+      lastUseMicros: timeMicros,
+      chunks: new Map(),
+    }
+    changes.put(sessionKey(seq), encodeSession(session))
+    const id = new Uint8Array(8)
+    writeU64(id, 0, seq)
+    changes.put(nonceKey, id)
+    const due = Math.max(timeMicros + sessionLifetimeMs * 1000, state.sessionFloorMicros) + 1
+    changes.put(sessionExpiryKey(due, seq), NO_VALUE)
+    work.earliestExpiryMicros = Math.min(work.earliestExpiryMicros, due)
+    setSessionCount(work, state.counters.sessions + 1)
+    return seq
+  }
+
+  /** Ends sessions whose time has come, at most `rowsMax`; those used since are looked at again later. */
+  expire(work: EntryWork, rowsMax: number): { rows: number; nextMicros: number } {
+    const { changes, timeMicros } = work
+    const due: number[] = []
+    let nextMicros = Number.POSITIVE_INFINITY
+    changes.walk(SESSION_EXPIRY_PREFIX, prefixEnd(SESSION_EXPIRY_PREFIX), false, row => {
+      const at = readU64BE(row, 2)
+      if (at > timeMicros || due.length >= rowsMax * 2) {
+        nextMicros = at
+        return false
+      }
+      due.push(at, readU64BE(row, 10))
+      return true
+    })
+    for (let i = 0; i < due.length; i += 2) {
+      changes.delete(sessionExpiryKey(due[i]!, due[i + 1]!))
+      const again = this.#endOrKeep(work, due[i + 1]!)
+      if (again !== undefined) nextMicros = Math.min(nextMicros, again)
+    }
+    return { rows: due.length / 2, nextMicros }
+  }
+
+  #endOrKeep(work: EntryWork, id: number): number | undefined {
+    const { changes, state, timeMicros } = work
+    const session = this.#cache.get(id) ?? this.#load(changes, id)
+    if (session === undefined) return undefined
+    const end = endOf(session, state)
+    if (timeMicros <= end) {
+      changes.put(sessionExpiryKey(end + 1, id), NO_VALUE)
+      return end + 1
+    }
+    changes.delete(sessionKey(id))
+    changes.delete(sessionNonceKey(session.nonce))
+    for (const prefix of [outcomeChunkKey(id), outcomesPrefix(id)]) {
+      changes.walk(prefix, prefixEnd(prefix), false, key => {
+        changes.delete(key.slice())
+        return true
+      })
+    }
+    this.#ended.push(id)
+    setSessionCount(work, state.counters.sessions - 1)
+    return undefined
+  }
+
+  /** One write in place, of the whole chunk: cheaper than two of its parts. */
+  #patch(work: EntryWork, key: Uint8Array, present: Uint8Array, at: number): void {
+    const chunk = this.#chunkBytes
+    chunk.set(present)
+    chunk.set(this.#time, 0)
+    chunk.set(this.#slot, at)
+    const delta = this.#delta
+    digestTime(delta, key, chunk)
+    digestTime(this.#digest, key, present)
+    subtractDigest(delta, this.#digest)
+    digestSlot(this.#digest, key, chunk, at)
+    addDigest(delta, this.#digest)
+    work.changes.patch(key, 0, chunk, delta)
+    this.#pendingBytes = undefined
+  }
+
+  /** The first chunk that stays; the earlier ones and the outcomes they point at are removed. */
+  #trim(work: EntryWork, session: Session, serial: number, acknowledgedThrough: number): number {
+    const { settings } = work.state
+    const window = session.kind === 'node' ? settings.nodeSessionWindow : settings.sessionWindow
+    const forgotten = Math.max(Math.min(acknowledgedThrough, serial - 1), serial - window)
+    const first = Math.max(session.firstChunk, chunkOf(forgotten + 1))
+    if (first <= session.firstChunk) return session.firstChunk
+    const { changes } = work
+    changes.walk(
+      outcomeChunkKey(session.id, session.firstChunk),
+      outcomeChunkKey(session.id, first),
+      false,
+      (key, _, value) => {
+        const bytes = value()
+        const chunk = readU64BE(key, 10)
+        changes.delete(key.slice())
+        for (let i = 0; i < SLOTS_PER_CHUNK; i++) {
+          if (bytes[SLOTS_START + i * SLOT_BYTES] !== SlotKind.record) continue
+          changes.delete(outcomeKey(session.id, chunk * SLOTS_PER_CHUNK + i))
+        }
+        return true
+      },
+    )
+    const key = sessionKey(session.id)
+    changes.put(key, encodeSession({ ...session, firstChunk: first }), changes.metadata(key)?.createdSeq)
+    return first
+  }
+
+  #chunk(reader: RecordReader, session: Session, chunk: number): Uint8Array | undefined {
+    const cached = session.chunks.get(chunk)
+    if (cached !== undefined) return cached
+    const bytes = reader.get(outcomeChunkKey(session.id, chunk))?.value
+    if (bytes !== undefined) this.#keep(session, chunk, bytes)
+    return bytes
+  }
+
+  #keep(session: Session, chunk: number, bytes: Uint8Array): void {
+    session.chunks.set(chunk, bytes)
+    if (session.chunks.size <= CACHED_CHUNKS_MAX) return
+    for (const oldest of session.chunks.keys()) {
+      session.chunks.delete(oldest)
+      return
+    }
+  }
+
+  #load(reader: RecordReader, id: number): Session | undefined {
+    const record = reader.get(sessionKey(id))
+    if (record === undefined) return undefined
+    const session = decodeSession(id, record.value)
+    const chunks = outcomeChunkKey(id)
+    reader.walk(chunks, prefixEnd(chunks), false, (_key, _metadata, value) => {
+      session.lastUseMicros = Math.max(session.lastUseMicros, chunkTime(value()))
+      return true
+    })
+    if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear()
+    this.#cache.set(id, session)
+    return session
+  }
+}
+
+/** A session ends after this leader time (us). */
+function endOf(session: Session, state: ClusterState): number {
+  return Math.max(session.lastUseMicros + state.settings.sessionLifetimeMs * 1000, state.sessionFloorMicros)
+}
+
+function setSessionCount(work: EntryWork, sessions: number): void {
+  const counters = { ...work.state.counters, sessions }
+  putCounters(work.changes, counters)
+  work.state = { ...work.state, counters }
+}
+
+function encodeSession(session: Session): Uint8Array {
+  const writer = new ByteWriter(64)
+  writer.u8(1)
+  writer.u8(session.kind === 'node' ? 1 : 0)
+  writer.u64(session.openedAtMicros)
+  writer.u64(session.firstChunk)
+  writer.raw(session.nonce)
+  writer.text16(session.caller)
+  return writer.finish()
+}
+
+function decodeSession(id: number, bytes: Uint8Array): Session {
+  const reader = new ByteReader(bytes)
+  reader.u8()
+  const kind = reader.u8() === 1 ? 'node' : 'client'
+  const openedAtMicros = reader.u64()
+  const firstChunk = reader.u64()
+  const nonce = reader.raw(16).slice()
+  const caller = reader.text16()
+  return { id, caller, kind, openedAtMicros, nonce, firstChunk, lastUseMicros: openedAtMicros, chunks: new Map() }
+}

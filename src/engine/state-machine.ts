@@ -1,0 +1,342 @@
+import { crc32, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
+import type { Configuration, EntryBatch } from '../encoding/index.ts'
+import { invariant, InvariantError, QuorateError } from '../model/index.ts'
+import type {
+  ApplyResult,
+  ClusterSettings,
+  EntryOutcome,
+  RequestRefusal,
+  ServiceWatch,
+  StateDigest,
+  WatchSink,
+} from '../model/index.ts'
+import type { ClusterState } from './cluster-state.ts'
+import { loadClusterState } from './cluster-state.ts'
+import { EngineView } from './engine-view.ts'
+import { EntryApplier } from './entry-applier.ts'
+import { EffectLog, RecentChanges, WatchHub } from './events/index.ts'
+import type { Keyspace, KeyspaceView } from './keyspace/index.ts'
+import { findEarliestExpiry } from './earliest-expiry.ts'
+import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
+import { PrivateStore } from './private-store.ts'
+import { ColdPages, withLoading } from './record-store.ts'
+import { checkRequest, preflight } from './request-check.ts'
+
+/** Digests are recorded at seqs divisible by this. */
+export const DIGEST_INTERVAL = 4096
+const DIGESTS_MAX = 64
+const RECENT_CHANGES_BYTES_MAX = 8_388_608
+/** Entries that a view of an older seq may apply again (`at_seq.max_replay_entries`). */
+export const REPLAY_ENTRIES_MAX = 16_384
+
+/** Where a state machine begins: what its keyspace's root says of itself. */
+export interface Origin {
+  seq: number
+  term: number
+  entryChain: number
+  effectChain: number
+  leaderTimeMicros: number
+  membership: Uint8Array
+}
+
+/**
+ * Replicated state in one process: catalog, permissions, keys, sessions and events as layers of one keyspace. A sequencer drives it
+ * (`model/state-machine.ts` says how); `apply` is a pure function of (state, entry).
+ */
+export class EngineStateMachine {
+  readonly #keyspace: Keyspace
+  readonly #applier: EntryApplier
+  readonly #effects = new EffectLog()
+  readonly #hub: WatchHub
+  readonly #changes: RecentChanges
+  readonly #digests: StateDigest[] = []
+  #published: ClusterState
+  readonly #originSeq: number
+  #seq: number
+  #term: number
+  #entryChain: number
+  #effectChain: number
+  #isEpochOpen = false
+  #failure: unknown
+
+  private constructor(keyspace: Keyspace, origin: Origin, state: ClusterState, earliestExpiryMicros: number) {
+    this.#keyspace = keyspace
+    this.#applier = new EntryApplier(new KeyspaceStore(keyspace), this.#effects, state, origin.leaderTimeMicros)
+    this.#applier.restore(origin.membership, earliestExpiryMicros)
+    this.#published = state
+    this.#originSeq = origin.seq
+    this.#seq = origin.seq
+    this.#term = origin.term
+    this.#entryChain = origin.entryChain
+    this.#effectChain = origin.effectChain
+    this.#changes = new RecentChanges(RECENT_CHANGES_BYTES_MAX, origin.seq)
+    this.#hub = new WatchHub({
+      history: this.#changes,
+      appliedSeq: () => this.#seq,
+      catalog: () => this.#published.catalog,
+      access: () => this.#published.access,
+      view: () => this.view(),
+    })
+  }
+
+  /** The state that the newest root of `keyspace` holds. */
+  static async load(keyspace: Keyspace, origin: Origin): Promise<EngineStateMachine> {
+    const view = keyspace.view()
+    try {
+      const reader = new KeyspaceReader(view.reader, loadLater(keyspace))
+      const state = await withLoading(() => loadClusterState(reader))
+      const earliest = await withLoading(() => findEarliestExpiry(reader, state.settings))
+      return new EngineStateMachine(keyspace, origin, state, earliest)
+    } finally {
+      view.close()
+    }
+  }
+
+  get appliedSeq(): number {
+    return this.#seq
+  }
+
+  get appliedTerm(): number {
+    return this.#term
+  }
+
+  get appliedChain(): number {
+    return this.#entryChain
+  }
+
+  get leaderTimeMicros(): number {
+    return this.#applier.leaderTimeMicros
+  }
+
+  get settings(): ClusterSettings {
+    return this.#published.settings
+  }
+
+  get configuration(): Configuration | undefined {
+    return this.#applier.configuration
+  }
+
+  /** Zeros until the first configuration was applied. */
+  get historyId(): string {
+    return this.#applier.configuration?.historyId ?? NO_HISTORY
+  }
+
+  get digests(): readonly StateDigest[] {
+    return this.#digests
+  }
+
+  /** S and effect chain as of the newest applied entry. */
+  get digest(): StateDigest {
+    return { seq: this.#seq, effectChain: this.#effectChain, sum: this.#keyspace.digestS }
+  }
+
+  nextExpiryMicros(): number | undefined {
+    if (this.#published.jobs.length > 0) return this.leaderTimeMicros
+    const earliest = this.#applier.earliestExpiryMicros
+    return earliest === Number.POSITIVE_INFINITY ? undefined : earliest
+  }
+
+  checkRequest(request: Uint8Array): RequestRefusal | undefined {
+    return checkRequest(request, this.#published.settings)
+  }
+
+  preflight(request: Uint8Array): RequestRefusal | undefined {
+    return preflight(request, this.#published)
+  }
+
+  recordedOutcome(session: number, serial: number): Uint8Array | undefined {
+    const view = this.#keyspace.view()
+    try {
+      const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
+      const found = this.#applier.sessions.find(reader, this.#published, session, this.leaderTimeMicros)
+      if (found === undefined) return undefined
+      const slot = this.#applier.sessions.lookUp(reader, found, serial)
+      return slot.state === 'recorded' ? slot.outcome : undefined
+    } catch (error) {
+      if (error instanceof ColdPages) return undefined
+      throw error
+    } finally {
+      view.close()
+    }
+  }
+
+  apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
+    if (this.#failure !== undefined) throw new InvariantError('the state machine has stopped', this.#failure)
+    try {
+      return this.#applyBatch(batch, shouldYield)
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
+  }
+
+  #applyBatch(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
+    const { bytes } = batch
+    const outcomes: EntryOutcome[] = []
+    let at = this.#offsetOf(batch)
+    const firstAt = at
+    const firstSeq = this.#seq + 1
+    let cold: Promise<void> | undefined
+    if (!this.#isEpochOpen) {
+      this.#keyspace.beginEpoch()
+      this.#isEpochOpen = true
+    }
+    this.#effects.beginEpoch(this.#effectChain)
+    while (at < bytes.length) {
+      const header = readEntryHeader(bytes, at, bytes.length)
+      const { seq, kind, length, leaderTimeMicros, term } = header
+      invariant(seq === this.#seq + 1, `entry ${seq} does not follow ${this.#seq}`)
+      this.#keyspace.writer.beginEntry(seq)
+      try {
+        const outcome = this.#applier.apply(kind, seq, leaderTimeMicros, bytes, at + ENTRY_HEADER_BYTES, at + length)
+        if (outcome !== undefined) outcomes.push(outcome)
+      } catch (error) {
+        if (!(error instanceof ColdPages)) throw error
+        cold = error.load()
+        break
+      }
+      at += length
+      this.#seq = seq
+      this.#term = term
+      if (seq % DIGEST_INTERVAL === 0) this.#recordDigest()
+      if (shouldYield()) break
+    }
+    if (at > firstAt) {
+      this.#entryChain = crc32(bytes.subarray(firstAt, at), this.#entryChain)
+      this.#publish(firstSeq)
+    }
+    return { appliedThrough: this.#seq, outcomes, cold }
+  }
+
+  /** Where the entry after the applied ones begins. */
+  #offsetOf(batch: EntryBatch): number {
+    const { bytes, firstSeq, lastSeq } = batch
+    invariant(
+      firstSeq <= this.#seq + 1 && lastSeq > this.#seq,
+      `entries ${firstSeq}..${lastSeq} do not follow ${this.#seq}`,
+    )
+    let at = 0
+    for (let seq = firstSeq; seq <= this.#seq; seq++) at += readEntryHeader(bytes, at, bytes.length).length
+    return at
+  }
+
+  #recordDigest(): void {
+    this.#digests.push({ seq: this.#seq, effectChain: this.#effects.chain, sum: this.#keyspace.digestS })
+    if (this.#digests.length > DIGESTS_MAX) this.#digests.shift()
+  }
+
+  #publish(firstSeq: number): void {
+    this.#effectChain = this.#effects.chain
+    this.#keyspace.publish(this.#seq, {
+      term: this.#term,
+      entryChain: this.#entryChain,
+      effectChain: this.#effectChain,
+      leaderTimeMicros: this.leaderTimeMicros,
+      featureLevel: this.#applier.state.counters.featureLevel,
+      membership: this.#applier.membership,
+    })
+    this.#isEpochOpen = false
+    this.#published = this.#applier.state
+    const effects = this.#effects.bytes
+    this.#changes.append(firstSeq, this.#seq, effects)
+    this.#hub.publish(effects, this.#seq)
+  }
+
+  /** A pinned view of the newest published state. */
+  view(): EngineView {
+    return this.#viewOf(this.#keyspace.view(), this.#published, this.leaderTimeMicros)
+  }
+
+  #viewOf(pinned: KeyspaceView, state: ClusterState, leaderTimeMicros: number): EngineView {
+    return new EngineView({
+      seq: pinned.seq,
+      leaderTimeMicros,
+      state,
+      access: () => this.#published.access,
+      reader: new KeyspaceReader(pinned.reader, loadLater(this.#keyspace)),
+      readerSync: new KeyspaceReader(pinned.reader, loadNow(this.#keyspace)),
+      release: () => pinned.close(),
+    })
+  }
+
+  /** The oldest seq that `viewAt` can reach. */
+  get oldestViewSeq(): number {
+    return this.#originSeq
+  }
+
+  /** A view of exactly `seq`: the nearest retained root, and the log entries up to `seq` applied again in private. */
+  async viewAt(
+    seq: number,
+    entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>,
+  ): Promise<EngineView> {
+    if (seq === this.#seq) return this.view()
+    const pinned = seq > this.#seq ? undefined : this.#keyspace.viewAt(seq)
+    if (pinned === undefined || seq - pinned.seq > REPLAY_ENTRIES_MAX) {
+      pinned?.close()
+      throw this.#unavailable(seq)
+    }
+    try {
+      const { leaderTimeMicros } = pinned.root.meta
+      const base = new KeyspaceReader(pinned.reader, loadLater(this.#keyspace))
+      const state = await withLoading(() => loadClusterState(base))
+      if (pinned.seq === seq) return this.#viewOf(pinned, state, leaderTimeMicros)
+      return await this.#replayed(seq, pinned, base, state, entries)
+    } catch (error) {
+      pinned.close()
+      throw error
+    }
+  }
+
+  async #replayed(
+    seq: number,
+    pinned: KeyspaceView,
+    base: KeyspaceReader,
+    state: ClusterState,
+    entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>,
+  ): Promise<EngineView> {
+    const store = new PrivateStore(base)
+    const effects = new EffectLog()
+    effects.beginEpoch(0)
+    const applier = new EntryApplier(store, effects, state, pinned.root.meta.leaderTimeMicros)
+    for (let next = pinned.seq + 1; next <= seq;) {
+      const batch = await entries(next, seq)
+      invariant(batch.firstSeq === next && batch.lastSeq >= next, `entries ${next} to ${seq} are not there`)
+      for (let at = 0; at < batch.bytes.length && next <= seq; next++) {
+        const { kind, length, leaderTimeMicros } = readEntryHeader(batch.bytes, at, batch.bytes.length)
+        const start = at + ENTRY_HEADER_BYTES
+        const entry = next
+        await withLoading(() =>
+          applier.apply(kind, entry, leaderTimeMicros, batch.bytes, start, start + length - ENTRY_HEADER_BYTES),
+        )
+        at += length
+        effects.beginEpoch(0)
+      }
+    }
+    const readerSync = store.over(new KeyspaceReader(pinned.reader, loadNow(this.#keyspace)))
+    return new EngineView({
+      seq,
+      leaderTimeMicros: applier.leaderTimeMicros,
+      state: applier.state,
+      access: () => this.#published.access,
+      reader: store,
+      readerSync,
+      release: () => pinned.close(),
+    })
+  }
+
+  #unavailable(seq: number): QuorateError {
+    return new QuorateError('seq_unavailable', `seq ${seq} cannot be read`, {
+      detail: { oldestSeq: this.oldestViewSeq, newestSeq: this.#seq },
+    })
+  }
+
+  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
+    return this.#hub.open(selector, fromSeq, sink)
+  }
+
+  watchProgress(): void {
+    this.#hub.progress()
+  }
+}
+
+const NO_HISTORY = '0'.repeat(32)

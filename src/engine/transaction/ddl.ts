@@ -1,0 +1,177 @@
+import { utf8Bytes } from '../../encoding/index.ts'
+import type { Ddl } from '../../encoding/index.ts'
+import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
+import { equalGrants, grantOf } from '../access/index.ts'
+import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
+import type { Catalog, Project } from '../catalog/index.ts'
+import type { EntryWork } from '../entry-work.ts'
+import { addRemovalOfScope } from '../jobs.ts'
+import { refuse } from '../refusal.ts'
+import type { Refusal } from '../refusal.ts'
+
+const DEFAULT_SCOPE_NAME = 'app'
+const CALLER_BYTES_MAX = 128
+const GRANTS_PER_CALLER_MAX = 1_000
+
+/** Applies one operation to the entry's own copy of the state. Returns whether it changed anything, or why it is refused. */
+export function applyDdl(work: EntryWork, operation: Ddl): boolean | Refusal {
+  switch (operation.type) {
+    case 'createProject':
+      return createProject(work, operation.project, operation.ifNotExists === true)
+    case 'renameProject':
+      return renameProject(work, operation.project, operation.to)
+    case 'dropProject':
+      return dropProject(work, operation.project, operation.ifExists === true)
+    case 'createScope':
+      return createScope(work, operation.project, operation.scope, operation.ifNotExists === true)
+    case 'renameScope':
+      return renameScope(work, operation.project, operation.scope, operation.to)
+    case 'dropScope':
+      return dropScope(work, operation.project, operation.scope, operation.ifExists === true)
+    case 'grant':
+    case 'revoke':
+      return changeGrant(work, operation)
+    case 'setSetting':
+      return setSetting(work, operation.name, operation.value)
+    default:
+      throw new RangeError(`operation ${(operation satisfies never as Ddl).type}`)
+  }
+}
+
+/** The entry's own catalog, cloned from the published one at the first change. */
+function ownCatalog(work: EntryWork): Catalog {
+  if (work.state.catalog === work.ownCatalog) return work.ownCatalog
+  const catalog = work.state.catalog.clone()
+  work.ownCatalog = catalog
+  work.state = { ...work.state, catalog }
+  return catalog
+}
+
+function badName(what: string, name: string): Refusal | undefined {
+  if (!isName(name)) return refuse('invalid_name', `a ${what} name has 1 to 128 of A-Z a-z 0-9 _ -`)
+  if (what === 'project' && RESERVED_PROJECTS.includes(name)) return refuse('invalid_name', `${name} is reserved`)
+  return undefined
+}
+
+function noProject(name: string): Refusal {
+  return refuse('project_not_found', `there is no project ${name.slice(0, 140)}`)
+}
+
+function createProject(work: EntryWork, name: string, ifNotExists: boolean): boolean | Refusal {
+  const bad = badName('project', name)
+  if (bad !== undefined) return bad
+  if (work.state.catalog.project(name) !== undefined) {
+    return ifNotExists ? false : refuse('already_exists', `project ${name} exists`)
+  }
+  const catalog = ownCatalog(work)
+  const { nextProjectId, nextScopeId } = work.state.counters
+  const project = catalog.addProject(work.changes, nextProjectId, name, work.timeMicros)
+  catalog.addScope(work.changes, project, nextScopeId, DEFAULT_SCOPE_NAME)
+  takeIds(work, 1, 1)
+  return true
+}
+
+function takeIds(work: EntryWork, projects: number, scopes: number): void {
+  const { counters } = work.state
+  const next = {
+    ...counters,
+    nextProjectId: counters.nextProjectId + projects,
+    nextScopeId: counters.nextScopeId + scopes,
+  }
+  putCounters(work.changes, next)
+  work.state = { ...work.state, counters: next }
+}
+
+function renameProject(work: EntryWork, from: string, to: string): boolean | Refusal {
+  const bad = badName('project', to)
+  if (bad !== undefined) return bad
+  if (work.state.catalog.project(from) === undefined || RESERVED_PROJECTS.includes(from)) return noProject(from)
+  if (from === to) return false
+  if (work.state.catalog.project(to) !== undefined) return refuse('already_exists', `project ${to} exists`)
+  const catalog = ownCatalog(work)
+  catalog.renameProject(work.changes, catalog.project(from)!, to)
+  return true
+}
+
+function dropProject(work: EntryWork, name: string, ifExists: boolean): boolean | Refusal {
+  if (work.state.catalog.project(name) === undefined || RESERVED_PROJECTS.includes(name)) {
+    return ifExists ? false : noProject(name)
+  }
+  const catalog = ownCatalog(work)
+  const project = catalog.project(name)!
+  for (const { name: scope } of catalog.scopes(project)) removeScope(work, catalog, project, scope)
+  catalog.removeProject(work.changes, project)
+  return true
+}
+
+function createScope(work: EntryWork, project: string, name: string, ifNotExists: boolean): boolean | Refusal {
+  const bad = badName('scope', name)
+  if (bad !== undefined) return bad
+  const found = work.state.catalog.project(project)
+  if (found === undefined) return noProject(project)
+  if (found.scopes.has(name)) return ifNotExists ? false : refuse('already_exists', `scope ${name} exists`)
+  const catalog = ownCatalog(work)
+  catalog.addScope(work.changes, catalog.project(project)!, work.state.counters.nextScopeId, name)
+  takeIds(work, 0, 1)
+  return true
+}
+
+function renameScope(work: EntryWork, project: string, from: string, to: string): boolean | Refusal {
+  const bad = badName('scope', to)
+  if (bad !== undefined) return bad
+  const found = work.state.catalog.project(project)
+  if (found === undefined) return noProject(project)
+  if (!found.scopes.has(from)) return refuse('scope_not_found', `project ${project} has no scope ${from.slice(0, 140)}`)
+  if (from === to) return false
+  if (found.scopes.has(to)) return refuse('already_exists', `scope ${to} exists`)
+  const catalog = ownCatalog(work)
+  const own = catalog.project(project)!
+  catalog.renameScope(work.changes, own, own.scopes.get(from)!, to)
+  return true
+}
+
+function dropScope(work: EntryWork, project: string, name: string, ifExists: boolean): boolean | Refusal {
+  const found = work.state.catalog.project(project)
+  if (found === undefined) return ifExists ? false : noProject(project)
+  if (!found.scopes.has(name)) {
+    return ifExists ? false : refuse('scope_not_found', `project ${project} has no scope ${name.slice(0, 140)}`)
+  }
+  const catalog = ownCatalog(work)
+  removeScope(work, catalog, catalog.project(project)!, name)
+  return true
+}
+
+/** The names go at once; the keys are removed by a job. */
+function removeScope(work: EntryWork, catalog: Catalog, project: Project, name: string): void {
+  const scope = project.scopes.get(name)!
+  catalog.removeScope(work.changes, project, scope)
+  const job = addRemovalOfScope(work.changes, work.seq, scope.id, scope.id)
+  work.state = { ...work.state, jobs: [...work.state.jobs, job] }
+}
+
+function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 'revoke' }>): boolean | Refusal {
+  const { caller, permission } = operation
+  const callerBytes = utf8Bytes(caller).length
+  if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX)
+    return refuse('invalid_argument', 'a caller has 1 to 128 bytes')
+  const { catalog, access } = work.state
+  const grant = grantOf(catalog, permission)
+  if (grant === undefined) return refuse('not_found', 'the project or scope of the permission does not exist')
+  const { keyBytesMax } = work.state.settings
+  if (grant.prefix.length > keyBytesMax) return refuse('key_too_large', `a key has at most ${keyBytesMax} bytes`)
+  const grants = access.of(caller).grants
+  const others = grants.filter(other => !equalGrants(other, grant))
+  const has = others.length < grants.length
+  if (has === (operation.type === 'grant')) return false
+  if (!has && grants.length >= GRANTS_PER_CALLER_MAX) return refuse('transaction_too_large', 'too many permissions')
+  const next = has ? others : [...grants, grant]
+  work.state = { ...work.state, access: access.withGrants(work.changes, caller, next) }
+  return true
+}
+
+function setSetting(work: EntryWork, name: string, value: number): boolean | Refusal {
+  const changed = changeSetting(work.changes, work.state.settings, name, value)
+  if (isRefusal(changed)) return changed
+  work.state = { ...work.state, settings: changed }
+  return true
+}

@@ -1,0 +1,98 @@
+import { equalBytes } from '../../encoding/index.ts'
+import type { EnvelopeCursor } from '../../encoding/index.ts'
+import type { Catalog, Scope } from '../catalog/index.ts'
+import { refuse } from '../refusal.ts'
+import type { Refusal } from '../refusal.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+const NONE = new Uint8Array(0)
+
+/**
+ * The scopes that an envelope's items name, resolved when first used. The last envelope's first namespace is remembered with the
+ * catalog that it was resolved in: most envelopes name one namespace, and the same as the one before.
+ */
+export class Namespaces {
+  #cursor: EnvelopeCursor | undefined
+  #catalog: Catalog | undefined
+  #scopes: (Scope | undefined)[] = []
+  #firstBytes: Uint8Array = NONE
+  #first: Scope | undefined
+  #firstCatalog: Catalog | undefined
+
+  /** hot path (bench/apply). `catalog` may be another one for each item: an envelope's own changes count. */
+  open(cursor: EnvelopeCursor): void {
+    this.#cursor = cursor
+    if (this.#scopes.length > 0) this.#scopes = []
+  }
+
+  /** The scope of namespace `index`, or why there is none. */
+  resolve(index: number, catalog: Catalog): Scope | Refusal {
+    if (this.#catalog !== catalog) {
+      this.#catalog = catalog
+      if (this.#scopes.length > 0) this.#scopes = []
+    }
+    if (index === 0) return this.#resolveFirst(catalog)
+    return this.#scopes[index] ?? this.#resolveAt(index, catalog)
+  }
+
+  /** What was resolved may no longer hold: the envelope has changed its catalog. */
+  forget(): void {
+    this.#first = undefined
+    if (this.#scopes.length > 0) this.#scopes = []
+  }
+
+  #resolveFirst(catalog: Catalog): Scope | Refusal {
+    const { bytes, namespacesStart } = this.#cursor!
+    const projectEnd = namespacesStart + 1 + bytes[namespacesStart]!
+    const end = projectEnd + 1 + bytes[projectEnd]!
+    if (this.#firstCatalog === catalog && this.#first !== undefined && this.#isFirst(bytes, namespacesStart, end)) {
+      return this.#first
+    }
+    const found = find(catalog, bytes, namespacesStart)
+    if ('code' in found) return found
+    this.#firstBytes = bytes.slice(namespacesStart, end)
+    this.#first = found
+    this.#firstCatalog = catalog
+    return found
+  }
+
+  #isFirst(bytes: Uint8Array, start: number, end: number): boolean {
+    const first = this.#firstBytes
+    if (first.length !== end - start) return false
+    for (let i = 0; i < first.length; i++) if (bytes[start + i] !== first[i]) return false
+    return true
+  }
+
+  #resolveAt(index: number, catalog: Catalog): Scope | Refusal {
+    const { bytes, namespacesStart } = this.#cursor!
+    let at = namespacesStart
+    for (let i = 0; i < index * 2; i++) at += 1 + bytes[at]!
+    const found = find(catalog, bytes, at)
+    if (!('code' in found)) this.#scopes[index] = found
+    return found
+  }
+}
+
+function find(catalog: Catalog, bytes: Uint8Array, at: number): Scope | Refusal {
+  const projectEnd = at + 1 + bytes[at]!
+  const projectName = utf8.decode(bytes.subarray(at + 1, projectEnd))
+  const scopeName = utf8.decode(bytes.subarray(projectEnd + 1, projectEnd + 1 + bytes[projectEnd]!))
+  const project = catalog.project(projectName)
+  if (project === undefined) return refuse('project_not_found', `there is no project ${projectName}`)
+  const scope = project.scopes.get(scopeName)
+  return scope ?? refuse('scope_not_found', `project ${projectName} has no scope ${scopeName}`)
+}
+
+/** Callers of requests by their bytes; the last one is remembered. */
+export class Callers {
+  #bytes: Uint8Array = NONE
+  #caller = ''
+
+  at(request: Uint8Array, start: number, end: number): string {
+    if (end - start !== this.#bytes.length || !equalBytes(request.subarray(start, end), this.#bytes)) {
+      this.#caller = utf8.decode(request.subarray(start, end))
+      this.#bytes = request.slice(start, end)
+    }
+    return this.#caller
+  }
+}

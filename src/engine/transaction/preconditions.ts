@@ -1,0 +1,141 @@
+import { COMPARISONS, compareBytes, equalBytes, Op, RangeDigest, readRange, readU64 } from '../../encoding/index.ts'
+import type { ComparisonOperator, EnvelopeCursor } from '../../encoding/index.ts'
+import type { CallerAccess } from '../access/index.ts'
+import type { Scope } from '../catalog/index.ts'
+import type { EntryWork } from '../entry-work.ts'
+import { isExpired } from '../kv/index.ts'
+import { KV_PREFIX_BYTES, kvKey, kvPrefix } from '../layers.ts'
+import { isMutant } from '../mutants.ts'
+import { prefixEnd } from '../record-store.ts'
+import { refuse } from '../refusal.ts'
+import type { Refusal } from '../refusal.ts'
+
+/** How many records the ranges of one read set have visited; bounded by a setting over all of them. */
+export interface ScanBudget {
+  left: number
+}
+
+/** The version of the key that the cursor stands on; 0 = absent (or expired). */
+function keyVersion(work: EntryWork, cursor: EnvelopeCursor, scope: Scope): number {
+  const record = work.changes.metadata(kvKey(scope.id, cursor.bytes, cursor.keyStart, cursor.keyEnd))
+  return record === undefined || isExpired(record, work.timeMicros) ? 0 : record.versionSeq
+}
+
+/** Checks the point or range of the read set that the cursor stands on; `index` counts both. */
+export function checkRead(
+  work: EntryWork,
+  cursor: EnvelopeCursor,
+  scope: Scope,
+  access: CallerAccess,
+  budget: ScanBudget,
+  index: number,
+): Refusal | undefined {
+  if (cursor.op === Op.readRange) return checkRange(work, cursor, scope, access, budget, index)
+  const { bytes, keyStart, keyEnd } = cursor
+  if (!access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)) return deniedRead()
+  const expected = readU64(bytes, cursor.restStart)
+  const actual = isMutant('read_set_by_neighbours')
+    ? newestNeighbour(work, kvKey(scope.id, bytes, keyStart, keyEnd))
+    : keyVersion(work, cursor, scope)
+  if (actual === expected) return undefined
+  return refuse('conflict', 'a key of the read set has changed', { index, actualSeq: actual })
+}
+
+/** What the mutant looks at instead of the key's own version: the newest change near it. */
+function newestNeighbour(work: EntryWork, key: Uint8Array): number {
+  let newest = 0
+  let visited = 0
+  work.changes.walk(key, undefined, false, (_, { versionSeq }) => {
+    newest = Math.max(newest, versionSeq)
+    return ++visited < 4
+  })
+  return newest
+}
+
+function checkRange(
+  work: EntryWork,
+  cursor: EnvelopeCursor,
+  scope: Scope,
+  access: CallerAccess,
+  budget: ScanBudget,
+  index: number,
+): Refusal | undefined {
+  const range = readRange(cursor, { project: '', scope: '' })
+  const start = range.start ?? new Uint8Array(0)
+  if (!access.mayReadRange(scope.projectId, scope.id, start, range.end)) return deniedRead()
+  const digest = new RangeDigest()
+  const from = kvKey(scope.id, start, 0, start.length)
+  const to = range.end === undefined ? prefixEnd(kvPrefix(scope.id)) : kvKey(scope.id, range.end, 0, range.end.length)
+  let isTooLarge = false
+  if (compareBytes(from, to) < 0) {
+    work.changes.walk(from, to, range.reverse === true, (key, record) => {
+      if (budget.left-- <= 0) {
+        isTooLarge = true
+        return false
+      }
+      if (isExpired(record, work.timeMicros)) return true
+      digest.add(key, KV_PREFIX_BYTES, key.length, record.versionSeq)
+      return range.limit === 0 || digest.records < range.limit
+    })
+  }
+  if (isTooLarge) return refuse('transaction_too_large', 'the ranges of the read set hold too many records')
+  if (digest.toHex() === range.digest) return undefined
+  return refuse('conflict', 'a range of the read set has changed', { index, actualSeq: 0 })
+}
+
+/** Checks the assertion that the cursor stands on. */
+export function checkAssertion(
+  work: EntryWork,
+  cursor: EnvelopeCursor,
+  scope: Scope,
+  access: CallerAccess,
+  index: number,
+): Refusal | undefined {
+  const { bytes, keyStart, keyEnd, restStart, bodyEnd } = cursor
+  if (!access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)) return deniedRead()
+  if (cursor.op === Op.assertKeyVersion || cursor.op === Op.assertKeyExists) {
+    const actualSeq = keyVersion(work, cursor, scope)
+    const holds =
+      cursor.op === Op.assertKeyVersion
+        ? actualSeq === readU64(bytes, restStart)
+        : actualSeq > 0 === (cursor.flags === 1)
+    return holds ? undefined : failed(index, actualSeq)
+  }
+  const found = work.changes.get(kvKey(scope.id, bytes, keyStart, keyEnd))
+  if (found === undefined || isExpired(found, work.timeMicros)) return failed(index, 0)
+  const operand = bytes.subarray(restStart, bodyEnd)
+  const holds =
+    cursor.op === Op.assertKeyEquals
+      ? equalBytes(found.value, operand)
+      : compares(found.value, COMPARISONS[cursor.flags]!, operand)
+  return holds ? undefined : failed(index, found.versionSeq)
+}
+
+function failed(index: number, actualSeq: number): Refusal {
+  return refuse('assertion_failed', `assertion ${index} does not hold`, { index, actualSeq })
+}
+
+function deniedRead(): Refusal {
+  return refuse('permission_denied', 'a precondition reads a key that the caller may not read')
+}
+
+/** Bytewise, which for two big-endian integers of equal width is their order as unsigned numbers. */
+function compares(value: Uint8Array, operator: ComparisonOperator, threshold: Uint8Array): boolean {
+  const order = compareBytes(value, threshold)
+  switch (operator) {
+    case 'eq':
+      return order === 0
+    case 'ne':
+      return order !== 0
+    case 'lt':
+      return order < 0
+    case 'lte':
+      return order <= 0
+    case 'gt':
+      return order > 0
+    case 'gte':
+      return order >= 0
+    default:
+      throw new RangeError(`comparison ${String(operator satisfies never)}`)
+  }
+}
