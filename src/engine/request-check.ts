@@ -8,7 +8,7 @@ import {
   decodeRequestHeader,
 } from '../encoding/index.ts'
 import type { Namespace } from '../encoding/index.ts'
-import type { ClusterSettings, RequestRefusal } from '../model/index.ts'
+import type { ClusterSettings, ErrorCode, RequestRefusal } from '../model/index.ts'
 import { utf8Bytes } from '../encoding/index.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { isMutant } from './mutants.ts'
@@ -49,7 +49,7 @@ function checkLimits(settings: ClusterSettings): RequestRefusal | undefined {
   return undefined
 }
 
-function refusal(code: string, message: string): RequestRefusal {
+function refusal(code: ErrorCode, message: string): RequestRefusal {
   return { code, message }
 }
 
