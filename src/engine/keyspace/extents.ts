@@ -1,7 +1,19 @@
 import type { Digest64 } from '../../encoding/index.ts'
 import { crc32, readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
-import { AT_BIRTH, AT_FORMAT, AT_KIND, AT_PAGE, PAGE_FORMAT, PAGE_HEADER_BYTES, PageKind } from './layout.ts'
-import { EXTENT_BIRTH, EXTENT_CHECKSUM, EXTENT_DIGEST, EXTENT_LENGTH, EXTENT_POINTER_BYTES } from './layout.ts'
+import {
+  AT_BIRTH,
+  AT_FORMAT,
+  AT_KIND,
+  AT_PAGE,
+  EXTENT_BIRTH,
+  EXTENT_CHECKSUM,
+  EXTENT_DIGEST,
+  EXTENT_LENGTH,
+  EXTENT_POINTER_BYTES,
+  PAGE_FORMAT,
+  PAGE_HEADER_BYTES,
+  PageKind,
+} from './layout.ts'
 
 /** Where a large value lies: a run of pages of its own. */
 export interface ExtentPointer {
@@ -18,6 +30,8 @@ export interface CachedExtent {
   readonly birth: number
   /** dirty: not written yet; writing: handed to the file; clean: on file. */
   state: 'dirty' | 'writing' | 'clean'
+  /** How many times it is spared when memory is short: whoever waited for it must get to see it. */
+  spared: number
 }
 
 export function extentPages(length: number, pageBytes: number): number {
@@ -67,6 +81,8 @@ export function extentChecksum(header: Uint8Array, value: Uint8Array): number {
 export class ExtentCache {
   bytes = 0
   dirtyBytes = 0
+  /** Values that the entry in the making has read: they stay until it has been applied. */
+  readonly pinned: Set<number> = new Set()
   readonly #entries: Map<number, CachedExtent> = new Map()
 
   get(page: number): Uint8Array | undefined {
@@ -114,7 +130,9 @@ export class ExtentCache {
     if (this.bytes <= bytesMax) return
     for (const entry of this.#entries.values()) {
       if (this.bytes <= bytesMax) return
-      if (entry.state === 'clean') this.remove(entry.page)
+      if (entry.state !== 'clean' || this.pinned.has(entry.page)) continue
+      if (entry.spared > 0) entry.spared--
+      else this.remove(entry.page)
     }
   }
 }

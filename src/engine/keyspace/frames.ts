@@ -23,7 +23,7 @@ export class PageTable {
   state: Uint8Array = new Uint8Array(1024)
   /** frame -> page. */
   pageOf: Int32Array = new Int32Array(0)
-  /** frame -> 1 if used since the clock hand passed. */
+  /** frame -> how many passes of the clock hand it survives; use makes it at least one. */
   touched: Uint8Array = new Uint8Array(0)
   /** frame -> 1 while an entry in the making relies on it. */
   pinned: Uint8Array = new Uint8Array(0)
@@ -58,7 +58,7 @@ export class PageTable {
   locate(page: number, ref: PageRef): boolean {
     const frame = this.frameOf[page]! - 1
     if (frame < 0) return false
-    this.touched[frame] = 1
+    this.touched[frame]! |= 1
     const slab = frame >>> this.#pagesPerSlabShift
     ref.bytes = this.#bytes[slab]!
     ref.words = this.#words[slab]!

@@ -1,35 +1,15 @@
 import type { Digest64 } from '../../encoding/index.ts'
-import type { Files } from '../../platform/index.ts'
 import { invariant } from './assert.ts'
 import type { Cold } from './cold.ts'
-import { PageKind, PAGE_SIZES } from './layout.ts'
-import type { Mutants } from './mutants.ts'
+import type { LogSyncedThrough } from './checkpoint.ts'
+import { PageKind } from './layout.ts'
+import type { KeyspaceOptions, Parts } from './opening.ts'
+import { createParts, newRoot, openParts } from './opening.ts'
 import { PageRef } from './page.ts'
-import type { RetentionOptions, Root } from './roots.ts'
-import type { SlottedRecords, SpaceDigest, SpaceLength } from './spaces.ts'
-import { SpaceDigests } from './spaces.ts'
-import { Storage } from './storage.ts'
-import type { SuperblockMeta } from './superblock.ts'
+import type { SpaceDigest } from './spaces.ts'
+import type { SuperblockMeta, SuperblockState } from './superblock.ts'
 import { KeyspaceView } from './view.ts'
-import { EpochWriter } from './writer.ts'
-
-export interface KeyspaceOptions {
-  readonly files: Files
-  /** The `pages/` directory. */
-  readonly directory: string
-  readonly pageBytes: 4096 | 8192 | 16384 | 32768
-  /** What pages and large values may occupy in memory (`memory.budget_bytes`). */
-  readonly budgetBytes: number
-  /** Values above go to an extent (`inline_threshold_bytes`); default: whatever fits a quarter of a page. */
-  readonly inlineThresholdBytes?: number
-  readonly retention: RetentionOptions
-  /** How many leading bytes of a key are its space; default: one. */
-  readonly spaceLength?: SpaceLength
-  /** Records whose digest is the sum of their slots'. */
-  readonly slotted?: SlottedRecords
-  readonly identity: { readonly historyId: Uint8Array; readonly groupId: number; readonly directoryId: Uint8Array }
-  readonly mutants?: Mutants
-}
+import type { EpochWriter } from './writer.ts'
 
 export interface KeyspaceStats {
   records: number
@@ -55,32 +35,48 @@ const EMPTY_META: SuperblockMeta = {
 /** One ordered map from bytes to records, in pages (DESIGN 5). One writer, any number of views. */
 export class Keyspace {
   readonly writer: EpochWriter
-  readonly #storage: Storage
-  readonly #spaces: SpaceDigests
+  readonly #parts: Parts
   readonly #now: () => number
   #isInEpoch = false
+  #checkpointing: Promise<unknown> = Promise.resolve()
+  #onBoundary: (() => void) | undefined
 
-  private constructor(options: KeyspaceOptions) {
-    invariant(PAGE_SIZES.includes(options.pageBytes), `pages of ${options.pageBytes} bytes`)
-    this.#storage = new Storage(options.pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
-    this.#spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
-    this.#now = options.retention.now
-    this.writer = new EpochWriter(this.#storage, this.#spaces, options.inlineThresholdBytes ?? options.pageBytes)
+  private constructor(parts: Parts, now: () => number) {
+    this.#parts = parts
+    this.#now = now
+    this.writer = parts.writer
+    parts.pager.onLoaded = (page, isExtent) => {
+      if (this.#isInEpoch) this.writer.pinLoaded(page, isExtent)
+    }
   }
 
-  /** An empty keyspace in an empty directory. */
+  /** An empty keyspace with its first checkpoint; the directory must not hold one. Rejects with `FileError`. */
   static async create(options: KeyspaceOptions): Promise<Keyspace> {
-    const keyspace = new Keyspace(options)
-    const root = keyspace.#storage.newPage(PageKind.leaf, 0, new PageRef(options.pageBytes))
-    keyspace.writer.reset(root, 0)
+    const parts = await createParts(options)
+    const root = parts.storage.newPage(PageKind.leaf, 0, new PageRef(options.pageBytes))
+    parts.writer.reset(root, 0)
+    const keyspace = new Keyspace(parts, options.retention.now)
     keyspace.#addRoot(0, EMPTY_META)
-    return Promise.resolve(keyspace)
+    await keyspace.checkpoint(seq => seq)
+    await options.files.syncDirectory(options.directory)
+    return keyspace
+  }
+
+  /**
+   * The newest checkpoint of a directory. Reads the superblocks and the free-space map, no page of the tree. Rejects with
+   * `PageDamage` where these are damaged; `FileError` `not_found` if there is no keyspace. The page size is the file's.
+   */
+  static async open(options: KeyspaceOptions): Promise<{ keyspace: Keyspace; superblock: SuperblockState }> {
+    const { parts, superblock } = await openParts(options)
+    const keyspace = new Keyspace(parts, options.retention.now)
+    return { keyspace, superblock }
   }
 
   get stats(): KeyspaceStats {
-    const { table, map, extents, roots, epoch } = this.#storage
+    const { storage, spaces } = this.#parts
+    const { table, map, extents, roots, epoch } = storage
     return {
-      records: this.#spaces.records,
+      records: spaces.records,
       residentPages: table.residentPages,
       dirtyPages: table.dirtyPages,
       usedPages: map.usedPages,
@@ -93,17 +89,39 @@ export class Keyspace {
 
   /** Seq of the newest published root. */
   get seq(): number {
-    return this.#storage.roots.newest.seq
+    return this.#parts.storage.roots.newest.seq
+  }
+
+  /** Seqs of the roots between which `viewAt` finds one. */
+  get window(): { oldestSeq: number; newestSeq: number } {
+    const { roots } = this.#parts.storage
+    return { oldestSeq: roots.oldest.seq, newestSeq: roots.newest.seq }
+  }
+
+  /** The durable roots, newest first. The log above the older one's seq is still needed. */
+  get superblocks(): SuperblockState[] {
+    const { newest, older } = this.#parts.checkpointer
+    return [newest, older].flatMap(one => (one === undefined ? [] : [one.state]))
+  }
+
+  /** So much waits to be written that new entries should be refused before they are appended. */
+  get isBusy(): boolean {
+    return this.#parts.pager.isBusy
+  }
+
+  /** The failed write or sync that ended this keyspace, if one did. */
+  get failure(): unknown {
+    return this.#parts.file.failure
   }
 
   /** S over everything written so far, unpublished changes included. */
   get digestS(): Digest64 {
-    return { ...this.#spaces.total }
+    return { ...this.#parts.spaces.total }
   }
 
   /** S of every space that has records. */
   spaceDigests(): SpaceDigest[] {
-    return this.#spaces.list()
+    return this.#parts.spaces.list()
   }
 
   /** Opens a group of entries that are published together. */
@@ -117,46 +135,73 @@ export class Keyspace {
     invariant(this.#isInEpoch, 'no epoch is open')
     this.#isInEpoch = false
     this.#addRoot(seq, meta)
+    this.#onBoundary?.()
+    this.#parts.pager.trim()
   }
 
   /** Holds the newest published root. */
   view(): KeyspaceView {
-    return new KeyspaceView(this.#storage, this, this.#storage.roots.newest)
+    const { storage, pager } = this.#parts
+    return new KeyspaceView(storage, pager, storage.roots.newest)
   }
 
-  /** Holds the nearest retained root at or below `seq`. */
+  /** Holds the nearest retained root at or below `seq`; undefined if there is none. */
   viewAt(seq: number): KeyspaceView | undefined {
-    const root = this.#storage.roots.at(seq)
-    return root === undefined ? undefined : new KeyspaceView(this.#storage, this, root)
+    const { storage, pager } = this.#parts
+    const root = storage.roots.at(seq)
+    return root === undefined ? undefined : new KeyspaceView(storage, pager, root)
   }
 
+  /** Reads what a call of the writer missed; while an epoch is open it stays in memory until the next entry. */
   load(cold: Cold): Promise<void> {
-    throw new Error(`page ${cold.pages[0]} is not in memory`)
+    return this.#parts.pager.load(cold)
   }
 
-  loadSync(cold: Cold): void {
-    throw new Error(`page ${cold.pages[0]} is not in memory`)
+  /**
+   * Makes the newest published root durable without stopping the writer (DESIGN 5: pages, sync, superblock, sync, then free).
+   * Checkpoints run one after the other; if an epoch is open, at its end. Resolves with the durable seq; rejects if a write or
+   * sync failed, which is final.
+   */
+  checkpoint(logSyncedThrough: LogSyncedThrough): Promise<{ seq: number }> {
+    const run = this.#checkpointing.then(async () => {
+      const { checkpointer, file } = this.#parts
+      file.requireHealthy()
+      const capture = await this.#atBoundary(() => {
+        if (checkpointer.newest?.root === this.#parts.storage.roots.newest) return undefined
+        return checkpointer.capture(this.#parts.spaces.encode())
+      })
+      if (capture === undefined) return { seq: checkpointer.newest!.state.seq }
+      await checkpointer.commit(capture, 'checkpoint', logSyncedThrough)
+      this.#parts.pager.trim()
+      return { seq: capture.root.seq }
+    })
+    this.#checkpointing = run.catch(() => {})
+    return run
+  }
+
+  /** Waits for writes on their way and closes the file. Makes nothing durable: checkpoint before. */
+  async close(): Promise<void> {
+    await this.#checkpointing
+    await this.#parts.pager.settled()
+    await this.#parts.file.close()
+  }
+
+  /** Runs `task` when no epoch is open: now, or in the `publish` that ends the present one. */
+  #atBoundary<T>(task: () => T): Promise<T> {
+    if (!this.#isInEpoch) return Promise.resolve(task())
+    return new Promise(resolve => {
+      this.#onBoundary = () => {
+        this.#onBoundary = undefined
+        resolve(task())
+      }
+    })
   }
 
   #addRoot(seq: number, meta: SuperblockMeta): void {
-    const { roots } = this.#storage
-    const root: Root = {
-      epoch: this.#storage.epoch,
-      seq,
-      page: this.writer.rootPage,
-      pageSeq: this.writer.rootSeq,
-      digest: { ...this.#spaces.total },
-      records: this.#spaces.records,
-      meta,
-      publishedAtMs: this.#now(),
-      holders: 0,
-      superblocks: 0,
-      dead: [],
-      deadPages: 0,
-    }
-    roots.add(root)
-    this.#storage.epoch++
-    this.writer.unpin()
-    roots.retain(Infinity)
+    const { storage, spaces, writer, pager } = this.#parts
+    storage.roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now()))
+    storage.epoch++
+    writer.unpin()
+    storage.roots.retain(Math.max(16, pager.pagesMax >>> 2))
   }
 }

@@ -86,9 +86,9 @@ export class Storage {
         this.table.release(i)
       }
       this.table.state[i] = 0
+      if (this.extents.bytes > 0) this.extents.remove(i)
       this.onFree?.(i)
     }
-    this.extents.remove(page)
     this.map.free(page, count)
   }
 
@@ -107,7 +107,7 @@ export class Storage {
     this.table.coverPage(page + count)
     const bytes = value.slice()
     const checksum = extentChecksum(extentHeader(page, this.epoch, value.length), bytes)
-    this.extents.add({ page, bytes, birth: this.epoch, state: 'dirty' })
+    this.extents.add({ page, bytes, birth: this.epoch, state: 'dirty', spared: 0 })
     return { page, length: value.length, birth: this.epoch, digest: { ...digest }, checksum }
   }
 

@@ -1,3 +1,7 @@
+import type { Digest64 } from '../../encoding/index.ts'
+import { ByteReader, ByteWriter, crc32, MalformedBytes, readU32, writeU32 } from '../../encoding/index.ts'
+import { CHECKSUM_BYTES, PAGE_SIZES, SUPERBLOCK_SPACING_BYTES } from './layout.ts'
+
 /** What a published root carries besides its pages (DESIGN 5, checkpoint). */
 export interface SuperblockMeta {
   readonly term: number
@@ -7,4 +11,128 @@ export interface SuperblockMeta {
   readonly featureLevel: number
   /** The group's configuration as encoded by its owner. */
   readonly membership: Uint8Array
+}
+
+/** Which database, group and copy of the disk a page file belongs to. */
+export interface KeyspaceIdentity {
+  /** 16 bytes. */
+  readonly historyId: Uint8Array
+  readonly groupId: number
+  /** 16 bytes. */
+  readonly directoryId: Uint8Array
+}
+
+/** Where a page lies and what its content must be. */
+export interface PagePointer {
+  readonly page: number
+  /** Seq of the last change below; 0 where that means nothing. */
+  readonly seq: number
+  readonly checksum: number
+}
+
+/** A durable root: all that an opening needs besides pages. */
+export interface SuperblockState extends SuperblockMeta, KeyspaceIdentity {
+  /** Counts checkpoints; the higher of the two counts. */
+  readonly number: number
+  readonly kind: 'checkpoint' | 'install'
+  readonly pageBytes: number
+  readonly seq: number
+  readonly epoch: number
+  readonly root: PagePointer
+  /** First page of the map directory; it covers pages up to `end`. */
+  readonly map: PagePointer
+  readonly end: number
+  /** First page of the space digests, and their bytes. */
+  readonly spaces: PagePointer
+  readonly spacesBytes: number
+  readonly digestS: Digest64
+  readonly records: number
+}
+
+const MAGIC = Uint8Array.of(0x51, 0x52, 0x54, 0x50, 0x41, 0x47, 0x45, 0x53) // QRTPAGES
+const FORMAT = 1
+const AT_LENGTH = 12
+const AT_CHECKSUM = 16
+const BODY = AT_CHECKSUM + CHECKSUM_BYTES
+const KINDS = ['', 'checkpoint', 'install'] as const
+
+export function encodeSuperblock(state: SuperblockState): Uint8Array {
+  const writer = new ByteWriter(512)
+  writer.raw(MAGIC)
+  writer.u32(FORMAT)
+  writer.u32(0)
+  writer.raw(new Uint8Array(CHECKSUM_BYTES))
+  writer.u32(state.pageBytes)
+  writer.u8(KINDS.indexOf(state.kind))
+  writer.raw(new Uint8Array(3))
+  for (const number of [state.number, state.seq, state.epoch, state.term, state.end]) writer.u64(number)
+  for (const pointer of [state.root, state.map, state.spaces]) writePointer(writer, pointer)
+  writer.u64(state.spacesBytes)
+  writer.u64(state.records)
+  writer.u32(state.digestS.lo)
+  writer.u32(state.digestS.hi)
+  for (const number of [state.entryChain, state.effectChain, state.leaderTimeMicros, state.featureLevel]) {
+    writer.u64(number)
+  }
+  writer.u64(state.groupId)
+  writer.bytes16(state.historyId)
+  writer.bytes16(state.directoryId)
+  writer.bytes32(state.membership)
+  const bytes = writer.finish()
+  if (bytes.length > SUPERBLOCK_SPACING_BYTES) throw new RangeError(`a superblock of ${bytes.length} bytes`)
+  writeU32(bytes, AT_LENGTH, bytes.length)
+  writeU32(bytes, AT_CHECKSUM, checksumOf(bytes))
+  return bytes
+}
+
+/** CRC-32 of everything but the checksum's own 16 bytes. */
+function checksumOf(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(BODY), crc32(bytes.subarray(0, AT_CHECKSUM)))
+}
+
+/** The superblock at the start of `area`, or undefined if there is none that holds (never written, or torn). */
+export function decodeSuperblock(area: Uint8Array): SuperblockState | undefined {
+  for (let i = 0; i < MAGIC.length; i++) if (area[i] !== MAGIC[i]) return undefined
+  const length = readU32(area, AT_LENGTH)
+  if (length < BODY || length > area.length) return undefined
+  const bytes = area.subarray(0, length)
+  if (readU32(bytes, AT_CHECKSUM) !== checksumOf(bytes)) return undefined
+  if (readU32(bytes, 8) !== FORMAT) throw new MalformedBytes(`superblock of format ${readU32(bytes, 8)}`)
+  return decodeBody(new ByteReader(bytes, BODY))
+}
+
+function decodeBody(reader: ByteReader): SuperblockState {
+  const pageBytes = reader.u32()
+  const kind = KINDS[reader.u8()]
+  reader.raw(3)
+  if (!PAGE_SIZES.includes(pageBytes) || kind === undefined || kind === '') {
+    throw new MalformedBytes(`superblock with pages of ${pageBytes} bytes`)
+  }
+  const [number, seq, epoch, term, end] = [reader.u64(), reader.u64(), reader.u64(), reader.u64(), reader.u64()]
+  const [root, map, spaces] = [readPointer(reader), readPointer(reader), readPointer(reader)]
+  const [spacesBytes, records] = [reader.u64(), reader.u64()]
+  const digestS = { lo: reader.u32(), hi: reader.u32() }
+  const [entryChain, effectChain, leaderTimeMicros] = [reader.u64(), reader.u64(), reader.u64()]
+  const [featureLevel, groupId] = [reader.u64(), reader.u64()]
+  const [historyId, directoryId] = [reader.bytes16().slice(), reader.bytes16().slice()]
+  const membership = reader.bytes32().slice()
+  reader.expectEnd()
+  const places = { pageBytes, kind, number, seq, epoch, end, root, map, spaces, spacesBytes, records, digestS }
+  const meta = { term, entryChain, effectChain, leaderTimeMicros, featureLevel, membership }
+  return { ...places, ...meta, historyId, groupId, directoryId }
+}
+
+function writePointer(writer: ByteWriter, pointer: PagePointer): void {
+  writer.u32(pointer.page)
+  writer.u64(pointer.seq)
+  writer.u32(pointer.checksum)
+  writer.raw(new Uint8Array(CHECKSUM_BYTES - 4))
+}
+
+function readPointer(reader: ByteReader): PagePointer {
+  const page = reader.u32()
+  const seq = reader.u64()
+  const checksum = reader.u32()
+  reader.raw(CHECKSUM_BYTES - 4)
+  return { page, seq, checksum }
 }

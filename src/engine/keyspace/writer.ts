@@ -123,9 +123,10 @@ export class EpochWriter implements Reader {
     return cold.pages.length > 0 ? cold : undefined
   }
 
-  /** Keeps a page that was loaded for the entry in the making. */
-  pinLoaded(page: number): void {
-    if (this.#storage.table.isResident(page)) this.#pin(page)
+  /** Keeps a page or extent that was loaded for the entry in the making. */
+  pinLoaded(page: number, isExtent: boolean): void {
+    if (isExtent) this.#storage.extents.pinned.add(page)
+    else if (this.#storage.table.isResident(page)) this.#pin(page)
   }
 
   unpin(): void {
@@ -135,6 +136,7 @@ export class EpochWriter implements Reader {
       if (frame >= 0) pinned[frame] = 0
     }
     this.#pins.length = 0
+    this.#storage.extents.pinned.clear()
   }
 
   /** hot path (bench/keyspace). Creates or replaces a record; the key must have been prepared. */

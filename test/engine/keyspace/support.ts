@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import type { Digest64 } from '../../../src/encoding/index.ts'
 import { addDigest, compareBytes, digestBytes, digestRecord, zeroDigest } from '../../../src/encoding/index.ts'
-import type { Keyspace, RecordView, SuperblockMeta } from '../../../src/engine/keyspace/index.ts'
+import type { Files } from '../../../src/platform/index.ts'
+import type {
+  Keyspace,
+  KeyspaceOptions,
+  KeyspaceView,
+  RecordView,
+  SuperblockMeta,
+} from '../../../src/engine/keyspace/index.ts'
 import { Cold } from '../../../src/engine/keyspace/index.ts'
 
 /** The seed of this run: QUORATE_SEED, or a fixed one. */
@@ -140,4 +147,48 @@ export function sameRecord(found: RecordView | undefined, wanted: RecordView | u
   assert.equal(found.createdSeq, wanted.createdSeq)
   assert.equal(found.expiresAtMicros, wanted.expiresAtMicros)
   assert.ok(compareBytes(found.value, wanted.value) === 0, `value of ${text}`)
+}
+
+/** Options for a keyspace in directory `pages`. */
+export function optionsFor(
+  files: Files,
+  pageBytes: KeyspaceOptions['pageBytes'],
+  more: Partial<KeyspaceOptions> = {},
+): KeyspaceOptions {
+  return {
+    files,
+    directory: 'pages',
+    pageBytes,
+    budgetBytes: 64 << 20,
+    retention: { maxVersions: 8, maxAgeMs: 60_000, now: () => 0 },
+    identity: { historyId: new Uint8Array(16).fill(7), groupId: 1, directoryId: new Uint8Array(16).fill(9) },
+    spaceLength: bytes => Math.min(1, bytes.length),
+    ...more,
+  }
+}
+
+/** Everything that a view shows, read asynchronously, must be what the model has. */
+export async function assertShows(view: KeyspaceView, model: Model): Promise<void> {
+  const cursor = view.cursor()
+  for (const text of sortedKeys(model)) {
+    assert.equal(await view.advance(cursor), true, `a record is missing at ${text}`)
+    assert.equal(hex(cursor.key), text)
+    sameRecord(await view.recordOf(cursor), model.get(text), text)
+  }
+  assert.equal(await view.advance(cursor), false, 'a record too many')
+}
+
+/** One epoch of random entries, published; returns the new seq. */
+export async function randomEpoch(
+  keyspace: Keyspace,
+  model: Model,
+  dice: Dice,
+  seq: number,
+  entries: number,
+  shape: Parameters<typeof randomEntry>[4],
+): Promise<number> {
+  keyspace.beginEpoch()
+  for (let i = 0; i < entries; i++) await randomEntry(keyspace, model, dice, ++seq, shape)
+  keyspace.publish(seq, META)
+  return seq
 }

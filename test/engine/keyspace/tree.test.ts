@@ -1,21 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Files } from '../../../src/platform/index.ts'
+import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
 import type { Keyspace as KeyspaceType, KeyspaceOptions, KeyspaceView } from '../../../src/engine/keyspace/index.ts'
 import { Keyspace, maxKeyBytes } from '../../../src/engine/keyspace/index.ts'
-import { Dice, digestOf, hex, key, META, randomEntry, randomKey, sameRecord, SEED, sortedKeys } from './support.ts'
+import {
+  Dice,
+  digestOf,
+  hex,
+  key,
+  META,
+  optionsFor,
+  randomEntry,
+  randomKey,
+  sameRecord,
+  SEED,
+  sortedKeys,
+} from './support.ts'
 import type { Model } from './support.ts'
 
-function options(pageBytes: KeyspaceOptions['pageBytes'], more: Partial<KeyspaceOptions> = {}): KeyspaceOptions {
-  return {
-    files: undefined as unknown as Files,
-    directory: 'pages',
-    pageBytes,
-    budgetBytes: 64 << 20,
-    retention: { maxVersions: 100, maxAgeMs: 60_000, now: () => 0 },
-    identity: { historyId: new Uint8Array(16), groupId: 1, directoryId: new Uint8Array(16) },
-    ...more,
-  }
+function options(pageBytes: KeyspaceOptions['pageBytes']): KeyspaceOptions {
+  const files = new SimulatedDisk({ seed: SEED }).files()
+  return optionsFor(files, pageBytes, { retention: { maxVersions: 100, maxAgeMs: 60_000, now: () => 0 } })
 }
 
 function scan(view: KeyspaceView, range: { start?: Uint8Array; end?: Uint8Array; reverse?: boolean }): string[] {
@@ -44,12 +49,7 @@ function compareWithModel(view: KeyspaceView, model: Model, dice: Dice): void {
   }
 }
 
-async function grow(
-  keyspace: KeyspaceType,
-  count: number,
-  text: (i: number) => string,
-  valueBytes = 40,
-): Promise<void> {
+function grow(keyspace: KeyspaceType, count: number, text: (i: number) => string, valueBytes = 40): void {
   for (let i = 0; i < count; i += 64) {
     keyspace.beginEpoch()
     keyspace.writer.beginEntry(i + 64)
@@ -58,14 +58,13 @@ async function grow(
     }
     keyspace.publish(i + 64, META)
   }
-  return Promise.resolve()
 }
 
 describe('the tree, compared with a sorted map', () => {
   for (const pageBytes of [4096, 8192, 16384, 32768] as const) {
     it(`holds the same records under random puts and deletes, pages of ${pageBytes} (seed ${SEED})`, async () => {
       const dice = new Dice(SEED + pageBytes)
-      const keyspace = await Keyspace.create(options(pageBytes, { spaceLength: bytes => Math.min(1, bytes.length) }))
+      const keyspace = await Keyspace.create(options(pageBytes))
       const model: Model = new Map()
       let seq = 0
       for (let round = 0; round < 12; round++) {
@@ -88,7 +87,7 @@ describe('the tree, compared with a sorted map', () => {
 
   it('gives nearly all pages back when everything is deleted', async () => {
     const keyspace = await Keyspace.create(options(4096))
-    await grow(keyspace, 20_000, i => `k${String((i * 7919) % 20_000).padStart(8, '0')}`)
+    grow(keyspace, 20_000, i => `k${String((i * 7919) % 20_000).padStart(8, '0')}`)
     assert.ok(keyspace.stats.usedPages > 300)
     let seq = 20_064
     for (let i = 0; i < 20_000; i += 50) {
@@ -106,7 +105,7 @@ describe('the tree, compared with a sorted map', () => {
 
   it('fills pages when keys ascend', async () => {
     const keyspace = await Keyspace.create(options(8192))
-    await grow(keyspace, 20_000, i => `k${String(i).padStart(16, '0')}`)
+    grow(keyspace, 20_000, i => `k${String(i).padStart(16, '0')}`)
     // 40 bytes of value and about 20 of key, version, slot: under 75 bytes a record in full pages.
     assert.ok(keyspace.stats.usedPages * 8192 < 20_000 * 85, `${keyspace.stats.usedPages} pages`)
   })
@@ -134,7 +133,7 @@ describe('views', () => {
 
   it('keep no page once they are closed', async () => {
     const keyspace = await Keyspace.create(options(4096))
-    await grow(keyspace, 5000, i => `k${String((i * 7919) % 5000).padStart(8, '0')}`)
+    grow(keyspace, 5000, i => `k${String((i * 7919) % 5000).padStart(8, '0')}`)
     const before = keyspace.stats.usedPages
     const view = keyspace.view()
     let seq = 6000

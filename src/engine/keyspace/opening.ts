@@ -1,0 +1,194 @@
+import type { File, Files } from '../../platform/index.ts'
+import { MalformedBytes } from '../../encoding/index.ts'
+import { invariant } from './assert.ts'
+import { Checkpointer } from './checkpoint.ts'
+import { PageDamage } from './damage.ts'
+import { CHECKSUM_KNOWN, STAGED } from './frames.ts'
+import { PAGE_SIZES, PageKind, SUPERBLOCK_AREA_BYTES, SUPERBLOCK_SPACING_BYTES } from './layout.ts'
+import { readChain, readMap } from './map-file.ts'
+import type { Mutants } from './mutants.ts'
+import { PageFile } from './page-file.ts'
+import { Pager } from './pager.ts'
+import type { RetentionOptions, Root } from './roots.ts'
+import type { SlottedRecords, SpaceLength } from './spaces.ts'
+import { SpaceDigests } from './spaces.ts'
+import { Storage } from './storage.ts'
+import type { KeyspaceIdentity, SuperblockMeta, SuperblockState } from './superblock.ts'
+import { decodeSuperblock } from './superblock.ts'
+import { EpochWriter } from './writer.ts'
+
+export interface KeyspaceOptions {
+  readonly files: Files
+  /** The `pages/` directory. */
+  readonly directory: string
+  /** Fixed at creation; an existing file's own size is taken whatever stands here. */
+  readonly pageBytes: 4096 | 8192 | 16384 | 32768
+  /** What pages and large values may occupy in memory (`memory.budget_bytes`). */
+  readonly budgetBytes: number
+  /** Values above go to an extent (`inline_threshold_bytes`); default: whatever does not fit a quarter of a page. */
+  readonly inlineThresholdBytes?: number
+  readonly retention: RetentionOptions
+  /** How many leading bytes of a key are its space; default: one. */
+  readonly spaceLength?: SpaceLength
+  /** Records whose digest is the sum of their slots'. */
+  readonly slotted?: SlottedRecords
+  /** Written into every superblock. */
+  readonly identity: KeyspaceIdentity
+  readonly mutants?: Mutants
+}
+
+/** What a keyspace is made of. */
+export interface Parts {
+  readonly storage: Storage
+  readonly file: PageFile
+  readonly pager: Pager
+  readonly spaces: SpaceDigests
+  readonly writer: EpochWriter
+  readonly checkpointer: Checkpointer
+}
+
+const FILE_NAME = 'data'
+
+function assemble(options: KeyspaceOptions, file: File, pageBytes: number, identity: KeyspaceIdentity): Parts {
+  invariant(PAGE_SIZES.includes(pageBytes), `pages of ${pageBytes} bytes`)
+  const storage = new Storage(pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
+  const spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
+  const pageFile = new PageFile(file, pageBytes)
+  const pager = new Pager(storage, pageFile, options.budgetBytes)
+  const writer = new EpochWriter(storage, spaces, options.inlineThresholdBytes ?? pageBytes)
+  const checkpointer = new Checkpointer(storage, pageFile, pager, identity)
+  return { storage, file: pageFile, pager, spaces, writer, checkpointer }
+}
+
+export async function createParts(options: KeyspaceOptions): Promise<Parts> {
+  await options.files.makeDirectory(options.directory)
+  const file = await options.files.open(`${options.directory}/${FILE_NAME}`, 'create')
+  return assemble(options, file, options.pageBytes, options.identity)
+}
+
+export async function openParts(options: KeyspaceOptions): Promise<{ parts: Parts; superblock: SuperblockState }> {
+  const path = `${options.directory}/${FILE_NAME}`
+  const file = await options.files.open(path, 'readWrite')
+  try {
+    const [newest, older] = await readSuperblocks(file)
+    if (newest === undefined) {
+      throw new PageDamage(path, 0, SUPERBLOCK_AREA_BYTES, 'neither superblock holds')
+    }
+    const { historyId, groupId, directoryId } = newest
+    const parts = assemble(options, file, newest.pageBytes, { historyId, groupId, directoryId })
+    await adopt(parts, newest, older, options.retention.now())
+    return { parts, superblock: newest }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** The superblocks that hold, newest first. One torn by a crash is none. */
+export async function readSuperblocks(file: File): Promise<SuperblockState[]> {
+  const found: SuperblockState[] = []
+  for (const slot of [0, 1]) {
+    const area = new Uint8Array(SUPERBLOCK_SPACING_BYTES)
+    await file.read(area, slot * SUPERBLOCK_SPACING_BYTES)
+    try {
+      const state = decodeSuperblock(area)
+      if (state !== undefined) found.push(state)
+    } catch (cause) {
+      if (!(cause instanceof MalformedBytes)) throw cause
+      const offset = slot * SUPERBLOCK_SPACING_BYTES
+      throw new PageDamage(file.path, offset, area.length, `superblock ${slot}: ${cause.message}`, cause)
+    }
+  }
+  return found.toSorted((a, b) => b.number - a.number)
+}
+
+/** Takes over both durable roots: their pages are in use, those of the newest are live, and no tree is walked. */
+async function adopt(
+  parts: Parts,
+  newest: SuperblockState,
+  older: SuperblockState | undefined,
+  nowMs: number,
+): Promise<void> {
+  const { storage, file, spaces, writer, checkpointer } = parts
+  const { map, roots } = storage
+  const chunkAt = (chunk: number): number => map.firstPage + chunk * map.pagesPerChunk
+  const onFile = await readMap(file, newest.map, (chunk, bits) => {
+    map.adopt(chunkAt(chunk), bits, map.pagesPerChunk, 'live')
+  })
+  const digests = await readChain(file, newest.spaces, PageKind.spaces)
+  spaces.decode(digests.content)
+  checkpointer.mapOnFile = { ...onFile, spaces: digests.pages }
+  if (older !== undefined && older.epoch < newest.epoch) {
+    const root = rootOf(storage, older, nowMs)
+    await readMap(file, older.map, (chunk, bits) => {
+      const first = chunkAt(chunk)
+      for (const [page, count] of runsBeyond(storage, first, bits)) root.dead.push(page, count, 0, newest.epoch)
+      map.adopt(first, bits, map.pagesPerChunk, 'used')
+    })
+    for (let i = 1; i < root.dead.length; i += 4) root.deadPages += root.dead[i]!
+    roots.add(root)
+    checkpointer.older = { state: older, root }
+  }
+  map.end = Math.max(map.end, newest.end)
+  storage.table.coverPage(map.end)
+  const root = rootOf(storage, newest, nowMs)
+  roots.add(root)
+  checkpointer.newest = { state: newest, root }
+  if (older !== undefined && older.epoch === newest.epoch) {
+    // Both slots name one root (an install's): it is held twice, and the next checkpoint lets go of it once.
+    root.holders++
+    root.superblocks++
+    checkpointer.older = { state: older, root }
+  }
+  storage.epoch = newest.epoch + 1
+  writer.reset(newest.root.page, newest.root.seq)
+}
+
+/** Runs of pages that `bits` has and the live map has not: only the older root sees them. */
+function runsBeyond(storage: Storage, first: number, bits: Uint8Array): [page: number, count: number][] {
+  const { map } = storage
+  const runs: [number, number][] = []
+  for (let i = 0; i < map.pagesPerChunk; i++) {
+    if ((bits[i >>> 3]! & (1 << (i & 7))) === 0 || map.isLive(first + i)) continue
+    const last = runs.at(-1)
+    if (last !== undefined && last[0] + last[1] === first + i) last[1]++
+    else runs.push([first + i, 1])
+  }
+  return runs
+}
+
+function rootOf(storage: Storage, state: SuperblockState, nowMs: number): Root {
+  const { page, checksum } = state.root
+  storage.table.coverPage(page)
+  storage.table.checksum[page] = checksum
+  storage.table.state[page]! |= CHECKSUM_KNOWN | STAGED
+  const { epoch, seq, digestS, records } = state
+  const pointer = { page, pageSeq: state.root.seq }
+  const held = { holders: 1, superblocks: 1, dead: [], deadPages: 0 }
+  return { epoch, seq, ...pointer, digest: digestS, records, meta: state, publishedAtMs: nowMs, ...held }
+}
+
+/** The root that the writer has just finished. */
+export function newRoot(
+  epoch: number,
+  seq: number,
+  writer: EpochWriter,
+  spaces: SpaceDigests,
+  meta: SuperblockMeta,
+  nowMs: number,
+): Root {
+  return {
+    epoch,
+    seq,
+    page: writer.rootPage,
+    pageSeq: writer.rootSeq,
+    digest: { ...spaces.total },
+    records: spaces.records,
+    meta,
+    publishedAtMs: nowMs,
+    holders: 0,
+    superblocks: 0,
+    dead: [],
+    deadPages: 0,
+  }
+}

@@ -1,0 +1,92 @@
+import type { File } from '../../platform/index.ts'
+import { crc32, readU32 } from '../../encoding/index.ts'
+import { PageDamage } from './damage.ts'
+import { AT_FORMAT, AT_KIND, AT_PAGE, PAGE_FORMAT, PAGE_HEADER_BYTES, PageKind } from './layout.ts'
+
+/** The page file and its latch: the first failed write or sync is final (rule D9). */
+export class PageFile {
+  readonly path: string
+  readonly pageBytes: number
+  readonly #file: File
+  readonly #pending: Set<Promise<void>> = new Set()
+  failure: unknown
+
+  constructor(file: File, pageBytes: number) {
+    this.#file = file
+    this.path = file.path
+    this.pageBytes = pageBytes
+  }
+
+  read(target: Uint8Array, position: number): Promise<number> {
+    return this.#file.read(target, position)
+  }
+
+  readSync(target: Uint8Array, position: number): number {
+    return this.#file.readSync(target, position)
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    this.requireHealthy()
+    const written = this.#file.write(bytes, position)
+    this.#pending.add(written)
+    try {
+      await written
+    } catch (error) {
+      this.failure ??= error
+      throw error
+    } finally {
+      this.#pending.delete(written)
+    }
+  }
+
+  /** Waits for every write that is on its way, then makes all of them durable. */
+  async sync(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending)
+    this.requireHealthy()
+    try {
+      await this.#file.sync()
+    } catch (error) {
+      this.failure ??= error
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#pending)
+    await this.#file.close()
+  }
+
+  requireHealthy(): void {
+    if (this.failure !== undefined) throw new Error(`${this.path} failed before`, { cause: this.failure })
+  }
+
+  /** Checks a page that was read against the checksum in its pointer and against its own header. */
+  verify(bytes: Uint8Array, page: number, checksum: number, kind: 'tree' | PageKind, ownClaim: boolean): void {
+    const offset = page * this.pageBytes
+    if (!ownClaim && crc32(bytes) !== checksum) {
+      throw new PageDamage(this.path, offset, bytes.length, `page ${page} is not the one that its pointer names`)
+    }
+    const found = bytes[AT_KIND]!
+    const isKind = kind === 'tree' ? found === PageKind.leaf || found === PageKind.branch : found === kind
+    if (!isKind || bytes[AT_FORMAT] !== PAGE_FORMAT || readU32(bytes, AT_PAGE) !== page) {
+      throw new PageDamage(this.path, offset, bytes.length, `page ${page} has a header of something else`)
+    }
+  }
+
+  /** Reads a page that is no part of the tree: maps, space digests. */
+  async readPage(page: number, checksum: number, kind: PageKind): Promise<Uint8Array> {
+    const bytes = new Uint8Array(this.pageBytes)
+    await this.#file.read(bytes, page * this.pageBytes)
+    this.verify(bytes, page, checksum, kind, false)
+    return bytes
+  }
+
+  /** Checks an extent that was read, header and all, and returns its value. */
+  verifyExtent(bytes: Uint8Array, page: number, checksum: number): Uint8Array {
+    if (crc32(bytes) !== checksum || bytes[AT_KIND] !== PageKind.extent || readU32(bytes, AT_PAGE) !== page) {
+      const reason = `extent ${page} is not the one that its pointer names`
+      throw new PageDamage(this.path, page * this.pageBytes, bytes.length, reason)
+    }
+    return bytes.subarray(PAGE_HEADER_BYTES)
+  }
+}
