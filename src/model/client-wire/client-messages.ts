@@ -16,6 +16,7 @@ import {
   readReadRequest,
   readToken,
   writeConsistency,
+  writeMs,
   writeReadRequest,
   writeToken,
 } from './read-request.ts'
@@ -26,7 +27,7 @@ const COMMIT_FIXED_BYTES = 27
 const NO_BYTES = new Uint8Array(0)
 
 /**
- * Appends a message to the frame that `out` collects; the frame of a turn is `out.finish()`. Reads nothing back.
+ * Appends a message to the frame that `out` collects; the frame of a turn is `out.finish()`. A throw leaves `out` as it was.
  * @throws RangeError for what the format cannot hold, QuorateError `invalid_argument` for a token that is none
  */
 export function appendClientMessage(out: ByteWriter, message: ClientMessage): void {
@@ -36,7 +37,12 @@ export function appendClientMessage(out: ByteWriter, message: ClientMessage): vo
     message.type === 'status' ? MessageCode.statusRequest : MessageCode[message.type],
     message.requestId,
   )
-  writeBody(out, message)
+  try {
+    writeBody(out, message)
+  } catch (error) {
+    out.truncate(at) // the other messages of the turn are whole
+    throw error
+  }
   return endMessage(out, at)
 }
 
@@ -64,13 +70,13 @@ function writeBody(out: ByteWriter, message: Exclude<ClientMessage, CommitMessag
     case 'hello':
       return writePlain(out, plainHello(message))
     case 'read':
-      out.u32(message.timeoutMs)
+      writeMs(out, message.timeoutMs)
       out.u32(message.viewId)
       writeConsistency(out, message.consistency)
       out.text16(message.caller)
       return writeReadRequest(out, message.request)
     case 'openView':
-      out.u32(message.timeoutMs)
+      writeMs(out, message.timeoutMs)
       writeConsistency(out, message.consistency)
       return out.text16(message.caller)
     case 'closeView':

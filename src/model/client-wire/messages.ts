@@ -17,6 +17,8 @@ export const CLIENT_SUBPROTOCOL_BINARY = 'quorate.v1+msgpack'
 export const CLIENT_SUBPROTOCOL_JSON = 'quorate.v1+json'
 /** Version of the messages; what `hello` and `welcome` carry. */
 export const CLIENT_PROTOCOL_VERSION = 1
+/** Longest frame before `welcome`, which then names the bound: a connection that nobody knows yet costs little. */
+export const FIRST_FRAME_BYTES_MAX = 65_536
 
 /**
  * First message of a connection; may be sent again on it to get a session after `session_ended`. Without `session` the connection

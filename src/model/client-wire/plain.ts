@@ -7,6 +7,7 @@ import { MalformedBytes, readU16, readU32, type ByteWriter } from '../../encodin
  * `__proto__`, reads 0xC1 as an object and recurses without a bound.
  */
 const DEPTH_MAX = 8
+const utf8Strict = new TextDecoder('utf-8', { fatal: true })
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, encodeUndefinedAsNil: true })
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number', copyBuffers: true })
@@ -42,21 +43,24 @@ class Walker {
     if (tag <= 0x7f || tag >= 0xe0) return this.#at
     if (tag <= 0x8f) return this.#map(tag & 15, depth)
     if (tag <= 0x9f) return this.#list(tag & 15, depth)
-    if (tag <= 0xbf) return this.#skip(tag & 31)
+    if (tag <= 0xbf) return this.#text(tag & 31)
     switch (tag) {
       case 0xc0: // nil
       case 0xc2: // false
       case 0xc3: // true
         return this.#at
       case 0xc4: // bin8
-      case 0xd9: // str8
         return this.#skip(this.#count(1))
+      case 0xd9: // str8
+        return this.#text(this.#count(1))
       case 0xc5:
-      case 0xda:
         return this.#skip(this.#count(2))
+      case 0xda:
+        return this.#text(this.#count(2))
       case 0xc6:
-      case 0xdb:
         return this.#skip(this.#count(4))
+      case 0xdb:
+        return this.#text(this.#count(4))
       case 0xcc: // uint8
       case 0xd0: // int8
         return this.#skip(1)
@@ -93,6 +97,17 @@ class Walker {
 
   #skip(count: number): number {
     this.#take(count)
+    return this.#at
+  }
+
+  /** msgpackr would replace what is not UTF-8, so that two names became one. */
+  #text(count: number): number {
+    const at = this.#take(count)
+    try {
+      utf8Strict.decode(this.#bytes.subarray(at, at + count))
+    } catch (cause) {
+      throw new MalformedBytes('msgpack: text is not UTF-8', { cause })
+    }
     return this.#at
   }
 

@@ -4,6 +4,8 @@ import type { ReadRequest } from '../reads.ts'
 
 /** Binary consistency levels, tokens and read requests. */
 
+const U32_MAX = 0xffffffff
+
 const ConsistencyCode = {
   linearizable: 0,
   lease: 1,
@@ -18,11 +20,17 @@ export function writeConsistency(out: ByteWriter, consistency: Consistency): voi
   if (typeof consistency === 'string') return out.u8(ConsistencyCode[consistency])
   if ('maxStaleMs' in consistency) {
     out.u8(ConsistencyCode.maxStaleMs)
-    return out.u32(Math.min(Math.floor(consistency.maxStaleMs), 0xffffffff))
+    return writeMs(out, Math.floor(consistency.maxStaleMs))
   }
   const isMin = 'minSeq' in consistency
   out.u8(isMin ? ConsistencyCode.minSeq : ConsistencyCode.atSeq)
   return writeToken(out, isMin ? consistency.minSeq : consistency.atSeq)
+}
+
+/** A duration as u32 ms, rounded up, at most the longest that fits: a short one or a wrapped one would turn into `no bound` or `at once`. */
+export function writeMs(out: ByteWriter, ms: number): void {
+  if (!(ms >= 0)) throw new RangeError(`${ms} ms`)
+  out.u32(Math.min(Math.ceil(ms), U32_MAX))
 }
 
 export function readConsistency(reader: ByteReader): Consistency {
@@ -102,7 +110,8 @@ function writeScan(out: ByteWriter, scan: Extract<ReadRequest, { type: 'scan' }>
   )
   out.text16(scan.project)
   out.text16(scan.scope)
-  out.u32(scan.limit)
+  if (!(scan.limit >= 0)) throw new RangeError(`limit ${scan.limit}`)
+  out.u32(Math.min(scan.limit, U32_MAX))
   if (scan.start !== undefined) out.bytes16(scan.start)
   if (scan.end !== undefined) out.bytes16(scan.end)
 }

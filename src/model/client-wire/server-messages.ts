@@ -11,16 +11,22 @@ import {
 } from './frame.ts'
 import { GOAWAY_REASONS, type GoawayMessage, type OutcomeMessage, type ServerMessage } from './messages.ts'
 import { readPlain, writePlain } from './plain.ts'
+import { writeMs } from './read-request.ts'
 import { readReadResult, writeReadResult } from './read-result.ts'
 import { readWatchEvents, writeWatchEvents } from './watch-events.ts'
 
 /** What nodes say to clients, in binary. */
 
-/** Appends a message to the frame that `out` collects. @throws RangeError for what the format cannot hold */
+/** Appends a message to the frame that `out` collects. A throw leaves `out` as it was. @throws RangeError for what the format cannot hold */
 export function appendServerMessage(out: ByteWriter, message: ServerMessage): void {
   if (message.type === 'outcome') return appendOutcome(out, message)
   const at = beginMessage(out, MessageCode[message.type], message.requestId)
-  writeBody(out, message)
+  try {
+    writeBody(out, message)
+  } catch (error) {
+    out.truncate(at) // the other messages of the turn are whole
+    throw error
+  }
   return endMessage(out, at)
 }
 
@@ -58,7 +64,7 @@ function writeBody(out: ByteWriter, message: Exclude<ServerMessage, OutcomeMessa
     case 'goaway':
       out.u8(GOAWAY_REASONS.indexOf(message.reason))
       out.u8(message.leader === undefined ? 0 : 1)
-      out.u32(message.graceMs)
+      writeMs(out, message.graceMs)
       if (message.leader !== undefined) writeLeader(out, message.leader)
       return
     case 'pong':

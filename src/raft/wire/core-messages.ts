@@ -77,14 +77,14 @@ export function writeCoreMessage(out: FrameWriter, message: CoreOutgoing): void 
       out.u64(message.commit)
       out.u64(message.readSeq)
       out.f64(message.sentAtMs)
-      out.u64(message.wallMicros)
+      out.f64(message.wallMicros)
       return writeDigest(out, message.digest)
     case 'heartbeatResponse':
       out.u64(message.readSeq)
       out.f64(message.sentAtMs)
       out.u64(message.syncedSeq)
       out.f64(message.diskStallMs)
-      out.u64(message.wallMicros)
+      out.f64(message.wallMicros)
       return writeDigest(out, message.digest)
     case 'timeoutNow':
       return writeLogEnd(out, message.last)
@@ -239,6 +239,13 @@ function readTime(reader: ByteReader): number {
   return value
 }
 
+/** A float, because a wall clock may stand before 1970. */
+function readWallMicros(reader: ByteReader): number {
+  const value = reader.f64()
+  if (!Number.isSafeInteger(value)) throw new MalformedBytes('wall clock')
+  return value
+}
+
 function readDigest(reader: ByteReader, isThere: boolean): Digest | null {
   return isThere ? { seq: reader.u64(), chain: reader.u32(), s: reader.text16() } : null
 }
@@ -335,7 +342,7 @@ function readHeartbeatRequest(reader: ByteReader, header: PeerHeader, hasDigest:
     commit: reader.u64(),
     readSeq: reader.u64(),
     sentAtMs: readTime(reader),
-    wallMicros: reader.u64(),
+    wallMicros: readWallMicros(reader),
     digest: readDigest(reader, hasDigest),
   }
 }
@@ -353,7 +360,7 @@ function readHeartbeatResponse(
     sentAtMs: readTime(reader),
     syncedSeq: reader.u64(),
     diskStallMs: readTime(reader),
-    wallMicros: reader.u64(),
+    wallMicros: readWallMicros(reader),
     digest: readDigest(reader, hasDigest),
     isUnfitToLead,
   }

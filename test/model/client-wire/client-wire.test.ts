@@ -100,6 +100,51 @@ describe('the binary client wire', () => {
     assert.throws(() => readServerFrame(scan), MalformedBytes)
   })
 
+  it('does not let a number wrap into its opposite', () => {
+    const request = { type: 'scan', project: 'p', scope: 's', limit: Infinity } as const
+    const read = {
+      type: 'read',
+      requestId: 1,
+      timeoutMs: 2 ** 32,
+      viewId: 0,
+      consistency: 'local',
+      caller: '',
+      request,
+    } as const
+    const [message] = readClientFrame(clientFrame([{ ...read, consistency: { maxStaleMs: 2 ** 40 } }]))
+    assert.ok(message?.type === 'read' && message.request.type === 'scan')
+    assert.deepEqual(
+      [message.timeoutMs, message.request.limit, message.consistency],
+      [0xffffffff, 0xffffffff, { maxStaleMs: 0xffffffff }],
+    )
+    assert.throws(() => clientFrame([{ ...read, consistency: { maxStaleMs: -1 } }]), RangeError)
+    assert.throws(() => clientFrame([{ ...read, timeoutMs: Number.NaN }]), RangeError)
+    assert.throws(() => clientFrame([{ ...read, request: { ...request, limit: -1 } }]), RangeError)
+  })
+
+  it('leaves the frame of the turn as it was when a message cannot be written', () => {
+    const out = new ByteWriter(16)
+    appendClientMessage(out, { type: 'ping', requestId: 1 })
+    const open = { type: 'openView', requestId: 2, timeoutMs: 0.4, caller: '' } as const
+    assert.throws(() => appendClientMessage(out, { ...open, consistency: { minSeq: 'no token' } }), {
+      code: 'invalid_argument',
+    })
+    assert.throws(
+      () => appendClientMessage(out, { ...open, consistency: 'local', caller: 'x'.repeat(70_000) }),
+      RangeError,
+    )
+    appendClientMessage(out, { ...open, consistency: 'local' })
+    assert.deepEqual(readClientFrame(out.finish()), [
+      { type: 'ping', requestId: 1 },
+      { ...open, consistency: 'local', timeoutMs: 1 },
+    ])
+    const change = { key: bytes(1), kind: 'put', value: undefined, seq: 4 } as const
+    const events = [{ type: 'commit', seq: 4, changes: [change] }] as const
+    out.reset()
+    assert.throws(() => appendServerMessage(out, { type: 'watchEvents', requestId: 1, events }), RangeError)
+    assert.equal(out.length, 0)
+  })
+
   it('keeps what the server decided about an error whose code this version does not know', () => {
     const known = new QuorateError('conflict', 'm', { retryable: true, applied: 'unknown' })
     const frame = serverFrame([{ type: 'error', requestId: 1, error: known }])
@@ -283,6 +328,7 @@ describe('damaged frames', () => {
       ['key that is a number', [0x81, 0x01, 0x01]],
       ['bytes after the end', [0x80, 0x80]],
       ['a list longer than the frame', [0xdd, 0xff, 0xff, 0xff, 0xff]],
+      ['text that is not UTF-8', [0xa1, 0xff]],
       ['nothing', []],
     ]
     for (const [name, body] of hostile) {

@@ -244,6 +244,7 @@ describe('the bytes of the peer wire (docs/formats/peer-wire.md)', () => {
   const last = { term: 4, seq: 13 }
   const lastHex = u64(4) + u64(13)
   const half = '000000000000e03f'
+  const six = '0000000000001840'
 
   it('of elections', () => {
     const campaign = { ...header, campaignTerm: 6, campaignId: 7 }
@@ -311,7 +312,7 @@ describe('the bytes of the peer wire (docs/formats/peer-wire.md)', () => {
     assertBody(
       { type: 'heartbeatRequest', ...beat, commit: 9, digest },
       1,
-      `${u64(9)} ${u64(3)} ${half} ${u64(6)} ${u64(4096)} 01000000 02006162`,
+      `${u64(9)} ${u64(3)} ${half} ${six} ${u64(4096)} 01000000 02006162`,
     )
     const answer = {
       type: 'heartbeatResponse',
@@ -321,7 +322,7 @@ describe('the bytes of the peer wire (docs/formats/peer-wire.md)', () => {
       digest: null,
       isUnfitToLead: true,
     } as const
-    assertBody(answer, 2, `${u64(3)} ${half} ${u64(13)} ${half} ${u64(6)}`)
+    assertBody(answer, 2, `${u64(3)} ${half} ${u64(13)} ${half} ${six}`)
     assertBody({ type: 'readIndexRequest', ...header, reqId: 4 }, 0, u64(4))
     assertBody({ type: 'readIndexResponse', ...header, reqId: 4, readSeq: 13 }, 1, u64(4) + u64(13))
     assertBody({ type: 'readIndexResponse', ...header, reqId: 4, readSeq: null }, 0, u64(4))

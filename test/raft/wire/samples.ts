@@ -127,7 +127,7 @@ export const samples: OutgoingPeerMessage[] = [
     recoveryId: 1,
   },
   { type: 'heartbeatRequest', ...header, commit: 9, readSeq: 3, sentAtMs: 0.25, wallMicros: 1.79e15, digest },
-  { type: 'heartbeatRequest', ...header, commit: 9, readSeq: 0, sentAtMs: 1, wallMicros: 0, digest: null },
+  { type: 'heartbeatRequest', ...header, commit: 9, readSeq: 0, sentAtMs: 1, wallMicros: -5, digest: null },
   {
     type: 'heartbeatResponse',
     ...header,
