@@ -157,6 +157,11 @@ export class Keyspace {
     return this.#parts.pager.load(cold)
   }
 
+  /** As `load`, reading the file on this thread: only for reads that cannot wait (`LocalView`). */
+  loadSync(cold: Cold): void {
+    this.#parts.pager.loadSync(cold)
+  }
+
   /**
    * Makes the newest published root durable without stopping the writer (DESIGN 5: pages, sync, superblock, sync, then free).
    * Checkpoints run one after the other; if an epoch is open, at its end. Resolves with the durable seq; rejects if a write or
