@@ -203,7 +203,8 @@ function decidePreVote(state: RaftState): void {
   const result = tallyVotes(configuration, id => {
     const vote = votes.get(id)
     // A suspect voter will vote only for a candidate with answers from all, given after its recovery was known.
-    if (vote === true && suspects.has(id) && !(isBest && knownAtStart.has(id))) return undefined
+    const isConditional = suspects.has(id) && !isMutant('vote while suspect')
+    if (vote === true && isConditional && !(isBest && knownAtStart.has(id))) return undefined
     return vote
   })
   if (result === 'won') startVote(state, false)

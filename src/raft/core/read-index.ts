@@ -24,7 +24,8 @@ export function onRead(state: RaftState, ctx: unknown, mode: 'index' | 'lease'):
     return
   }
   // R5: a leader on its way out does not keep leases and clients to itself.
-  if (state.transfer !== null) failRead(state, ctx, 'transferring')
+  const isGateOpen = state.transfer === null || (mode === 'lease' && isMutant('lease through transfer'))
+  if (!isGateOpen) failRead(state, ctx, 'transferring')
   else if (mode === 'lease' && isLeaseValid(state)) {
     state.effects.push({ type: 'readReady', ctx, seq: state.commit })
   } else enqueueRead(state, { kind: 'local', ctx })
@@ -149,8 +150,8 @@ export function isLeaseValid(state: RaftState): boolean {
   const leadership = state.leadership
   const configuration = activeConfiguration(state)
   if (!state.settings.isLeaseAllowed || leadership === null || configuration === undefined) return false
-  if (!hasCommittedInTerm(state) || state.transfer !== null) return false
-  if (leadership.isLeaseBarred && !isMutant('lease through transfer')) return false
+  if (!hasCommittedInTerm(state)) return false
+  if ((leadership.isLeaseBarred || state.transfer !== null) && !isMutant('lease through transfer')) return false
   const sentAtMs = quorumValue(configuration, id => {
     if (id === state.id) return state.nowMs
     const progress = leadership.progress.get(id)

@@ -1,10 +1,12 @@
 import { activeConfiguration, type NodeId } from '../../../../src/raft/core/index.ts'
+import { stageDrama } from './dramas.ts'
 import type { SimNode } from './node.ts'
 import { memberOf, type World } from './world.ts'
 
 /** One random misfortune out of the classes that the profile leaves on. */
 export function injectFault(world: World): void {
   const { faults } = world.profile
+  if (faults.isStaged) return stageDrama(world)
   const choices: ((world: World) => void)[] = [checkpointOne]
   if (faults.hasPartitions) choices.push(partition, partition, heal)
   if (faults.hasCrashes) choices.push(crashOne, crashOne)
@@ -12,7 +14,7 @@ export function injectFault(world: World): void {
   if (faults.hasStalls) choices.push(stallOne)
   if (faults.hasTransfers) choices.push(transfer, campaign)
   if (faults.hasChanges) choices.push(changeConfiguration)
-  choices.push(dropLink)
+  choices.push(dropLink, stageDrama)
   world.chance.pick(choices)(world)
 }
 

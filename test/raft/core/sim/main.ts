@@ -1,4 +1,5 @@
 import { activateMutant, MUTANTS, type MutantName } from '../../../../src/raft/core/index.ts'
+import { scenarios } from '../scenarios/index.ts'
 import { runSeed } from './world.ts'
 
 /**
@@ -33,20 +34,43 @@ function runSeeds(count: number, from: number): void {
   if (failed > 0) process.exitCode = 1
 }
 
+/** The scenario of this mutant's rule that fails with it, as it must. */
+function findCatchingScenario(mutant: MutantName): string | null {
+  for (const scenario of scenarios) {
+    if (scenario.mutant !== mutant) continue
+    try {
+      scenario.run()
+    } catch {
+      return `scenario ${scenario.rule}: ${scenario.name}`
+    }
+  }
+  return null
+}
+
+function findCatchingSeed(budget: number): string | null {
+  for (let seed = 1; seed <= budget; seed++) {
+    const { failure } = runSeed(seed)
+    if (failure !== null) return `seed ${seed}: ${failure.split('\n')[0]!.slice(0, 100)}`
+  }
+  return null
+}
+
 function runMutants(budget: number): void {
-  const survivors: MutantName[] = []
+  let bySeeds = 0
+  let survivors = 0
   for (const mutant of MUTANTS) {
     activateMutant(mutant)
-    let caught: string | null = null
-    for (let seed = 1; seed <= budget && caught === null; seed++) {
-      const { failure } = runSeed(seed)
-      if (failure !== null) caught = `seed ${seed}: ${failure.split('\n')[0]!.slice(0, 140)}`
-    }
+    const seed = findCatchingSeed(budget)
+    const scenario = findCatchingScenario(mutant)
     activateMutant(null)
-    if (caught === null) survivors.push(mutant)
-    console.log(`${caught === null ? 'SURVIVED' : 'caught  '} ${mutant}${caught === null ? '' : ` (${caught})`}`)
+    if (seed !== null) bySeeds++
+    if (seed === null && scenario === null) survivors++
+    console.log(
+      `${seed === null && scenario === null ? 'SURVIVED' : 'caught'} ${mutant}: ${seed ?? 'no seed'}; ${scenario ?? 'no scenario'}`,
+    )
   }
-  console.log(`${MUTANTS.length - survivors.length} of ${MUTANTS.length} caught within ${budget} seeds`)
+  console.log(`${MUTANTS.length} mutants: ${bySeeds} caught within ${budget} seeds, ${survivors} survived`)
+  if (survivors > 0) process.exitCode = 1
 }
 
 const mutantName = args[args.indexOf('--mutant') + 1]

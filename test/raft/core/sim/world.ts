@@ -26,6 +26,8 @@ export interface FaultClasses {
   readonly hasSuspects: boolean
   readonly hasLiar: boolean
   readonly hasLateMessages: boolean
+  /** Only dramas, one after the other on an otherwise healthy group (dramas.ts). */
+  readonly isStaged: boolean
 }
 
 export interface Profile {
@@ -54,7 +56,30 @@ export interface RunResult {
 const TROUBLE_MS = 9_000
 const HEALING_MS = 12_000
 
+/** Three healthy members with leases and a slow disk, on which dramas are staged. */
+function stagedProfile(chance: Chance): Profile {
+  const profile = drawMixedProfile(chance)
+  const on = { hasPartitions: true, hasCrashes: true, hasPauses: true, hasTransfers: true, hasLiar: true }
+  const off = { hasStalls: false, hasChanges: false, hasCompaction: false, hasLateMessages: false }
+  return {
+    ...profile,
+    nodeCount: 3,
+    voterCount: 3,
+    faults: { ...profile.faults, ...on, ...off, isStaged: true },
+    network: { ...profile.network, minDelayMs: 0.2, meanDelayMs: chance.pick([0.3, 1, 3]), loss: 0, lateness: 0 },
+    settings: { isLeaseAllowed: chance.isTrue(0.6) },
+    meanFaultGapMs: 1_200,
+    meanProposalGapMs: chance.pick([5, 20]),
+    syncMs: chance.pick([0.2, 2, 15]),
+    drift: 0.02,
+  }
+}
+
 function drawProfile(chance: Chance): Profile {
+  return chance.isTrue(0.3) ? stagedProfile(chance) : drawMixedProfile(chance)
+}
+
+function drawMixedProfile(chance: Chance): Profile {
   const nodeCount = chance.pick([3, 3, 3, 4, 5, 5])
   const on = (): boolean => chance.isTrue(0.5)
   const hasLateMessages = on()
@@ -69,6 +94,7 @@ function drawProfile(chance: Chance): Profile {
     hasSuspects: on(),
     hasLiar: chance.isTrue(0.3) && nodeCount === 3,
     hasLateMessages,
+    isStaged: false,
   }
   const isLossy = on()
   const isLeaseAllowed = on()
