@@ -171,7 +171,7 @@ export class EngineStateMachine {
   }
 
   #applyBatch(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
-    const { bytes } = batch
+    const bytes = plainBytes(batch.bytes)
     const outcomes: EntryOutcome[] = []
     let at = this.#offsetOf(batch)
     const firstAt = at
@@ -300,13 +300,14 @@ export class EngineStateMachine {
     const applier = new EntryApplier(store, effects, state, pinned.root.meta.leaderTimeMicros)
     for (let next = pinned.seq + 1; next <= seq;) {
       const batch = await entries(next, seq)
+      const bytes = plainBytes(batch.bytes)
       invariant(batch.firstSeq === next && batch.lastSeq >= next, `entries ${next} to ${seq} are not there`)
-      for (let at = 0; at < batch.bytes.length && next <= seq; next++) {
-        const { kind, length, leaderTimeMicros } = readEntryHeader(batch.bytes, at, batch.bytes.length)
+      for (let at = 0; at < bytes.length && next <= seq; next++) {
+        const { kind, length, leaderTimeMicros } = readEntryHeader(bytes, at, bytes.length)
         const start = at + ENTRY_HEADER_BYTES
         const entry = next
         await withLoading(() =>
-          applier.apply(kind, entry, leaderTimeMicros, batch.bytes, start, start + length - ENTRY_HEADER_BYTES),
+          applier.apply(kind, entry, leaderTimeMicros, bytes, start, start + length - ENTRY_HEADER_BYTES),
         )
         at += length
         effects.beginEpoch(0)
@@ -340,3 +341,8 @@ export class EngineStateMachine {
 }
 
 const NO_HISTORY = '0'.repeat(32)
+
+/** Layers copy with `slice`, which on a Buffer would not copy. */
+function plainBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}

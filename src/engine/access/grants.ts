@@ -76,7 +76,7 @@ function endsWithin(end: Uint8Array, prefix: Uint8Array): boolean {
   let last = prefix.length
   while (last > 0 && prefix[last - 1] === 0xff) last--
   if (last === 0) return true
-  const after = prefix.slice(0, last)
+  const after = Uint8Array.from(prefix.subarray(0, last))
   after[last - 1]!++
   return compareBytes(end, after) <= 0
 }

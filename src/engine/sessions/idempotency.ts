@@ -49,7 +49,8 @@ export function rememberIdempotent(work: EntryWork, key: Uint8Array, print: Fing
   const old = changes.metadata(key)
   if (old === undefined) count++
   else changes.delete(idempotencyOrderKey(old.versionSeq))
-  if (count > work.state.settings.idempotencyKeysMax) count -= forgetOldest(work, 2)
+  const surplus = count - work.state.settings.idempotencyKeysMax
+  if (surplus > 0) count -= forgetOldest(work, Math.min(surplus, 2))
   const writer = new ByteWriter(64)
   writer.u8(1)
   writer.u64(timeMicros)
