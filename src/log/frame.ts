@@ -250,27 +250,26 @@ export function isFrameHeaderIntact(bytes: Uint8Array, at: number, seed: number)
 
 /**
  * True if a sector of the bad frame at `offset` was never written (rule W1): it is all zero, counting only the frame's own
- * bytes, and the frame does not list it. A header that does not pass tells no length and no list: then only the sectors that
- * hold the header are looked at, which are never legitimately zero. Bytes beyond the end of the file count as zero.
+ * bytes, and the frame does not list it. Sectors with bytes of the header, of the list or of the end are never legitimately
+ * zero. A header that does not pass tells neither length nor list: then only its own sectors are looked at. Bytes beyond the
+ * end of the file count as zero.
  */
 export function hasUnwrittenSector(bytes: Uint8Array, offset: number, check: FrameCheck): boolean {
   if (check.state === 'valid' || check.state === 'unknown_version') return false
+  const headerEnd = offset + FRAME_HEADER_BYTES
   const isTrusted = check.state === 'bad_body'
-  const end = offset + (isTrusted ? check.header.length : FRAME_HEADER_BYTES)
+  const end = isTrusted ? offset + check.header.length : headerEnd
+  const contentEnd = isTrusted ? headerEnd + align8(check.header.entriesBytes) : headerEnd
   const listed = isTrusted ? readZeroSectors(bytes, offset, check.header) : undefined
   let start = offset
   for (let sector = 0; start < end; sector++) {
     const sectorEnd = Math.min(end, start - (start % SECTOR_BYTES) + SECTOR_BYTES)
-    const isUnlisted = listed === undefined ? !isTrusted || isBeyondContent(check, offset, start) : !listed.has(sector)
-    if (isUnlisted && isZero(bytes, start, Math.min(sectorEnd, bytes.length))) return true
+    const isNeverZero = start < headerEnd || sectorEnd > contentEnd
+    const isUnlisted = listed !== undefined && !listed.has(sector)
+    if ((isNeverZero || isUnlisted) && isZero(bytes, start, Math.min(sectorEnd, bytes.length))) return true
     start = sectorEnd
   }
   return false
-}
-
-/** With an unreadable list, only the sectors that hold nothing but the list and the end are known never to be zero. */
-function isBeyondContent(check: FrameCheck, offset: number, start: number): boolean {
-  return check.state === 'bad_body' && start >= offset + FRAME_HEADER_BYTES + align8(check.header.entriesBytes)
 }
 
 /** The listed sectors of a frame whose header is trusted; undefined if the list does not pass its checksum. */

@@ -36,6 +36,8 @@ export interface HeldSegment {
   readonly base: ChainPoint
   /** Where its frames end; rises while it is the last. */
   end: number
+  /** The lowest seq that a frame of it truncates from; infinite if none does. The entry before it must stay known. */
+  lowestTruncation: number
 }
 
 /** Where a log stands when it is taken over from recovery. */

@@ -63,6 +63,7 @@ export class Log {
       segment: start.end.segment,
       base: start.index.base,
       end: start.end.offset,
+      lowestTruncation: Infinity,
     }
     this.#previousFrame = start.previousFrame
     this.#isMarked = start.isMarked
@@ -170,6 +171,7 @@ export class Log {
 
   #truncate(seq: number): void {
     assertLog(seq > this.#index.base.seq && seq <= this.#index.lastSeq + 1, `truncation from ${seq} outside the log`)
+    if (seq < this.#current.lowestTruncation) this.#current.lowestTruncation = seq
     this.#index.truncateFrom(seq)
     this.#source.cache.truncateFrom(seq)
     this.#header.flags |= FrameFlag.truncate
@@ -276,7 +278,7 @@ export class Log {
       previousFrame: isAnew ? 0 : this.#previousFrame,
     })
     this.#previousFrame = readU32(bytes, 8)
-    this.#current = { segment, base, end: SEGMENT_HEADER_BYTES }
+    this.#current = { segment, base, end: SEGMENT_HEADER_BYTES, lowestTruncation: Infinity }
     this.#segments.push(this.#current)
     lane.finishSegment(previous.segment)
     lane.reserve(SEGMENT_HEADER_BYTES)
@@ -416,19 +418,29 @@ export class Log {
    */
   async dropSegmentsBefore(seq: number): Promise<number> {
     const victims = this.#voidSegments.splice(0)
-    while (this.#segments.length > 1) {
-      const next = this.#segments[1]!
-      const isDurable = next !== this.#current || this.#synced.segment === next.segment
-      if (next.base.seq >= seq || !isDurable) break
-      victims.push(this.#segments.shift()!.segment)
-      this.#index.dropThrough(next.base, next.segment)
-    }
+    const keptFrom = this.#firstSegmentFor(seq)
+    for (const { segment } of this.#segments.splice(0, keptFrom)) victims.push(segment)
+    if (keptFrom > 0) this.#index.dropThrough(this.#segments[0]!.base, this.#segments[0]!.segment)
     for (const segment of victims) {
       this.#source.reader.forget(segment)
       await this.#settings.files.remove(`${this.#settings.directory}/${segmentName(segment)}`)
       await syncDirectory(this.#settings.files, this.#settings.directory)
     }
     return victims.length
+  }
+
+  /**
+   * The segment with which the log can begin if entries below `seq` are not needed: its header is durable, and no frame from
+   * there on truncates down to its base or below, since the entry before a truncation must be known.
+   */
+  #firstSegmentFor(seq: number): number {
+    let lowestTruncation = Infinity
+    for (let i = this.#segments.length - 1; i > 0; i--) {
+      const { base, segment, lowestTruncation: lowest } = this.#segments[i]!
+      lowestTruncation = Math.min(lowestTruncation, lowest)
+      if (base.seq < seq && lowestTruncation > base.seq && this.#synced.segment >= segment) return i
+    }
+    return 0
   }
 
   /** Starts the lane of an open log and prepares the next segment. Called by `openLog`. */

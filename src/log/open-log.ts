@@ -13,6 +13,9 @@ import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from './segment-header.ts'
 import { createSegmentFile, syncDirectory, zeroRange } from './segment-files.ts'
 import { readSuspects } from './suspects.ts'
 import type { KeptSuspects, SuspectReport } from './suspects.ts'
+import { resolveVotes } from './vote-resolution.ts'
+import type { ResolvedVotes } from './vote-resolution.ts'
+import { readVoteSlots, repairVotes } from './votes-file.ts'
 import { VOTES_FILE_BYTES, encodeVote, readVotes, voteOffset } from './votes.ts'
 import type { VoteSlots } from './votes.ts'
 import { isFrameAt, lastWrittenEnd } from './walk.ts'
@@ -143,7 +146,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const settings = settingsOf(options)
   const { files, directory, identity } = settings
   const scan = await scanLog(files, options.directory, identity)
-  const slots = await readVoteSlots(settings)
+  const slots = await readVoteSlots(files, directory, identity)
   const kept = await readSuspects(files, directory)
   const votes = resolveVotes(scan, slots, directory)
   const damage = [...scan.damage, ...votes.damage]
@@ -151,7 +154,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   let repairedVoteSlots: readonly number[] = []
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {
     await repair(settings, verdict)
-    repairedVoteSlots = await repairVotes(settings, slots, votes.hardState)
+    repairedVoteSlots = await repairVotes(files, directory, identity, slots, votes.hardState)
     await syncRecovered(settings, scan)
   }
   const log = new Log(settings, startOf(scan, verdict, votes, slots))
@@ -174,52 +177,6 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   return { log, recovered }
 }
 
-async function readVoteSlots(settings: LogSettings): Promise<VoteSlots | undefined> {
-  const path = `${settings.directory}/${VOTES_NAME}`
-  if ((await settings.files.size(path)) === undefined) return undefined
-  const bytes = await readWhole(settings.files, path)
-  return readVotes(bytes, settings.identity, new ChecksumSeeds(settings.identity.directoryId))
-}
-
-interface ResolvedVotes {
-  readonly hardState: HardState
-  readonly isCertain: boolean
-  readonly damage: readonly DamageReport[]
-}
-
-/**
- * The hard state out of slots and frames (rule W8). Every vote is in a frame, synced before its slot is written, so bad
- * slots lose nothing while the log is whole: one bad slot is harmless if the log ends cleanly or torn, two only if it ends
- * cleanly. Otherwise a vote may have been forgotten and the directory needs a new id.
- */
-function resolveVotes(scan: LogScan, slots: VoteSlots | undefined, directory: string): ResolvedVotes {
-  const file = `${directory}/${VOTES_NAME}`
-  const intactEnd = { seq: scan.index.lastSeq, term: scan.index.lastTerm }
-  const fromLog = scan.hardState
-  const latest = slots?.latest
-  const badSlots = slots?.badSlots ?? [0]
-  const mayBeBad = scan.verdict.kind === 'clean' ? 2 : scan.verdict.kind === 'torn' ? 1 : 0
-  const isCertain = slots !== undefined && badSlots.length <= mayBeBad
-  const damage: DamageReport[] = []
-  if (slots === undefined) {
-    damage.push({ kind: 'votes_missing', file, offset: 0, what: 'the file of votes is missing', intactEnd })
-  } else if (!isCertain) {
-    damage.push({ kind: 'vote_slot', file, offset: badSlots[0]!, what: 'a vote may have been lost', intactEnd })
-  }
-  const isSameTerm = latest !== undefined && latest.term === fromLog.term
-  const differs = isSameTerm && latest.votedFor !== fromLog.votedFor && latest.votedFor !== 0 && fromLog.votedFor !== 0
-  if (slots?.isConflict === true || differs) {
-    damage.push({ kind: 'votes_conflict', file, offset: 0, what: `two votes in term ${latest?.term}`, intactEnd })
-  }
-  return { hardState: newestHardState(fromLog, latest), isCertain, damage }
-}
-
-function newestHardState(fromLog: HardState, vote: VoteSlots['latest']): HardState {
-  if (vote === undefined || vote.term < fromLog.term) return fromLog
-  const votedFor = vote.term === fromLog.term && vote.votedFor === 0 ? fromLog.votedFor : vote.votedFor
-  return { term: vote.term, votedFor, commitSeq: fromLog.commitSeq }
-}
-
 /** Cuts off a torn end (W1, W4) and removes files behind the last segment that hold anything. */
 async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void> {
   const { files, directory } = settings
@@ -232,34 +189,6 @@ async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void>
   } finally {
     await file.close()
   }
-}
-
-/** Writes bad slots again with the hard state that is certain. */
-async function repairVotes(
-  settings: LogSettings,
-  slots: VoteSlots | undefined,
-  hardState: HardState,
-): Promise<readonly number[]> {
-  if (slots === undefined || slots.badSlots.length === 0) return []
-  const seeds = new ChecksumSeeds(settings.identity.directoryId)
-  const file = await settings.files.open(`${settings.directory}/${VOTES_NAME}`, 'readWrite')
-  try {
-    for (const offset of slots.badSlots) {
-      const generation = generationFor(slots, offset)
-      const { term, votedFor } = hardState
-      await file.write(encodeVote(settings.identity, seeds, { generation, term, votedFor }), offset)
-      await file.sync()
-    }
-  } finally {
-    await file.close()
-  }
-  return slots.badSlots
-}
-
-/** The next generation whose slot is the one at `offset`. */
-function generationFor(slots: VoteSlots, offset: number): number {
-  const next = (slots.latest?.generation ?? 1) + 1
-  return voteOffset(next) === offset ? next : next + 1
 }
 
 /** What was read may still be in the page cache only: a process that died had written it, nobody had synced it. */
@@ -285,6 +214,7 @@ function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, slots
         segment,
         base: header.base,
         end: isLast || next === undefined ? scan.end.offset : next.header.previousEnd,
+        lowestTruncation: scan.lowestTruncations.get(segment) ?? Infinity,
       }
     })
   const skipped = scan.live.filter(({ segment }) => segment > scan.end.segment).map(({ segment }) => segment)

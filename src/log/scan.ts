@@ -14,7 +14,7 @@ import { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
 import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
 import type { SegmentHeader, SegmentHeaderCheck } from './segment-header.ts'
 import { findProof, isTorn, lastWrittenEnd, walkFrames } from './walk.ts'
-import type { SegmentBytes, WalkEnd } from './walk.ts'
+import type { SegmentBytes, WalkEnd, WalkRange } from './walk.ts'
 
 /** A segment that belongs to the log as it stands. */
 export interface LiveSegment {
@@ -44,6 +44,8 @@ export interface LogScan {
   /** Numbers of segment files behind the last live one: prepared and empty, or torn. */
   readonly ahead: readonly number[]
   readonly index: EntryIndex
+  /** For each walked segment with a truncation the lowest seq truncated from. */
+  readonly lowestTruncations: ReadonlyMap<number, number>
   /** As the frames and headers give it; votes are apart. */
   readonly hardState: HardState
   /** Behind the last valid frame. */
@@ -93,12 +95,26 @@ export async function readWhole(files: Files, path: string): Promise<Uint8Array>
   }
 }
 
+/** Older segments are left over from dropping that a crash cut short: the log begins with a later one. */
+interface BeginsLater {
+  readonly kind: 'begins_later'
+}
+
+/**
+ * A frame truncates the log's base or what is before it. Dropping never leaves such a frame behind the first segment that it
+ * keeps, so the segment itself was to be dropped.
+ */
+class TruncatesBase extends Error {
+  override readonly name = 'TruncatesBase'
+}
+
 class Scanner {
   readonly #files: Files
   readonly #directory: string
   readonly #identity: LogIdentity
   readonly #seeds: ChecksumSeeds
   readonly #damage: DamageReport[] = []
+  readonly #lowestTruncations = new Map<number, number>()
   #index = new EntryIndex(LOG_BEGINNING)
   #hardState: HardState = NO_HARD_STATE
   #end: LogPosition = { segment: 0, offset: 0 }
@@ -120,19 +136,26 @@ class Scanner {
     const last = checks.findLastIndex(({ check }) => check.state === 'valid')
     const ahead = numbers.slice(last + 1)
     const { live, before } = this.#chooseLive(checks.slice(0, last + 1))
-    const first = live[0]
-    if (first === undefined) {
+    if (live.length === 0) {
       this.#report('segment_header', { segment: numbers[0]!, offset: 0 }, 'no segment has a valid header')
-      return this.#result({ kind: 'damaged' }, [], before, ahead)
     }
-    this.#index = new EntryIndex(first.header.base)
-    this.#hardState = first.header.hardState
+    this.#beginWith(live[0])
     if (this.#damage.length > 0) return this.#result({ kind: 'damaged' }, live, before, ahead)
     for (let i = 0; i < live.length; i++) {
       const verdict = await this.#walk(live[i]!, live[i + 1], ahead)
-      if (verdict.kind !== 'clean') return this.#result(verdict, live, before, ahead)
+      if (verdict.kind === 'begins_later') {
+        before.push(...live.splice(0, i + 1).map(({ segment }) => segment))
+        this.#beginWith(live[0])
+        i = -1
+      } else if (verdict.kind !== 'clean') return this.#result(verdict, live, before, ahead)
     }
     return this.#result(await this.#lookAhead(ahead), live, before, ahead)
+  }
+
+  #beginWith(first: LiveSegment | undefined): void {
+    this.#index = new EntryIndex(first?.header.base ?? LOG_BEGINNING)
+    this.#hardState = first?.header.hardState ?? NO_HARD_STATE
+    this.#end = { segment: 0, offset: 0 }
   }
 
   #result(verdict: LogVerdict, live: LiveSegment[], before: number[], ahead: number[]): LogScan {
@@ -143,6 +166,7 @@ class Scanner {
       void: before,
       ahead,
       index: this.#index,
+      lowestTruncations: this.#lowestTruncations,
       hardState: this.#hardState,
       end: this.#end,
       previousFrame: this.#previousFrame,
@@ -201,7 +225,7 @@ class Scanner {
     return { live, before: [] }
   }
 
-  async #walk(live: LiveSegment, next: LiveSegment | undefined, ahead: number[]): Promise<LogVerdict> {
+  async #walk(live: LiveSegment, next: LiveSegment | undefined, ahead: number[]): Promise<LogVerdict | BeginsLater> {
     const content = { segment: live.segment, bytes: await readWhole(this.#files, this.#path(live.segment)) }
     if (this.#end.segment !== 0 && !this.#isContinuedBy(live.header)) {
       this.#report(
@@ -216,7 +240,9 @@ class Scanner {
     this.#isMarked = false
     const range = { start: SEGMENT_HEADER_BYTES, previousFrame: live.headerCrc }
     const end = this.#walkFrames(content, next === undefined ? range : { ...range, end: next.header.previousEnd })
-    if (end === undefined) return { kind: 'damaged' }
+    if (end === 'truncates_base' && next !== undefined) return { kind: 'begins_later' }
+    if (end === 'truncates_base') this.#report('frame', this.#end, 'a truncation reaches the base of the log')
+    if (end === 'truncates_base' || end === 'contradiction') return { kind: 'damaged' }
     this.#end = { segment: live.segment, offset: end.offset }
     this.#previousFrame = end.previousFrame
     if (next !== undefined) return this.#endFinished(next, end)
@@ -229,17 +255,18 @@ class Scanner {
     return header.previousFrame === this.#previousFrame && seq === lastSeq && term === lastTerm && chain === lastChain
   }
 
-  /** Walks and takes over what the frames say; undefined if a frame passes its checksums but says what cannot be. */
-  #walkFrames(content: SegmentBytes, range: Parameters<typeof walkFrames>[3]): WalkEnd | undefined {
+  /** Walks and takes over what the frames say; a word if a frame passes its checksums but does not fit. */
+  #walkFrames(content: SegmentBytes, range: WalkRange): WalkEnd | 'truncates_base' | 'contradiction' {
     try {
       return walkFrames(content, this.#seeds, this.#identity.groupId, range, (offset, header) => {
         this.#end = { segment: content.segment, offset }
         this.#take(content, offset, header)
       })
     } catch (error) {
+      if (error instanceof TruncatesBase) return 'truncates_base'
       if (!(error instanceof MalformedBytes)) throw error
       this.#report('frame', this.#end, error.message)
-      return undefined
+      return 'contradiction'
     }
   }
 
@@ -249,8 +276,10 @@ class Scanner {
     }
     this.#isMarked = (header.flags & FrameFlag.mark) !== 0
     if ((header.flags & FrameFlag.truncate) !== 0) {
-      if (header.truncateFrom <= this.#index.base.seq) throw new MalformedBytes('a truncation reaches below the base')
+      if (header.truncateFrom <= this.#index.base.seq) throw new TruncatesBase()
       this.#index.truncateFrom(header.truncateFrom)
+      const lowest = this.#lowestTruncations.get(content.segment) ?? Infinity
+      this.#lowestTruncations.set(content.segment, Math.min(lowest, header.truncateFrom))
     }
     if ((header.flags & FrameFlag.entries) === 0) return
     const start = offset + FRAME_HEADER_BYTES

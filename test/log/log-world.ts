@@ -125,3 +125,11 @@ export function settle(): Promise<void> {
     setImmediate(resolve)
   })
 }
+
+/** Puts other bytes on the medium, as no log would. */
+export async function tamper(world: LogWorld, path: string, offset: number, bytes: Uint8Array): Promise<void> {
+  const file = await world.disk.files().open(path, 'readWrite')
+  file.writeSync(bytes, offset)
+  file.syncSync()
+  await file.close()
+}

@@ -1,0 +1,163 @@
+import type { Files } from '../platform/index.ts'
+import { ChecksumSeeds } from './checksum-seed.ts'
+import { logDirectory, segmentName } from './file-names.ts'
+import { FrameFlag, checkFrame } from './frame.ts'
+import type { FrameCheck } from './frame.ts'
+import type { ChainPoint, HardState, LogIdentity } from './positions.ts'
+import { LOG_BEGINNING } from './positions.ts'
+import { listSegments, readWhole, scanLog } from './scan.ts'
+import type { LogScan } from './scan.ts'
+import type { DamageReport } from './errors.ts'
+import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
+import { readSuspects } from './suspects.ts'
+import { resolveVotes } from './vote-resolution.ts'
+import { readVoteSlots } from './votes-file.ts'
+import { isFrameAt, lastWrittenEnd } from './walk.ts'
+
+/** One frame, or one stretch of bytes that is none. */
+export interface InspectedFrame {
+  readonly file: string
+  readonly offset: number
+  /** Bytes; of a bad stretch up to the next frame or the end of what was written. */
+  readonly length: number
+  /** The entries in it; undefined if it has none. */
+  readonly seqs?: { readonly first: number; readonly last: number }
+  /**
+   * `valid`: part of the log. `void`: passes, but the log began anew behind it. `torn`, `suspect`, `damaged`: the recovery
+   * class of the place. `behind_damage`: passes its checksums and stands behind a bad place.
+   */
+  readonly state: 'valid' | 'void' | 'torn' | 'suspect' | 'damaged' | 'behind_damage'
+  readonly isMark: boolean
+  readonly truncateFrom?: number
+}
+
+/** All that `quorate check data` tells about a log. */
+export interface LogInspection {
+  readonly verdict: 'clean' | 'torn' | 'suspect' | 'damaged'
+  readonly base: ChainPoint
+  readonly last: ChainPoint
+  readonly hardState: HardState
+  readonly isVoteCertain: boolean
+  readonly damage: readonly DamageReport[]
+  readonly keptAside: readonly string[]
+}
+
+export interface InspectOptions extends LogIdentity {
+  readonly files: Files
+  /** The data directory. */
+  readonly directory: string
+}
+
+/**
+ * Reads the whole log of a directory that nobody has open, changes nothing, and calls `onFrame` for every frame of every
+ * segment in order. Throws `LogError` (`log_missing`, `version_unsupported`) and `FileError`.
+ */
+export async function inspectLog(
+  options: InspectOptions,
+  onFrame: (frame: InspectedFrame) => void,
+): Promise<LogInspection> {
+  const { files, directory } = options
+  const scan = await scanLog(files, directory, options)
+  const logPath = logDirectory(directory)
+  for (const segment of await listSegments(files, logPath)) {
+    const path = `${logPath}/${segmentName(segment)}`
+    new SegmentLister(options, scan, segment, path, await readWhole(files, path), onFrame).run()
+  }
+  const votes = resolveVotes(scan, await readVoteSlots(files, logPath, options), logPath)
+  const damage = [...scan.damage, ...votes.damage]
+  return {
+    verdict: damage.length > 0 ? 'damaged' : scan.verdict.kind,
+    base: scan.live[0]?.header.base ?? LOG_BEGINNING,
+    last: scan.index.lastPoint,
+    hardState: votes.hardState,
+    isVoteCertain: votes.isCertain,
+    damage,
+    keptAside: (await readSuspects(files, logPath)).paths,
+  }
+}
+
+/** Lists one segment's frames, going on behind whatever is bad. */
+class SegmentLister {
+  readonly #seeds: ChecksumSeeds
+  readonly #scan: LogScan
+  readonly #segment: number
+  readonly #path: string
+  readonly #bytes: Uint8Array
+  readonly #onFrame: (frame: InspectedFrame) => void
+  readonly #isVoid: boolean
+  #previousFrame: number | undefined
+  #isBehindDamage: boolean
+
+  constructor(
+    identity: LogIdentity,
+    scan: LogScan,
+    segment: number,
+    path: string,
+    bytes: Uint8Array,
+    onFrame: (frame: InspectedFrame) => void,
+  ) {
+    this.#seeds = new ChecksumSeeds(identity.directoryId)
+    this.#scan = scan
+    this.#segment = segment
+    this.#path = path
+    this.#bytes = bytes
+    this.#onFrame = onFrame
+    this.#isVoid = scan.void.includes(segment)
+    this.#isBehindDamage = segment > scan.end.segment && !this.#isVoid
+    const check = checkSegmentHeader(bytes, identity, this.#seeds, segment)
+    this.#previousFrame = check.state === 'valid' ? check.crc : undefined
+  }
+
+  run(): void {
+    const writtenEnd = lastWrittenEnd(this.#bytes, 0)
+    let offset = SEGMENT_HEADER_BYTES
+    if (this.#previousFrame === undefined && writtenEnd > 0) this.#bad(0, Math.min(writtenEnd, SEGMENT_HEADER_BYTES))
+    while (offset < writtenEnd) {
+      const check = checkFrame(this.#bytes, offset, this.#seeds.at(this.#segment, offset))
+      const isNext = check.state === 'valid' && this.#follows(check)
+      const end = isNext ? offset + check.header.length : this.#nextFrame(offset, writtenEnd)
+      if (isNext) this.#good(offset, check)
+      else this.#bad(offset, end)
+      offset = end
+    }
+  }
+
+  /** Behind something bad any frame that passes is listed; otherwise it must follow the one before. */
+  #follows(check: FrameCheck & { state: 'valid' }): boolean {
+    const expected = this.#previousFrame
+    return expected === undefined || check.header.previousFrame === expected
+  }
+
+  #nextFrame(offset: number, writtenEnd: number): number {
+    for (let at = (offset + 8) & ~7; at < writtenEnd; at += 8) {
+      if (isFrameAt(this.#bytes, at, this.#seeds, this.#segment)) return at
+    }
+    return writtenEnd
+  }
+
+  #good(offset: number, check: FrameCheck & { state: 'valid' }): void {
+    const { header } = check
+    this.#previousFrame = header.headerCrc
+    const state = this.#isVoid ? 'void' : this.#isBehindDamage ? 'behind_damage' : 'valid'
+    this.#onFrame({
+      file: this.#path,
+      offset,
+      length: header.length,
+      state,
+      isMark: (header.flags & FrameFlag.mark) !== 0,
+      ...((header.flags & FrameFlag.entries) === 0 ? {} : { seqs: { first: header.firstSeq, last: header.lastSeq } }),
+      ...((header.flags & FrameFlag.truncate) === 0 ? {} : { truncateFrom: header.truncateFrom }),
+    })
+  }
+
+  #bad(offset: number, end: number): void {
+    const { verdict } = this.#scan
+    const at = verdict.kind === 'torn' || verdict.kind === 'suspect' ? verdict.at : undefined
+    const isAtEnd =
+      at !== undefined && (at.segment < this.#segment || (at.segment === this.#segment && at.offset <= offset))
+    const state = isAtEnd && verdict.kind !== 'clean' ? verdict.kind : 'damaged'
+    this.#previousFrame = undefined
+    this.#isBehindDamage = true
+    this.#onFrame({ file: this.#path, offset, length: end - offset, state, isMark: false })
+  }
+}
