@@ -66,6 +66,13 @@ describe('the binary client wire', () => {
     assert.deepEqual(found.result.entries[0]?.value, bytes(5, 6))
   })
 
+  it('gives a session nonce that does not change with the frame', () => {
+    const frame = clientFrame(clientSamples.slice(0, 1))
+    const messages = readClientFrame(frame)
+    frame.fill(0)
+    assert.deepEqual(messages, clientSamples.slice(0, 1))
+  })
+
   it('takes an empty frame as no messages', () => {
     assert.deepEqual(readClientFrame(bytes()), [])
   })
