@@ -263,6 +263,7 @@ export class ReferenceCore implements DatabaseCore {
     }
     while (options.signal?.aborted !== true && !this.#isClosed) {
       const from = seen
+      const through = this.#state.seq
       for (const { seq, changes } of this.#changes.filter(group => group.seq > from)) {
         seen = seq
         const selected = changes.filter(
@@ -275,11 +276,11 @@ export class ReferenceCore implements DatabaseCore {
         const events = selected.map(({ key, kind, value }) => ({ key, kind, value, seq }))
         yield { type: 'commit', seq, historyId: HISTORY, changes: events }
       }
-      if (this.#state.seq > seen) {
-        seen = this.#state.seq
+      if (through > seen) {
+        seen = through
         yield { type: 'progress', seq: seen, historyId: HISTORY }
-        continue
       }
+      if (this.#state.seq > seen) continue
       await this.#nextChange(options.signal)
     }
   }
