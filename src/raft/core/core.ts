@@ -57,7 +57,7 @@ import { becomeFollower, resetElectionTimer } from './roles.ts'
 import { onSnapshotInstalled, onSnapshotOffer } from './snapshot-flow.ts'
 import type { RaftState } from './state.ts'
 import { onTimeoutNow } from './timeout-now.ts'
-import { resignForDisk, startTransfer } from './transfer.ts'
+import { leaveOffice, resignForDisk, startTransfer } from './transfer.ts'
 import { NO_NODE, type Configuration, type NodeId, type Seq, type Term } from './types.ts'
 
 /** Where the next entry goes: encode it with this seq, term and previous chain, and step `append` in the same turn. */
@@ -249,7 +249,7 @@ function onIoFailed(state: RaftState, error: string): void {
 /** A replica whose state differs must not lead: it hands over, and steps down if nobody takes over in time. */
 function onFence(state: RaftState, isFenced: boolean): void {
   state.isFenced = isFenced
-  if (isFenced && state.role === 'leader' && state.transfer === null) startTransfer(state, NO_NODE)
+  if (isFenced && state.role === 'leader') leaveOffice(state)
 }
 
 function onMessage(state: RaftState, message: Message): void {

@@ -29,7 +29,6 @@ export type FatalCode = 'ioFailed' | 'chainMismatch' | 'conflictBelowCommit' | '
 
 /** Things that happened, for metrics, logs and the replica's bookkeeping; nothing depends on them being heard. */
 export type CoreEvent =
-  | { readonly name: 'role'; readonly role: string; readonly term: Term; readonly leader: NodeId }
   | { readonly name: 'campaign'; readonly term: Term; readonly kind: 'preVote' | 'vote' | 'transfer' }
   | { readonly name: 'quorumLost'; readonly term: Term }
   | { readonly name: 'diskStalled'; readonly oldestPendingMs: number; readonly action: 'transfer' | 'stepDown' }
@@ -55,7 +54,7 @@ export type Effect =
     }
   /** May leave at once: the core itself holds back what rests on an unfinished persist (D1). */
   | { readonly type: 'send'; readonly to: NodeId; readonly message: OutgoingMessage }
-  /** Committed through `seq` (cumulative): apply up to there. `leaderTerm` is set if this node leads. */
+  /** Committed through `seq` (cumulative): apply up to there. Never emitted while an install is pending (S3). */
   | { readonly type: 'commit'; readonly seq: Seq }
   /** Serve the read once applied >= seq. */
   | { readonly type: 'readReady'; readonly ctx: unknown; readonly seq: Seq }
@@ -68,6 +67,7 @@ export type Effect =
       readonly leader: NodeId
       readonly isReady: boolean
     }
+  /** refusal null: this node leads no more; who leads instead comes with `roleChanged`. */
   | { readonly type: 'transferEnded'; readonly to: NodeId; readonly refusal: Refusal | null }
   | { readonly type: 'configurationChange'; readonly refusal: Refusal | null; readonly configuration: Configuration }
   /** Ship a snapshot of at least minSeq; report with `snapshotSent`. `term` goes into the offer. */

@@ -16,7 +16,7 @@ import { isVoter, quorumValue } from './quorum.ts'
 import { finishRound, hasCommittedInTerm } from './read-index.ts'
 import { becomeFollower } from './roles.ts'
 import { activeConfiguration, activeConfigurationSeq, leadershipOf, type RaftState, type WantedEntry } from './state.ts'
-import { endTransfer, startTransfer, tickTransfer } from './transfer.ts'
+import { endTransfer, leaveOffice, startTransfer, tickTransfer } from './transfer.ts'
 import { NO_NODE, type Configuration, type EntryBatch, type NodeId, type Seq } from './types.ts'
 
 /** A leader's own affairs: taking office, appending, committing, changing members, stepping down. */
@@ -145,7 +145,7 @@ function onCommittedAsLeader(state: RaftState): void {
     state.effects.push({ type: 'configurationChange', refusal: null, configuration })
     leadership.changeTarget = null
   }
-  if (!isVoter(configuration, state.id) && state.transfer === null) startTransfer(state, NO_NODE)
+  if (!isVoter(configuration, state.id)) leaveOffice(state)
 }
 
 /** Begins a configuration change, or says why not (M1, M2). */

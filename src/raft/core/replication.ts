@@ -197,7 +197,9 @@ export function onHeartbeatResponse(state: RaftState, message: HeartbeatResponse
   progress.diskStallMs = message.diskStallMs
   if (message.readSeq > progress.readSeq) progress.readSeq = message.readSeq
   progress.isProbeSent = false
-  if (progress.match < state.log.lastSeq && !isMutant('full window sends nothing')) progress.isNudgeOwed = true
+  // A peer that lags may have lost a window; one that is ill may have lost what it had, and an append finds out.
+  const isDoubtful = progress.match < state.log.lastSeq || message.syncedSeq < progress.match || message.isUnfitToLead
+  if (isDoubtful && !isMutant('full window sends nothing')) progress.isNudgeOwed = true
   const { from, wallMicros, digest, diskStallMs } = message
   const roundTripMs = state.nowMs - message.sentAtMs
   state.effects.push({ type: 'peerReport', from, wallMicros, roundTripMs, digest, diskStallMs })

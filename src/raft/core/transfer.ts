@@ -64,14 +64,20 @@ function sendTimeoutNow(state: RaftState, to: NodeId): void {
   send(state, 'now', { type: 'timeoutNow', from: state.id, to, term: state.term, last })
 }
 
-/** T3: gives a transfer up after one election timeout. */
+/** Hands over because this node must not lead any longer (M6, fenced); without a successor it just goes. */
+export function leaveOffice(state: RaftState): void {
+  if (state.transfer === null) startTransfer(state, NO_NODE)
+  if (state.transfer === null) becomeFollower(state, state.term, NO_NODE)
+}
+
+/** T3: gives a transfer up after one election timeout; whoever must not lead goes all the same. */
 export function tickTransfer(state: RaftState): void {
   if (state.transfer === null || state.nowMs < state.transfer.deadlineMs) return
   if (isMutant('transfer flag survives term')) return
   endTransfer(state, 'timedOut')
   const configuration = activeConfiguration(state)
-  // M6: a leader that is no member any more goes, successor or not.
-  if (configuration !== undefined && !isVoter(configuration, state.id)) becomeFollower(state, state.term, NO_NODE)
+  const isMember = configuration !== undefined && isVoter(configuration, state.id)
+  if (!isMember || state.isFenced) becomeFollower(state, state.term, NO_NODE)
 }
 
 export function endTransfer(state: RaftState, refusal: Refusal): void {

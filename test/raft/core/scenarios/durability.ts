@@ -184,6 +184,18 @@ export const durability: readonly Scenario[] = [
     },
   },
   {
+    rule: 'W6',
+    name: 'a recovery ends in an idle group, too: the heartbeat answer of an ill peer is reason to ask it',
+    run() {
+      const rig = leaderRig()
+      rig.receive(rig.heartbeatAnswer(3, { isUnfitToLead: true, syncedSeq: 1 }))
+      const probe = rig.lastSent('appendRequest', 3)
+      assert.deepEqual([probe.prevSeq, probe.entries, probe.recovery], [2, null, null])
+      rig.receive(rig.refuse(3, 2, { term: 1, seq: 1 }, { recoveryId: 9 }))
+      assert.deepEqual(rig.lastSent('appendRequest', 3).recovery, { recoveryId: 9, throughSeq: 2 })
+    },
+  },
+  {
     rule: 'W2',
     name: 'a damaged voter never votes and never campaigns until it is re-supplied past the damage',
     run() {

@@ -274,6 +274,11 @@ export const elections: readonly Scenario[] = [
       const rig = leaderRig()
       rig.turn({ type: 'fence', isFenced: true })
       assert.ok(rig.lastSent('timeoutNow'))
+      for (let i = 0; i < 13; i++) {
+        rig.nowMs += 50
+        rig.receive(rig.heartbeatAnswer(2), rig.heartbeatAnswer(3))
+      }
+      assert.equal(rig.state.role, 'follower', 'nobody took over, and still it must not lead')
       const other = new Rig()
       other.turn({ type: 'fence', isFenced: true })
       other.wait(3_000)

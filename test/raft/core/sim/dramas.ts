@@ -55,7 +55,13 @@ function forgottenVotes(world: World, leader: SimNode): void {
   world.trace('drama: forgotten votes')
   const rivals = othersOf(world, leader).slice(0, 2)
   restart(world, leader, 3)
-  const startMs = world.chance.between(305, 420)
+  const [a, b] = rivals
+  if (a === undefined || b === undefined) return
+  // Neither rival hears the other: all depends on the voter.
+  world.network.cut(a.id, b.id)
+  world.network.cut(b.id, a.id)
+  later(world, 500, () => world.network.heal())
+  const startMs = 302
   later(world, startMs, () => {
     for (const rival of rivals) rival.give({ type: 'campaign' })
     leader.stallUntilMs = world.queue.nowMs + 200

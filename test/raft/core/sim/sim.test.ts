@@ -4,7 +4,7 @@ import { runSeed } from './world.ts'
 
 /** `QUORATE_SEED` moves the range; `node dist/test/raft/core/sim/main.js` runs more. */
 const firstSeed = Number(process.env['QUORATE_SEED'] ?? 1)
-const SEEDS = 60
+const SEEDS = 50
 
 describe('the simulated group', () => {
   it(`keeps every promise through faults and converges after them (seeds ${firstSeed} to ${firstSeed + SEEDS - 1})`, () => {
