@@ -161,6 +161,3 @@ class LogWriter implements Job {
     this.#context.post({ failed } satisfies LogWriterMessage)
   }
 }
-
-/** The name under which `platform/node` looks for a module's job. */
-export { startLogWriter as start }

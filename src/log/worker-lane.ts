@@ -1,5 +1,6 @@
 import type { File, Thread, Threads } from '../platform/index.ts'
 import { assertLog } from './errors.ts'
+import { SECTOR_BYTES } from './frame.ts'
 import type { Lane, LaneEvents } from './lane.ts'
 import { Control, Field, RING_DESCRIPTORS, RingKind, createRing, descriptorAt } from './ring.ts'
 import type { Ring } from './ring.ts'
@@ -47,6 +48,7 @@ export class WorkerLane implements Lane {
   #completed = 0
   #reported = 0
   #hasFailed = false
+  #isClosing = false
   #drained: (() => void) | undefined
 
   constructor(events: LaneEvents, options: WorkerLaneOptions) {
@@ -61,7 +63,7 @@ export class WorkerLane implements Lane {
     this.#thread = options.threads.start(LOG_WRITER_JOB, init)
     this.#thread.onMessage(message => this.#onMessage(message as LogWriterMessage))
     this.#thread.onExit(error => {
-      if (error !== undefined) this.#fail(error)
+      if (error !== undefined || !this.#isClosing) this.#fail(error ?? new Error('the thread of the log ended'))
     })
   }
 
@@ -126,6 +128,7 @@ export class WorkerLane implements Lane {
         this.#drained = resolve
       })
     }
+    this.#isClosing = true
     await this.#thread.stop()
   }
 
@@ -184,9 +187,11 @@ export class WorkerLane implements Lane {
     let moved = 0
     for (const item of this.#waiting) {
       while (item.bytes.length > pieceBytes && this.#findRoom(pieceBytes)) {
-        this.#copyIn(RingKind.write, item, pieceBytes)
-        item.offset += pieceBytes
-        item.bytes = item.bytes.subarray(pieceBytes)
+        // Pieces end where sectors do: a sector that a crash cuts in two could not be told from damage.
+        const length = pieceBytes - ((item.offset + pieceBytes) % SECTOR_BYTES)
+        this.#copyIn(RingKind.write, item, length)
+        item.offset += length
+        item.bytes = item.bytes.subarray(length)
       }
       if (item.bytes.length > pieceBytes || !this.#findRoom(item.bytes.length)) break
       this.#copyIn(item.kind, item, item.bytes.length)

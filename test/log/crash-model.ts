@@ -32,6 +32,12 @@ export class LogModel {
     this.#states.push(state)
   }
 
+  /** The first `count` pushes since the last recovery are acknowledged. */
+  acknowledgeThrough(count: number): void {
+    assert.ok(count >= this.#acknowledged && count < this.#states.length, `ioSeq ${count} was never appended`)
+    this.#acknowledged = count
+  }
+
   acknowledgeAll(): void {
     this.#acknowledged = this.#states.length - 1
   }
