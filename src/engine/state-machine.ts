@@ -3,11 +3,13 @@ import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { invariant, InvariantError, QuorateError } from '../model/index.ts'
 import type {
   ApplyResult,
+  CheckpointState,
   ClusterSettings,
   EntryOutcome,
   RequestRefusal,
   ServiceWatch,
   StateDigest,
+  StateMachine,
   WatchSink,
 } from '../model/index.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -15,9 +17,11 @@ import { loadClusterState } from './cluster-state.ts'
 import { EngineView } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { EffectLog, RecentChanges, WatchHub } from './events/index.ts'
-import type { Keyspace, KeyspaceView } from './keyspace/index.ts'
+import { Cold } from './keyspace/index.ts'
+import type { Keyspace, KeyspaceStats, KeyspaceView } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
+import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { checkRequest, preflight } from './request-check.ts'
@@ -25,6 +29,8 @@ import { checkRequest, preflight } from './request-check.ts'
 /** Digests are recorded at seqs divisible by this. */
 export const DIGEST_INTERVAL = 4096
 const DIGESTS_MAX = 64
+/** Batches after one that met a cold page for which `prefetch` looks for them. */
+const COLD_BATCHES = 64
 const RECENT_CHANGES_BYTES_MAX = 8_388_608
 /** Entries that a view of an older seq may apply again (`at_seq.max_replay_entries`). */
 export const REPLAY_ENTRIES_MAX = 16_384
@@ -43,7 +49,7 @@ export interface Origin {
  * Replicated state in one process: catalog, permissions, keys, sessions and events as layers of one keyspace. A sequencer drives it
  * (`model/state-machine.ts` says how); `apply` is a pure function of (state, entry).
  */
-export class EngineStateMachine {
+export class EngineStateMachine implements StateMachine {
   readonly #keyspace: Keyspace
   readonly #applier: EntryApplier
   readonly #effects = new EffectLog()
@@ -51,7 +57,8 @@ export class EngineStateMachine {
   readonly #changes: RecentChanges
   readonly #digests: StateDigest[] = []
   #published: ClusterState
-  readonly #originSeq: number
+  /** Batches for which a cold page is still to be expected. */
+  #coldBatches = 0
   #seq: number
   #term: number
   #entryChain: number
@@ -64,7 +71,6 @@ export class EngineStateMachine {
     this.#applier = new EntryApplier(new KeyspaceStore(keyspace), this.#effects, state, origin.leaderTimeMicros)
     this.#applier.restore(origin.membership, earliestExpiryMicros)
     this.#published = state
-    this.#originSeq = origin.seq
     this.#seq = origin.seq
     this.#term = origin.term
     this.#entryChain = origin.entryChain
@@ -193,6 +199,7 @@ export class EngineStateMachine {
       } catch (error) {
         if (!(error instanceof ColdPages)) throw error
         cold = error.load()
+        this.#coldBatches = COLD_BATCHES
         break
       }
       at += length
@@ -201,6 +208,7 @@ export class EngineStateMachine {
       if (seq % DIGEST_INTERVAL === 0) this.#recordDigest()
       if (shouldYield()) break
     }
+    if (cold === undefined) this.#coldBatches--
     if (at > firstAt) {
       this.#entryChain = crc32(bytes.subarray(firstAt, at), this.#entryChain)
       this.#publish(firstSeq)
@@ -261,7 +269,59 @@ export class EngineStateMachine {
 
   /** The oldest seq that `viewAt` can reach. */
   get oldestViewSeq(): number {
-    return this.#originSeq
+    return this.#keyspace.window.oldestSeq
+  }
+
+  get isBusy(): boolean {
+    return this.#keyspace.isBusy
+  }
+
+  get checkpointedSeq(): number {
+    return this.#keyspace.superblocks.at(-1)!.seq
+  }
+
+  get newestCheckpointSeq(): number {
+    return this.#keyspace.superblocks[0]!.seq
+  }
+
+  get keyspaceStats(): KeyspaceStats {
+    return this.#keyspace.stats
+  }
+
+  prefetch(batch: EntryBatch): void {
+    if (this.#coldBatches <= 0) return
+    const view = this.#keyspace.view()
+    const loads = declaredKeys(batch, this.#published.catalog).map(key => {
+      const found = view.reader.metadata(key)
+      return found instanceof Cold ? this.#keyspace.load(found) : undefined
+    })
+    const release = (): void => view.close()
+    // A page that cannot be read is met again, and reported, by apply.
+    Promise.all(loads).then(release, release)
+  }
+
+  async checkpoint(syncedThrough: () => Promise<number>): Promise<CheckpointState> {
+    const { seq } = await this.#keyspace.checkpoint(async wanted => {
+      for (;;) {
+        const through = await syncedThrough()
+        if (through >= wanted) return through
+      }
+    })
+    return { seq, number: this.#keyspace.superblocks[0]!.number }
+  }
+
+  snapshotSource(): Promise<never> {
+    return Promise.reject(noSnapshots())
+  }
+
+  beginInstall(): Promise<never> {
+    return Promise.reject(noSnapshots())
+  }
+
+  async close(): Promise<void> {
+    this.#failure ??= new InvariantError('the state machine is closed')
+    this.#hub.close()
+    await this.#keyspace.close()
   }
 
   /** A view of exactly `seq`: the nearest retained root, and the log entries up to `seq` applied again in private. */
@@ -341,6 +401,10 @@ export class EngineStateMachine {
 }
 
 const NO_HISTORY = '0'.repeat(32)
+
+function noSnapshots(): QuorateError {
+  return new QuorateError('unavailable', 'this state machine does not ship snapshots')
+}
 
 /** Layers copy with `slice`, which on a Buffer would not copy. */
 function plainBytes(bytes: Uint8Array): Uint8Array {

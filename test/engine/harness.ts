@@ -10,10 +10,8 @@ import {
   utf8Bytes,
 } from '../../src/encoding/index.ts'
 import type { EntryBatch, Mutation, Outcome, SessionOpening, TransactionEnvelope } from '../../src/encoding/index.ts'
-import { Keyspace } from '../../src/engine/keyspace/index.ts'
-import { spaceLength } from '../../src/engine/layers.ts'
-import { SLOTTED_RECORDS } from '../../src/engine/sessions/index.ts'
-import { EngineStateMachine } from '../../src/engine/state-machine.ts'
+import { openStateMachine } from '../../src/engine/index.ts'
+import type { EngineStateMachine } from '../../src/engine/index.ts'
 import type { EntryOutcome, ReadResult } from '../../src/model/index.ts'
 import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
 
@@ -41,32 +39,32 @@ export class Harness {
   timeMicros: number = 1_000 * SECOND
   term = 1
 
-  private constructor(core: EngineStateMachine) {
+  readonly #disk: SimulatedDisk
+  readonly #options: HarnessOptions
+
+  private constructor(core: EngineStateMachine, disk: SimulatedDisk, options: HarnessOptions) {
     this.core = core
+    this.#disk = disk
+    this.#options = options
   }
 
   static async create(options: HarnessOptions = {}): Promise<Harness> {
-    const files = new SimulatedDisk({ seed: 1 }).files()
-    await files.makeDirectory('/pages')
-    const keyspace = await Keyspace.create({
-      files,
-      directory: '/pages',
-      pageBytes: options.pageBytes ?? 8192,
-      budgetBytes: options.budgetBytes ?? 16 << 20,
-      retention: { maxVersions: 64, maxAgeMs: 60_000, now: () => 0 },
-      spaceLength,
-      slotted: SLOTTED_RECORDS,
-      identity: { historyId: new Uint8Array(16), groupId: 1, directoryId: new Uint8Array(16) },
-    })
-    const core = await EngineStateMachine.load(keyspace, {
-      seq: 0,
-      term: 0,
-      entryChain: 0,
-      effectChain: 0,
-      leaderTimeMicros: 0,
-      membership: new Uint8Array(0),
-    })
-    return new Harness(core)
+    const disk = new SimulatedDisk({ seed: 1 })
+    return new Harness(await open(disk, options), disk, options)
+  }
+
+  checkpoint(): Promise<{ seq: number }> {
+    return this.core.checkpoint(() => Promise.resolve(this.core.appliedSeq))
+  }
+
+  /** The state of the last checkpoint, as after a restart; the log is as it was. */
+  async reopen(): Promise<Harness> {
+    await this.core.close()
+    const harness = new Harness(await open(this.#disk, this.#options), this.#disk, this.#options)
+    harness.entries.push(...this.entries)
+    harness.timeMicros = this.timeMicros
+    harness.term = this.term
+    return harness
   }
 
   /** With a project `p` (scopes `app` and `other`). */
@@ -171,6 +169,19 @@ export class Harness {
   digest(): string {
     return JSON.stringify(this.core.digest)
   }
+}
+
+async function open(disk: SimulatedDisk, options: HarnessOptions): Promise<EngineStateMachine> {
+  const { machine } = await openStateMachine({
+    files: disk.files(),
+    directory: '/data',
+    directoryId: '0'.repeat(32),
+    groupId: 1,
+    pageBytes: options.pageBytes ?? 8192,
+    budgetBytes: options.budgetBytes ?? 16 << 20,
+    clock: { monotonicMs: () => 0, wallMicros: () => 0 },
+  })
+  return machine
 }
 
 export function nonce(number: number): Uint8Array {

@@ -1,0 +1,56 @@
+import type { Clock, Files } from '../platform/index.ts'
+import { Keyspace } from './keyspace/index.ts'
+import type { KeyspaceOptions } from './keyspace/index.ts'
+import { spaceLength } from './layers.ts'
+import { SLOTTED_RECORDS } from './sessions/index.ts'
+import { EngineStateMachine } from './state-machine.ts'
+
+/** Roots kept for reads at older seqs (`max_versions`), and for how long, when nothing holds them. */
+const ROOTS_MAX = 64
+const ROOT_AGE_MS_MAX = 60_000
+
+export interface StateMachineOptions {
+  files: Files
+  /** The data directory; `pages/` below it is the state machine's. */
+  directory: string
+  /** Identity of this copy of the disk, 32 hexadecimal digits. */
+  directoryId: string
+  groupId: number
+  /** Of a new directory; an existing one keeps its own. */
+  pageBytes: 4096 | 8192 | 16384 | 32768
+  /** What pages and large values may occupy in memory. */
+  budgetBytes: number
+  /** Only for how long old roots are kept: apply knows no clock. */
+  clock: Clock
+}
+
+/**
+ * The state of a directory as of its newest durable root, an empty one if there is none yet. The log after `appliedSeq` is to be
+ * applied next. Rejects with `PageDamage` where superblocks or maps are damaged, with `FileError` where the disk fails.
+ */
+export async function openStateMachine(options: StateMachineOptions): Promise<{ machine: EngineStateMachine }> {
+  const { files, directory, clock, directoryId, groupId, pageBytes, budgetBytes } = options
+  const keyspaceOptions: KeyspaceOptions = {
+    files,
+    directory: `${directory}/pages`,
+    pageBytes,
+    budgetBytes,
+    retention: { maxVersions: ROOTS_MAX, maxAgeMs: ROOT_AGE_MS_MAX, now: () => clock.monotonicMs() },
+    spaceLength,
+    slotted: SLOTTED_RECORDS,
+    identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },
+  }
+  const keyspace = await openOrCreate(keyspaceOptions)
+  const superblock = keyspace.superblocks[0]!
+  return { machine: await EngineStateMachine.load(keyspace, superblock) }
+}
+
+async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {
+  const { files, directory } = options
+  if ((await files.size(`${directory}/data`)) === undefined) return Keyspace.create(options)
+  return (await Keyspace.open(options)).keyspace
+}
+
+function hexBytes(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16))
+}
