@@ -1,6 +1,14 @@
 import { invariant } from './assert.ts'
 import { childPage, childSeq, insertChild } from './branch.ts'
-import { PAGE_HEADER_BYTES, PageKind, POINTER_BYTES, POINTER_CHECKSUM, CHECKSUM_BYTES, POINTER_SEQ } from './layout.ts'
+import {
+  AT_RUN,
+  PAGE_HEADER_BYTES,
+  PageKind,
+  POINTER_BYTES,
+  POINTER_CHECKSUM,
+  CHECKSUM_BYTES,
+  POINTER_SEQ,
+} from './layout.ts'
 import type { Path } from './path.ts'
 import {
   appendCell,
@@ -25,6 +33,9 @@ import {
 import { writeU32, writeU64 } from '../../encoding/index.ts'
 import type { Storage } from './storage.ts'
 
+/** After so many inserts in a row at its end a page is taken for the end of an ascending load. */
+const ASCENDING_RUN = 8
+
 /** Inserting where there is room, and splitting where there is none. The path's pages down to `depth` are writable. */
 
 const keyBuffer = new Uint8Array(32768 / 5 + 4)
@@ -43,9 +54,16 @@ export function placeCell(
   payload: number,
 ): number {
   const ref = path.refs[depth]!
+  const isAtEnd = index === cellCount(ref)
+  const run = ref.base + AT_RUN
   const at = insertWidening(storage, ref, index, key, length, payload)
-  if (at >= 0) return at
-  if (index === cellCount(ref)) return appendPage(storage, path, depth, key, length, payload)
+  if (at >= 0) {
+    if (!isAtEnd) ref.bytes[run] = 0
+    else if (ref.bytes[run]! < 255) ref.bytes[run]!++
+    return at
+  }
+  const isAscending = ref.bytes[run]! >= ASCENDING_RUN || lacksPrefix(ref, key, length)
+  if (isAtEnd && isAscending) return appendPage(storage, path, depth, key, length, payload)
   return splitPage(storage, path, depth, index, key, length, payload)
 }
 
@@ -79,6 +97,11 @@ function sharedPrefix(ref: PageRef, prefix: number, key: Uint8Array, length: num
   return i
 }
 
+function lacksPrefix(ref: PageRef, key: Uint8Array, length: number): boolean {
+  const prefix = prefixLength(ref)
+  return sharedPrefix(ref, prefix, key, length) < prefix
+}
+
 /** A key behind all others gets a page of its own, so that ascending inserts leave full pages behind. */
 function appendPage(
   storage: Storage,
@@ -97,6 +120,7 @@ function appendPage(
   // A branch's first key is never looked at, so it is left empty: the parent has it.
   setPrefix(right, key, isLeaf ? common : 0)
   const at = insertCell(right, storage.scratch, 0, key, isLeaf ? length : 0, payload)
+  right.bytes[right.base + AT_RUN] = ASCENDING_RUN
   const separator = path.separators[depth]!
   const separatorBytes = isLeaf ? common + 1 : length
   separator.set(key.subarray(0, separatorBytes))
@@ -118,9 +142,8 @@ function splitPage(
   const left = path.refs[depth]!
   const isLeaf = pageLevel(left) === 0
   const count = cellCount(left)
-  const lacksPrefix = sharedPrefix(left, prefixLength(left), key, length) < prefixLength(left)
   // A key in front of all others that lacks their prefix would swell each of them: it leaves with one cell only.
-  const middle = lacksPrefix ? 1 : splitPoint(left, index, cellBytes(length, 0, payload))
+  const middle = lacksPrefix(left, key, length) ? 1 : splitPoint(left, index, cellBytes(length, 0, payload))
   const right = new PageRef(storage.pageBytes)
   const page = storage.newPage(isLeaf ? PageKind.leaf : PageKind.branch, pageLevel(left), right)
   const firstLength = readKey(left, middle, keyBuffer)

@@ -2,6 +2,9 @@ import type { Digest64 } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import type { Cold } from './cold.ts'
 import type { LogSyncedThrough } from './checkpoint.ts'
+import { Install } from './install.ts'
+import type { PageReport, ScrubResult } from './scrub.ts'
+import { Scrub } from './scrub.ts'
 import { PageKind } from './layout.ts'
 import type { KeyspaceOptions, Parts } from './opening.ts'
 import { createParts, newRoot, openParts } from './opening.ts'
@@ -133,6 +136,11 @@ export class Keyspace {
   /** Makes everything written since `beginEpoch` the newest root: views opened from now on see it. */
   publish(seq: number, meta: SuperblockMeta): void {
     invariant(this.#isInEpoch, 'no epoch is open')
+    invariant(seq >= this.seq, `seq ${seq} is published after ${this.seq}`)
+    this.#endEpoch(seq, meta)
+  }
+
+  #endEpoch(seq: number, meta: SuperblockMeta): void {
     this.#isInEpoch = false
     this.#addRoot(seq, meta)
     this.#onBoundary?.()
@@ -182,6 +190,51 @@ export class Keyspace {
     })
     this.#checkpointing = run.catch(() => {})
     return run
+  }
+
+  /**
+   * Begins to take over the state of another replica (DESIGN 5, leaf images), from nothing or on top of the present records.
+   * Until its `finish` no entry may be applied and views see what was before; a crash leaves that too. There is no way back
+   * but to close and open again.
+   */
+  beginInstall(base: 'current' | 'empty'): Install {
+    this.beginEpoch()
+    const { storage, spaces, writer, pager, checkpointer } = this.#parts
+    if (base === 'empty') {
+      storage.buryAll()
+      spaces.clear()
+      writer.reset(storage.newPage(PageKind.leaf, 0, new PageRef(storage.pageBytes)), 0)
+      checkpointer.mapOnFile = undefined
+    }
+    return new Install({
+      writer,
+      get digestS() {
+        return spaces.total
+      },
+      load: cold => pager.load(cold),
+      trim: () => pager.trim(),
+      commit: async (seq, meta) => {
+        await this.#checkpointing
+        this.#endEpoch(seq, meta)
+        const capture = checkpointer.capture(spaces.encode())
+        await checkpointer.commit(capture, 'install', wanted => wanted)
+        await checkpointer.repeat(capture)
+      },
+    })
+  }
+
+  /** Reads every page and extent of the newest root from the file and recomputes S from them. */
+  async scrub(): Promise<ScrubResult> {
+    using view = this.view()
+    const { storage, file, spaces } = this.#parts
+    return await new Scrub(storage, file, spaces, view.root).run()
+  }
+
+  /** Every page and extent that the newest root reaches, with its place and state: `quorate check data`. */
+  async *listPages(): AsyncGenerator<PageReport> {
+    using view = this.view()
+    const { storage, file, spaces } = this.#parts
+    yield* new Scrub(storage, file, spaces, view.root).pages()
   }
 
   /** Waits for writes on their way and closes the file. Makes nothing durable: checkpoint before. */

@@ -15,6 +15,8 @@ export const AT_HEAP = 4
 export const AT_FRAGMENTED = 6
 export const AT_PREFIX = 8
 export const AT_LEVEL = 10
+/** How many inserts in a row went to the page's end (at most 255). */
+export const AT_RUN = 11
 export const AT_PAGE = 12
 export const AT_BIRTH = 16
 export const AT_NONCE = 24

@@ -210,6 +210,12 @@ export function readKey(ref: PageRef, index: number, target: Uint8Array): number
   return readSuffix(ref, index, target, prefix)
 }
 
+/** The key of cell `index`, as bytes of its own. */
+export function copyKey(ref: PageRef, index: number): Uint8Array {
+  const key = new Uint8Array(keyLength(ref, index) + HEAD_BYTES)
+  return key.slice(0, readKey(ref, index, key))
+}
+
 /** As `readKey` where the first `prefix` bytes already stand in `target`. */
 export function readSuffix(ref: PageRef, index: number, target: Uint8Array, prefix: number): number {
   const { bytes, words, base } = ref

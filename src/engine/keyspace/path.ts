@@ -1,7 +1,6 @@
-import { invariant } from './assert.ts'
 import { childChecksum, childIndex, childPage, childSeq, setChildPage, setChildSeq } from './branch.ts'
 import type { Cold } from './cold.ts'
-import { cellCount, keyLength, PageRef, pageLevel, readKey } from './page.ts'
+import { cellCount, copyKey, PageRef, pageLevel } from './page.ts'
 import { maxKeyBytes } from './layout.ts'
 import type { Storage } from './storage.ts'
 
@@ -105,14 +104,8 @@ export class Path {
       const ref = this.refs[depth]!
       const next = this.index[depth]! + 1
       if (next >= cellCount(ref)) continue
-      const key = new Uint8Array(keyLength(ref, next) + 4)
-      return key.subarray(0, readKey(ref, next, key))
+      return copyKey(ref, next)
     }
     return undefined
   }
-}
-
-/** Leaves are level 0, and a parent is one above its children. */
-export function assertLevels(parent: PageRef, child: PageRef): void {
-  invariant(pageLevel(parent) === pageLevel(child) + 1, 'a pointer skips a level')
 }

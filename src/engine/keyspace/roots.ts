@@ -60,7 +60,7 @@ export class Roots {
 
   add(root: Root): void {
     const before = this.all.at(-1)
-    invariant(before === undefined || (before.epoch < root.epoch && before.seq <= root.seq), 'roots go back')
+    invariant(before === undefined || before.epoch < root.epoch, 'roots go back')
     this.all.push(root)
   }
 

@@ -59,6 +59,20 @@ export class SpaceMap {
     this.usedPages -= count
   }
 
+  /** Everything dies; returns the runs of what was live. */
+  killAll(): [page: number, count: number][] {
+    const runs: [number, number][] = []
+    for (let page = this.firstPage; page < this.end; page++) {
+      if (!this.isLive(page)) continue
+      const last = runs.at(-1)
+      if (last !== undefined && last[0] + last[1] === page) last[1]++
+      else runs.push([page, 1])
+    }
+    for (let chunk = 0; chunk < this.chunkCount; chunk++) this.changedChunks.add(chunk)
+    this.live.fill(0)
+    return runs
+  }
+
   isUsed(page: number): boolean {
     return (this.used[page >>> 5]! & (1 << (page & 31))) !== 0
   }

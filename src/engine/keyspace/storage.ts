@@ -24,8 +24,8 @@ export class Storage {
   readonly scratch: PageRef
   /** The epoch being written: pages born in it may be changed in place until they are staged. */
   epoch = 1
-  /** Pages that were freed while a write of theirs was on its way: page, count. */
-  readonly #freedWhileWriting: Map<number, number> = new Map()
+  /** Runs that were freed while a write of one of their pages was on its way, by that page. */
+  readonly #freedWhileWriting: Map<number, { page: number; count: number }> = new Map()
   /** Told about every page that is given back, so that a read on its way is not taken for its next content. */
   onFree: ((page: number) => void) | undefined
   readonly #source: PageRef
@@ -73,11 +73,17 @@ export class Storage {
     else this.roots.bury(page, count, birth, this.epoch)
   }
 
+  /** The root being written starts anew and reaches nothing; all that was lives on in older roots only. */
+  buryAll(): void {
+    for (const [page, count] of this.map.killAll()) this.roots.bury(page, count, 0, this.epoch)
+  }
+
   /** Gives dead pages back that no root sees. */
   free(page: number, count: number): void {
-    const isWriting = (this.table.state[page]! & WRITING) !== 0 || this.extents.entry(page)?.state === 'writing'
-    if (isWriting) {
-      this.#freedWhileWriting.set(page, count)
+    for (let i = page; i < page + count; i++) {
+      const isWriting = (this.table.state[i]! & WRITING) !== 0 || this.extents.entry(i)?.state === 'writing'
+      if (!isWriting) continue
+      this.#freedWhileWriting.set(i, { page, count })
       return
     }
     for (let i = page; i < page + count; i++) {
@@ -94,10 +100,10 @@ export class Storage {
 
   /** A write of this page or extent has returned: if it was freed meanwhile, it can go now. */
   onWritten(page: number): void {
-    const count = this.#freedWhileWriting.get(page)
-    if (count === undefined) return
+    const freed = this.#freedWhileWriting.get(page)
+    if (freed === undefined) return
     this.#freedWhileWriting.delete(page)
-    this.free(page, count)
+    this.free(freed.page, freed.count)
   }
 
   /** Keeps a large value: in memory until it is written, then where the pointer says. */

@@ -1,7 +1,8 @@
 import { invariant } from './assert.ts'
 import { Cold } from './cold.ts'
-import type { CursorSource } from './cursor.ts'
 import { Cursor } from './cursor.ts'
+import type { ChangedSinceOptions, LeafImage } from './images.ts'
+import { ImageWalk } from './images.ts'
 import { PageRef } from './page.ts'
 import type { Range } from './cursor.ts'
 import type { Reader } from './reader.ts'
@@ -28,7 +29,6 @@ export class KeyspaceView implements Disposable {
   readonly #loader: Loader
   readonly #root: Root
   readonly #ref: PageRef
-  readonly #source: CursorSource
   #isOpen = true
 
   constructor(storage: Storage, loader: Loader, root: Root) {
@@ -38,7 +38,6 @@ export class KeyspaceView implements Disposable {
     this.#ref = new PageRef(storage.pageBytes)
     this.seq = root.seq
     storage.roots.hold(root)
-    this.#source = { rootPage: root.page, changes: 0 }
     this.reader = {
       get: key => readRecord(this.#storage, this.rootPage, key, this.#ref),
       metadata: key => readMetadata(this.#storage, this.rootPage, key, this.#ref),
@@ -90,8 +89,7 @@ export class KeyspaceView implements Disposable {
 
   /** A cursor whose `next()` may answer `Cold`; `advance` and `advanceSync` step any cursor of this view past that. */
   cursor(range: Range = {}): Cursor {
-    invariant(this.#isOpen, 'the view is closed')
-    return new Cursor(this.#storage, this.#source, range)
+    return new Cursor(this.#storage, { rootPage: this.rootPage, changes: 0 }, range)
   }
 
   /** `cursor.next()`, reading missing pages asynchronously. */
@@ -120,6 +118,22 @@ export class KeyspaceView implements Disposable {
       const found = cursor.record
       if (!(found instanceof Cold)) return found
       this.#loader.loadSync(found)
+    }
+  }
+
+  /**
+   * What changed after `since`, as images in key order; 0 gives everything. Complete, and nothing that is too much is wrong:
+   * a receiver at `since` that applies all of it has this view's records. Large values are named, not included: read those
+   * that travel with `get`. Rejects with `PageDamage`.
+   */
+  async *changedSince(since: number, options: ChangedSinceOptions = {}): AsyncGenerator<LeafImage> {
+    const walk = new ImageWalk(this.#storage, this.#root, since, options)
+    for (;;) {
+      const found = walk.next()
+      invariant(this.#isOpen, 'the view is closed')
+      if (found instanceof Cold) await this.#loader.load(found)
+      else if (found === undefined) return
+      else yield found
     }
   }
 
