@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LogModel, isCrash, live, openThroughCrashes } from './crash-model.ts'
-import { LogWorld, settle, testSeed } from './log-world.ts'
+import { LogWorld, batch, entry, settle, testSeed } from './log-world.ts'
 
 const HARD_STATE = { term: 1, votedFor: 0, commitSeq: 0 }
 
@@ -47,6 +47,70 @@ describe('a power loss', () => {
         opened = await openThroughCrashes(world, random.below(3))
         await model.recover(opened, `seed ${seed}, life ${life}`)
       }
+    }
+  })
+
+  it('that tears sectors in two leaves at worst a suspect end, and nothing acknowledged in it', async () => {
+    let suspects = 0
+    for (let seed = testSeed(); seed < testSeed() + 12; seed++) {
+      const world = new LogWorld(seed, { tailCacheBytes: 2000 }, 'byte')
+      const model = new LogModel(HARD_STATE)
+      let opened = await world.create()
+      const random = world.random.split('life')
+      for (let life = 0; life < 15; life++) {
+        world.disk.crashAt(random.between(1, 60), random.pick(['before', 'after']))
+        if (!(await live(opened, model, random, 40))) world.disk.crash('power')
+        await settle()
+        opened = await world.open()
+        if (opened.log.state === 'suspect') suspects++
+        await model.recover(opened, `seed ${seed}, life ${life}`, true)
+      }
+    }
+    assert.ok(suspects > 0, 'the profile is hard enough to make suspects')
+  })
+
+  it('leaves a log that was only written (durability os) at some whole frame; the end of the process alone leaves all', async () => {
+    for (const kind of ['power', 'process'] as const) {
+      for (let seed = testSeed(); seed < testSeed() + 20; seed++) {
+        const world = new LogWorld(seed)
+        const model = new LogModel(HARD_STATE)
+        const { log, synced } = await world.create()
+        for (let seq = 1; seq <= 30; seq++) {
+          await settle()
+          log.append({ entries: batch(seq, 1, 1, 700) })
+          log.write()
+          model.push({ entries: [...model.newest.entries, entry(seq, 1, 700)], hardState: HARD_STATE })
+        }
+        assert.deepEqual(synced, [])
+        if (kind === 'process') model.acknowledgeAll()
+        world.disk.crash(kind)
+        await model.recover(await world.open(), `seed ${seed}, ${kind}`)
+      }
+    }
+  })
+
+  it('at every disk call of beginning anew after an install leaves the old log or the new one, and the hard state', async () => {
+    const point = { seq: 500, term: 2, chain: 77 }
+    for (let call = 1; call < 14; call++) {
+      const world = new LogWorld(testSeed() + call)
+      const { log } = await world.create()
+      await settle()
+      log.append({ hardState: { term: 3, votedFor: 1, commitSeq: 0 }, entries: batch(1, 4, 1) })
+      log.flushSync()
+      world.disk.crashAt(call, call % 2 === 0 ? 'before' : 'after')
+      await log.voidAfterInstall(point).catch(() => undefined)
+      world.disk.crash('power')
+      await settle()
+      const { log: again, recovered } = await world.open()
+      assert.equal(again.state, 'open')
+      assert.deepEqual([recovered.hardState.term, recovered.hardState.votedFor], [3, 1])
+      assert.ok(again.lastSeq === 4 || again.lastSeq === 500)
+      await again.voidAfterInstall(point)
+      again.append({ entries: batch(501, 1, 3) })
+      again.flushSync()
+      world.disk.crash('power')
+      const last = await world.open()
+      assert.deepEqual([last.recovered.base, last.recovered.lastSeq], [point, 501])
     }
   })
 

@@ -68,9 +68,9 @@ export class LogWorld {
   readonly random: SeededRandom
   readonly options: Partial<LogOptions>
 
-  constructor(seed: number = testSeed(), options: Partial<LogOptions> = {}) {
+  constructor(seed: number = testSeed(), options: Partial<LogOptions> = {}, tear: 'sector' | 'byte' = 'sector') {
     this.random = new SeededRandom(seed)
-    this.disk = new SimulatedDisk({ seed: this.random.split('disk') })
+    this.disk = new SimulatedDisk({ seed: this.random.split('disk'), tear })
     this.options = options
   }
 
