@@ -21,6 +21,11 @@ import { SyncWaiters } from './sync-waiters.ts'
 import { VOTE_RECORD_BYTES, encodeVote, voteOffset } from './votes.ts'
 import { WorkerLane } from './worker-lane.ts'
 
+/** Offsets are 32-bit fields. */
+const MAX_SEGMENT_BYTES = 0xffffffff
+/** More entries than this must come in several frames. */
+const MAX_ENTRIES_BYTES = 268_435_456
+
 /** The one log of a replica or an embedded engine. Made by `openLog` and `createLog`. */
 export class Log {
   readonly #settings: LogSettings
@@ -189,16 +194,15 @@ export class Log {
 
   #takeEntries(entries: EntryBatch, ioSeq: number): void {
     try {
+      assertLog(entries.bytes.length <= MAX_ENTRIES_BYTES, `${entries.bytes.length} bytes of entries in one frame`)
       this.#index.append(entries)
+      const { lastTerm } = this.#index
+      assertLog(lastTerm <= this.#hardState.term, `entries of term ${lastTerm} above the hard state's`)
     } catch (error) {
       // A truncation may already have been taken: memory and disk would differ from here on.
       this.#fail(error)
       throw error
     }
-    assertLog(
-      this.#index.lastTerm <= this.#hardState.term,
-      `entries of term ${this.#index.lastTerm} above the hard state's`,
-    )
     this.#index.noteFrame(entries.firstSeq, this.#current.segment, this.#current.end)
     this.#source.cache.push(entries, ioSeq, this.#writtenIoSeq)
     const header = this.#header
@@ -217,7 +221,9 @@ export class Log {
     header.previousFrame = this.#previousFrame
     header.syncedSegment = this.#synced.segment
     header.syncedOffset = this.#synced.offset
-    lane.reserve(maxFrameBytes(entries === undefined ? 0 : entries.length))
+    const bound = maxFrameBytes(entries === undefined ? 0 : entries.length)
+    assertLog(current.end + bound <= MAX_SEGMENT_BYTES, `segment ${current.segment} has no successor and is too long`)
+    lane.reserve(bound)
     const seed = this.#seeds.at(current.segment, current.end)
     const length = writeFrame(lane.target, lane.at, header, entries, current.end, seed)
     lane.write(current.segment, current.end, length)

@@ -75,6 +75,22 @@ describe('a failing disk', () => {
   })
 })
 
+describe('a caller that breaks the order of entries', () => {
+  it('is refused, and a log that had already taken its truncation latches', async () => {
+    for (const entries of [batch(5, 1, 1), batch(3, 1, 9), batch(2, 1, 1)]) {
+      const world = new LogWorld()
+      const { log, failures } = await world.create()
+      log.append({ entries: batch(1, 3, 1) })
+      log.flushSync()
+      assert.throws(() => log.append({ truncateFrom: 3, entries }))
+      assert.equal(log.state, 'latched')
+      assert.equal(failures.length, 1)
+      world.disk.crash('process')
+      assert.equal((await world.open()).recovered.lastSeq, 3)
+    }
+  })
+})
+
 describe('votes', () => {
   async function voted(): Promise<LogWorld> {
     const world = new LogWorld()
