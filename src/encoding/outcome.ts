@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MalformedBytes, readU32, readU64 } from './bytes.ts'
+import { ByteReader, ByteWriter, MalformedBytes, readU32, readU64, writeU64 } from './bytes.ts'
 import { bigEndianToBigint, bigintToBigEndian } from './envelope-binary.ts'
 
 /**
@@ -27,10 +27,10 @@ const COMMITTED_PLAIN_BYTES = 16
 
 /** A committed outcome without results: what most writes answer. `results` counts mutations that answer nothing. */
 export function encodePlainCommit(seq: number): Uint8Array {
-  const writer = new ByteWriter(COMMITTED_PLAIN_BYTES)
-  writeHead(writer, 0, seq)
-  writer.u32(0)
-  return writer.finish()
+  const bytes = new Uint8Array(COMMITTED_PLAIN_BYTES)
+  bytes[0] = 1
+  writeU64(bytes, 4, seq)
+  return bytes
 }
 
 function writeHead(writer: ByteWriter, status: number, seq: number): void {

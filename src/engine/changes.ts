@@ -94,7 +94,7 @@ export class Changes implements RecordReader {
     const count = this.#count
     if (count === 0) return
     const keys = this.#keys
-    keys.length = count
+    if (keys.length !== count) keys.length = count
     for (let i = 0; i < count; i++) keys[i] = this.#rows[i]!.key
     this.store.prepare(keys)
     for (let i = 0; i < count; i++) this.#write(this.#rows[i]!)

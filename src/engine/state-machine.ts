@@ -293,7 +293,7 @@ export class EngineStateMachine implements StateMachine {
     const view = this.#keyspace.view()
     const loads = declaredKeys(batch, this.#published.catalog).map(key => {
       const found = view.reader.metadata(key)
-      return found instanceof Cold ? this.#keyspace.load(found) : undefined
+      return found instanceof Cold ? this.#keyspace.load(found) : Promise.resolve()
     })
     const release = (): void => view.close()
     // A page that cannot be read is met again, and reported, by apply.

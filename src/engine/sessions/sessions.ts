@@ -45,6 +45,8 @@ import {
 const CACHED_SESSIONS_MAX = 20_000
 /** Chunks kept in memory per session. */
 const CACHED_CHUNKS_MAX = 64
+/** Up to so many chunks are forgotten one by one; more by walking over those that exist. */
+const TRIM_BY_KEY_MAX = 4
 const NO_VALUE = new Uint8Array(0)
 
 /** A session as it is used: its record, and what its chunks say. Kept in step with the records by `settle`. */
@@ -278,22 +280,19 @@ export class Sessions {
     const forgotten = Math.max(Math.min(acknowledgedThrough, serial - 1), serial - window)
     const first = Math.max(session.firstChunk, chunkOf(forgotten + 1))
     if (first <= session.firstChunk) return session.firstChunk
-    const { changes } = work
-    changes.walk(
-      outcomeChunkKey(session.id, session.firstChunk),
-      outcomeChunkKey(session.id, first),
-      false,
-      (key, _, value) => {
-        const bytes = value()
-        const chunk = readU64BE(key, 10)
-        changes.delete(key.slice())
-        for (let i = 0; i < SLOTS_PER_CHUNK; i++) {
-          if (bytes[SLOTS_START + i * SLOT_BYTES] !== SlotKind.record) continue
-          changes.delete(outcomeKey(session.id, chunk * SLOTS_PER_CHUNK + i))
-        }
+    if (first - session.firstChunk <= TRIM_BY_KEY_MAX) {
+      for (let chunk = session.firstChunk; chunk < first; chunk++) {
+        const bytes = this.#chunk(work.changes, session, chunk)
+        if (bytes !== undefined) forgetChunk(work, session.id, chunk, bytes)
+      }
+    } else {
+      const from = outcomeChunkKey(session.id, session.firstChunk)
+      work.changes.walk(from, outcomeChunkKey(session.id, first), false, (key, _, value) => {
+        forgetChunk(work, session.id, readU64BE(key, 10), value())
         return true
-      },
-    )
+      })
+    }
+    const { changes } = work
     const key = sessionKey(session.id)
     changes.put(key, encodeSession({ ...session, firstChunk: first }), changes.metadata(key)?.createdSeq)
     return first
@@ -328,6 +327,14 @@ export class Sessions {
     if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear()
     this.#cache.set(id, session)
     return session
+  }
+}
+
+function forgetChunk({ changes }: EntryWork, session: number, chunk: number, bytes: Uint8Array): void {
+  changes.delete(outcomeChunkKey(session, chunk))
+  for (let i = 0; i < SLOTS_PER_CHUNK; i++) {
+    if (bytes[SLOTS_START + i * SLOT_BYTES] !== SlotKind.record) continue
+    changes.delete(outcomeKey(session, chunk * SLOTS_PER_CHUNK + i))
   }
 }
 
