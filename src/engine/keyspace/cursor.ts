@@ -1,8 +1,17 @@
 import { childChecksum, childIndex, childPage } from './branch.ts'
 import { Cold } from './cold.ts'
 import { invariant } from './assert.ts'
-import { cellCount, PageRef, pageLevel, prefixLength, readKey, readSuffix, searchPage } from './page.ts'
-import { maxKeyBytes } from './layout.ts'
+import {
+  cellCount,
+  keyLength,
+  PageRef,
+  pageLevel,
+  prefixLength,
+  readKey,
+  readSuffix,
+  searchPage,
+  suffixLength,
+} from './page.ts'
 import { metadataAt, recordAt } from './point-reads.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
 import { copyBytes, RecordRef } from './record.ts'
@@ -15,7 +24,7 @@ export interface Range {
   reverse?: boolean
 }
 
-const DEPTH_MAX = 32
+const FIRST_KEY_BYTES = 64
 
 /** The root that a cursor walks: fixed for a view; the writer's moves, and with it `changes`. */
 export interface CursorSource {
@@ -36,8 +45,9 @@ export class Cursor {
   readonly #end: Uint8Array | undefined
   readonly #reverse: boolean
   readonly #leaf: PageRef
-  readonly #pages: Int32Array = new Int32Array(DEPTH_MAX)
-  readonly #index: Int32Array = new Int32Array(DEPTH_MAX)
+  // Plain arrays and a small key: a typed array beyond 64 bytes costs more to make than a short scan.
+  readonly #pages: number[] = [0, 0, 0, 0]
+  readonly #index: number[] = [0, 0, 0, 0]
   readonly #record: RecordRef = new RecordRef()
   #depth = -1
   #changes = -1
@@ -56,7 +66,7 @@ export class Cursor {
     this.#end = range.end
     this.#reverse = range.reverse === true
     this.#leaf = new PageRef(storage.pageBytes)
-    this.#key = new Uint8Array(maxKeyBytes(storage.pageBytes) + 4)
+    this.#key = new Uint8Array(FIRST_KEY_BYTES)
   }
 
   /** hot path (bench/keyspace) */
@@ -65,6 +75,8 @@ export class Cursor {
     if (this.#state === 'on' && this.#changes === this.#source.changes && this.#isLeafHere()) {
       const index = (this.#index[this.#depth]! += this.#reverse ? -1 : 1)
       if (this.#reverse ? index >= this.#limit : index < this.#limit) {
+        const suffix = suffixLength(this.#leaf, index)
+        if (this.#prefix + suffix + 4 > this.#key.length) this.#growKey(this.#prefix + suffix)
         this.#keyBytes = readSuffix(this.#leaf, index, this.#key, this.#prefix)
         return true
       }
@@ -149,8 +161,16 @@ export class Cursor {
     this.#index[this.#depth] = index
     this.#state = 'on'
     this.#prefix = prefixLength(this.#leaf)
+    const length = keyLength(this.#leaf, index)
+    if (length + 4 > this.#key.length) this.#growKey(length)
     this.#keyBytes = readKey(this.#leaf, index, this.#key)
     return true
+  }
+
+  #growKey(length: number): void {
+    const larger = new Uint8Array(2 * length + 4)
+    larger.set(this.#key)
+    this.#key = larger
   }
 
   #finish(): false {

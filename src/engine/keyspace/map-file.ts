@@ -152,7 +152,7 @@ function moveChanged(
       isSettled = false
     }
   }
-  map.changedChunks.clear()
+  map.forgetChanges()
   return { directory, fresh }
 }
 

@@ -11,6 +11,7 @@ export const IS_LARGE = 2
 export const IS_CHANGED = 4
 
 const SEQ_BYTES = 7
+const NO_BYTES = new Uint8Array(0)
 const TWO_32 = 4294967296
 
 /** A record as a reader is given it; the value is a copy. */
@@ -74,7 +75,7 @@ export function writeRecordHeader(
 
 /** A leaf cell taken apart; reused by its owner. */
 export class RecordRef {
-  bytes: Uint8Array = new Uint8Array(0)
+  bytes: Uint8Array = NO_BYTES
   versionSeq = 0
   createdSeq = 0
   expiresAtMicros = 0

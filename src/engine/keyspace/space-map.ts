@@ -17,6 +17,8 @@ export class SpaceMap {
   /** Chunks of `live` that changed since they were last recorded. */
   readonly changedChunks: Set<number> = new Set()
   #cursor: number
+  /** First page of the chunk that was marked last. */
+  #marked = -Infinity
 
   constructor(firstPage: number, pagesPerChunk: number) {
     this.firstPage = firstPage
@@ -73,6 +75,12 @@ export class SpaceMap {
     return runs
   }
 
+  /** All changes so far have been recorded. */
+  forgetChanges(): void {
+    this.changedChunks.clear()
+    this.#marked = -Infinity
+  }
+
   isUsed(page: number): boolean {
     return (this.used[page >>> 5]! & (1 << (page & 31))) !== 0
   }
@@ -112,7 +120,11 @@ export class SpaceMap {
   }
 
   #markChanged(page: number): void {
-    this.changedChunks.add(Math.floor((page - this.firstPage) / this.pagesPerChunk))
+    const from = page - this.#marked
+    if (from >= 0 && from < this.pagesPerChunk) return
+    const chunk = Math.floor((page - this.firstPage) / this.pagesPerChunk)
+    this.#marked = this.firstPage + chunk * this.pagesPerChunk
+    this.changedChunks.add(chunk)
   }
 
   #grow(page: number): void {

@@ -51,6 +51,8 @@ export interface SuperblockState extends SuperblockMeta, KeyspaceIdentity {
 
 const MAGIC = Uint8Array.of(0x51, 0x52, 0x54, 0x50, 0x41, 0x47, 0x45, 0x53) // QRTPAGES
 const FORMAT = 1
+/** Which checksums the file has. 1 is kept for SHA-256/128 with HMAC superblocks, under an integrity key. */
+const CHECKSUM_CRC32 = 0
 const AT_LENGTH = 12
 const AT_CHECKSUM = 16
 const BODY = AT_CHECKSUM + CHECKSUM_BYTES
@@ -64,7 +66,8 @@ export function encodeSuperblock(state: SuperblockState): Uint8Array {
   writer.raw(new Uint8Array(CHECKSUM_BYTES))
   writer.u32(state.pageBytes)
   writer.u8(KINDS.indexOf(state.kind))
-  writer.raw(new Uint8Array(3))
+  writer.u8(CHECKSUM_CRC32)
+  writer.raw(new Uint8Array(2))
   for (const number of [state.number, state.seq, state.epoch, state.term, state.end]) writer.u64(number)
   for (const pointer of [state.root, state.map, state.spaces]) writePointer(writer, pointer)
   writer.u64(state.spacesBytes)
@@ -104,7 +107,9 @@ export function decodeSuperblock(area: Uint8Array): SuperblockState | undefined 
 function decodeBody(reader: ByteReader): SuperblockState {
   const pageBytes = reader.u32()
   const kind = KINDS[reader.u8()]
-  reader.raw(3)
+  const checksums = reader.u8()
+  if (checksums !== CHECKSUM_CRC32) throw new MalformedBytes(`checksums of kind ${checksums}`)
+  reader.raw(2)
   if (!PAGE_SIZES.includes(pageBytes) || kind === undefined || kind === '') {
     throw new MalformedBytes(`superblock with pages of ${pageBytes} bytes`)
   }

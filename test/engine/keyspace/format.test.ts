@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { crc32, readU32 } from '../../../src/encoding/index.ts'
+import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
+import { Keyspace } from '../../../src/engine/keyspace/index.ts'
+import { key, META, optionsFor } from './support.ts'
+
+/** docs/formats/pages.md, byte by byte: two small records and a large one, the first checkpoint after them. */
+async function written(): Promise<{ bytes: Uint8Array; keyspace: Keyspace }> {
+  const disk = new SimulatedDisk({ seed: 1 })
+  const keyspace = await Keyspace.create(optionsFor(disk.files(), 4096))
+  keyspace.beginEpoch()
+  const { writer } = keyspace
+  writer.beginEntry(5)
+  writer.put(key('users/ann'), Uint8Array.of(0xa1), 5, 5, 0)
+  writer.put(key('users/bo'), Uint8Array.of(0xb1, 0xb2), 5, 3, 0x1122334455)
+  writer.put(key('users/large'), new Uint8Array(5000).fill(0xee), 5, 5, 0)
+  keyspace.publish(5, META)
+  await keyspace.checkpoint(seq => seq)
+  return { bytes: disk.contents('pages/data'), keyspace }
+}
+
+function hexAt(bytes: Uint8Array, at: number, length: number): string {
+  return Buffer.from(bytes.subarray(at, at + length)).toString('hex')
+}
+
+describe('the page file', () => {
+  it('has a superblock of these bytes', async () => {
+    const { bytes, keyspace } = await written()
+    const state = keyspace.superblocks[0]!
+    assert.equal(state.number, 2)
+    const length = readU32(bytes, 12)
+    const golden = GOLDEN_SUPERBLOCK
+    assert.equal(hexAt(bytes, 0, length), golden)
+  })
+
+  it('has a leaf of these bytes', async () => {
+    const { bytes, keyspace } = await written()
+    const { page, checksum } = keyspace.superblocks[0]!.root
+    const leaf = bytes.subarray(page * 4096, page * 4096 + 4096)
+    assert.equal(crc32(leaf), checksum)
+    assert.equal(hexAt(leaf, 0, 64), GOLDEN_LEAF_HEADER)
+    assert.equal(hexAt(leaf, 64, 24), GOLDEN_SLOTS)
+    const heap = leaf[4]! | (leaf[5]! << 8)
+    assert.equal(hexAt(leaf, heap, 4096 - heap), GOLDEN_CELLS)
+  })
+
+  it('has an extent, a map page and a digest page with these headers', async () => {
+    const { bytes, keyspace } = await written()
+    const extents: number[] = []
+    for await (const report of keyspace.listPages()) if (report.kind === 'extent') extents.push(report.offset)
+    assert.equal(extents.length, 1)
+    assert.equal(hexAt(bytes, extents[0]!, 66), GOLDEN_EXTENT)
+    const { map, spaces } = keyspace.superblocks[0]!
+    assert.equal(hexAt(bytes, map.page * 4096, 110), GOLDEN_DIRECTORY)
+    const mapPage = readU32(bytes, map.page * 4096 + 88)
+    assert.equal(hexAt(bytes, mapPage * 4096, 68), GOLDEN_MAP)
+    assert.equal(hexAt(bytes, spaces.page * 4096, 112), GOLDEN_SPACES)
+  })
+})
+
+const GOLDEN_SUPERBLOCK =
+  '5152545041474553010000000f0100001edfafd2000000000000000000000000001000000100000002000000000000000500' +
+  '000000000000020000000000000003000000000000001a00000000000000140000000500000000000000850d3ef600000000' +
+  '00000000000000001800000000000000000000009442f4d4000000000000000000000000170000000000000000000000243f' +
+  '5ec6000000000000000000000000170000000000000003000000000000007720f7aa7c3d54a20b000000000000000c000000' +
+  '0000000000401e18240a06000100000000000000010000000000000010000707070707070707070707070707070710000909' +
+  '090909090909090909090909090903000000010203'
+const GOLDEN_LEAF_HEADER =
+  '01010300900f0000000000031400000002000000000000000000000000000000000000000000000000000000000000000000' +
+  '0000000000000000000000000000'
+const GOLDEN_SLOTS = '72657375f00f090072657375d10f080072657375900f0b00'
+const GOLDEN_CELLS =
+  '380002050000000000001500000000000000881300000000000002000000000000009488f9e48a4071aa28d8a71c00000000' +
+  '0000000000000000732f6c6172676519000505000000000000030000000000005544332211000000b1b2732f626f09000005' +
+  '000000000000a1732f616e6e'
+const GOLDEN_EXTENT =
+  '0301000088130000000000001500000002000000000000000000000000000000000000000000000000000000000000000000' +
+  '0000000000000000000000000000eeee'
+const GOLDEN_DIRECTORY =
+  '0501000000000000000000001800000002000000000000000000000000000000000000000000000000000000000000000000' +
+  '000000000000000000000000000000000000000000000000000000000000000000001400000019000000f0c98b2d00000000' +
+  '00000000000000000000'
+const GOLDEN_MAP =
+  '0401000000000000000000001900000002000000000000000000000000000000000000000000000000000000000000000000' +
+  '0000000000000000000000000000f0030000'
+const GOLDEN_SPACES =
+  '0601000000000000000000001700000002000000000000000000000000000000000000000000000000000000000000000000' +
+  '0000000000000000000000000000000000000000000000000000000000000000000017000000010000000100757720f7aa7c' +
+  '3d54a2030000000000000000'
