@@ -9,3 +9,16 @@ export type {
   ConformanceSection,
   OpenedDatabase,
 } from './conformance/context.ts'
+export { checkLinearizable, DEFAULT_MAX_STEPS } from './linearizability/check.ts'
+export type { CheckOptions } from './linearizability/check.ts'
+export type { Model, Operation, Verdict } from './linearizability/history.ts'
+export { counterModel, listModel, registerModel } from './linearizability/models.ts'
+export type {
+  CounterInput,
+  CounterOutput,
+  ListInput,
+  ListOutput,
+  RegisterInput,
+  RegisterOutput,
+  RegisterState,
+} from './linearizability/models.ts'
