@@ -4,7 +4,7 @@ import type { EntryBatch } from '../../src/encoding/index.ts'
 import { LOG_WRITER_JOB, createLog } from '../../src/log/index.ts'
 import type { Log } from '../../src/log/index.ts'
 import { nodeFiles, nodeThreads } from '../../src/platform/node/index.ts'
-import { makeBenchFolder, measureRawSync, removeBenchFolder } from '../lib/raw-disk.ts'
+import { makeBenchFolder, removeBenchFolder } from '../lib/raw-disk.ts'
 import { atMost, plain, quantile, renderTable } from '../lib/report.ts'
 import type { Row } from '../lib/report.ts'
 
@@ -19,31 +19,43 @@ function batchOf(firstSeq: number, count: number): EntryBatch {
   return { firstSeq, lastSeq: firstSeq + count - 1, bytes }
 }
 
-async function withLog<T>(lane: 'inline' | 'worker', use: (log: Log) => Promise<T>): Promise<T> {
+async function withLog<T>(lane: 'inline' | 'worker', use: (log: Log, directory: string) => Promise<T>): Promise<T> {
   const directory = makeBenchFolder(`log-${lane}`)
   const threads = nodeThreads({ [LOG_WRITER_JOB]: new URL('./log-writer-thread.js', import.meta.url) })
   const common = { files: nodeFiles(), threads, directory, directoryId: new Uint8Array(16).fill(1), groupId: 1 }
   const { log } = await createLog({ ...common, lane, hardState: { term: 1, votedFor: 0, commitSeq: 0 } })
   try {
-    return await use(log)
+    return await use(log, directory)
   } finally {
     await log.close()
     removeBenchFolder(directory)
   }
 }
 
-/** p50 in us of append until synced, one frame of 300 B after the other. */
-async function loneWriter(log: Log, rounds: number): Promise<number> {
+/**
+ * p50 in us of append until synced, one frame of 300 B after the other, and of a raw write + fdatasync of as many bytes into a
+ * preallocated file, taken in turn: both see the same neighbours on the machine.
+ */
+async function loneWriter(log: Log, directory: string, rounds: number): Promise<{ log: number; raw: number }> {
+  const file = await nodeFiles().open(`${directory}/raw`, 'create')
+  await file.preallocate(rounds * 1024)
   const times = new Float64Array(rounds)
+  const rawTimes = new Float64Array(rounds)
+  const block = new Uint8Array(488).fill(7)
   for (let i = 0; i < rounds; i++) {
     const entries = batchOf(i + 1, 1)
-    const start = performance.now()
+    let start = performance.now()
     const ioSeq = log.append({ entries })
     log.flushSync()
     if (log.syncedIoSeq < ioSeq) await log.whenSynced(ioSeq)
     times[i] = (performance.now() - start) * 1000
+    start = performance.now()
+    file.writeSync(block, i * block.length)
+    file.syncSync()
+    rawTimes[i] = (performance.now() - start) * 1000
   }
-  return quantile(times.sort(), 0.5)
+  await file.close()
+  return { log: quantile(times.sort(), 0.5), raw: quantile(rawTimes.sort(), 0.5) }
 }
 
 /** us per entry on the calling thread of appends of `count` entries each, the writes and syncs apart. */
@@ -63,29 +75,14 @@ async function appendCost(log: Log, count: number, rounds: number): Promise<numb
 }
 
 const rows: Row[] = []
-const raw = measureRawSync(4096)
-rows.push(plain('raw', 'preallocated write of 4 KiB + fdatasync, p50', raw, 'us'))
-rows.push(plain('raw', 'preallocated write of 512 B + fdatasync, p50', measureRawSync(512), 'us'))
 for (const lane of ['inline', 'worker'] as const) {
-  const lone = await withLog(lane, log => loneWriter(log, 600))
-  if (lane === 'inline') rows.push(atMost(lane, 'lone writer, 300 B, p50', lone, raw * 1.2, 'us'))
-  else rows.push(plain(lane, 'lone writer, 300 B, p50', lone, 'us'))
-  rows.push(
-    atMost(
-      lane,
-      'append on this thread, batches of 64',
-      await withLog(lane, log => appendCost(log, 64, 600)),
-      0.5,
-      'us/entry',
-    ),
-  )
-  rows.push(
-    plain(
-      lane,
-      'append on this thread, single entries',
-      await withLog(lane, log => appendCost(log, 1, 5000)),
-      'us/entry',
-    ),
-  )
+  const lone = await withLog(lane, (log, directory) => loneWriter(log, directory, 1000))
+  rows.push(plain(lane, 'raw preallocated write + fdatasync, in turn, p50', lone.raw, 'us'))
+  const what = 'lone writer, 300 B, p50'
+  rows.push(lane === 'inline' ? atMost(lane, what, lone.log, lone.raw * 1.2, 'us') : plain(lane, what, lone.log, 'us'))
+  const batches = await withLog(lane, log => appendCost(log, 64, 600))
+  rows.push(atMost(lane, 'append on this thread, batches of 64', batches, 0.5, 'us/entry'))
+  const single = await withLog(lane, log => appendCost(log, 1, 5000))
+  rows.push(plain(lane, 'append on this thread, single entries', single, 'us/entry'))
 }
 process.stdout.write(`${renderTable(rows)}\n`)
