@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { decodeEnvelope, encodeEnvelope, type TransactionEnvelope } from '../../src/encoding/index.ts'
+import { createDatabase, type CoreOptions } from '../../src/model/index.ts'
+import { conformanceSections } from '../../src/testing/index.ts'
+import { ReferenceCore } from '../model/reference-core.ts'
+
+/** Plants one fault in a core. */
+type Mutant = (core: ReferenceCore) => void
+
+function changeEnvelopes(core: ReferenceCore, change: (envelope: TransactionEnvelope) => TransactionEnvelope): void {
+  const submit = core.submit.bind(core)
+  core.submit = (bytes, options) => submit(encodeEnvelope(change(decodeEnvelope(bytes))), options)
+}
+
+function changeReads(core: ReferenceCore, change: (options: CoreOptions) => CoreOptions): void {
+  const read = core.read.bind(core)
+  core.read = (request, options) => read(request, change(options))
+}
+
+/** Each fault, and the title of a section that must notice it. */
+const mutants: Readonly<Record<string, [section: string, Mutant]>> = {
+  'reads of transactions are not checked': [
+    'a transaction',
+    core => changeEnvelopes(core, ({ readSet: _, ...rest }) => rest),
+  ],
+  'ranges are not checked': [
+    'a transaction',
+    core =>
+      changeEnvelopes(core, envelope => ({
+        ...envelope,
+        ...(envelope.readSet !== undefined && { readSet: { points: envelope.readSet.points ?? [] } }),
+      })),
+  ],
+  'assertions are not checked': [
+    'a commit',
+    core => changeEnvelopes(core, envelope => ({ ...envelope, assertions: [] })),
+  ],
+  'idempotency keys are forgotten': [
+    'a write that is sent again',
+    core => changeEnvelopes(core, ({ idempotencyKey: _, ...rest }) => rest),
+  ],
+  'mutations are applied in the wrong order': [
+    'a commit',
+    core => changeEnvelopes(core, envelope => ({ ...envelope, mutations: envelope.mutations.toReversed() })),
+  ],
+  'lifetimes are lost': [
+    'a key with a lifetime',
+    core =>
+      changeEnvelopes(core, envelope => ({
+        ...envelope,
+        mutations: envelope.mutations.map(mutation => {
+          if (mutation.type !== 'kvSet') return mutation
+          const { ttlMs: _, ...rest } = mutation
+          return rest
+        }),
+      })),
+  ],
+  'callers are not told apart': [
+    'a caller',
+    core => {
+      changeReads(core, ({ caller: _, ...rest }) => rest)
+    },
+  ],
+  'views and exact seqs show the newest state': [
+    'a read',
+    core => {
+      const read = core.read.bind(core)
+      core.read = (request, { view: _, consistency: __, ...rest }) => read(request, rest)
+    },
+  ],
+  'a watch begins anew instead of resuming': [
+    'a watch',
+    core => {
+      const watch = core.watch.bind(core)
+      const beginning = `${core.token.split(':')[0]}:0`
+      core.watch = (selector, options) => watch(selector, { ...options, from: beginning })
+    },
+  ],
+  'a watch ignores its prefix': [
+    'a watch',
+    core => {
+      const watch = core.watch.bind(core)
+      core.watch = (selector, options) => watch({ ...selector, prefix: new Uint8Array(0) }, options)
+    },
+  ],
+}
+
+/** How many cases of the section fail on the mutant. */
+async function failures(title: string, mutant: Mutant): Promise<number> {
+  const section = conformanceSections.find(section => section.title === title)
+  assert.ok(section !== undefined)
+  let failed = 0
+  for (const [index, { run }] of section.cases.entries()) {
+    const core = new ReferenceCore()
+    mutant(core)
+    const database = createDatabase(core)
+    const project = `case-${index}`
+    await database.ddl({ type: 'createProject', project })
+    const hooks = {
+      advanceTimeMs: (ms: number) => Promise.resolve(core.advanceTimeMs(ms)),
+      forgetChanges: () => Promise.resolve(core.forget()),
+    }
+    const outcome = run({ database, project, kv: database.kv(project), hooks }).then(
+      () => 0,
+      () => 1,
+    )
+    // A case that waits for ever has noticed something too.
+    failed += await Promise.race([outcome, turns(3_000).then(() => 1)])
+  }
+  return failed
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise(setImmediate)
+}
+
+describe('the conformance suite', () => {
+  for (const [fault, [title, mutant]] of Object.entries(mutants)) {
+    it(`notices that ${fault}`, async () => {
+      assert.ok((await failures(title, mutant)) > 0)
+    })
+  }
+
+  it('finds nothing where nothing is wrong', async () => {
+    for (const title of new Set(Object.values(mutants).map(([title]) => title))) {
+      assert.equal(await failures(title, () => {}), 0, title)
+    }
+  })
+})
