@@ -1,4 +1,5 @@
 import type { Clock, Files } from '../platform/index.ts'
+import { ChangeFiles } from './events/index.ts'
 import { Keyspace } from './keyspace/index.ts'
 import type { KeyspaceOptions } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
@@ -11,7 +12,7 @@ const ROOT_AGE_MS_MAX = 60_000
 
 export interface StateMachineOptions {
   files: Files
-  /** The data directory; `pages/` below it is the state machine's. */
+  /** The data directory; `pages/` and `changes/` below it are the state machine's. */
   directory: string
   /** Identity of this copy of the disk, 32 hexadecimal digits. */
   directoryId: string
@@ -42,7 +43,9 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   }
   const keyspace = await openOrCreate(keyspaceOptions)
   const superblock = keyspace.superblocks[0]!
-  return { machine: await EngineStateMachine.load(keyspace, superblock) }
+  const { seq, entryChain } = superblock
+  const changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
+  return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
 }
 
 async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {

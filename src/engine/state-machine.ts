@@ -16,7 +16,8 @@ import type { ClusterState } from './cluster-state.ts'
 import { loadClusterState } from './cluster-state.ts'
 import { EngineView } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
-import { EffectLog, RecentChanges, WatchHub } from './events/index.ts'
+import { EffectLog, WatchHub } from './events/index.ts'
+import type { ChangeFiles } from './events/index.ts'
 import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
@@ -31,7 +32,6 @@ export const DIGEST_INTERVAL = 4096
 const DIGESTS_MAX = 64
 /** Batches after one that met a cold page for which `prefetch` looks for them. */
 const COLD_BATCHES = 64
-const RECENT_CHANGES_BYTES_MAX = 8_388_608
 /** Entries that a view of an older seq may apply again (`at_seq.max_replay_entries`). */
 export const REPLAY_ENTRIES_MAX = 16_384
 
@@ -54,7 +54,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #applier: EntryApplier
   readonly #effects = new EffectLog()
   readonly #hub: WatchHub
-  readonly #changes: RecentChanges
+  readonly #changes: ChangeFiles
   readonly #digests: StateDigest[] = []
   #published: ClusterState
   /** Batches for which a cold page is still to be expected. */
@@ -66,7 +66,13 @@ export class EngineStateMachine implements StateMachine {
   #isEpochOpen = false
   #failure: unknown
 
-  private constructor(keyspace: Keyspace, origin: Origin, state: ClusterState, earliestExpiryMicros: number) {
+  private constructor(
+    keyspace: Keyspace,
+    changes: ChangeFiles,
+    origin: Origin,
+    state: ClusterState,
+    earliestExpiryMicros: number,
+  ) {
     this.#keyspace = keyspace
     this.#applier = new EntryApplier(new KeyspaceStore(keyspace), this.#effects, state, origin.leaderTimeMicros)
     this.#applier.restore(origin.membership, earliestExpiryMicros)
@@ -75,7 +81,7 @@ export class EngineStateMachine implements StateMachine {
     this.#term = origin.term
     this.#entryChain = origin.entryChain
     this.#effectChain = origin.effectChain
-    this.#changes = new RecentChanges(RECENT_CHANGES_BYTES_MAX, origin.seq)
+    this.#changes = changes
     this.#hub = new WatchHub({
       history: this.#changes,
       appliedSeq: () => this.#seq,
@@ -86,13 +92,13 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** The state that the newest root of `keyspace` holds. */
-  static async load(keyspace: Keyspace, origin: Origin): Promise<EngineStateMachine> {
+  static async load(keyspace: Keyspace, changes: ChangeFiles, origin: Origin): Promise<EngineStateMachine> {
     const view = keyspace.view()
     try {
       const reader = new KeyspaceReader(view.reader, loadLater(keyspace))
       const state = await withLoading(() => loadClusterState(reader))
       const earliest = await withLoading(() => findEarliestExpiry(reader, state.settings))
-      return new EngineStateMachine(keyspace, origin, state, earliest)
+      return new EngineStateMachine(keyspace, changes, origin, state, earliest)
     } finally {
       view.close()
     }
@@ -246,7 +252,7 @@ export class EngineStateMachine implements StateMachine {
     this.#isEpochOpen = false
     this.#published = this.#applier.state
     const effects = this.#effects.bytes
-    this.#changes.append(firstSeq, this.#seq, effects)
+    this.#changes.append(firstSeq, this.#seq, this.#entryChain, effects)
     this.#hub.publish(effects, this.#seq)
   }
 
@@ -301,6 +307,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   async checkpoint(syncedThrough: () => Promise<number>): Promise<CheckpointState> {
+    this.#changes.flush()
     const { seq } = await this.#keyspace.checkpoint(async wanted => {
       for (;;) {
         const through = await syncedThrough()
@@ -321,6 +328,7 @@ export class EngineStateMachine implements StateMachine {
   async close(): Promise<void> {
     this.#failure ??= new InvariantError('the state machine is closed')
     this.#hub.close()
+    await this.#changes.close()
     await this.#keyspace.close()
   }
 

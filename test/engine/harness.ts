@@ -58,8 +58,9 @@ export class Harness {
   }
 
   /** The state of the last checkpoint, as after a restart; the log is as it was. */
-  async reopen(): Promise<Harness> {
+  async reopen({ withoutChanges = false } = {}): Promise<Harness> {
     await this.core.close()
+    if (withoutChanges) await this.#disk.files().removeTree('/data/changes')
     const harness = new Harness(await open(this.#disk, this.#options), this.#disk, this.#options)
     harness.entries.push(...this.entries)
     harness.timeMicros = this.timeMicros

@@ -1,6 +1,6 @@
 /** What entries changed: effects, their chain, the changes directory and watches. */
 export { decodeEffects, EFFECT_INLINE_BYTES, EffectKind, EffectLog } from './effects.ts'
 export type { EntryEffects, KeyEffect } from './effects.ts'
-export { RecentChanges } from './recent-changes.ts'
+export { ChangeFiles } from './change-files.ts'
 export { WatchHub } from './watch-hub.ts'
 export type { ChangeHistory, WatchSource } from './watch-hub.ts'

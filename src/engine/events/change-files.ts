@@ -1,0 +1,267 @@
+import { crc32, readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
+import { FileError } from '../../platform/index.ts'
+import type { File, Files } from '../../platform/index.ts'
+import type { ChangeHistory } from './watch-hub.ts'
+
+const HEADER_BYTES = 32
+/** A file is closed when it is this large; so many are kept. */
+const FILE_BYTES_MAX = 8_388_608
+const FILES_MAX = 4
+/** Publications are handed to the file together when they are this large, and before a checkpoint. */
+const PENDING_BYTES_MAX = 65_536
+const NAME = /^(\d{8})\.chg$/
+
+/** Records that lie one after the other in a file, or still in memory (`bytes`). */
+interface Run {
+  readonly file: number
+  readonly offset: number
+  readonly length: number
+  readonly lastSeq: number
+  bytes: Uint8Array | undefined
+}
+
+/**
+ * The `changes/` directory (docs/formats/changes.md): what was published, for watches that resume. It is not synced and proves
+ * nothing: where it cannot be written or read it forgets, and watches start over.
+ */
+export class ChangeFiles implements ChangeHistory {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #runs: Run[] = []
+  readonly #open = new Map<number, File>()
+  #knownAfterSeq: number
+  #file = 0
+  #offset = 0
+  #pending: Uint8Array[] = []
+  #pendingBytes = 0
+  #pendingSeq = 0
+  #writing: Promise<void> = Promise.resolve()
+  #isBroken = false
+
+  private constructor(files: Files, directory: string, seq: number) {
+    this.#files = files
+    this.#directory = directory
+    this.#knownAfterSeq = seq
+  }
+
+  /** What the directory knows up to the root {seq, entryChain}; everything else in it is removed. */
+  static async open(files: Files, directory: string, seq: number, entryChain: number): Promise<ChangeFiles> {
+    const changes = new ChangeFiles(files, directory, seq)
+    try {
+      await files.makeDirectory(directory)
+      await changes.#recover(seq, entryChain)
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      changes.#breakOff()
+    }
+    return changes
+  }
+
+  get knownAfterSeq(): number {
+    return this.#knownAfterSeq
+  }
+
+  /** Adds the publication of the entries `firstSeq` to `lastSeq`. */
+  append(firstSeq: number, lastSeq: number, entryChain: number, groups: Uint8Array): void {
+    const record = new Uint8Array(HEADER_BYTES + groups.length)
+    writeU32(record, 0, record.length)
+    writeU64(record, 8, firstSeq)
+    writeU64(record, 16, lastSeq)
+    writeU32(record, 24, entryChain)
+    record.set(groups, HEADER_BYTES)
+    writeU32(record, 4, crc32(record.subarray(8)))
+    this.#pending.push(record)
+    this.#pendingBytes += record.length
+    this.#pendingSeq = lastSeq
+    if (this.#pendingBytes >= PENDING_BYTES_MAX) this.flush()
+  }
+
+  /** Hands what is pending to the file, without waiting for it. */
+  flush(): void {
+    if (this.#pendingBytes === 0) return
+    const bytes = concatenate(this.#pending, this.#pendingBytes)
+    const run: Run = {
+      file: this.#file,
+      offset: this.#offset,
+      length: bytes.length,
+      lastSeq: this.#pendingSeq,
+      bytes,
+    }
+    this.#pending = []
+    this.#pendingBytes = 0
+    this.#runs.push(run)
+    this.#offset += bytes.length
+    if (this.#offset >= FILE_BYTES_MAX) {
+      this.#file++
+      this.#offset = 0
+    }
+    this.#queue(() => this.#write(run))
+    this.#forgetOldest()
+  }
+
+  async read(seq: number): Promise<{ bytes: Uint8Array; lastSeq: number } | undefined> {
+    if (seq < this.#knownAfterSeq) return undefined
+    const run = this.#runs.find(({ lastSeq }) => lastSeq > seq)
+    if (run === undefined) {
+      if (this.#pendingBytes === 0) return undefined
+      return { bytes: groupsOf(concatenate(this.#pending, this.#pendingBytes)), lastSeq: this.#pendingSeq }
+    }
+    const bytes = run.bytes ?? (await this.#load(run))
+    return bytes === undefined ? undefined : { bytes: groupsOf(bytes), lastSeq: run.lastSeq }
+  }
+
+  async close(): Promise<void> {
+    this.flush()
+    await this.#writing
+    for (const file of this.#open.values()) await file.close()
+    this.#open.clear()
+  }
+
+  /** One call to the disk after the other; the first failure is the last. */
+  #queue(task: () => Promise<void>): void {
+    this.#writing = this.#writing.then(task).then(undefined, () => this.#breakOff())
+  }
+
+  async #write(run: Run): Promise<void> {
+    if (this.#isBroken || run.bytes === undefined) return
+    const file = this.#open.get(run.file) ?? (await this.#create(run.file))
+    await file.write(run.bytes, run.offset)
+    run.bytes = undefined
+  }
+
+  async #create(number: number): Promise<File> {
+    const path = this.#path(number)
+    await this.#files.remove(path)
+    const file = await this.#files.open(path, 'create')
+    this.#open.set(number, file)
+    return file
+  }
+
+  async #load(run: Run): Promise<Uint8Array | undefined> {
+    const bytes = new Uint8Array(run.length)
+    const read = await this.#open.get(run.file)?.read(bytes, run.offset)
+    return read === run.length && isWhole(bytes) ? bytes : undefined
+  }
+
+  /** The oldest file goes when there are too many; without a file, what memory may hold. */
+  #forgetOldest(): void {
+    const oldest = this.#file - FILES_MAX + 1
+    let gone = 0
+    while (gone < this.#runs.length && this.#runs[gone]!.file < oldest) gone++
+    if (this.#isBroken) gone = Math.max(gone, this.#runs.length - FILE_BYTES_MAX / PENDING_BYTES_MAX)
+    if (gone === 0) return
+    const removed = this.#runs.splice(0, gone)
+    this.#knownAfterSeq = removed.at(-1)!.lastSeq
+    for (const number of new Set(removed.map(({ file }) => file))) {
+      if (number >= oldest) continue
+      const file = this.#open.get(number)
+      this.#open.delete(number)
+      this.#queue(() => this.#remove(number, file))
+    }
+  }
+
+  async #remove(number: number, file: File | undefined): Promise<void> {
+    await file?.close()
+    await this.#files.remove(this.#path(number))
+  }
+
+  /** The disk failed: from now on only what is in memory is known. */
+  #breakOff(): void {
+    this.#isBroken = true
+    const lost = this.#runs.findLastIndex(({ bytes }) => bytes === undefined)
+    if (lost < 0) return
+    this.#knownAfterSeq = this.#runs[lost]!.lastSeq
+    this.#runs.splice(0, lost + 1)
+  }
+
+  async #recover(seq: number, entryChain: number): Promise<void> {
+    const names = await this.#files.list(this.#directory)
+    const numbers = names.flatMap(name => NAME.exec(name)?.[1] ?? []).map(Number)
+    let expected = -1
+    let known = -1
+    let isFound = false
+    for (const number of numbers) {
+      if (isFound) {
+        await this.#files.remove(this.#path(number))
+        continue
+      }
+      const file = await this.#files.open(this.#path(number), 'readWrite')
+      this.#open.set(number, file)
+      const bytes = new Uint8Array(file.sizeSync())
+      await file.read(bytes, 0)
+      let at = 0
+      for (let end = recordEnd(bytes, at); end !== undefined && !isFound; end = recordEnd(bytes, at)) {
+        const firstSeq = readU64(bytes, at + 8)
+        if (firstSeq !== expected) {
+          this.#runs.length = 0
+          known = firstSeq - 1
+        }
+        const lastSeq = readU64(bytes, at + 16)
+        expected = lastSeq + 1
+        this.#runs.push({ file: number, offset: at, length: end - at, lastSeq, bytes: undefined })
+        isFound = lastSeq === seq && readU32(bytes, at + 24) === entryChain
+        at = end
+      }
+      // What follows is of a time that is gone: it must not be taken for what is appended here.
+      if (isFound) await file.truncate(at)
+      this.#file = number
+      this.#offset = at
+    }
+    if (isFound) this.#knownAfterSeq = known
+    else await this.#startOver(numbers)
+  }
+
+  async #startOver(numbers: readonly number[]): Promise<void> {
+    this.#runs.length = 0
+    for (const file of this.#open.values()) await file.close()
+    this.#open.clear()
+    for (const number of numbers) await this.#files.remove(this.#path(number))
+    this.#file = 0
+    this.#offset = 0
+  }
+
+  #path(number: number): string {
+    return `${this.#directory}/${String(number).padStart(8, '0')}.chg`
+  }
+}
+
+function concatenate(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** Where the record at `at` ends, if there is a whole one. */
+function recordEnd(bytes: Uint8Array, at: number): number | undefined {
+  if (bytes.length - at < HEADER_BYTES) return undefined
+  const end = at + readU32(bytes, at)
+  if (end - at < HEADER_BYTES || end > bytes.length) return undefined
+  return crc32(bytes.subarray(at + 8, end)) === readU32(bytes, at + 4) ? end : undefined
+}
+
+function isWhole(bytes: Uint8Array): boolean {
+  let at = 0
+  while (at < bytes.length) {
+    const end = recordEnd(bytes, at)
+    if (end === undefined) return false
+    at = end
+  }
+  return true
+}
+
+/** The groups of whole records, without the records' headers. */
+function groupsOf(bytes: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for (let at = 0; at < bytes.length;) {
+    const end = at + readU32(bytes, at)
+    parts.push(bytes.subarray(at + HEADER_BYTES, end))
+    length += end - at - HEADER_BYTES
+    at = end
+  }
+  return concatenate(parts, length)
+}

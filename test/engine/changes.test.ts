@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ChangeFiles } from '../../src/engine/events/index.ts'
+import type { Change, QuorateError, StateView, WatchSink } from '../../src/model/index.ts'
+import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
+import { bytes, Harness, remove, set } from './harness.ts'
+
+/** Notes what a watch delivers. */
+class Sink implements WatchSink {
+  readonly events: string[] = []
+  queuedBytes = 0
+
+  commit(seq: number, changes: readonly Change[]): void {
+    const text = (value: Uint8Array | undefined): string => (value === undefined ? '' : Buffer.from(value).toString())
+    this.events.push(
+      `${seq}: ${changes.map(({ kind, key, value }) => `${kind} ${text(key)} ${text(value)}`.trim()).join(', ')}`,
+    )
+  }
+
+  progress(seq: number): void {
+    this.events.push(`progress ${seq}`)
+  }
+
+  reset(view: StateView): void {
+    this.events.push(`reset ${view.seq}`)
+    view.release()
+  }
+
+  failed(error: QuorateError): void {
+    this.events.push(`failed ${error.code}`)
+  }
+}
+
+const all = { caller: 'root', project: 'p', scope: 'app', prefix: new Uint8Array(0) }
+const settled = (): Promise<void> => delay(1)
+
+describe('a watch', () => {
+  it('gets every change of its keys after its point, a commit at a time, past and present', async () => {
+    const harness = await Harness.withProject()
+    const { seq } = await harness.commit({ mutations: [set('a', '1'), set('b', '1')] })
+    await harness.commit({ mutations: [set('x', '1')] })
+    const sink = new Sink()
+    harness.core.watch({ ...all, prefix: bytes('a') }, seq - 1, sink)
+    await settled()
+    await harness.commit({ mutations: [set('b', '2')] })
+    const { seq: last } = await harness.commit({ mutations: [set('a', '2'), remove('a'), set('ab', '3')] })
+    harness.core.watchProgress()
+    assert.deepEqual(sink.events, [`${seq}: put a 1`, `${last}: put a 2, delete a, put ab 3`, `progress ${last}`])
+  })
+
+  it('is not told of what was refused', async () => {
+    const harness = await Harness.withProject()
+    const sink = new Sink()
+    harness.core.watch(all, undefined, sink)
+    await harness.refusal({ mutations: [set('a', '1'), set('', '1')] })
+    assert.deepEqual(sink.events, [])
+  })
+
+  it('that takes too slowly goes on later from where it was', async () => {
+    const harness = await Harness.withProject()
+    const sink = new Sink()
+    const watch = harness.core.watch(all, undefined, sink)
+    sink.queuedBytes = 2_000_000
+    const first = await harness.commit({ mutations: [set('a', '1')] })
+    const second = await harness.commit({ mutations: [set('a', '2')] })
+    await settled()
+    assert.deepEqual(sink.events, [`${first.seq}: put a 1`])
+    sink.queuedBytes = 0
+    watch.resume()
+    await settled()
+    assert.deepEqual(sink.events, [`${first.seq}: put a 1`, `${second.seq}: put a 2`])
+  })
+
+  it('ends when its caller loses the permission or its scope is dropped', async () => {
+    const harness = await Harness.withProject()
+    const permission = { type: 'kvRead', project: 'p' } as const
+    await harness.commit({ mutations: [{ type: 'ddl', operation: { type: 'grant', caller: 'alice', permission } }] })
+    const [alice, root] = [new Sink(), new Sink()]
+    harness.core.watch({ ...all, caller: 'alice' }, undefined, alice)
+    harness.core.watch(all, undefined, root)
+    await harness.commit({ mutations: [{ type: 'ddl', operation: { type: 'revoke', caller: 'alice', permission } }] })
+    await harness.commit({ mutations: [set('secret', '1')] })
+    assert.deepEqual(alice.events, ['failed permission_denied'])
+    await harness.commit({ mutations: [{ type: 'ddl', operation: { type: 'dropScope', project: 'p', scope: 'app' } }] })
+    assert.equal(root.events.at(-1), 'failed scope_not_found')
+    assert.throws(() => harness.core.watch({ ...all, caller: 'alice' }, undefined, alice), { code: 'scope_not_found' })
+  })
+
+  it('resumes after a restart from what the changes directory kept, and is reset where it kept nothing', async () => {
+    const harness = await Harness.withProject()
+    const { seq } = await harness.commit({ mutations: [set('a', '1')] })
+    await harness.commit({ mutations: [set('a', '2')] })
+    await harness.checkpoint()
+    await harness.commit({ mutations: [set('a', '3')] })
+    const again = await harness.reopen()
+    assert.equal(again.core.appliedSeq, seq + 1)
+    const sink = new Sink()
+    again.core.watch(all, seq - 1, sink)
+    await again.applyAll()
+    await settled()
+    assert.deepEqual(sink.events, [`${seq}: put a 1`, `${seq + 1}: put a 2`, `${seq + 2}: put a 3`])
+
+    const lost = await harness.reopen({ withoutChanges: true })
+    const late = new Sink()
+    lost.core.watch(all, seq - 1, late)
+    assert.deepEqual(late.events, [`reset ${seq + 1}`])
+  })
+})
+
+describe('the changes directory', () => {
+  it('has exactly these bytes', async () => {
+    const disk = new SimulatedDisk({ seed: 1 })
+    const changes = await ChangeFiles.open(disk.files(), '/changes', 6, 1)
+    changes.append(7, 9, 0x01020304, Uint8Array.of(0xaa, 0xbb))
+    await changes.close()
+    const golden = '22000000e8734353070000000000000009000000000000000403020100000000aabb'
+    assert.equal(Buffer.from(disk.contents('/changes/00000000.chg')).toString('hex'), golden)
+  })
+
+  it('keeps what leads up to the root it is opened for, in one piece', async () => {
+    const disk = new SimulatedDisk({ seed: 1 })
+    const changes = await ChangeFiles.open(disk.files(), '/changes', 0, 0)
+    for (let seq = 1; seq <= 9; seq++) changes.append(seq, seq, seq * 10, Uint8Array.of(seq))
+    await changes.close()
+    const kept = await ChangeFiles.open(disk.files(), '/changes', 5, 50)
+    assert.equal(kept.knownAfterSeq, 0)
+    const found: number[] = []
+    for (let seq = 2; ;) {
+      const part = await kept.read(seq)
+      if (part === undefined) break
+      found.push(...part.bytes)
+      seq = part.lastSeq
+    }
+    assert.deepEqual(found, [3, 4, 5])
+    kept.append(6, 8, 81, Uint8Array.of(66))
+    await kept.close()
+    const next = await ChangeFiles.open(disk.files(), '/changes', 8, 81)
+    assert.equal(next.knownAfterSeq, 0)
+    const other = await ChangeFiles.open(disk.files(), '/changes', 8, 82)
+    assert.equal(other.knownAfterSeq, 8, 'another history')
+    assert.equal(await other.read(7), undefined)
+  })
+
+  it('forgets when the disk fails, and disturbs nobody', async () => {
+    const disk = new SimulatedDisk({ seed: 1 })
+    const changes = await ChangeFiles.open(disk.files(), '/changes', 0, 0)
+    disk.inject({ operation: 'write', times: 100, effect: { type: 'fail', systemCode: 'ENOSPC' } })
+    changes.append(1, 1, 1, Uint8Array.of(1))
+    changes.flush()
+    await settled()
+    changes.append(2, 2, 2, Uint8Array.of(2))
+    assert.deepEqual(await changes.read(1), { bytes: Uint8Array.of(2), lastSeq: 2 })
+    await changes.close()
+  })
+})
