@@ -14,7 +14,9 @@ export interface DirectoryIdentity {
   groupId: number
   /** Cluster members sync before every acknowledgement; the embedded engine may choose less. */
   durability: 'full' | 'batch' | 'os'
-  pageBytes: number
+  pageBytes: PageBytes
+  /** Log and pages exist: until then the directory never held anything, and an interrupted creation begins anew. */
+  isComplete: boolean
   /** Boot of the machine under which it was last opened, and whether it was closed in order since. */
   lastBootId: string
   isClosed: boolean
@@ -24,10 +26,12 @@ export interface DirectoryIdentity {
 export interface DataDirectory {
   readonly path: string
   readonly identity: DirectoryIdentity
-  /** There was none before. */
+  /** Nothing is in it yet: log and pages are to be created, then `completed` is to be called. */
   readonly isNew: boolean
   /** It was last used under another boot of the machine and not closed in order: what was not synced may be gone. */
   readonly wasCutOff: boolean
+  /** Records durably that log and pages were created. */
+  completed(): Promise<void>
   /** Removes the mark of use; call after everything in the directory is closed and synced. */
   close(options: { isClean: boolean }): Promise<void>
 }
@@ -39,9 +43,12 @@ export interface DataDirectoryOptions {
   groupId: number
   durability: DirectoryIdentity['durability']
   /** Used when the directory is created; afterwards the directory's own page size stays. */
-  pageBytes: number
+  pageBytes: PageBytes
 }
 
+/** Bytes of a page of the keyspace; fixed when the directory is created. */
+export type PageBytes = 4096 | 8192 | 16384 | 32768
+const PAGE_SIZES: readonly number[] = [4096, 8192, 16384, 32768]
 const NAME = 'identity.json'
 
 /**
@@ -64,17 +71,24 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
   const { files, path, durability } = options
   const found = await readIdentity(files, path)
   const bootId = lock.holder.bootId
-  const wasCutOff = found !== undefined && !found.isClosed && found.lastBootId !== bootId
-  const identity: DirectoryIdentity =
-    found === undefined
-      ? { ...newIdentity(options), lastBootId: bootId, isClosed: false }
-      : { ...found, durability, lastBootId: bootId, isClosed: false }
+  const isNew = found?.isComplete !== true
+  if (isNew) await removeRemains(files, path)
+  const identity: DirectoryIdentity = {
+    ...(found ?? newIdentity(options)),
+    durability,
+    lastBootId: bootId,
+    isClosed: false,
+  }
   await writeIdentity(files, path, identity)
   return {
     path,
     identity,
-    isNew: found === undefined,
-    wasCutOff: wasCutOff && found.durability !== 'full',
+    isNew,
+    wasCutOff: !isNew && !found.isClosed && found.lastBootId !== bootId && found.durability !== 'full',
+    async completed(): Promise<void> {
+      identity.isComplete = true
+      await writeIdentity(files, path, identity)
+    },
     async close({ isClean }): Promise<void> {
       if (isClean) await writeIdentity(files, path, { ...identity, isClosed: true })
       await lock.release()
@@ -82,9 +96,24 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
   }
 }
 
-function newIdentity(options: DataDirectoryOptions): Omit<DirectoryIdentity, 'lastBootId' | 'isClosed'> {
+/** What an interrupted creation left: nothing in it was ever acknowledged. */
+async function removeRemains(files: Files, path: string): Promise<void> {
+  for (const name of ['log', 'pages', 'changes']) await files.removeTree(`${path}/${name}`)
+  await files.syncDirectory(path)
+}
+
+function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
   const { groupId, durability, pageBytes, random } = options
-  return { format: 1, directoryId: bytesToHex(random.bytes(16)), groupId, durability, pageBytes }
+  return {
+    format: 1,
+    directoryId: bytesToHex(random.bytes(16)),
+    groupId,
+    durability,
+    pageBytes,
+    isComplete: false,
+    lastBootId: '',
+    isClosed: true,
+  }
 }
 
 /** The identity of the directory, undefined if it has none. Reads only: fit for a directory in use. */
@@ -115,7 +144,8 @@ function parseIdentity(text: string): DirectoryIdentity | undefined {
     identity.format === 1 &&
     /^[0-9a-f]{32}$/.test(identity.directoryId ?? '') &&
     Number.isSafeInteger(identity.groupId) &&
-    Number.isSafeInteger(identity.pageBytes) &&
+    PAGE_SIZES.includes(identity.pageBytes ?? 0) &&
+    typeof identity.isComplete === 'boolean' &&
     ['full', 'batch', 'os'].includes(identity.durability ?? '') &&
     typeof identity.lastBootId === 'string' &&
     typeof identity.isClosed === 'boolean'

@@ -17,4 +17,4 @@ export type { InspectOptions, InspectedFrame, LogInspection } from './inspect.ts
 export { startLogWriter } from './log-writer.ts'
 export { LOG_WRITER_JOB } from './worker-lane.ts'
 export { openDataDirectory, readIdentity } from './data-directory.ts'
-export type { DataDirectory, DataDirectoryOptions, DirectoryIdentity } from './data-directory.ts'
+export type { DataDirectory, DataDirectoryOptions, DirectoryIdentity, PageBytes } from './data-directory.ts'

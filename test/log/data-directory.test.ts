@@ -14,6 +14,7 @@ describe('a data directory', () => {
     const disk = new SimulatedDisk({ seed: 1 })
     const first = await openOn(disk)
     assert.equal(first.isNew, true)
+    await first.completed()
     await first.close({ isClean: true })
     const random = new SeededRandom(8)
     const options = {
@@ -40,6 +41,7 @@ describe('a data directory', () => {
     ] as const) {
       const disk = new SimulatedDisk({ seed: 2 })
       const directory = await openOn(disk, durability)
+      await directory.completed()
       if (isClean) await directory.close({ isClean })
       disk.crash(kind)
       const again = await openOn(disk, durability)

@@ -1,0 +1,272 @@
+import {
+  bytesToHex,
+  decodeOutcome,
+  encodeConfiguration,
+  encodeSessionOpening,
+  EntryKind,
+  hexToBytes,
+} from '../encoding/index.ts'
+import type { Configuration, EntryBatch } from '../encoding/index.ts'
+import { createLog, IdleMarker, openDataDirectory, openLog } from '../log/index.ts'
+import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
+import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
+import type { Database } from '../model/index.ts'
+import type { Platform } from '../platform/index.ts'
+import { CheckpointSchedule } from './checkpoint-schedule.ts'
+import { PageDamage } from './keyspace/index.ts'
+import { LocalCore } from './local-core.ts'
+import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
+import { LocalView } from './local-view.ts'
+import { openStateMachine } from './open-state-machine.ts'
+import type { EngineStateMachine } from './state-machine.ts'
+
+/** How an embedded database is opened. Every option has a default. */
+export interface EngineOptions {
+  /**
+   * When a commit is acknowledged. `full` (default): synced. `batch`: written; synced every `batchIntervalMs` or `batchBytes`.
+   * `os`: written; synced by the operating system and at checkpoints. A process that dies loses nothing in any of them, a machine that
+   * loses power may lose what was not synced, but never a part of a commit.
+   */
+  durability?: 'full' | 'batch' | 'os'
+  /** Default 10 ms. */
+  batchIntervalMs?: number
+  /** Default 1 MiB. */
+  batchBytes?: number
+  /** Fixed when the directory is created; default 8192. */
+  pageBytes?: 4096 | 8192 | 16384 | 32768
+  /** Memory for pages; default 256 MiB. */
+  budgetBytes?: number
+  /** Size of a log segment; default 64 MiB. */
+  segmentBytes?: number
+  /** A checkpoint is taken when the log has grown by this much since the last one; default 64 MiB. */
+  checkpointLogBytes?: number
+  /** ... or when the last one is this old and something has changed; default 60 s. */
+  checkpointAgeMs?: number
+}
+
+/** The embedded database: one process, the same state machine and log as a cluster node (DESIGN 4). */
+export interface Engine extends Database {
+  /** Pins the newest state for reads that answer at once, without a promise. */
+  snapshot(options?: { caller?: string }): LocalView
+  /** Writes what changed since the last checkpoint; answers the seq that a restart begins from. */
+  checkpoint(): Promise<number>
+  /** Makes everything acknowledged durable, whatever the durability. */
+  flush(): void
+}
+
+/** A group of one is led by its only member from the start. */
+const HARD_STATE = { term: LOCAL_TERM, votedFor: 1, commitSeq: 0 }
+const REPLAY_BYTES = 4 << 20
+const GROUP_ID = 1
+const SESSION_NONCE_BYTES = 16
+
+/**
+ * Opens the database in `directory`, creating it where there is none; recovers what a crash left.
+ * @throws QuorateError `directory_locked` naming the holder, `damaged` naming file and offset, `storage_failed`
+ */
+export async function openEngine(directory: string, options: EngineOptions, platform: Platform): Promise<Engine> {
+  const owned = await openDataDirectory({
+    files: platform.files,
+    random: platform.random,
+    path: directory,
+    groupId: GROUP_ID,
+    durability: options.durability ?? 'full',
+    pageBytes: options.pageBytes ?? 8192,
+  })
+  try {
+    return await new EngineOpening(owned, options, platform).open()
+  } catch (error) {
+    await owned.close({ isClean: false })
+    if (!(error instanceof PageDamage)) throw error
+    const { file, offset } = error
+    throw new QuorateError('damaged', error.message, { detail: { file, offset }, cause: error })
+  }
+}
+
+/** The steps from a directory to a serving engine. */
+class EngineOpening {
+  readonly #directory: DataDirectory
+  readonly #options: EngineOptions
+  readonly #platform: Platform
+  #failure: unknown
+
+  constructor(directory: DataDirectory, options: EngineOptions, platform: Platform) {
+    this.#directory = directory
+    this.#options = options
+    this.#platform = platform
+  }
+
+  async open(): Promise<Engine> {
+    const { machine } = await openStateMachine({
+      files: this.#platform.files,
+      clock: this.#platform.clock,
+      directory: this.#directory.path,
+      directoryId: this.#directory.identity.directoryId,
+      groupId: GROUP_ID,
+      pageBytes: this.#directory.identity.pageBytes,
+      budgetBytes: this.#options.budgetBytes ?? 256 << 20,
+    })
+    const { log, recovered } = await this.#openLog()
+    if (this.#directory.isNew) await this.#directory.completed()
+    requireWholeLog(recovered, machine)
+    await replay(machine, log)
+    return this.#start(machine, log)
+  }
+
+  async #openLog(): Promise<{ log: Log; recovered: Recovered }> {
+    const options: LogOptions = {
+      files: this.#platform.files,
+      threads: this.#platform.threads,
+      directory: this.#directory.path,
+      directoryId: hexToBytes(this.#directory.identity.directoryId),
+      groupId: GROUP_ID,
+      lane: 'inline',
+      onFailed: error => (this.#failure = error),
+      ...(this.#options.segmentBytes !== undefined && { segmentBytes: this.#options.segmentBytes }),
+    }
+    if (this.#directory.isNew) return createLog(options)
+    const opened = await openLog(options)
+    if (opened.log.state !== 'suspect') return opened
+    // A group of one has nobody to ask: what cannot be decided is kept aside (DESIGN 6).
+    await opened.log.setSuspectAside()
+    await opened.log.resolveSuspect()
+    return opened
+  }
+
+  async #start(machine: EngineStateMachine, log: Log): Promise<Engine> {
+    const { clock, timers, random } = this.#platform
+    const durability = this.#options.durability ?? 'full'
+    const checkpoints = new CheckpointSchedule({
+      machine,
+      log,
+      clock,
+      timers,
+      logBytes: this.#options.checkpointLogBytes ?? 64 << 20,
+      ageMs: this.#options.checkpointAgeMs ?? 60_000,
+      sync: () => sequencer.syncNow(),
+    })
+    const sequencer = new LocalSequencer({
+      machine,
+      log: {
+        get lastSeq(): number {
+          return log.lastSeq
+        },
+        append(entries: EntryBatch): void {
+          const isFirst = log.hardState.term < LOCAL_TERM
+          log.append(isFirst ? { hardState: HARD_STATE, entries } : { entries })
+          checkpoints.noteBytes(entries.bytes.length)
+          marker.noteAppend()
+          if (durability !== 'full') log.write()
+        },
+        syncNow: () => log.flushSync(),
+      },
+      clock,
+      timers,
+      durability,
+      batchIntervalMs: this.#options.batchIntervalMs ?? 10,
+      batchBytes: this.#options.batchBytes ?? 1 << 20,
+      onFailed: error => (this.#failure ??= error),
+      onApplied: () => checkpoints.consider(),
+    })
+    const marker = new IdleMarker(log, timers)
+    const session = await this.#begin(sequencer, machine)
+    const close = async (): Promise<void> => {
+      await sequencer.close()
+      await checkpoints.close()
+      marker.stop()
+      const isClean = sequencer.failure === undefined
+      if (isClean) {
+        log.mark()
+        log.flushSync()
+      }
+      await log.close()
+      await machine.close()
+      await this.#directory.close({ isClean })
+    }
+    const entries = (from: number, through: number): Promise<EntryBatch> => readThrough(log, from, through)
+    const core = new LocalCore({ machine, sequencer, clock, timers, random, entries, session, close: once(close) })
+    return Object.assign(createDatabase(core), {
+      snapshot: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => new LocalView(machine.view(), caller),
+      checkpoint: () => checkpoints.run(),
+      flush: () => sequencer.syncNow(),
+    })
+  }
+
+  /** The first entries of a process: the group itself if it is new, a no-op of the only term, and this process' session. */
+  async #begin(sequencer: LocalSequencer, machine: EngineStateMachine): Promise<number> {
+    const { random } = this.#platform
+    const propose = (kind: EntryKind, payload: Uint8Array): Promise<Uint8Array | undefined> =>
+      new Promise((resolve, reject) =>
+        sequencer.propose(kind, payload, (outcome, error) => (error === undefined ? resolve(outcome) : reject(error))),
+      )
+    const configuration = machine.configuration
+    if (configuration === undefined || this.#directory.wasCutOff) {
+      // What was not synced may be gone: tokens that readers hold may name a past that never was, so the history is a new one.
+      const historyId = bytesToHex(random.bytes(16))
+      const next = configuration === undefined ? this.#groupOfOne(historyId) : { ...configuration, historyId }
+      sequencer.propose(EntryKind.configuration, encodeConfiguration(next), undefined)
+    }
+    sequencer.propose(EntryKind.noop, new Uint8Array(0), undefined)
+    const opening = {
+      caller: ROOT_CALLER,
+      kind: 'node',
+      nonce: random.bytes(SESSION_NONCE_BYTES),
+      notAfterMicros: 0,
+    } as const
+    const outcome = decodeOutcome((await propose(EntryKind.openSession, encodeSessionOpening(opening)))!)
+    if (outcome.status === 'refused') throw new QuorateError('session_limit', outcome.message)
+    return outcome.seq
+  }
+
+  #groupOfOne(historyId: string): Configuration {
+    const directoryId = this.#directory.identity.directoryId
+    const self = { nodeId: 1, name: 'engine', peerAddress: '', clientAddress: '', directoryId }
+    return { historyId, members: [self], voters: [1], outgoing: [], learners: [], learnersNext: [] }
+  }
+}
+
+/** Damage is never hidden: a log that lost acknowledged bytes is not opened (DESIGN 6). */
+function requireWholeLog(recovered: Recovered, machine: EngineStateMachine): void {
+  const [damage] = recovered.damage
+  if (damage !== undefined) {
+    const message = `${damage.file} at ${damage.offset}: ${damage.what}`
+    throw new QuorateError('damaged', message, { detail: { file: damage.file, offset: damage.offset } })
+  }
+  const committed = Math.max(recovered.hardState.commitSeq, machine.appliedSeq)
+  if (committed > recovered.lastSeq) {
+    const message = `the log ends at ${recovered.lastSeq}, but ${committed} was committed: entries are missing`
+    throw new QuorateError('damaged', message, { detail: { file: 'log', offset: 0 } })
+  }
+}
+
+/** Applies what the log has after the newest checkpoint: to its end, for in a group of one everything written is committed. */
+async function replay(machine: EngineStateMachine, log: Log): Promise<void> {
+  while (machine.appliedSeq < log.lastSeq) {
+    const batch = await log.read(machine.appliedSeq + 1, REPLAY_BYTES)
+    while (machine.appliedSeq < batch.lastSeq) {
+      const { cold } = machine.apply(batch, () => false)
+      if (cold !== undefined) await cold
+    }
+  }
+}
+
+async function readThrough(log: Log, fromSeq: number, throughSeq: number): Promise<EntryBatch> {
+  const parts: EntryBatch[] = []
+  for (let next = fromSeq; next <= throughSeq;) {
+    const part = await log.read(next, REPLAY_BYTES)
+    parts.push(part)
+    next = part.lastSeq + 1
+  }
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part.bytes, at)
+    at += part.bytes.length
+  }
+  return { firstSeq: fromSeq, lastSeq: parts.at(-1)?.lastSeq ?? fromSeq - 1, bytes }
+}
+
+function once<T>(task: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined
+  return () => (result ??= task())
+}

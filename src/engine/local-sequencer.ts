@@ -1,0 +1,269 @@
+import { ENTRY_HEADER_BYTES, EntryKind, encodeTick, writeEntryHeader } from '../encoding/index.ts'
+import type { EntryBatch, EntryHeader } from '../encoding/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { OutcomeHandler } from '../model/index.ts'
+import type { Clock, Timer, Timers } from '../platform/index.ts'
+import type { EngineStateMachine } from './state-machine.ts'
+
+/** What the sequencer needs of a log: src/log implements it. */
+export interface SequencerLog {
+  readonly lastSeq: number
+  /** Writes one frame; durable after `syncNow`. Throws when the log has failed. */
+  append(entries: EntryBatch): void
+  /** Writes and syncs what was appended, on this thread. Throws when the log has failed. */
+  syncNow(): void
+}
+
+export interface LocalSequencerOptions {
+  machine: EngineStateMachine
+  log: SequencerLog
+  clock: Clock
+  timers: Timers
+  durability: 'full' | 'batch' | 'os'
+  /** `batch`: a sync is due after this many ms or bytes, whichever is first. */
+  batchIntervalMs: number
+  batchBytes: number
+  /** Told once when nothing can be written or applied any more. */
+  onFailed: (error: unknown) => void
+  /** Called after entries were applied, with the newest seq: for reads that wait and for checkpoints. */
+  onApplied: (seq: number) => void
+}
+
+/** The one term of a group of one (DESIGN 6). */
+export const LOCAL_TERM = 1
+/** Apply gives the loop back after this long. */
+const SLICE_MS = 5
+/** Proposals waiting for their turn: above this the sequencer answers `busy`. */
+const QUEUE_BYTES_MAX = 64 << 20
+
+interface Proposal {
+  kind: EntryKind
+  payload: Uint8Array
+  onOutcome: OutcomeHandler | undefined
+}
+
+/**
+ * Turns proposals into applied entries in a group of one: everything that is proposed in a turn becomes one frame, is synced as the
+ * durability asks, applied, published and answered, in that order (DESIGN 7.5). Group commit adapts by itself: while a frame is
+ * written and applied, later proposals gather for the next one; nothing waits for a timer.
+ */
+export class LocalSequencer {
+  readonly #options: LocalSequencerOptions
+  #queue: Proposal[] = []
+  #queueBytes = 0
+  #isScheduled = false
+  #failure: QuorateError | undefined
+  #isClosed = false
+  /** Frames written and not yet applied, oldest first, with who waits for their entries. */
+  readonly #written: { batch: EntryBatch; waiting: (OutcomeHandler | undefined)[] }[] = []
+  #isApplying = false
+  #lastTimeMicros: number
+  #unsyncedBytes = 0
+  #syncTimer: Timer | undefined
+  #expiryTimer: Timer | undefined
+  #idle: (() => void)[] = []
+
+  constructor(options: LocalSequencerOptions) {
+    this.#options = options
+    this.#lastTimeMicros = options.machine.leaderTimeMicros
+  }
+
+  /** Proposes an entry; `onOutcome` hears of it once it is durable and applied. The payload belongs to the sequencer. */
+  propose(kind: EntryKind, payload: Uint8Array, onOutcome: OutcomeHandler | undefined): void {
+    const refusal = this.#refusal()
+    if (refusal !== undefined) {
+      onOutcome?.(undefined, refusal)
+      return
+    }
+    this.#queue.push({ kind, payload, onOutcome })
+    this.#queueBytes += payload.length
+    this.#schedule()
+  }
+
+  #refusal(): QuorateError | undefined {
+    if (this.#failure !== undefined) return this.#failure
+    if (this.#isClosed) return new QuorateError('closed', 'the database is closed')
+    if (this.#options.machine.isBusy || this.#queueBytes > QUEUE_BYTES_MAX) {
+      return new QuorateError('busy', 'too much is waiting to be written', { retryable: true, backoffMs: 10 })
+    }
+    return undefined
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#options.timers.endOfTurn(() => {
+      this.#isScheduled = false
+      this.#turn()
+    })
+  }
+
+  #turn(): void {
+    try {
+      if (this.#queue.length > 0 && this.#failure === undefined) this.#writeFrame()
+      if (!this.#isApplying) this.#applyWritten()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** One frame of all that waits. hot path: bench/embedded. */
+  #writeFrame(): void {
+    const { log, durability, batchBytes } = this.#options
+    const proposals = this.#queue
+    let length = 0
+    for (const { payload } of proposals) length += ENTRY_HEADER_BYTES + payload.length
+    const batch = this.#encode(proposals, length)
+    this.#queue = []
+    this.#queueBytes = 0
+    this.#written.push({ batch, waiting: proposals.map(proposal => proposal.onOutcome) })
+    log.append(batch)
+    if (durability === 'full') log.syncNow()
+    else if (durability === 'batch') {
+      this.#unsyncedBytes += length
+      if (this.#unsyncedBytes >= batchBytes) this.#syncBatch()
+      else this.#syncTimer ??= this.#options.timers.after(this.#options.batchIntervalMs, () => this.#onSyncDue())
+    }
+  }
+
+  #encode(proposals: readonly Proposal[], length: number): EntryBatch {
+    const bytes = new Uint8Array(length)
+    const firstSeq = this.#options.log.lastSeq + 1
+    const header: EntryHeader = {
+      length: 0,
+      kind: EntryKind.noop,
+      seq: firstSeq,
+      term: LOCAL_TERM,
+      leaderTimeMicros: this.#nextTime(),
+    }
+    let at = 0
+    for (const { kind, payload } of proposals) {
+      header.length = ENTRY_HEADER_BYTES + payload.length
+      header.kind = kind
+      writeEntryHeader(bytes, at, header)
+      bytes.set(payload, at + ENTRY_HEADER_BYTES)
+      at += header.length
+      header.seq++
+    }
+    return { firstSeq, lastSeq: header.seq - 1, bytes }
+  }
+
+  /** Leader time of a group of one: its own clock, which never falls. */
+  #nextTime(): number {
+    this.#lastTimeMicros = Math.max(this.#lastTimeMicros, this.#options.clock.wallMicros())
+    return this.#lastTimeMicros
+  }
+
+  #onSyncDue(): void {
+    this.#syncTimer = undefined
+    try {
+      this.#syncBatch()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #syncBatch(): void {
+    this.#syncTimer?.cancel()
+    this.#syncTimer = undefined
+    this.#unsyncedBytes = 0
+    this.#options.log.syncNow()
+  }
+
+  #applyWritten(): void {
+    const { machine, clock } = this.#options
+    const until = clock.monotonicMs() + SLICE_MS
+    const shouldYield = (): boolean => clock.monotonicMs() >= until
+    while (this.#written.length > 0) {
+      const { batch, waiting } = this.#written[0]!
+      const { appliedThrough, outcomes, cold } = machine.apply(batch, shouldYield)
+      if (appliedThrough === batch.lastSeq) this.#written.shift()
+      this.#options.onApplied(appliedThrough)
+      for (const { seq, outcome } of outcomes) waiting[seq - batch.firstSeq]?.(outcome, undefined)
+      if (cold !== undefined) return this.#continueAfter(cold)
+      if (appliedThrough < batch.lastSeq) return this.#schedule()
+    }
+    this.#armExpiry()
+    const idle = this.#idle
+    this.#idle = []
+    for (const resolve of idle) resolve()
+  }
+
+  #continueAfter(cold: Promise<void>): void {
+    this.#isApplying = true
+    cold.then(
+      () => {
+        this.#isApplying = false
+        this.#turn()
+      },
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  /** While something is due to expire, ticks are appended; each removes a bounded number of keys (DESIGN 7). */
+  #armExpiry(): void {
+    this.#expiryTimer?.cancel()
+    this.#expiryTimer = undefined
+    const next = this.#options.machine.nextExpiryMicros()
+    if (next === undefined || this.#isClosed || this.#failure !== undefined) return
+    const delayMs = Math.max(0, (next - this.#options.clock.wallMicros()) / 1000)
+    this.#expiryTimer = this.#options.timers.after(
+      Math.min(delayMs, 60_000),
+      () => {
+        this.#expiryTimer = undefined
+        if (next <= this.#options.clock.wallMicros()) {
+          this.propose(EntryKind.tick, encodeTick(this.#options.machine.settings.tickKeysMax), undefined)
+        } else this.#armExpiry()
+      },
+      { background: true },
+    )
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return
+    this.#failure = new QuorateError('storage_failed', 'the database has stopped: nothing is written any more', {
+      applied: 'unknown',
+      cause: error,
+    })
+    for (const { waiting } of this.#written) for (const handler of waiting) handler?.(undefined, this.#failure)
+    const refused = new QuorateError('storage_failed', this.#failure.message, { cause: error })
+    for (const { onOutcome } of this.#queue) onOutcome?.(undefined, refused)
+    this.#queue = []
+    this.#written.length = 0
+    this.#cancelTimers()
+    for (const resolve of this.#idle) resolve()
+    this.#options.onFailed(error)
+  }
+
+  #cancelTimers(): void {
+    this.#syncTimer?.cancel()
+    this.#expiryTimer?.cancel()
+  }
+
+  get failure(): QuorateError | undefined {
+    return this.#failure
+  }
+
+  /** Makes everything written so far durable. Also for `os` and `batch`. */
+  syncNow(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      this.#syncBatch()
+    } catch (error) {
+      this.#fail(error)
+      throw error
+    }
+  }
+
+  /** Takes nothing new, answers everything that was taken, and makes it durable. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#queue.length + this.#written.length > 0 && this.#failure === undefined) {
+      const done = new Promise<void>(resolve => this.#idle.push(resolve))
+      this.#schedule()
+      await done
+    }
+    this.#cancelTimers()
+    if (this.#failure === undefined) this.syncNow()
+  }
+}
