@@ -16,7 +16,8 @@ import { isAtLeast, NO_NODE, type LogEnd, type NodeId } from './types.ts'
 export function findCampaignObstacle(state: RaftState): string | undefined {
   if (activeConfiguration(state) === undefined) return 'unconfigured'
   if (state.storage.durableSeq < 1) return 'entry 1 is not synced' // bootstrap: nobody votes before it is
-  if (!isOwnVoter(state)) return 'not a voter'
+  // M4: one whose removal is not yet committed must campaign, too: it may hold the longest log (o#2091, cowsql#150).
+  if (!state.configurations.some(each => isVoter(each.configuration, state.id))) return 'not a voter'
   if (state.recovery.kind === 'damaged') return 'damaged' // W6
   if (state.isFenced) return 'fenced'
   if (state.pendingInstall !== null && !isMutant('campaign during install')) return 'snapshot pending' // E9
