@@ -62,7 +62,12 @@ export class KeyspaceView implements Disposable {
   /** hot path (bench/keyspace): the record at once if its page is in memory, otherwise when it has been read. */
   get(key: Uint8Array): RecordView | undefined | Promise<RecordView | undefined> {
     const found = readRecord(this.#storage, this.rootPage, key, this.#ref)
-    return found instanceof Cold ? this.#settle(found, () => this.reader.get(key)) : found
+    return found instanceof Cold ? this.#getCold(key, found) : found
+  }
+
+  /** Apart from `get`, which would otherwise pay for this closure each time. */
+  #getCold(key: Uint8Array, cold: Cold): Promise<RecordView | undefined> {
+    return this.#settle(cold, () => this.reader.get(key))
   }
 
   metadata(key: Uint8Array): RecordMetadata | undefined | Promise<RecordMetadata | undefined> {
