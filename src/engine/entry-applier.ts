@@ -89,6 +89,14 @@ export class EntryApplier {
     this.earliestExpiryMicros = earliestExpiryMicros
   }
 
+  /** Goes on from another state, which was installed. */
+  adopt(state: ClusterState, leaderTimeMicros: number, membership: Uint8Array, earliestExpiryMicros: number): void {
+    this.state = state
+    this.leaderTimeMicros = leaderTimeMicros
+    this.sessions.clear()
+    this.restore(membership, earliestExpiryMicros)
+  }
+
   /** Applies the entry whose payload is `bytes[start, end)`. Returns what somebody may be waiting for. */
   apply(
     kind: EntryKind,

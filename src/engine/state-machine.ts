@@ -1,4 +1,4 @@
-import { crc32, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
+import { crc32, ENTRY_HEADER_BYTES, equalDigests, readEntryHeader } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { invariant, InvariantError, QuorateError } from '../model/index.ts'
 import type {
@@ -8,6 +8,10 @@ import type {
   EntryOutcome,
   RequestRefusal,
   ServiceWatch,
+  SnapshotBase,
+  SnapshotManifest,
+  SnapshotSink,
+  SnapshotSource,
   StateDigest,
   StateMachine,
   WatchSink,
@@ -26,6 +30,7 @@ import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { checkRequest, preflight } from './request-check.ts'
+import { ImageSink, ImageSource } from './snapshots.ts'
 
 /** Digests are recorded at seqs divisible by this. */
 export const DIGEST_INTERVAL = 4096
@@ -93,15 +98,8 @@ export class EngineStateMachine implements StateMachine {
 
   /** The state that the newest root of `keyspace` holds. */
   static async load(keyspace: Keyspace, changes: ChangeFiles, origin: Origin): Promise<EngineStateMachine> {
-    const view = keyspace.view()
-    try {
-      const reader = new KeyspaceReader(view.reader, loadLater(keyspace))
-      const state = await withLoading(() => loadClusterState(reader))
-      const earliest = await withLoading(() => findEarliestExpiry(reader, state.settings))
-      return new EngineStateMachine(keyspace, changes, origin, state, earliest)
-    } finally {
-      view.close()
-    }
+    const { state, earliestExpiryMicros } = await loadState(keyspace)
+    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros)
   }
 
   get appliedSeq(): number {
@@ -173,13 +171,17 @@ export class EngineStateMachine implements StateMachine {
   }
 
   apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
-    if (this.#failure !== undefined) throw new InvariantError('the state machine has stopped', this.#failure)
+    this.#requireRunning()
     try {
       return this.#applyBatch(batch, shouldYield)
     } catch (error) {
       this.#failure = error
       throw error
     }
+  }
+
+  #requireRunning(): void {
+    if (this.#failure !== undefined) throw new InvariantError('the state machine has stopped', this.#failure)
   }
 
   #applyBatch(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
@@ -317,12 +319,52 @@ export class EngineStateMachine implements StateMachine {
     return { seq, number: this.#keyspace.superblocks[0]!.number }
   }
 
-  snapshotSource(): Promise<never> {
-    return Promise.reject(noSnapshots())
+  /** The newest published state; only what changed after `since` if that point is one that both sides have recorded alike. */
+  snapshotSource(since: SnapshotBase | undefined): Promise<SnapshotSource> {
+    const view = this.#keyspace.view()
+    const { seq, digest, meta } = view.root
+    const manifest: SnapshotManifest = {
+      seq,
+      term: meta.term,
+      chain: meta.entryChain,
+      effectChain: meta.effectChain,
+      sum: digest,
+      leaderTimeMicros: meta.leaderTimeMicros,
+      featureLevel: meta.featureLevel,
+      historyId: this.historyId,
+      configuration: meta.membership,
+      sinceSeq: since !== undefined && this.#hasRecorded(since) ? since.seq : 0,
+    }
+    return Promise.resolve(new ImageSource(view, manifest))
   }
 
-  beginInstall(): Promise<never> {
-    return Promise.reject(noSnapshots())
+  #hasRecorded(base: SnapshotBase): boolean {
+    const own = this.#digests.find(({ seq }) => seq === base.seq)
+    return own !== undefined && own.effectChain === base.effectChain && equalDigests(own.sum, base.sum)
+  }
+
+  /** From now on nothing is applied: until the sink has committed, or for ever if it aborts or fails. */
+  beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink> {
+    this.#requireRunning()
+    this.#failure = new InvariantError('a snapshot is being installed')
+    const committed = (): Promise<void> => this.#adopt(manifest)
+    return Promise.resolve(new ImageSink(this.#keyspace, manifest, committed))
+  }
+
+  /** The installed root is the newest one: everything in memory follows it. */
+  async #adopt(manifest: SnapshotManifest): Promise<void> {
+    const loaded = await loadState(this.#keyspace)
+    this.#applier.adopt(loaded.state, manifest.leaderTimeMicros, manifest.configuration, loaded.earliestExpiryMicros)
+    this.#published = loaded.state
+    this.#seq = manifest.seq
+    this.#term = manifest.term
+    this.#entryChain = manifest.chain
+    this.#effectChain = manifest.effectChain
+    this.#digests.length = 0
+    await this.#changes.startOver(manifest.seq)
+    this.#isEpochOpen = false
+    this.#failure = undefined
+    this.#hub.resetAll()
   }
 
   async close(): Promise<void> {
@@ -410,8 +452,16 @@ export class EngineStateMachine implements StateMachine {
 
 const NO_HISTORY = '0'.repeat(32)
 
-function noSnapshots(): QuorateError {
-  return new QuorateError('unavailable', 'this state machine does not ship snapshots')
+/** What is kept in memory of the newest root. */
+async function loadState(keyspace: Keyspace): Promise<{ state: ClusterState; earliestExpiryMicros: number }> {
+  const view = keyspace.view()
+  try {
+    const reader = new KeyspaceReader(view.reader, loadLater(keyspace))
+    const state = await withLoading(() => loadClusterState(reader))
+    return { state, earliestExpiryMicros: await withLoading(() => findEarliestExpiry(reader, state.settings)) }
+  } finally {
+    view.close()
+  }
 }
 
 /** Layers copy with `slice`, which on a Buffer would not copy. */

@@ -110,6 +110,18 @@ export class ChangeFiles implements ChangeHistory {
     return bytes === undefined ? undefined : { bytes: groupsOf(bytes), lastSeq: run.lastSeq }
   }
 
+  /** Forgets everything up to `seq`: the state was installed, not reached by entries. */
+  async startOver(seq: number): Promise<void> {
+    this.#pending = []
+    this.#pendingBytes = 0
+    await this.#writing
+    const numbers = [...this.#open.keys()]
+    this.#queue(() => this.#startOver(numbers))
+    await this.#writing
+    this.#runs.length = 0
+    this.#knownAfterSeq = seq
+  }
+
   async close(): Promise<void> {
     this.flush()
     await this.#writing

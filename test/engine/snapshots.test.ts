@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MalformedBytes } from '../../src/encoding/index.ts'
+import type { SnapshotBase } from '../../src/model/index.ts'
+import { DIGEST_INTERVAL } from '../../src/engine/index.ts'
+import { Harness, set } from './harness.ts'
+
+async function ship(
+  from: Harness,
+  to: Harness,
+  since: SnapshotBase | undefined,
+): Promise<{ chunks: number; bytes: number }> {
+  const source = await from.core.snapshotSource(since)
+  const sink = await to.core.beginInstall(source.manifest)
+  let chunks = 0
+  let bytes = 0
+  for (let chunk = await source.next(8_192); chunk !== undefined; chunk = await source.next(8_192)) {
+    await sink.write(chunk)
+    chunks++
+    bytes += chunk.bytes.length
+  }
+  await sink.commit()
+  source.close()
+  return { chunks, bytes }
+}
+
+async function filled(entries: number): Promise<Harness> {
+  const harness = await Harness.withProject()
+  const { session } = await harness.openSession({ kind: 'node' })
+  for (let i = 1; i <= entries; i++) {
+    const value = i % 50 === 0 ? 'large '.repeat(2_000) : `v${i}`
+    await harness.commit({ mutations: [set(`k${i % 700}`, value)] }, { session, serial: i })
+  }
+  return harness
+}
+
+describe('a snapshot', () => {
+  it('makes an empty replica equal, which then applies the same entries with the same outcomes', async () => {
+    const leader = await filled(500)
+    const empty = await Harness.create({ pageBytes: 4096 })
+    const { chunks } = await ship(leader, empty, undefined)
+    assert.ok(chunks > 2)
+    assert.equal(empty.digest(), leader.digest())
+    assert.equal(empty.get('k50'), 'large '.repeat(2_000))
+    empty.entries.push(...leader.entries)
+    empty.timeMicros = leader.timeMicros
+    const session = 2
+    for (const harness of [leader, empty]) {
+      const again = await harness.submit({ mutations: [set('a', '1')] }, { session, serial: 500 })
+      assert.equal(again.isDuplicate, true)
+      await harness.commit({ mutations: [set('a', '2')] }, { session, serial: 501 })
+    }
+    assert.equal(empty.digest(), leader.digest())
+    const reopened = await empty.reopen()
+    assert.equal(reopened.core.appliedSeq, leader.entries.length - 2, 'the install is durable when it is committed')
+  })
+
+  it('carries only what changed since a point that both have recorded', async () => {
+    const leader = await filled(DIGEST_INTERVAL)
+    const follower = await Harness.create()
+    follower.entries.push(...leader.entries)
+    await follower.applyAll()
+    const since = follower.core.digests.at(-1)
+    assert.equal(since?.seq, DIGEST_INTERVAL)
+    await leader.commit({ mutations: [set('k1', 'new')] })
+    const other = await Harness.create()
+    const all = await ship(leader, other, undefined)
+    const some = await ship(leader, follower, since)
+    assert.ok(some.bytes * 3 < all.bytes, `${some.bytes} of ${all.bytes}`)
+    assert.equal(follower.digest(), leader.digest())
+    assert.equal((await leader.core.snapshotSource({ ...since, effectChain: 1 })).manifest.sinceSeq, 0)
+  })
+
+  it('is not taken if it is damaged or not what was announced', async () => {
+    const leader = await filled(20)
+    const source = await leader.core.snapshotSource(undefined)
+    const chunk = (await source.next(1 << 20))!
+    const empty = await Harness.create()
+    const sink = await empty.core.beginInstall({ ...source.manifest, sum: { lo: 1, hi: 2 } })
+    const damaged = chunk.bytes.slice()
+    damaged[100]! ^= 1
+    await assert.rejects(sink.write({ ...chunk, bytes: damaged }), MalformedBytes)
+    await sink.write(chunk)
+    await assert.rejects(sink.commit(), { code: 'install_mismatch' })
+    assert.throws(() => empty.core.apply(leader.batch(1), () => false), /stopped/)
+    assert.equal((await empty.reopen()).core.appliedSeq, 0)
+  })
+})
