@@ -97,11 +97,15 @@ export class Cursor {
     return this.#key.subarray(0, this.#keyBytes)
   }
 
-  /** The record with its value copied; `Cold` if the value is large and not in memory. */
+  /** The record with its value copied; `Cold` if the value is large and not in memory, or if the page has left it since. */
   get record(): RecordView | Cold {
-    return recordAt(this.#storage, this.#here(), this.#index[this.#depth]!)
+    invariant(this.#state === 'on', 'the cursor is on no record')
+    const page = this.#pages[this.#depth]!
+    if (!this.#storage.table.locate(page, this.#leaf)) return this.#storage.cold.only(page, 0)
+    return recordAt(this.#storage, this.#leaf, this.#index[this.#depth]!)
   }
 
+  /** Only right after `next()`: the page must not have left memory since. */
   get metadata(): RecordMetadata {
     return metadataAt(this.#here(), this.#index[this.#depth]!)
   }
