@@ -74,7 +74,10 @@ async function work(engine: Engine, round: number, told: Told): Promise<void> {
     })
     told.increments.tried++
     const counted = kv.increment('counter').then(() => void told.increments.acknowledged++)
-    pending.push(write, counted)
+    for (const one of [write, counted]) {
+      one.then(undefined, () => undefined) // a crash rejects it before it is waited for
+      pending.push(one)
+    }
     if (i % 5 === 4) await Promise.all(pending.splice(0))
     if (i === 30) await engine.checkpoint()
   }
