@@ -40,8 +40,8 @@ class Crashes {
         run.ended = { value }
         run.isOver = true
       },
-      (error: Error) => {
-        run.failure = error
+      (error: unknown) => {
+        run.failure = error instanceof Error ? error : new Error(String(error))
         run.isOver = true
       },
     )
