@@ -1,11 +1,4 @@
-import {
-  bytesToHex,
-  decodeOutcome,
-  encodeConfiguration,
-  encodeSessionOpening,
-  EntryKind,
-  hexToBytes,
-} from '../encoding/index.ts'
+import { bytesToHex, encodeConfiguration, EntryKind, hexToBytes } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { createLog, IdleMarker, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
@@ -18,6 +11,7 @@ import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
 import { LocalView } from './local-view.ts'
 import { openStateMachine } from './open-state-machine.ts'
+import { OwnSession } from './own-session.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 /** How an embedded database is opened. Every option has a default. */
@@ -58,7 +52,6 @@ export interface Engine extends Database {
 const HARD_STATE = { term: LOCAL_TERM, votedFor: 1, commitSeq: 0 }
 const REPLAY_BYTES = 4 << 20
 const GROUP_ID = 1
-const SESSION_NONCE_BYTES = 16
 
 /**
  * Opens the database in `directory`, creating it where there is none; recovers what a crash left.
@@ -186,19 +179,18 @@ class EngineOpening {
     const entries = (from: number, through: number): Promise<EntryBatch> => readThrough(log, from, through)
     const core = new LocalCore({ machine, sequencer, clock, timers, random, entries, session, close: once(close) })
     return Object.assign(createDatabase(core), {
-      snapshot: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => new LocalView(machine.view(), caller),
+      snapshot: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
+        core.requireOpen()
+        return new LocalView(machine.view(), caller)
+      },
       checkpoint: () => checkpoints.run(),
       flush: () => sequencer.syncNow(),
     })
   }
 
   /** The first entries of a process: the group itself if it is new, a no-op of the only term, and this process' session. */
-  async #begin(sequencer: LocalSequencer, machine: EngineStateMachine): Promise<number> {
+  async #begin(sequencer: LocalSequencer, machine: EngineStateMachine): Promise<OwnSession> {
     const { random } = this.#platform
-    const propose = (kind: EntryKind, payload: Uint8Array): Promise<Uint8Array | undefined> =>
-      new Promise((resolve, reject) =>
-        sequencer.propose(kind, payload, (outcome, error) => (error === undefined ? resolve(outcome) : reject(error))),
-      )
     const configuration = machine.configuration
     if (configuration === undefined || this.#directory.wasCutOff) {
       // What was not synced may be gone: tokens that readers hold may name a past that never was, so the history is a new one.
@@ -207,15 +199,9 @@ class EngineOpening {
       sequencer.propose(EntryKind.configuration, encodeConfiguration(next), undefined)
     }
     sequencer.propose(EntryKind.noop, new Uint8Array(0), undefined)
-    const opening = {
-      caller: ROOT_CALLER,
-      kind: 'node',
-      nonce: random.bytes(SESSION_NONCE_BYTES),
-      notAfterMicros: 0,
-    } as const
-    const outcome = decodeOutcome((await propose(EntryKind.openSession, encodeSessionOpening(opening)))!)
-    if (outcome.status === 'refused') throw new QuorateError('session_limit', outcome.message)
-    return outcome.seq
+    const session = new OwnSession(machine, sequencer, random)
+    await session.open()
+    return session
   }
 
   #groupOfOne(historyId: string): Configuration {

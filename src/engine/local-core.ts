@@ -1,4 +1,3 @@
-import { EntryKind, encodeRequest } from '../encoding/index.ts'
 import type { EntryBatch } from '../encoding/index.ts'
 import { formatToken, QuorateError, ROOT_CALLER, seqOfToken } from '../model/index.ts'
 import type {
@@ -17,6 +16,7 @@ import type {
 } from '../model/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
+import type { OwnSession, Submission } from './own-session.ts'
 import { watchState } from './watch-iterable.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
@@ -28,21 +28,15 @@ export interface LocalCoreOptions {
   random: Random
   /** Reads log entries for views of past seqs. */
   entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>
-  /** The session of this process, opened in the log at start. */
-  session: number
+  /** Opened. */
+  session: OwnSession
   close: () => Promise<void>
 }
-
-/** How many serials that nobody heard of stay known for `outcome`. */
-const ABANDONED_MAX = 1_024
 
 /** The embedded engine as a `DatabaseCore`: every acknowledged write is applied and published, so every read is linearizable. */
 export class LocalCore implements DatabaseCore {
   readonly #options: LocalCoreOptions
-  #serial = 0
-  #answered = 0
-  /** Serials whose callers gave up waiting, ascending; their outcomes are kept. */
-  #abandoned: number[] = []
+  #isClosed = false
   readonly time: DatabaseCore['time']
 
   constructor(options: LocalCoreOptions) {
@@ -60,46 +54,39 @@ export class LocalCore implements DatabaseCore {
   }
 
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
-    const { machine, sequencer, session } = this.#options
+    const { session, clock } = this.#options
     if (options.signal?.aborted === true) return Promise.reject(abortedBefore(options.signal))
-    const serial = ++this.#serial
-    const timeoutMs = options.timeoutMs
-    const request = encodeRequest(
-      {
-        caller: options.caller ?? ROOT_CALLER,
-        session,
-        serial,
-        acknowledgedThrough: Math.min(this.#answered, (this.#abandoned[0] ?? Infinity) - 1),
-        notAfterMicros: timeoutMs === undefined ? 0 : this.#options.clock.wallMicros() + Math.ceil(timeoutMs * 1000),
-        copy: 0,
-      },
-      envelope,
-    )
-    const refusal = machine.checkRequest(request)
-    if (refusal !== undefined) {
-      this.#serial--
-      return Promise.reject(new QuorateError(refusal.code, refusal.message))
-    }
+    const { timeoutMs } = options
     return new Promise((resolve, reject) => {
-      const guard = this.#guard(serial, options, reject)
-      sequencer.propose(EntryKind.transaction, request, (outcome, error) => {
-        this.#answered = serial
-        guard?.()
-        if (outcome === undefined) reject(error!)
-        else resolve({ outcome, historyId: this.#historyId })
-      })
+      const submission: Submission = {
+        caller: options.caller ?? ROOT_CALLER,
+        envelope,
+        notAfterMicros: timeoutMs === undefined ? 0 : clock.wallMicros() + Math.ceil(timeoutMs * 1000),
+        reference: NO_REFERENCE,
+        isAbandoned: false,
+        settle: (outcome, error) => {
+          guard?.()
+          if (outcome === undefined) reject(error!)
+          else resolve({ outcome, historyId: this.#historyId })
+        },
+      }
+      const guard = this.#guard(submission, options, reject)
+      session.submit(submission)
     })
   }
 
   /** Watches the caller's own timeout and abort; returns what ends the watching. */
-  #guard(serial: number, options: CoreOptions, reject: (error: QuorateError) => void): (() => void) | undefined {
+  #guard(
+    submission: Submission,
+    options: CoreOptions,
+    reject: (error: QuorateError) => void,
+  ): (() => void) | undefined {
     const { signal, timeoutMs } = options
     if (signal === undefined && timeoutMs === undefined) return undefined
     const giveUp = (code: 'aborted' | 'timeout', cause?: unknown): void => {
       stop()
-      this.#abandoned.push(serial)
-      if (this.#abandoned.length > ABANDONED_MAX) this.#abandoned.shift()
-      const reference = { session: this.#options.session, serial }
+      this.#options.session.abandon(submission)
+      const { reference } = submission
       reject(new QuorateError(code, 'the caller stopped waiting', { applied: 'unknown', reference, cause }))
     }
     const onAbort = (): void => giveUp('aborted', signal!.reason)
@@ -112,9 +99,17 @@ export class LocalCore implements DatabaseCore {
     return stop
   }
 
+  /** @throws QuorateError `closed`, `storage_failed` */
+  requireOpen(): void {
+    if (this.#isClosed) throw new QuorateError('closed', 'the database is closed')
+    const { failure } = this.#options.sequencer
+    if (failure !== undefined) throw failure
+  }
+
   async read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
     const caller = options.caller ?? ROOT_CALLER
     if (options.view !== undefined) {
+      this.requireOpen()
       const { state } = options.view as LocalCoreView
       return { result: await state.read(request, caller), seq: state.seq, historyId: this.#historyId }
     }
@@ -131,8 +126,8 @@ export class LocalCore implements DatabaseCore {
   }
 
   #stateFor(consistency: Consistency | undefined): StateView | Promise<StateView> {
-    const { machine, sequencer, entries } = this.#options
-    if (sequencer.failure !== undefined) throw sequencer.failure
+    const { machine, entries } = this.#options
+    this.requireOpen()
     if (consistency === 'checkpoint') return machine.viewAt(machine.newestCheckpointSeq, entries)
     if (typeof consistency === 'object' && 'atSeq' in consistency) {
       return machine.viewAt(seqOfToken(consistency.atSeq, this.#historyId), entries)
@@ -153,6 +148,7 @@ export class LocalCore implements DatabaseCore {
     selector: { project: string; scope: string; prefix: Uint8Array },
     options: CoreOptions & { from?: Token },
   ): AsyncIterable<CoreWatchEvent> {
+    this.requireOpen()
     const { machine } = this.#options
     const fromSeq = options.from === undefined ? undefined : seqOfToken(options.from, this.#historyId)
     const watched = { ...selector, caller: options.caller ?? ROOT_CALLER }
@@ -188,6 +184,7 @@ export class LocalCore implements DatabaseCore {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true
     return this.#options.close()
   }
 }
@@ -211,6 +208,8 @@ export class LocalCoreView implements CoreView {
     return Promise.resolve()
   }
 }
+
+const NO_REFERENCE: RequestReference = { session: 0, serial: 0 }
 
 function abortedBefore(signal: AbortSignal): QuorateError {
   return new QuorateError('aborted', 'the caller aborted before anything was sent', { cause: signal.reason })

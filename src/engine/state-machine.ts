@@ -26,10 +26,11 @@ import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
+import { kvKey } from './layers.ts'
 import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
-import { RequestCheck } from './request-check.ts'
+import { checkRequest, preflight } from './request-check.ts'
 import { ImageSink, ImageSource } from './snapshots.ts'
 
 /** Digests are recorded at seqs divisible by this. */
@@ -58,7 +59,6 @@ export class EngineStateMachine implements StateMachine {
   readonly #keyspace: Keyspace
   readonly #applier: EntryApplier
   readonly #effects = new EffectLog()
-  readonly #requests = new RequestCheck()
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
   readonly #digests: StateDigest[] = []
@@ -94,6 +94,7 @@ export class EngineStateMachine implements StateMachine {
       catalog: () => this.#published.catalog,
       access: () => this.#published.access,
       view: () => this.view(),
+      valueOf: (scopeId, key, seq) => this.#valueOf(kvKey(scopeId, key, 0, key.length), seq),
     })
   }
 
@@ -148,11 +149,11 @@ export class EngineStateMachine implements StateMachine {
   }
 
   checkRequest(request: Uint8Array): RequestRefusal | undefined {
-    return this.#requests.check(request, this.#published.settings)
+    return checkRequest(request, this.#published.settings)
   }
 
   preflight(request: Uint8Array): RequestRefusal | undefined {
-    return this.#requests.preflight(request, this.#published)
+    return preflight(request, this.#published)
   }
 
   recordedOutcome(session: number, serial: number): Uint8Array | undefined {
@@ -262,6 +263,17 @@ export class EngineStateMachine implements StateMachine {
   /** A pinned view of the newest published state. */
   view(): EngineView {
     return this.#viewOf(this.#keyspace.view(), this.#published, this.leaderTimeMicros)
+  }
+
+  async #valueOf(key: Uint8Array, seq: number): Promise<Uint8Array | undefined> {
+    const pinned = this.#keyspace.view()
+    try {
+      const reader = new KeyspaceReader(pinned.reader, loadLater(this.#keyspace))
+      const record = await withLoading(() => reader.get(key))
+      return record?.versionSeq === seq ? record.value : undefined
+    } finally {
+      pinned.close()
+    }
   }
 
   #viewOf(pinned: KeyspaceView, state: ClusterState, leaderTimeMicros: number): EngineView {

@@ -134,6 +134,7 @@ export interface KeyEffect {
   kind: Change['kind']
   /** Undefined for a large value: it is in the state after its entry. */
   value: Uint8Array | undefined
+  isLarge: boolean
 }
 
 /** One entry's changes of keys. */
@@ -168,5 +169,5 @@ function readEffect(reader: ByteReader): KeyEffect | undefined {
   const key = reader.raw(keyLength)
   const body = reader.raw(isLarge ? 8 : length)
   if (kind !== EffectKind.put && kind !== EffectKind.delete && kind !== EffectKind.expire) return undefined
-  return { scopeId, key, kind: KINDS[kind], value: kind === EffectKind.put && !isLarge ? body : undefined }
+  return { scopeId, key, kind: KINDS[kind], value: kind === EffectKind.put && !isLarge ? body : undefined, isLarge }
 }

@@ -3,7 +3,7 @@ import type { Change, ServiceWatch, StateView, WatchSink } from '../../model/ind
 import type { Access } from '../access/index.ts'
 import type { Catalog } from '../catalog/index.ts'
 import { decodeEffects } from './effects.ts'
-import type { EntryEffects } from './effects.ts'
+import type { EntryEffects, KeyEffect } from './effects.ts'
 
 /** A sink with more than this waiting is not given more until it asks. */
 const QUEUED_BYTES_MAX = 1_048_576
@@ -22,6 +22,8 @@ export interface WatchSource {
   catalog(): Catalog
   access(): Access
   view(): StateView
+  /** A value that entry `seq` wrote, if the key still has it. */
+  valueOf(scopeId: number, key: Uint8Array, seq: number): Promise<Uint8Array | undefined>
 }
 
 interface Watcher {
@@ -81,7 +83,9 @@ export class WatchHub {
     const entries = bytes.length === 0 ? [] : decodeEffects(bytes)
     for (const watcher of this.#watchers) {
       if (watcher.state !== 'live') continue
-      this.#deliver(watcher, entries)
+      // Large values are in the state, whose pages may be cold.
+      if (entries.some(entry => selected(watcher, entry).some(({ isLarge }) => isLarge))) this.#startCatchingUp(watcher)
+      else this.#deliver(watcher, entries)
       if (watcher.state === 'live') watcher.seq = lastSeq
     }
   }
@@ -104,21 +108,42 @@ export class WatchHub {
   }
 
   #deliver(watcher: Watcher, entries: readonly EntryEffects[]): void {
-    for (const { seq, effects } of entries) {
-      if (seq <= watcher.seq) continue
-      const changes: Change[] = []
-      for (const { scopeId, key, kind, value } of effects) {
-        if (scopeId !== watcher.scopeId || !startsWith(key, watcher.selector.prefix)) continue
-        changes.push({ key: key.slice(), kind, value: value?.slice(), seq })
-      }
-      if (changes.length > 0) watcher.sink.commit(seq, changes)
-      if (watcher.state === 'closed') return
-      watcher.seq = seq
-      if (watcher.sink.queuedBytes > QUEUED_BYTES_MAX) {
-        watcher.state = 'paused'
-        return
-      }
+    for (const entry of entries) {
+      if (entry.seq <= watcher.seq) continue
+      const effects = selected(watcher, entry)
+      this.#commit(
+        watcher,
+        entry.seq,
+        effects.map(effect => changeOf(effect, entry.seq)),
+      )
+      if (watcher.state === 'closed' || watcher.state === 'paused') return
     }
+  }
+
+  /** As `deliver`, with the large values. Where one is no longer known, the watch starts from the present state. */
+  async #deliverWhole(watcher: Watcher, entries: readonly EntryEffects[]): Promise<void> {
+    for (const entry of entries) {
+      if (entry.seq <= watcher.seq) continue
+      const changes: Change[] = []
+      for (const effect of selected(watcher, entry)) {
+        const change = changeOf(effect, entry.seq)
+        if (effect.isLarge) {
+          change.value = await this.#source.valueOf(watcher.scopeId, effect.key, entry.seq)
+          if (watcher.state !== 'catching-up') return
+          if (change.value === undefined) return this.#reset(watcher)
+        }
+        changes.push(change)
+      }
+      this.#commit(watcher, entry.seq, changes)
+      if (watcher.state !== 'catching-up') return
+    }
+  }
+
+  #commit(watcher: Watcher, seq: number, changes: readonly Change[]): void {
+    if (changes.length > 0) watcher.sink.commit(seq, changes)
+    if (watcher.state === 'closed') return
+    watcher.seq = seq
+    if (watcher.sink.queuedBytes > QUEUED_BYTES_MAX) watcher.state = 'paused'
   }
 
   #startCatchingUp(watcher: Watcher): void {
@@ -140,7 +165,7 @@ export class WatchHub {
         this.#fail(watcher, new QuorateError('too_stale', 'the watch fell behind what is remembered of the changes'))
         return
       }
-      this.#deliver(watcher, decodeEffects(part.bytes))
+      await this.#deliverWhole(watcher, decodeEffects(part.bytes))
       if (watcher.state === 'catching-up') watcher.seq = Math.max(watcher.seq, part.lastSeq)
     }
   }
@@ -184,6 +209,14 @@ export class WatchHub {
     const code = this.#source.catalog().project(project) === undefined ? 'project_not_found' : 'scope_not_found'
     return new QuorateError(code, `there is no scope ${scope} in a project ${project}`)
   }
+}
+
+function selected({ scopeId, selector }: Watcher, { effects }: EntryEffects): KeyEffect[] {
+  return effects.filter(effect => effect.scopeId === scopeId && startsWith(effect.key, selector.prefix))
+}
+
+function changeOf({ key, kind, value }: KeyEffect, seq: number): Change {
+  return { key: key.slice(), kind, value: value?.slice(), seq }
 }
 
 function denied(): QuorateError {
