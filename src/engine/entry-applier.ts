@@ -360,8 +360,5 @@ function encodeRefusal(seq: number, refusal: Refusal): Uint8Array {
 
 /** Bytes that are no request are refused, the same on all replicas; any other error stops this one. */
 function isMalformed(error: unknown): boolean {
-  return (
-    error instanceof MalformedBytes ||
-    (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
-  )
+  return error instanceof MalformedBytes
 }

@@ -3,41 +3,89 @@ import {
   EnvelopeCursor,
   MalformedBytes,
   Op,
-  readNamespaces,
+  REQUEST_HEADER_BYTES,
   requestCopy,
-  decodeRequestHeader,
+  requestEnvelopeStart,
+  requestSerial,
+  requestSession,
 } from '../encoding/index.ts'
-import type { Namespace } from '../encoding/index.ts'
 import type { ClusterSettings, ErrorCode, RequestRefusal } from '../model/index.ts'
-import { utf8Bytes } from '../encoding/index.ts'
+import type { CallerAccess } from './access/index.ts'
+import type { Catalog } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { isMutant } from './mutants.ts'
+import { Callers, Namespaces } from './transaction/index.ts'
 
-const cursor = new EnvelopeCursor()
 const CALLER_BYTES_MAX = 128
 const IDEMPOTENCY_KEY_BYTES_MAX = 128
 
-/** Refuses what the request alone shows to be wrong: form and limits (DESIGN 7.3). */
-export function checkRequest(request: Uint8Array, settings: ClusterSettings): RequestRefusal | undefined {
-  try {
-    const { caller, envelope, session, serial } = decodeRequestHeader(request)
-    const callerBytes = utf8Bytes(caller).length
-    if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX)
-      return refusal('invalid_argument', 'a caller has 1 to 128 bytes')
-    if (session !== 0 && serial < 1) return refusal('malformed_request', 'serials begin at 1')
-    if (envelope.length > settings.transactionBytesMax) {
-      return refusal('transaction_too_large', `a transaction has at most ${settings.transactionBytesMax} bytes`)
+/**
+ * What a sequencer refuses before it logs a request (DESIGN 7.3). Looks at the request's bytes and the small state in memory; reads
+ * no keys and no clock. One for each state machine: it remembers the last caller and namespace.
+ */
+export class RequestCheck {
+  readonly #cursor = new EnvelopeCursor()
+  readonly #callers = new Callers()
+  readonly #namespaces = new Namespaces()
+
+  /** hot path: refuses what the request alone shows to be wrong, form and limits. */
+  check(request: Uint8Array, settings: ClusterSettings): RequestRefusal | undefined {
+    try {
+      const start = requestEnvelopeStart(request, 0, request.length)
+      const callerBytes = start - REQUEST_HEADER_BYTES
+      if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX) {
+        return refusal('invalid_argument', 'a caller has 1 to 128 bytes')
+      }
+      this.#callers.at(request, REQUEST_HEADER_BYTES, start)
+      if (requestSession(request) !== 0 && requestSerial(request) < 1) {
+        return refusal('malformed_request', 'serials begin at 1')
+      }
+      if (request.length - start > settings.transactionBytesMax) {
+        return refusal('transaction_too_large', `a transaction has at most ${settings.transactionBytesMax} bytes`)
+      }
+      checkEnvelope(this.#cursor, request, start, request.length)
+      return checkLimits(this.#cursor, settings)
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      return refusal('malformed_request', error.message)
     }
-    checkEnvelope(cursor, envelope, 0, envelope.length)
-    return checkLimits(settings)
-  } catch (error) {
-    if (!(error instanceof MalformedBytes)) throw error
-    return refusal('malformed_request', error.message)
+  }
+
+  /**
+   * Whether catalog or permissions of the newest state refuse the request, which `check` has passed. Only for its first sending: a
+   * copy may have been applied before, and then its first answer counts. What follows a change of the catalog in the same
+   * envelope is judged by apply alone.
+   */
+  preflight(request: Uint8Array, state: ClusterState): RequestRefusal | undefined {
+    if (requestCopy(request) !== 0 && !isMutant('preflight_answers_retries')) return undefined
+    const start = requestEnvelopeStart(request, 0, request.length)
+    const access = state.access.of(this.#callers.at(request, REQUEST_HEADER_BYTES, start))
+    const cursor = this.#cursor
+    cursor.open(request, start, request.length)
+    this.#namespaces.open(cursor)
+    while (cursor.next()) {
+      if (cursor.op === Op.ddl) {
+        return access.isAdmin ? undefined : refusal('permission_denied', 'this needs the admin permission')
+      }
+      const refused = this.#item(state.catalog, access)
+      if (refused !== undefined) return refused
+    }
+    return undefined
+  }
+
+  #item(catalog: Catalog, access: CallerAccess): RequestRefusal | undefined {
+    const { bytes, op, namespace, keyStart, keyEnd } = this.#cursor
+    const scope = this.#namespaces.resolve(namespace, catalog)
+    if ('code' in scope) return refusal(scope.code, scope.message)
+    if (op === Op.readRange) return undefined
+    const type = op >= Op.kvSet ? 'kvWrite' : 'kvRead'
+    if (access.mayUseKey(type, scope.projectId, scope.id, bytes, keyStart, keyEnd)) return undefined
+    return refusal('permission_denied', 'no permission for this key')
   }
 }
 
 /** `cursor` has walked the envelope to its end. */
-function checkLimits(settings: ClusterSettings): RequestRefusal | undefined {
+function checkLimits(cursor: EnvelopeCursor, settings: ClusterSettings): RequestRefusal | undefined {
   const { mutations, assertions, points, ranges, idempotencyStart, idempotencyEnd } = cursor
   const { mutationsMax, assertionsMax, readSetMax } = settings
   if (mutations > mutationsMax) return refusal('transaction_too_large', `at most ${mutationsMax} mutations`)
@@ -51,40 +99,4 @@ function checkLimits(settings: ClusterSettings): RequestRefusal | undefined {
 
 function refusal(code: ErrorCode, message: string): RequestRefusal {
   return { code, message }
-}
-
-/**
- * Whether catalog or permissions of the newest state refuse the request. Only for its first sending: a copy may have been applied
- * before, and then its first answer counts. An envelope that changes the catalog itself is judged by apply alone.
- */
-export function preflight(request: Uint8Array, state: ClusterState): RequestRefusal | undefined {
-  if (requestCopy(request) !== 0 && !isMutant('preflight_answers_retries')) return undefined
-  const { caller, envelope } = decodeRequestHeader(request)
-  const access = state.access.of(caller)
-  cursor.open(envelope, 0, envelope.length)
-  const namespaces = readNamespaces(cursor)
-  let hasDdl = false
-  while (cursor.next()) {
-    if (cursor.op === Op.ddl) {
-      hasDdl = true
-      if (!access.isAdmin) return refusal('permission_denied', 'this needs the admin permission')
-      continue
-    }
-    if (hasDdl) return undefined
-    const refused = checkItem(state, caller, namespaces[cursor.namespace]!)
-    if (refused !== undefined) return refused
-  }
-  return undefined
-}
-
-function checkItem(state: ClusterState, caller: string, { project, scope }: Namespace): RequestRefusal | undefined {
-  const found = state.catalog.project(project)
-  if (found === undefined) return refusal('project_not_found', `there is no project ${project}`)
-  const space = found.scopes.get(scope)
-  if (space === undefined) return refusal('scope_not_found', `project ${project} has no scope ${scope}`)
-  const { bytes, op, keyStart, keyEnd } = cursor
-  if (op === Op.readRange) return undefined
-  const type = op >= Op.kvSet ? 'kvWrite' : 'kvRead'
-  if (state.access.of(caller).mayUseKey(type, found.id, space.id, bytes, keyStart, keyEnd)) return undefined
-  return refusal('permission_denied', 'no permission for this key')
 }

@@ -30,7 +30,7 @@ import { kvKey } from './layers.ts'
 import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
-import { checkRequest, preflight } from './request-check.ts'
+import { RequestCheck } from './request-check.ts'
 import { ImageSink, ImageSource } from './snapshots.ts'
 
 /** Digests are recorded at seqs divisible by this. */
@@ -59,6 +59,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #keyspace: Keyspace
   readonly #applier: EntryApplier
   readonly #effects = new EffectLog()
+  readonly #requests = new RequestCheck()
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
   readonly #digests: StateDigest[] = []
@@ -149,11 +150,11 @@ export class EngineStateMachine implements StateMachine {
   }
 
   checkRequest(request: Uint8Array): RequestRefusal | undefined {
-    return checkRequest(request, this.#published.settings)
+    return this.#requests.check(request, this.#published.settings)
   }
 
   preflight(request: Uint8Array): RequestRefusal | undefined {
-    return preflight(request, this.#published)
+    return this.#requests.preflight(request, this.#published)
   }
 
   recordedOutcome(session: number, serial: number): Uint8Array | undefined {

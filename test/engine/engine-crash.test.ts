@@ -41,7 +41,7 @@ class Crashes {
         run.isOver = true
       },
       (error: unknown) => {
-        run.failure = error as Error
+        run.failure = error instanceof Error ? error : new Error(String(error))
         run.isOver = true
       },
     )
@@ -74,9 +74,10 @@ async function work(engine: Engine, round: number, told: Told): Promise<void> {
     })
     told.increments.tried++
     const counted = kv.increment('counter').then(() => void told.increments.acknowledged++)
-    pending.push(write, counted)
-    // The power may go while something else is awaited.
-    for (const one of [write, counted]) one.catch(() => undefined)
+    for (const one of [write, counted]) {
+      one.then(undefined, () => undefined) // a crash rejects it before it is waited for
+      pending.push(one)
+    }
     if (i % 5 === 4) await Promise.all(pending.splice(0))
     if (i === 30) await engine.checkpoint()
   }

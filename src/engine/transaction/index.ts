@@ -1,3 +1,3 @@
 /** A transaction's preconditions, permissions and mutations, all or nothing. */
-export { Callers } from './namespaces.ts'
+export { Callers, Namespaces } from './namespaces.ts'
 export { setOwnMutationsMax, TransactionApplier } from './transaction.ts'

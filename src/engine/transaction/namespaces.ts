@@ -1,10 +1,18 @@
-import { equalBytes } from '../../encoding/index.ts'
+import { equalBytes, MalformedBytes } from '../../encoding/index.ts'
 import type { EnvelopeCursor } from '../../encoding/index.ts'
 import type { Catalog, Scope } from '../catalog/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
+function text(bytes: Uint8Array, start: number, end: number): string {
+  try {
+    return strictUtf8.decode(bytes.subarray(start, end))
+  } catch (cause) {
+    throw new MalformedBytes('text is not UTF-8', { cause })
+  }
+}
+
 const NONE = new Uint8Array(0)
 
 /**
@@ -75,8 +83,8 @@ export class Namespaces {
 
 function find(catalog: Catalog, bytes: Uint8Array, at: number): Scope | Refusal {
   const projectEnd = at + 1 + bytes[at]!
-  const projectName = utf8.decode(bytes.subarray(at + 1, projectEnd))
-  const scopeName = utf8.decode(bytes.subarray(projectEnd + 1, projectEnd + 1 + bytes[projectEnd]!))
+  const projectName = text(bytes, at + 1, projectEnd)
+  const scopeName = text(bytes, projectEnd + 1, projectEnd + 1 + bytes[projectEnd]!)
   const project = catalog.project(projectName)
   if (project === undefined) return refuse('project_not_found', `there is no project ${projectName}`)
   const scope = project.scopes.get(scopeName)
@@ -90,7 +98,7 @@ export class Callers {
 
   at(request: Uint8Array, start: number, end: number): string {
     if (end - start !== this.#bytes.length || !equalBytes(request.subarray(start, end), this.#bytes)) {
-      this.#caller = utf8.decode(request.subarray(start, end))
+      this.#caller = text(request, start, end)
       this.#bytes = request.slice(start, end)
     }
     return this.#caller
