@@ -72,6 +72,7 @@ export class EngineStateMachine implements StateMachine {
   #effectChain: number
   #isEpochOpen = false
   #failure: unknown
+  #isClosed = false
 
   private constructor(
     keyspace: Keyspace,
@@ -183,6 +184,10 @@ export class EngineStateMachine implements StateMachine {
     }
   }
 
+  #requireOpen(): void {
+    if (this.#isClosed) throw new QuorateError('closed', 'the database is closed')
+  }
+
   #requireRunning(): void {
     if (this.#failure !== undefined) throw new InvariantError('the state machine has stopped', this.#failure)
   }
@@ -263,6 +268,7 @@ export class EngineStateMachine implements StateMachine {
 
   /** A pinned view of the newest published state. */
   view(): EngineView {
+    this.#requireOpen()
     return this.#viewOf(this.#keyspace.view(), this.#published, this.leaderTimeMicros)
   }
 
@@ -382,6 +388,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#failure ??= new InvariantError('the state machine is closed')
     this.#hub.close()
     await this.#changes.close()
@@ -393,6 +400,7 @@ export class EngineStateMachine implements StateMachine {
     seq: number,
     entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>,
   ): Promise<EngineView> {
+    this.#requireOpen()
     if (seq === this.#seq) return this.view()
     const pinned = seq > this.#seq ? undefined : this.#keyspace.viewAt(seq)
     if (pinned === undefined || seq - pinned.seq > REPLAY_ENTRIES_MAX) {
@@ -456,6 +464,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
+    this.#requireOpen()
     return this.#hub.open(selector, fromSeq, sink)
   }
 

@@ -11,7 +11,7 @@ import { KV_PREFIX_BYTES } from '../layers.ts'
  */
 export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
 /** A value above this is represented by its length and digest. The same on all nodes: it decides the effect chain. */
-export const EFFECT_INLINE_BYTES = 65536
+export const EFFECT_INLINE_BYTES = 4_194_304
 const IS_LARGE = 1
 const GROUP_HEADER_BYTES = 12
 
