@@ -13,6 +13,7 @@ import type { EntryBatch, Mutation, Outcome, SessionOpening, TransactionEnvelope
 import { openStateMachine } from '../../src/engine/index.ts'
 import type { EngineStateMachine } from '../../src/engine/index.ts'
 import type { EntryOutcome, ReadResult } from '../../src/model/index.ts'
+import type { Files } from '../../src/platform/index.ts'
 import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
 
 export const bytes = utf8Bytes
@@ -51,6 +52,11 @@ export class Harness {
   static async create(options: HarnessOptions = {}): Promise<Harness> {
     const disk = new SimulatedDisk({ seed: 1 })
     return new Harness(await open(disk, options), disk, options)
+  }
+
+  /** The disk as another process sees it. */
+  files(): Files {
+    return this.#disk.files()
   }
 
   checkpoint(): Promise<{ seq: number }> {

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { EffectLog } from '../../src/engine/events/index.ts'
+import { Keyspace } from '../../src/engine/keyspace/index.ts'
+import { kvKey, spaceLength } from '../../src/engine/layers.ts'
+import { SLOTTED_RECORDS } from '../../src/engine/sessions/index.ts'
+import { decodeChunk, encodeChunk } from '../../src/engine/snapshot-chunks.ts'
+import { at, bytes, Harness, nonce, set } from './harness.ts'
+
+function hex(part: Uint8Array): string {
+  return Buffer.from(part).toString('hex')
+}
+
+/** Every record of the newest checkpoint, as key: value. */
+async function records(harness: Harness): Promise<string[]> {
+  await harness.checkpoint()
+  await harness.core.close()
+  const { keyspace } = await Keyspace.open({
+    files: harness.files(),
+    directory: '/data/pages',
+    pageBytes: 8192,
+    budgetBytes: 1 << 20,
+    retention: { maxVersions: 4, maxAgeMs: 1_000, now: () => 0 },
+    spaceLength,
+    slotted: SLOTTED_RECORDS,
+    identity: { historyId: new Uint8Array(16), groupId: 1, directoryId: new Uint8Array(16) },
+  })
+  const view = keyspace.view()
+  const cursor = view.cursor()
+  const found: string[] = []
+  while (view.advanceSync(cursor)) found.push(`${hex(cursor.key)}: ${hex(view.recordOfSync(cursor).value)}`)
+  view.close()
+  await keyspace.close()
+  return found
+}
+
+describe('the layers', () => {
+  it('have exactly these keys and records', async () => {
+    const harness = await Harness.create()
+    harness.timeMicros = 0x0102
+    const permission = { type: 'kvWrite', project: 'p', scope: 'app', prefix: bytes('x') } as const
+    await harness.commit({
+      mutations: [
+        { type: 'ddl', operation: { type: 'createProject', project: 'p' } },
+        { type: 'ddl', operation: { type: 'grant', caller: 'al', permission } },
+        { type: 'ddl', operation: { type: 'setSetting', name: 'tickKeysMax', value: 7 } },
+        set('k', 'v', 1),
+      ],
+    })
+    const { session } = await harness.openSession({ nonce: nonce(1) })
+    await harness.commit(
+      { mutations: [{ type: 'kvIncrement', ...at('n'), by: 5n, width: 64 }] },
+      { session, serial: 1 },
+    )
+    const time = '0201000000000000'
+    const sessionId = '0200000000000000'
+    const slots = `${'00'.repeat(16)}020300000000000005${'00'.repeat(7)}${'00'.repeat(30 * 16)}`
+    const found = await records(harness)
+    assert.deepEqual(
+      found.filter(record => !record.startsWith('0802')),
+      [
+        '0101: 010200000002000000010000000000000001000000',
+        `0103${hex(bytes('tickKeysMax'))}: 0700000000000000`,
+        `02010000000000000001: 01${time}010070`,
+        '02020000000000000001: 01010000000300617070',
+        `0401616c: 010100030100000001000000010078`,
+        `0501${'0000000000000002'}: 0100${time}${'00'.repeat(8)}${hex(nonce(1))}0400726f6f74`,
+        `0502${hex(nonce(1))}: ${sessionId}`,
+        `06010000000000000002${'00'.repeat(8)}: ${time}${slots}`,
+        '080100000000000004ea000000016b: ',
+        '10000000016b: 76',
+        '10000000016e: 0000000000000005',
+      ],
+    )
+    const rows = found.filter(record => record.startsWith('0802'))
+    assert.deepEqual(rows, [`0802${(0x0102 + 60_000_000 + 1).toString(16).padStart(16, '0')}0000000000000002: `])
+  })
+})
+
+describe('effects', () => {
+  it('have exactly these bytes, and their chain does not depend on epochs', () => {
+    const log = new EffectLog()
+    log.beginEpoch(0)
+    log.beginEntry(9)
+    log.put(3, kvKey(3, bytes('k'), 0, 1), bytes('val'))
+    log.delete(3, kvKey(3, bytes('d'), 0, 1))
+    log.endEntry()
+    log.beginEntry(10)
+    log.drop()
+    log.endEntry()
+    const golden = '090000000000000002000000' + '0100010003000000030000006b76616c' + '02000100030000000000000064'
+    assert.equal(hex(log.bytes), golden)
+    const whole = log.chain
+    const apart = new EffectLog()
+    apart.beginEpoch(0)
+    apart.beginEntry(9)
+    apart.put(3, kvKey(3, bytes('k'), 0, 1), bytes('val'))
+    apart.delete(3, kvKey(3, bytes('d'), 0, 1))
+    apart.endEntry()
+    const between = apart.chain
+    apart.beginEpoch(between)
+    assert.equal(apart.chain, whole)
+  })
+})
+
+describe('a snapshot chunk', () => {
+  it('has exactly these bytes and comes back as it was', () => {
+    const head = { versionSeq: 7, createdSeq: 6, expiresAtMicros: 0 }
+    const image = {
+      lower: new Uint8Array(0),
+      upper: bytes('m'),
+      seq: 7,
+      records: [
+        { key: bytes('a'), ...head, value: bytes('v'), large: undefined },
+        { key: bytes('b'), ...head, value: undefined, large: { length: 2, digest: { lo: 1, hi: 2 }, travels: true } },
+      ],
+    }
+    const travelling = { image, large: new Map([[1, bytes('LL')]]) }
+    const chunk = encodeChunk([travelling])
+    const versions = '070000000000000006000000000000000000000000000000'
+    const golden =
+      '01' +
+      '01000000' +
+      '0000' +
+      '01' +
+      '01006d' +
+      '0700000000000000' +
+      '02000000' +
+      `010061${versions}00` +
+      '0100000076' +
+      `010062${versions}01` +
+      '020000000100000002000000' +
+      '020000004c4c'
+    assert.equal(hex(chunk.subarray(4)), golden)
+    assert.deepEqual(decodeChunk(chunk), [travelling])
+  })
+})
