@@ -101,11 +101,19 @@ export function sessionNonceKey(nonce: Uint8Array): Uint8Array {
   return named(Layer.sessions, 2, nonce)
 }
 
-/** A chunk of a session's outcome slots; `chunk` absent gives the prefix of all of them. */
-export function outcomeChunkKey(session: number, chunk?: number): Uint8Array {
-  return chunk === undefined
-    ? numbered(Layer.sessionOutcomes, 1, session)
-    : numbered(Layer.sessionOutcomes, 1, session, chunk)
+/** hot path (bench/apply): a chunk of a session's outcome slots. */
+export function outcomeChunkKey(session: number, chunk: number): Uint8Array {
+  const key = new Uint8Array(18)
+  key[0] = Layer.sessionOutcomes
+  key[1] = 1
+  writeU64BE(key, 2, session)
+  writeU64BE(key, 10, chunk)
+  return key
+}
+
+/** Prefix of all chunks of a session. */
+export function outcomeChunksPrefix(session: number): Uint8Array {
+  return numbered(Layer.sessionOutcomes, 1, session)
 }
 
 /** An outcome too large for its slot. */

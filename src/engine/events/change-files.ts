@@ -32,7 +32,8 @@ export class ChangeFiles implements ChangeHistory {
   #knownAfterSeq: number
   #file = 0
   #offset = 0
-  #pending: Uint8Array[] = []
+  /** Records not yet handed to the file, in the first `#pendingBytes` bytes. */
+  #pending = new Uint8Array(0)
   #pendingBytes = 0
   #pendingSeq = 0
   #writing: Promise<void> = Promise.resolve()
@@ -63,23 +64,31 @@ export class ChangeFiles implements ChangeHistory {
 
   /** Adds the publication of the entries `firstSeq` to `lastSeq`. */
   append(firstSeq: number, lastSeq: number, entryChain: number, groups: Uint8Array): void {
-    const record = new Uint8Array(HEADER_BYTES + groups.length)
-    writeU32(record, 0, record.length)
+    const length = HEADER_BYTES + groups.length
+    const at = this.#pendingBytes
+    if (at + length > this.#pending.length) this.#growPending(length)
+    const record = this.#pending.subarray(at, at + length)
+    writeU32(record, 0, length)
     writeU64(record, 8, firstSeq)
     writeU64(record, 16, lastSeq)
     writeU32(record, 24, entryChain)
     record.set(groups, HEADER_BYTES)
     writeU32(record, 4, crc32(record.subarray(8)))
-    this.#pending.push(record)
-    this.#pendingBytes += record.length
+    this.#pendingBytes += length
     this.#pendingSeq = lastSeq
     if (this.#pendingBytes >= PENDING_BYTES_MAX) this.flush()
+  }
+
+  #growPending(length: number): void {
+    const grown = new Uint8Array(Math.max(PENDING_BYTES_MAX * 2, this.#pendingBytes + length))
+    grown.set(this.#pending.subarray(0, this.#pendingBytes))
+    this.#pending = grown
   }
 
   /** Hands what is pending to the file, without waiting for it. */
   flush(): void {
     if (this.#pendingBytes === 0) return
-    const bytes = concatenate(this.#pending, this.#pendingBytes)
+    const bytes = this.#pending.subarray(0, this.#pendingBytes)
     const run: Run = {
       file: this.#file,
       offset: this.#offset,
@@ -87,7 +96,7 @@ export class ChangeFiles implements ChangeHistory {
       lastSeq: this.#pendingSeq,
       bytes,
     }
-    this.#pending = []
+    this.#pending = new Uint8Array(0)
     this.#pendingBytes = 0
     this.#runs.push(run)
     this.#offset += bytes.length
@@ -104,7 +113,7 @@ export class ChangeFiles implements ChangeHistory {
     const run = this.#runs.find(({ lastSeq }) => lastSeq > seq)
     if (run === undefined) {
       if (this.#pendingBytes === 0) return undefined
-      return { bytes: groupsOf(concatenate(this.#pending, this.#pendingBytes)), lastSeq: this.#pendingSeq }
+      return { bytes: groupsOf(this.#pending.subarray(0, this.#pendingBytes)), lastSeq: this.#pendingSeq }
     }
     const bytes = run.bytes ?? (await this.#load(run))
     return bytes === undefined ? undefined : { bytes: groupsOf(bytes), lastSeq: run.lastSeq }
@@ -112,7 +121,6 @@ export class ChangeFiles implements ChangeHistory {
 
   /** Forgets everything up to `seq`: the state was installed, not reached by entries. */
   async startOver(seq: number): Promise<void> {
-    this.#pending = []
     this.#pendingBytes = 0
     await this.#writing
     const numbers = [...this.#open.keys()]

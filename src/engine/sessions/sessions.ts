@@ -13,6 +13,7 @@ import type { ClusterState } from '../cluster-state.ts'
 import type { EntryWork } from '../entry-work.ts'
 import {
   outcomeChunkKey,
+  outcomeChunksPrefix,
   outcomeKey,
   outcomesPrefix,
   readU64BE,
@@ -246,7 +247,7 @@ export class Sessions {
     }
     changes.delete(sessionKey(id))
     changes.delete(sessionNonceKey(session.nonce))
-    for (const prefix of [outcomeChunkKey(id), outcomesPrefix(id)]) {
+    for (const prefix of [outcomeChunksPrefix(id), outcomesPrefix(id)]) {
       changes.walk(prefix, prefixEnd(prefix), false, key => {
         changes.delete(key.slice())
         return true
@@ -319,7 +320,7 @@ export class Sessions {
     const record = reader.get(sessionKey(id))
     if (record === undefined) return undefined
     const session = decodeSession(id, record.value)
-    const chunks = outcomeChunkKey(id)
+    const chunks = outcomeChunksPrefix(id)
     reader.walk(chunks, prefixEnd(chunks), false, (_key, _metadata, value) => {
       session.lastUseMicros = Math.max(session.lastUseMicros, chunkTime(value()))
       return true
