@@ -44,6 +44,8 @@ import { Callers, TransactionApplier } from './transaction/index.ts'
 
 /** Sessions that one tick may end. */
 const SESSIONS_PER_TICK_MAX = 16
+/** A caller is part of keys: whoever names a longer one is refused. */
+const CALLER_BYTES_MAX = 128
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
@@ -169,6 +171,8 @@ export class EntryApplier {
       if (!isMalformed(error)) throw error
       return this.#unrecorded(seq, 0, 0, MALFORMED)
     }
+    const callerBytes = envelopeStart - start - REQUEST_HEADER_BYTES
+    if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX) return this.#unrecorded(seq, 0, 0, MALFORMED)
     const id = requestSession(bytes, start)
     const serial = requestSerial(bytes, start)
     const session = id === 0 ? undefined : this.sessions.find(this.#changes, this.state, id, work.timeMicros)

@@ -53,7 +53,8 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   sessionWindow: rule(1_024, 64, 65_536, 'Serials remembered per client session'),
   nodeSessionWindow: rule(65_536, 64, 1_048_576, 'Serials remembered per node session'),
   sessionsMax: rule(10_000, 16, 1_000_000, 'Open sessions'),
-  keyBytesMax: rule(768, 16, 6_000, 'Bytes of a key'),
+  // A key with what its layers put before it must fit a fifth of the smallest page, whatever page size a member has.
+  keyBytesMax: rule(768, 16, 768, 'Bytes of a key'),
   valueBytesMax: rule(4_194_304, 64, 67_108_864, 'Bytes of a value'),
   transactionBytesMax: rule(8_388_608, 1_024, 134_217_728, 'Bytes of an encoded transaction'),
   mutationsMax: rule(10_000, 1, 100_000, 'Mutations of a transaction'),

@@ -122,6 +122,21 @@ describe('a transaction', () => {
       assert.ok(outcome !== undefined && Buffer.from(outcome.outcome).includes('malformed_request'))
     }
     assert.equal(harness.get('a'), undefined)
+    const caller = 'x'.repeat(1_000)
+    assert.equal(await harness.refusal({ idempotencyKey: 'k', mutations: [] }, { caller }), 'malformed_request')
+    assert.equal(await harness.refusal({ mutations: [] }, { caller: '' }), 'malformed_request')
+  })
+
+  it('takes the longest keys on the smallest pages, with every row that they need', async () => {
+    const harness = await Harness.withProject({ pageBytes: 4096 })
+    const longest = 'k'.repeat(768)
+    await harness.commit({ idempotencyKey: 'i'.repeat(128), mutations: [set(longest, 'v', 1_000)] }, { caller: 'root' })
+    assert.equal(harness.get(longest), 'v')
+    const setting = { type: 'setSetting', name: 'keyBytesMax', value: 769 } as const
+    assert.equal(await harness.refusal({ mutations: [{ type: 'ddl', operation: setting }] }), 'setting_out_of_range')
+    harness.timeMicros += 2 * SECOND
+    await harness.tick()
+    assert.equal(harness.get(longest), undefined)
   })
 
   it('keeps to the limits of the settings', async () => {
