@@ -1,11 +1,10 @@
 import { bytesToHex, encodeConfiguration, EntryKind, hexToBytes } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
-import { createLog, IdleMarker, openDataDirectory, openLog } from '../log/index.ts'
+import { CheckpointSchedule, createLog, IdleMarker, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
 import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
-import { CheckpointSchedule } from './checkpoint-schedule.ts'
 import { PageDamage } from './keyspace/index.ts'
 import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
@@ -131,12 +130,16 @@ class EngineOpening {
     const durability = this.#options.durability ?? 'full'
     const checkpoints = new CheckpointSchedule({
       machine,
-      log,
       clock,
       timers,
       logBytes: this.#options.checkpointLogBytes ?? 64 << 20,
       ageMs: this.#options.checkpointAgeMs ?? 60_000,
-      sync: () => sequencer.syncNow(),
+      syncedThrough: () => {
+        sequencer.syncNow()
+        return Promise.resolve(log.lastSeq)
+      },
+      letGo: async () => void (await log.dropSegmentsBefore(machine.checkpointedSeq + 1)),
+      onFailed: error => sequencer.fail(error),
     })
     const sequencer = new LocalSequencer({
       machine,

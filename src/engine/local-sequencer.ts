@@ -103,7 +103,7 @@ export class LocalSequencer {
       if (this.#queue.length > 0 && this.#failure === undefined) this.#writeFrame()
       if (!this.#isApplying) this.#applyWritten()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
@@ -159,7 +159,7 @@ export class LocalSequencer {
     try {
       this.#syncBatch()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
@@ -196,7 +196,7 @@ export class LocalSequencer {
         this.#isApplying = false
         this.#turn()
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.fail(error),
     )
   }
 
@@ -219,7 +219,8 @@ export class LocalSequencer {
     )
   }
 
-  #fail(error: unknown): void {
+  /** Something under it has failed for good: everything that waits is told, nothing is taken any more. */
+  fail(error: unknown): void {
     if (this.#failure !== undefined) return
     this.#failure = new QuorateError('storage_failed', 'the database has stopped: nothing is written any more', {
       applied: 'unknown',
@@ -250,7 +251,7 @@ export class LocalSequencer {
     try {
       this.#syncBatch()
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
       throw error
     }
   }

@@ -1,17 +1,26 @@
 import type { Clock, Timer, Timers } from '../platform/index.ts'
-import type { EngineStateMachine } from './state-machine.ts'
+
+/** State that is made durable by checkpoints; `model`'s StateMachine is one. */
+interface Checkpointed {
+  readonly appliedSeq: number
+  readonly newestCheckpointSeq: number
+  checkpoint(syncedThrough: () => Promise<number>): Promise<{ seq: number }>
+}
 
 export interface CheckpointScheduleOptions {
-  machine: EngineStateMachine
-  log: { readonly lastSeq: number; dropSegmentsBefore(seq: number): Promise<number> }
+  machine: Checkpointed
   clock: Clock
   timers: Timers
   /** Bytes of log after which a checkpoint is due. */
   logBytes: number
   /** Age of the last checkpoint after which one is due, if anything has changed. */
   ageMs: number
-  /** Makes the own log durable: a checkpoint must not be ahead of it. */
-  sync: () => void
+  /** Makes the own log durable and says through which seq: a checkpoint must not be ahead of it. */
+  syncedThrough: () => Promise<number>
+  /** Lets go of log that is not needed any more. */
+  letGo: () => Promise<void>
+  /** A checkpoint failed: the storage is not to be trusted any more. */
+  onFailed: (error: Error) => void
 }
 
 /** Takes checkpoints by log size and age, one at a time, and then lets go of log that neither superblock needs (DESIGN 5, 6). */
@@ -48,7 +57,7 @@ export class CheckpointSchedule {
     const { machine, clock, logBytes, ageMs } = this.#options
     if (this.#running !== undefined || this.#isClosed || machine.appliedSeq === machine.newestCheckpointSeq) return
     if (this.#bytes < logBytes && clock.monotonicMs() - this.#lastMs < ageMs) return
-    this.run().catch(() => undefined) // the machine has latched its failure: the next apply reports it
+    this.run().catch((error: Error) => this.#options.onFailed(error))
   }
 
   /** Takes a checkpoint now, or joins the running one. Answers its seq. */
@@ -58,14 +67,11 @@ export class CheckpointSchedule {
   }
 
   async #checkpoint(): Promise<number> {
-    const { machine, log, clock, sync } = this.#options
+    const { machine, clock, syncedThrough, letGo } = this.#options
     this.#bytes = 0
-    const { seq } = await machine.checkpoint(() => {
-      sync()
-      return Promise.resolve(log.lastSeq)
-    })
+    const { seq } = await machine.checkpoint(syncedThrough)
     this.#lastMs = clock.monotonicMs()
-    await log.dropSegmentsBefore(machine.checkpointedSeq)
+    await letGo()
     return seq
   }
 

@@ -1,0 +1,163 @@
+import { hexToBytes } from '../encoding/index.ts'
+import { openStateMachine } from '../engine/index.ts'
+import { createLog, openDataDirectory, openLog } from '../log/index.ts'
+import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
+import type { Platform } from '../platform/index.ts'
+import { Replica } from '../raft/index.ts'
+import type { MemberAddress } from '../raft/index.ts'
+
+export interface StorageOptions {
+  pageBytes: PageBytes
+  /** Memory for pages and large values. */
+  budgetBytes: number
+  segmentBytes: number
+  /** Where log writes are made: on the main thread, or in a worker. */
+  lane: 'inline' | 'worker'
+  checkpointLogBytes: number
+  checkpointAgeMs: number
+}
+
+export const DEFAULT_STORAGE: StorageOptions = {
+  pageBytes: 8192,
+  budgetBytes: 256 << 20,
+  segmentBytes: 64 << 20,
+  lane: 'worker',
+  checkpointLogBytes: 64 << 20,
+  checkpointAgeMs: 60_000,
+}
+
+export interface ReplicaNodeOptions {
+  platform: Platform
+  directory: string
+  name: string
+  /** The same ordered list on all nodes. */
+  members: readonly MemberAddress[]
+  createTransport: (identity: () => PeerIdentity) => PeerTransport
+  storage: StorageOptions
+  /** The replica has stopped for good. */
+  onFatal: (error: Error) => void
+}
+
+/** A replica with everything below it, on one data directory. */
+export interface ReplicaNode {
+  readonly replica: Replica
+  readonly machine: StateMachine
+  readonly log: Log
+  readonly directory: DataDirectory
+  close(): Promise<void>
+}
+
+const GROUP_ID = 1
+
+/**
+ * Opens a data directory (creating it where there is none) and starts its replica.
+ * @throws QuorateError `damaged` naming file and offset; FileError `directory_locked` naming the holder
+ */
+export async function openReplicaNode(options: ReplicaNodeOptions): Promise<ReplicaNode> {
+  const { platform, directory: path, storage } = options
+  const { files, random } = platform
+  const { pageBytes } = storage
+  const directory = await openDataDirectory({ files, random, path, groupId: GROUP_ID, durability: 'full', pageBytes })
+  const opened: (() => Promise<unknown>)[] = []
+  try {
+    return await openInDirectory(options, directory, opened)
+  } catch (error) {
+    for (const close of opened.toReversed()) await close().catch(() => undefined)
+    await directory.close({ isClean: false })
+    throw error
+  }
+}
+
+async function openInDirectory(
+  options: ReplicaNodeOptions,
+  directory: DataDirectory,
+  opened: (() => Promise<unknown>)[],
+): Promise<ReplicaNode> {
+  const { platform, storage, name, members, createTransport, onFatal } = options
+  const { clock, timers, random } = platform
+  const { machine } = await openStateMachine({
+    files: platform.files,
+    clock,
+    directory: directory.path,
+    directoryId: directory.identity.directoryId,
+    groupId: GROUP_ID,
+    pageBytes: directory.identity.pageBytes,
+    budgetBytes: storage.budgetBytes,
+  })
+  opened.push(() => machine.close())
+  let replica: Replica | undefined
+  const { log, recovered } = await openOrCreateLog(options, directory, {
+    onSynced: ioSeq => replica?.logSynced(ioSeq),
+    onFailed: error => replica?.logFailed(error),
+  })
+  opened.push(() => log.close())
+  if (directory.isNew) await directory.completed()
+  requireUsable(recovered)
+  const { directoryId } = directory.identity
+  replica = await Replica.start({
+    name,
+    members,
+    directoryId,
+    log,
+    recovered,
+    machine,
+    createTransport,
+    clock,
+    timers,
+    random,
+    groupId: GROUP_ID,
+    isInline: storage.lane === 'inline',
+    checkpointLogBytes: storage.checkpointLogBytes,
+    checkpointAgeMs: storage.checkpointAgeMs,
+    onFatal,
+  })
+  const running = replica
+  return {
+    replica: running,
+    machine,
+    log,
+    directory,
+    async close(): Promise<void> {
+      await running.close()
+      const isClean = log.state === 'open'
+      await log.close()
+      await machine.close()
+      await directory.close({ isClean })
+    },
+  }
+}
+
+async function openOrCreateLog(
+  { platform, storage }: ReplicaNodeOptions,
+  directory: DataDirectory,
+  handlers: Pick<LogOptions, 'onSynced' | 'onFailed'>,
+): Promise<{ log: Log; recovered: Recovered }> {
+  const options: LogOptions = {
+    files: platform.files,
+    threads: platform.threads,
+    directory: directory.path,
+    directoryId: hexToBytes(directory.identity.directoryId),
+    groupId: GROUP_ID,
+    lane: storage.lane,
+    segmentBytes: storage.segmentBytes,
+    ...handlers,
+  }
+  if (directory.isNew) return createLog(options)
+  const opened = await openLog(options)
+  // The bytes that cannot be decided are kept aside; the replica stays suspect until a leader has re-supplied the place (W6).
+  if (opened.log.state === 'suspect') await opened.log.setSuspectAside()
+  return opened
+}
+
+/** Until damage can be repaired from peers, a damaged log is not served from (promise 6). */
+function requireUsable({ damage, isVoteCertain }: Recovered): void {
+  const [first] = damage
+  if (first !== undefined) {
+    const { file, offset, what } = first
+    throw new QuorateError('damaged', `${file} at ${offset}: ${what}`, { detail: { file, offset } })
+  }
+  if (!isVoteCertain)
+    throw new QuorateError('damaged', 'a vote may have been lost: this directory needs a new identity')
+}

@@ -1,0 +1,129 @@
+import type { EntryBatch as EncodedBatch } from '../encoding/index.ts'
+import type { Log } from '../log/index.ts'
+import type { EntryOutcome, StateMachine } from '../model/index.ts'
+import type { Clock, Timers } from '../platform/index.ts'
+import { sliceEntries } from './entries.ts'
+import { APPLY_SLICE_MS } from './options.ts'
+
+export interface ApplyLoopOptions {
+  machine: StateMachine
+  log: Log
+  clock: Clock
+  timers: Timers
+  onOutcomes: (outcomes: readonly EntryOutcome[]) => void
+  /** After each publication. */
+  onApplied: (seq: number) => void
+  onFailed: (error: Error) => void
+}
+
+const READ_BYTES = 1 << 20
+
+/**
+ * Hands committed entries to the state machine, in slices that leave the loop to heartbeats (DESIGN 7). A cold page or entries that
+ * left memory suspend it; nothing else applies meanwhile.
+ */
+export class ApplyLoop {
+  readonly #options: ApplyLoopOptions
+  #commit = 0
+  #isSuspended = false
+  #isScheduled = false
+  #isStopped = false
+  #isHeld = false
+
+  constructor(options: ApplyLoopOptions) {
+    this.#options = options
+  }
+
+  /** Entries through `seq` are committed. Applies what one slice can take at once. */
+  committed(seq: number): void {
+    this.#commit = Math.max(this.#commit, seq)
+    this.run()
+  }
+
+  get isIdle(): boolean {
+    return !this.#isSuspended && this.#options.machine.appliedSeq >= this.#commit
+  }
+
+  run(): void {
+    if (this.#isSuspended || this.#isStopped || this.#isHeld) return
+    try {
+      this.#slice()
+    } catch (error) {
+      this.#isStopped = true
+      this.#options.onFailed(error as Error)
+    }
+  }
+
+  #slice(): void {
+    const { machine, clock } = this.#options
+    const until = clock.monotonicMs() + APPLY_SLICE_MS
+    const shouldYield = (): boolean => clock.monotonicMs() >= until
+    while (machine.appliedSeq < this.#commit) {
+      const batch = this.#next()
+      if (batch === undefined) return this.#suspend(this.#readFiles())
+      const { appliedThrough, outcomes, cold } = machine.apply(batch, shouldYield)
+      this.#options.onApplied(appliedThrough)
+      if (outcomes.length > 0) this.#options.onOutcomes(outcomes)
+      if (cold !== undefined) return this.#suspend(cold)
+      if (appliedThrough < this.#commit && shouldYield()) return this.#schedule()
+    }
+  }
+
+  #read: EncodedBatch | undefined
+
+  /** The next committed entries out of memory. */
+  #next(): EncodedBatch | undefined {
+    const { machine, log } = this.#options
+    const from = machine.appliedSeq + 1
+    const kept = this.#read
+    this.#read = undefined
+    const batch =
+      kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from ? kept : log.readCached(from, READ_BYTES)
+    if (batch === undefined || batch.lastSeq <= this.#commit) return batch
+    return sliceEntries(batch.bytes, from, this.#commit)
+  }
+
+  async #readFiles(): Promise<void> {
+    const { machine, log } = this.#options
+    this.#read = await log.read(machine.appliedSeq + 1, READ_BYTES)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#options.timers.endOfTurn(() => {
+      this.#isScheduled = false
+      this.run()
+    })
+  }
+
+  #suspend(until: Promise<void>): void {
+    this.#isSuspended = true
+    until.then(
+      () => {
+        this.#isSuspended = false
+        this.run()
+      },
+      (error: Error) => {
+        this.#isStopped = true
+        this.#options.onFailed(error)
+      },
+    )
+  }
+
+  /** Applies nothing until `release`: a snapshot is about to replace the state. Resolves when nothing is under way. */
+  async hold(): Promise<void> {
+    this.#isHeld = true
+    while (this.#isSuspended) await new Promise<void>(resolve => this.#options.timers.after(1, resolve))
+  }
+
+  release(): void {
+    this.#isHeld = false
+    this.#read = undefined
+    this.run()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+}

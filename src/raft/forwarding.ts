@@ -1,0 +1,131 @@
+import { requestCopy } from '../encoding/index.ts'
+import type { SessionOpening } from '../encoding/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { OutcomeHandler } from '../model/index.ts'
+import type { Peers } from './peers.ts'
+import type { RefusalHandler } from './proposer.ts'
+import type { RequestTable, WaitingRequest } from './requests.ts'
+import type { ForwardedRequest, ForwardMessage, ForwardResultsMessage, OpenSessionMessage } from './wire/index.ts'
+
+export interface ForwardingOptions {
+  peers: Peers
+  requests: RequestTable
+  self: () => number
+  /** At the leader: takes a request in. */
+  offer: (request: Uint8Array, onRefused: RefusalHandler) => void
+  openSession: (opening: SessionOpening, handler: OutcomeHandler) => void
+  /** Requests became unplaced again. */
+  onPlaceAgain: () => void
+}
+
+/** Requests of one frame; more go in further frames of the same turn. */
+const FRAME_BYTES = 4 << 20
+
+/**
+ * A follower's way to the leader and back (DESIGN 7.2). Outcomes of applied requests come from the own apply; the leader answers what did
+ * not become an entry, and session openings.
+ */
+export class Forwarding {
+  readonly #options: ForwardingOptions
+  #nextId = 1
+  /** Openings sent to the leader. */
+  readonly #openings = new Map<number, OutcomeHandler>()
+
+  constructor(options: ForwardingOptions) {
+    this.#options = options
+  }
+
+  /** Sends what waits to the leader, in order. */
+  place(leader: number, term: number): void {
+    const { peers, requests, self } = this.#options
+    if (!requests.hasUnplaced) return
+    let batch: ForwardedRequest[] = []
+    let bytes = 0
+    const send = (): void => {
+      if (batch.length > 0) peers.send({ type: 'forward', from: self(), to: leader, term, requests: batch })
+      batch = []
+      bytes = 0
+    }
+    for (const waiting of requests.takeUnplaced(term)) {
+      waiting.forwardId = this.#nextId++
+      batch.push({ forwardId: waiting.forwardId, request: waiting.request })
+      bytes += waiting.request.length
+      if (bytes >= FRAME_BYTES) send()
+    }
+    send()
+  }
+
+  openSession(leader: number, term: number, opening: SessionOpening, handler: OutcomeHandler): void {
+    const forwardId = this.#nextId++
+    this.#openings.set(forwardId, handler)
+    this.#options.peers.send({ type: 'openSession', from: this.#options.self(), to: leader, term, forwardId, opening })
+  }
+
+  /** Openings on their way to an old leader are in doubt; their makers try again with the same nonce. */
+  leaderChanged(): void {
+    const error = new QuorateError('unavailable', 'the leader changed', { retryable: true, applied: 'unknown' })
+    for (const handler of this.#openings.values()) handler(undefined, error)
+    this.#openings.clear()
+  }
+
+  onMessage(message: ForwardMessage | OpenSessionMessage | ForwardResultsMessage): void {
+    switch (message.type) {
+      case 'forward':
+        for (const { forwardId, request } of message.requests) {
+          // The entry outlives the frame: its bytes are copied when it is encoded.
+          this.#options.offer(request, error => this.#answerError(message.from, message.term, forwardId, error))
+        }
+        return
+      case 'openSession':
+        this.#options.openSession(message.opening, (outcome, error) => {
+          const { from: to, term, forwardId } = message
+          const result = outcome === undefined ? { forwardId, error: error! } : { forwardId, outcome }
+          this.#send({ type: 'forwardResults', from: this.#options.self(), to, term, results: [result] })
+        })
+        return
+      case 'forwardResults':
+        for (const result of message.results) {
+          const opening = this.#openings.get(result.forwardId)
+          if (opening !== undefined) {
+            this.#openings.delete(result.forwardId)
+            if ('outcome' in result) opening(result.outcome, undefined)
+            else opening(undefined, result.error)
+          } else if ('error' in result) this.#refused(result.forwardId, result.error)
+        }
+        return
+      default:
+        throw new Error(`not a message of forwarding: ${String((message as { type: unknown }).type)}`)
+    }
+  }
+
+  #answerError(to: number, term: number, forwardId: number, error: QuorateError): void {
+    this.#send({ type: 'forwardResults', from: this.#options.self(), to, term, results: [{ forwardId, error }] })
+  }
+
+  #send(message: ForwardResultsMessage): void {
+    this.#options.peers.send(message)
+    this.#options.onPlaceAgain()
+  }
+
+  /** The leader refused a forwarded request: it is tried again where that may help, else its callers hear of it. */
+  #refused(forwardId: number, error: QuorateError): void {
+    const { requests } = this.#options
+    let refused: WaitingRequest | undefined
+    for (const waiting of requests.all()) if (waiting.forwardId === forwardId) refused = waiting
+    if (refused === undefined) return
+    const { session, serial, request } = refused
+    const isCertain = error.applied === 'no' && requestCopy(request) === 0
+    requests.fail(session, serial, isCertain || error.applied === 'unknown' ? error : inDoubt(error, session, serial))
+  }
+}
+
+function inDoubt(error: QuorateError, session: number, serial: number): QuorateError {
+  const { code, message, retryable, backoffMs, detail } = error
+  return new QuorateError(code, message, {
+    retryable,
+    applied: 'unknown',
+    reference: { session, serial },
+    ...(backoffMs !== undefined && { backoffMs }),
+    ...(detail !== undefined && { detail }),
+  })
+}

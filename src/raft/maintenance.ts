@@ -1,0 +1,109 @@
+import { encodeTick, EntryKind } from '../encoding/index.ts'
+import { CheckpointSchedule, IdleMarker } from '../log/index.ts'
+import type { Log } from '../log/index.ts'
+import type { StateMachine } from '../model/index.ts'
+import type { Clock, Timers } from '../platform/index.ts'
+import type { RaftCore } from './core/index.ts'
+import { LAG_LOG_BYTES } from './options.ts'
+import type { Proposer } from './proposer.ts'
+
+export interface MaintenanceOptions {
+  machine: StateMachine
+  log: Log
+  clock: Clock
+  timers: Timers
+  checkpointLogBytes: number
+  checkpointAgeMs: number
+  onFailed: (error: Error) => void
+  /** Entries at or below this seq were dropped. */
+  onCompacted: (seq: number) => void
+  /** Lowest seq that a voter is known to lack; the log is kept for it within a bound. */
+  neededFrom: () => number
+}
+
+const WATCH_PROGRESS_MS = 3_000
+
+/** What a replica does beside requests: checkpoints, letting go of log, marks, ticks of leader time, progress of watches. */
+export class Maintenance {
+  readonly #options: MaintenanceOptions
+  readonly #checkpoints: CheckpointSchedule
+  readonly #marker: IdleMarker
+  #lastProgressMs: number
+  #isTickPending = false
+  /** Bytes of log since the beginning, and by seq where checkpoints were taken: the bound of what is kept for laggards. */
+  #bytes = 0
+  readonly #marks: { seq: number; bytes: number }[] = []
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options
+    const { machine, log, clock, timers, checkpointLogBytes, checkpointAgeMs } = options
+    this.#lastProgressMs = clock.monotonicMs()
+    this.#marker = new IdleMarker(log, timers)
+    this.#checkpoints = new CheckpointSchedule({
+      machine,
+      clock,
+      timers,
+      logBytes: checkpointLogBytes,
+      ageMs: checkpointAgeMs,
+      syncedThrough: async () => {
+        await log.whenSynced(log.ioSeq)
+        return log.lastSeq
+      },
+      letGo: () => this.#letGo(),
+      onFailed: options.onFailed,
+    })
+  }
+
+  appended(bytes: number): void {
+    this.#bytes += bytes
+    this.#checkpoints.noteBytes(bytes)
+    this.#marker.noteAppend()
+  }
+
+  applied(): void {
+    this.#isTickPending = false
+    this.#checkpoints.consider()
+  }
+
+  checkpoint(): Promise<number> {
+    return this.#checkpoints.run()
+  }
+
+  /** Drops log that neither superblock needs, and that no peer needs within the bound (DESIGN 6). */
+  async #letGo(): Promise<void> {
+    const { machine, log, neededFrom, onCompacted } = this.#options
+    const recoveryNeeds = machine.checkpointedSeq
+    this.#marks.push({ seq: recoveryNeeds, bytes: this.#bytes })
+    while (this.#marks.length > 1 && this.#bytes - this.#marks[0]!.bytes > LAG_LOG_BYTES) this.#marks.shift()
+    const bound = this.#bytes > LAG_LOG_BYTES ? this.#marks[0]!.seq : 0
+    const keepFrom = Math.min(recoveryNeeds, Math.max(bound, neededFrom()))
+    await log.dropSegmentsBefore(keepFrom + 1)
+    onCompacted(log.base.seq)
+  }
+
+  /** Once a turn on the leader: while something is due to expire, ticks are proposed, one at a time. */
+  tick(core: RaftCore, proposer: Proposer, leaderTimeMicros: number): void {
+    const next = this.#options.machine.nextExpiryMicros()
+    if (next === undefined || next > leaderTimeMicros || this.#isTickPending || core.state.role !== 'leader') return
+    this.#isTickPending = true
+    proposer.propose(EntryKind.tick, encodeTick(this.#options.machine.settings.tickKeysMax), undefined, () => {
+      this.#isTickPending = false
+    })
+  }
+
+  roleChanged(): void {
+    this.#isTickPending = false
+  }
+
+  turn(): void {
+    const now = this.#options.clock.monotonicMs()
+    if (now - this.#lastProgressMs < WATCH_PROGRESS_MS) return
+    this.#lastProgressMs = now
+    this.#options.machine.watchProgress()
+  }
+
+  async close(): Promise<void> {
+    this.#marker.stop()
+    await this.#checkpoints.close()
+  }
+}

@@ -1,0 +1,45 @@
+import type { Log, Recovered } from '../log/index.ts'
+import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
+import type { Clock, Random, Timers } from '../platform/index.ts'
+
+/** A member as configuration names it; all nodes have the same ordered list. */
+export interface MemberAddress {
+  name: string
+  /** host:port */
+  peerAddress: string
+  /** host:port */
+  clientAddress: string
+}
+
+/** What a replica is made of. The owner of the directory opens log and state machine and closes them after the replica. */
+export interface ReplicaOptions {
+  /** The own name, one of `members`. */
+  name: string
+  members: readonly MemberAddress[]
+  directoryId: string
+  log: Log
+  recovered: Recovered
+  machine: StateMachine
+  /** Makes the links to the peers, which ask for this replica's identity when they open. */
+  createTransport: (identity: () => PeerIdentity) => PeerTransport
+  clock: Clock
+  timers: Timers
+  random: Random
+  groupId: number
+  /** The log writes on this thread, when it is told to (`flushSync`), instead of in a worker. */
+  isInline: boolean
+  /** A checkpoint is due when the log has grown by this much, or the last one is this old. */
+  checkpointLogBytes: number
+  checkpointAgeMs: number
+  /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
+  onFatal: (error: Error) => void
+}
+
+/** Bytes of log kept for peers that lag, beyond what recovery needs. */
+export const LAG_LOG_BYTES: number = 256 << 20
+/** Largest append or forward frame between peers. */
+export const PEER_FRAME_BYTES_MAX: number = 64 << 20
+/** Apply gives the loop back after this long (DESIGN 7). */
+export const APPLY_SLICE_MS = 5
+/** Requests that wait for an answer here, in bytes: above it new ones are refused with `busy`. */
+export const WAITING_BYTES_MAX: number = 128 << 20

@@ -1,0 +1,152 @@
+import { MalformedBytes } from '../encoding/index.ts'
+import type { EntryBatch as EncodedBatch } from '../encoding/index.ts'
+import type { Log } from '../log/index.ts'
+import type { PeerChannel, PeerTransport } from '../model/index.ts'
+import type { EntryRange, OutgoingMessage } from './core/index.ts'
+import { joinEntries, sliceEntries } from './entries.ts'
+import { PEER_FRAME_BYTES_MAX } from './options.ts'
+import { PeerFrameCursor, PeerFrameWriter, readPeerMessage } from './wire/index.ts'
+import type { IncomingPeerMessage, OutgoingPeerMessage } from './wire/index.ts'
+
+export interface PeersOptions {
+  transport: PeerTransport
+  groupId: number
+  log: Log
+  /** Names and ids of the members, as far as this node knows them. */
+  nameOf: (nodeId: number) => string | undefined
+  idOf: (name: string) => number | undefined
+  onMessage: (message: IncomingPeerMessage) => void
+  onUnreachable: (nodeId: number) => void
+}
+
+const READ_BYTES = 1 << 20
+
+/** What a replica says to its peers: the messages of one turn to one peer on one channel leave as one frame. */
+export class Peers {
+  readonly #options: PeersOptions
+  readonly #writers = new Map<string, { peer: string; channel: PeerChannel; writer: PeerFrameWriter }>()
+  readonly #cursor = new PeerFrameCursor()
+  /** Frames that could not be understood, for metrics. */
+  malformedFrames = 0
+
+  constructor(options: PeersOptions) {
+    this.#options = options
+  }
+
+  /** A message of the core: entries are named by range and read here. */
+  sendCore(message: OutgoingMessage): void {
+    if (message.type !== 'appendRequest') {
+      this.send(message)
+      return
+    }
+    const range = message.entries
+    if (range === null) {
+      this.send({ ...message, entries: null })
+      return
+    }
+    const cached = this.#readCached(range)
+    if (cached !== undefined) this.send({ ...message, entries: { ...range, bytes: cached.bytes } })
+    else this.#sendLater(message, range)
+  }
+
+  /** Queues a message for the end of the turn. False if its peer is unknown. */
+  send(message: OutgoingPeerMessage): boolean {
+    const peer = this.#options.nameOf(message.to)
+    if (peer === undefined) return false
+    this.#writerFor(peer, channelOf(message)).add(message)
+    return true
+  }
+
+  /** Sends at once, outside turns: bulk of the snapshot channel. False if there is no link or its queue is full. */
+  sendNow(message: OutgoingPeerMessage): boolean {
+    const peer = this.#options.nameOf(message.to)
+    if (peer === undefined) return false
+    const writer = new PeerFrameWriter(this.#options.groupId)
+    writer.add(message)
+    return this.#options.transport.send(peer, channelOf(message), writer.finish())
+  }
+
+  bufferedBytes(nodeId: number): number {
+    const peer = this.#options.nameOf(nodeId)
+    return peer === undefined ? 0 : this.#options.transport.bufferedBytes(peer, 'snapshot')
+  }
+
+  /** Ends the turn: everything queued leaves. */
+  flush(): void {
+    for (const { peer, channel, writer } of this.#writers.values()) {
+      if (writer.isEmpty) continue
+      const isSent = this.#options.transport.send(peer, channel, writer.finish())
+      if (isSent) continue
+      const nodeId = this.#options.idOf(peer)
+      if (nodeId !== undefined) this.#options.onUnreachable(nodeId)
+    }
+  }
+
+  /** Takes a frame of a peer. Bytes that are no frame are counted and dropped: the link is authenticated, so this is a bug or damage. */
+  receive(frame: Uint8Array): void {
+    const cursor = this.#cursor
+    try {
+      cursor.open(frame, PEER_FRAME_BYTES_MAX)
+      if (cursor.group !== this.#options.groupId) return
+      while (cursor.next()) this.#options.onMessage(readPeerMessage(cursor))
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      this.malformedFrames++
+    }
+  }
+
+  #writerFor(peer: string, channel: PeerChannel): PeerFrameWriter {
+    const key = `${channel} ${peer}`
+    let found = this.#writers.get(key)
+    if (found === undefined) {
+      found = { peer, channel, writer: new PeerFrameWriter(this.#options.groupId) }
+      this.#writers.set(key, found)
+    }
+    return found.writer
+  }
+
+  #readCached({ firstSeq, lastSeq, byteLength }: EntryRange): EncodedBatch | undefined {
+    const parts: EncodedBatch[] = []
+    for (let next = firstSeq; next <= lastSeq;) {
+      const part = this.#options.log.readCached(next, Math.max(byteLength, READ_BYTES))
+      if (part === undefined) return undefined
+      parts.push(part.lastSeq <= lastSeq ? part : sliceEntries(part.bytes, next, lastSeq))
+      next = part.lastSeq + 1
+    }
+    return joinEntries(parts)
+  }
+
+  /** Entries that left memory: read from the segments. What a leader wrote in its term never changes, so late is fine. */
+  #sendLater(message: Extract<OutgoingMessage, { type: 'appendRequest' }>, range: EntryRange): void {
+    const read = async (): Promise<EncodedBatch> => {
+      const parts: EncodedBatch[] = []
+      for (let next = range.firstSeq; next <= range.lastSeq;) {
+        const part = await this.#options.log.read(next, READ_BYTES)
+        parts.push(part.lastSeq <= range.lastSeq ? part : sliceEntries(part.bytes, next, range.lastSeq))
+        next = part.lastSeq + 1
+      }
+      return joinEntries(parts)
+    }
+    read().then(
+      ({ bytes }) => {
+        this.send({ ...message, entries: { ...range, bytes } })
+        this.flush()
+      },
+      // Dropped from the log meanwhile, or the log has failed, which it reports itself: the core sends again or a snapshot.
+      () => this.#options.onUnreachable(message.to),
+    )
+  }
+}
+
+function channelOf(message: OutgoingPeerMessage): PeerChannel {
+  switch (message.type) {
+    case 'appendRequest':
+      return 'log'
+    case 'snapshotManifest':
+    case 'snapshotChunk':
+    case 'snapshotEnd':
+      return 'snapshot'
+    default:
+      return 'control'
+  }
+}

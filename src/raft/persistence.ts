@@ -1,0 +1,89 @@
+import type { Log, LogFrame } from '../log/index.ts'
+import { invariant } from '../model/index.ts'
+import type { Effect } from './core/index.ts'
+import { joinEntries, sliceEntries } from './entries.ts'
+
+type Persist = Extract<Effect, { type: 'persist' }>
+
+export interface PersistenceOptions {
+  log: Log
+  onPersisted: (ioSeq: number) => void
+  /** Told of every frame's size, for checkpoints. */
+  onAppended: (bytes: number) => void
+  onFailed: (error: Error) => void
+}
+
+/**
+ * The core's storage lane on the log: one frame per persist effect, in their order, completed cumulatively (D2-D4). A `resetTo` (the log
+ * begins anew after an installed snapshot) takes time; effects behind it wait.
+ */
+export class Persistence {
+  readonly #options: PersistenceOptions
+  /** Frames not yet reported: the log's numbers and the core's. */
+  readonly #pending: { logIo: number; coreIo: number }[] = []
+  readonly #waiting: Persist[] = []
+  #isResetting = false
+  #doneCoreIo = 0
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options
+  }
+
+  persist(effect: Persist): void {
+    this.#waiting.push(effect)
+    if (!this.#isResetting) this.#write()
+  }
+
+  /** The log has synced everything up to `logIo`. */
+  synced(logIo: number): void {
+    let done = this.#doneCoreIo
+    while (this.#pending.length > 0 && this.#pending[0]!.logIo <= logIo) done = this.#pending.shift()!.coreIo
+    if (done === this.#doneCoreIo) return
+    this.#doneCoreIo = done
+    this.#options.onPersisted(done)
+  }
+
+  /** True while frames are under way. */
+  get isPending(): boolean {
+    return this.#pending.length + this.#waiting.length > 0
+  }
+
+  #write(): void {
+    for (let effect = this.#waiting[0]; effect !== undefined; effect = this.#waiting[0]) {
+      if (effect.resetTo !== null) {
+        this.#reset(effect, effect.resetTo)
+        return
+      }
+      this.#waiting.shift()
+      this.#append(effect)
+    }
+  }
+
+  #append(effect: Persist): void {
+    const { hardState, truncateFrom, append, ioSeq } = effect
+    const parts = append.map(({ firstSeq, lastSeq, ref }) => sliceEntries(ref as Uint8Array, firstSeq, lastSeq))
+    const frame: LogFrame = {
+      ...(hardState !== null && {
+        hardState: { term: hardState.term, votedFor: hardState.vote, commitSeq: hardState.commit },
+      }),
+      ...(truncateFrom !== null && { truncateFrom }),
+      ...(parts.length > 0 && { entries: joinEntries(parts) }),
+    }
+    const logIo = this.#options.log.append(frame)
+    this.#pending.push({ logIo, coreIo: ioSeq })
+    this.#options.onAppended(frame.entries?.bytes.length ?? 0)
+  }
+
+  #reset(effect: Persist, base: NonNullable<Persist['resetTo']>): void {
+    this.#isResetting = true
+    invariant(effect.truncateFrom === null, 'a frame resets the log and truncates it')
+    this.#options.log.startAfter(base).then(
+      () => {
+        this.#isResetting = false
+        this.#waiting[0] = { ...effect, resetTo: null }
+        this.#write()
+      },
+      (error: Error) => this.#options.onFailed(error),
+    )
+  }
+}

@@ -1,0 +1,135 @@
+import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { OutcomeHandler } from '../model/index.ts'
+import { WAITING_BYTES_MAX } from './options.ts'
+
+/** A request that this node answers for: kept until its outcome is known here (DESIGN 7.2). */
+export interface WaitingRequest {
+  readonly request: Uint8Array
+  readonly session: number
+  readonly serial: number
+  /** Where it lies now: nowhere (0), or the term in which it was proposed or forwarded. */
+  placedTerm: number
+  /** Names it between this node and the leader it was forwarded to. */
+  forwardId: number
+  handlers: OutcomeHandler[]
+}
+
+/**
+ * Every request that this node took and has not answered, by session and serial, in the order of submission. It survives changes of
+ * leader: what was placed with an old one is placed again, in order, as a copy.
+ */
+export class RequestTable {
+  readonly #sessions = new Map<number, Map<number, WaitingRequest>>()
+  #unplaced: WaitingRequest[] = []
+  #bytes = 0
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Takes a request in. A copy of one that waits already joins it. @returns undefined if it is refused with `busy` */
+  add(request: Uint8Array, onOutcome: OutcomeHandler): WaitingRequest | undefined {
+    const session = requestSession(request)
+    const serial = requestSerial(request)
+    let serials = this.#sessions.get(session)
+    const present = serials?.get(serial)
+    if (present !== undefined) {
+      present.handlers.push(onOutcome)
+      return present
+    }
+    if (this.#bytes + request.length > WAITING_BYTES_MAX) return undefined
+    const waiting: WaitingRequest = { request, session, serial, placedTerm: 0, forwardId: 0, handlers: [onOutcome] }
+    if (serials === undefined) {
+      serials = new Map()
+      this.#sessions.set(session, serials)
+    }
+    serials.set(serial, waiting)
+    this.#bytes += request.length
+    this.#count++
+    this.#unplaced.push(waiting)
+    return waiting
+  }
+
+  /** The requests to place now, in order; they count as placed in `term`. */
+  takeUnplaced(term: number): WaitingRequest[] {
+    const taken = this.#unplaced
+    this.#unplaced = []
+    for (const waiting of taken) waiting.placedTerm = term
+    return taken
+  }
+
+  get hasUnplaced(): boolean {
+    return this.#unplaced.length > 0
+  }
+
+  /** What was placed may be lost: a new term, another leader, a broken link. All are offered again, as copies, in order. */
+  replaceAll(): void {
+    this.#unplaced = []
+    for (const serials of this.#sessions.values()) {
+      for (const waiting of serials.values()) {
+        if (waiting.placedTerm !== 0) raiseCopy(waiting.request)
+        waiting.placedTerm = 0
+        this.#unplaced.push(waiting)
+      }
+    }
+  }
+
+  /** Every waiting request, for lookups after an install. */
+  *all(): IterableIterator<WaitingRequest> {
+    for (const serials of this.#sessions.values()) yield* serials.values()
+  }
+
+  /** The outcome is known: whoever waits here is told. hot path: bench/cluster. */
+  answer(session: number, serial: number, outcome: Uint8Array): void {
+    const waiting = this.#remove(session, serial)
+    if (waiting === undefined) return
+    for (const handler of waiting.handlers) handler(outcome, undefined)
+  }
+
+  fail(session: number, serial: number, error: QuorateError): void {
+    const waiting = this.#remove(session, serial)
+    if (waiting === undefined) return
+    for (const handler of waiting.handlers) handler(undefined, error)
+  }
+
+  #remove(session: number, serial: number): WaitingRequest | undefined {
+    const serials = this.#sessions.get(session)
+    const waiting = serials?.get(serial)
+    if (serials === undefined || waiting === undefined) return undefined
+    serials.delete(serial)
+    if (serials.size === 0) this.#sessions.delete(session)
+    this.#bytes -= waiting.request.length
+    this.#count--
+    return waiting
+  }
+
+  /**
+   * Gives up on requests whose time is over: at `leaderTimeMicros` they cannot be applied any more, unless they were already, so their
+   * callers hear `timeout` with what is known of them.
+   */
+  expire(leaderTimeMicros: number): void {
+    for (const waiting of this.all()) {
+      const notAfter = requestNotAfterMicros(waiting.request)
+      if (notAfter === 0 || notAfter > leaderTimeMicros) continue
+      const { session, serial } = waiting
+      const isUnsent = waiting.placedTerm === 0 && requestCopy(waiting.request) === 0
+      this.fail(session, serial, timedOut(isUnsent ? 'no' : 'unknown', session, serial))
+    }
+    this.#unplaced = this.#unplaced.filter(({ session, serial }) => this.#sessions.get(session)?.has(serial) === true)
+  }
+
+  failAll(error: (waiting: WaitingRequest) => QuorateError): void {
+    for (const waiting of [...this.all()]) this.fail(waiting.session, waiting.serial, error(waiting))
+    this.#unplaced = []
+  }
+}
+
+function timedOut(applied: 'no' | 'unknown', session: number, serial: number): QuorateError {
+  return new QuorateError('timeout', 'the request was not answered in its time', {
+    retryable: true,
+    applied,
+    ...(applied === 'unknown' && { reference: { session, serial } }),
+  })
+}

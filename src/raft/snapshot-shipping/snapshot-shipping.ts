@@ -1,0 +1,162 @@
+import { QuorateError } from '../../model/index.ts'
+import type { SnapshotBase } from '../../model/index.ts'
+import type { NodeId, Seq, SnapshotMeta, SnapshotOffer, Term } from '../core/index.ts'
+import { Incoming } from './incoming.ts'
+import { DEFAULT_LIMITS, type ShippingContext, type ShippingOptions, type SnapshotMessage } from './options.ts'
+import { Outgoing, type OutgoingOptions } from './outgoing.ts'
+import type { TransferProgress } from './progress.ts'
+
+/** All transfers of a replica. */
+export interface ShippingProgress {
+  readonly outgoing: readonly TransferProgress[]
+  readonly incoming: TransferProgress | undefined
+}
+
+/** Ships snapshots to peers, one to each, and installs one from a peer. The driver of the core's snapshot effects. */
+export class SnapshotShipping {
+  readonly #context: ShippingContext
+  readonly #outgoing: Map<NodeId, Outgoing> = new Map()
+  #incoming: Incoming | undefined
+  readonly #unlinked: Set<NodeId> = new Set()
+  /** The newest install, said again when its sender comes back: the first word may have been lost (S6). */
+  #installed: { from: NodeId; transferId: number; seq: Seq } | undefined
+  /** An incremental one did not lead to the sender's state: the records here are not what they should be. */
+  #isFullWanted = false
+
+  constructor(options: ShippingOptions) {
+    this.#context = { options, limits: { ...DEFAULT_LIMITS, ...options.limits } }
+  }
+
+  /**
+   * Effect `sendSnapshot`: pins a state at or after `minSeq`, hands its offer to `offer` (again after a lost link), ships it when the
+   * receiver asks. Ends with `onSent`, once for the newest call, unless it is abandoned.
+   */
+  ship(to: NodeId, minSeq: Seq, term: Term, offer: (message: SnapshotOffer) => void): void {
+    const wanted: OutgoingOptions = {
+      to,
+      minSeq,
+      term,
+      offer,
+      isLinked: !this.#unlinked.has(to),
+      onEnd: (seq, isOk) => {
+        this.#outgoing.delete(to)
+        this.#context.options.onSent(to, seq, isOk)
+      },
+    }
+    const current = this.#outgoing.get(to)
+    if (current !== undefined && current.minSeq >= minSeq) return current.renew(wanted)
+    current?.abandon('a newer snapshot is needed')
+    this.#outgoing.set(to, new Outgoing(this.#context, wanted))
+  }
+
+  /** Effect `installSnapshot`: fetches and installs. Ends with `onInstalled` or `onFailed`, unless it is abandoned. */
+  install(from: NodeId, meta: SnapshotMeta): void {
+    const { random } = this.#context.options
+    // The core asks for one at a time (S4): what may still be here was given up by it.
+    const previous = this.#incoming?.abandon('replaced by another snapshot')
+    const incoming = new Incoming(this.#context, {
+      from,
+      offered: meta,
+      transferId: 1 + random.u32() * 0x100000 + (random.u32() >>> 12),
+      base: this.#base(meta.seq),
+      isLinked: !this.#unlinked.has(from),
+      previous,
+      onInstalled: installed => {
+        this.#incoming = undefined
+        this.#isFullWanted = false
+        this.#installed = { from, transferId: incoming.transferId, seq: installed.seq }
+        this.#context.options.onInstalled(installed)
+      },
+      onFailed: ({ reason, mustReopen, isFullWanted }) => {
+        if (this.#incoming === incoming) this.#incoming = undefined
+        this.#isFullWanted ||= isFullWanted
+        this.#context.options.onFailed(reason, mustReopen)
+      },
+    })
+    this.#incoming = incoming
+  }
+
+  /** A message of the snapshot channel. Chunks are views of their frame, which must not change afterwards. */
+  onMessage(message: SnapshotMessage): void {
+    if (message.to !== this.#context.options.self()) return
+    switch (message.type) {
+      case 'snapshotRequest':
+      case 'snapshotResume':
+      case 'snapshotChunkAck':
+      case 'snapshotInstalled':
+        return this.#toSender(message)
+      case 'snapshotManifest':
+      case 'snapshotChunk':
+      case 'snapshotEnd':
+        return this.#toReceiver(message)
+      case 'snapshotFailed':
+        return this.#isIncoming(message) ? this.#toReceiver(message) : this.#toSender(message)
+      default:
+        message satisfies never
+    }
+  }
+
+  /** The snapshot channel to a peer opened or closed. Transfers go on where they were. */
+  linkChanged(peer: NodeId, isOpen: boolean): void {
+    if (isOpen) this.#unlinked.delete(peer)
+    else this.#unlinked.add(peer)
+    this.#outgoing.get(peer)?.linkChanged(isOpen)
+    if (this.#incoming?.from === peer) this.#incoming.linkChanged(isOpen)
+    if (isOpen && this.#installed?.from === peer) this.#sayInstalled()
+  }
+
+  /** A leader that leads no more ships nothing more; what it installs goes on. */
+  abandonOutgoing(): void {
+    for (const outgoing of this.#outgoing.values()) outgoing.abandon('the sender leads no more')
+    this.#outgoing.clear()
+  }
+
+  /** Ends everything without reports. Resolves when the state machine is no longer touched; a commit under way comes to its end. */
+  async abandon(): Promise<void> {
+    this.abandonOutgoing()
+    const incoming = this.#incoming
+    this.#incoming = undefined
+    await incoming?.abandon('the receiver stops')
+  }
+
+  get progress(): ShippingProgress {
+    return {
+      outgoing: Array.from(this.#outgoing.values(), outgoing => outgoing.progress),
+      incoming: this.#incoming?.progress,
+    }
+  }
+
+  /** The newest own record that the sender may have too (DESIGN 5). */
+  #base(seqMax: Seq): SnapshotBase | undefined {
+    if (this.#isFullWanted) return undefined
+    const record = this.#context.options.machine.digests.findLast(({ seq }) => seq <= seqMax)
+    return record === undefined ? undefined : { seq: record.seq, sum: record.sum, effectChain: record.effectChain }
+  }
+
+  #isIncoming(message: SnapshotMessage): boolean {
+    return this.#incoming?.from === message.from && this.#incoming.transferId === message.transferId
+  }
+
+  #toSender(message: SnapshotMessage): void {
+    const outgoing = this.#outgoing.get(message.from)
+    if (outgoing !== undefined) outgoing.onMessage(message)
+    else if (message.type === 'snapshotRequest' || message.type === 'snapshotResume') this.#refuse(message)
+  }
+
+  #toReceiver(message: SnapshotMessage): void {
+    if (this.#isIncoming(message)) this.#incoming!.onMessage(message)
+    else if (this.#installed?.transferId === message.transferId) this.#sayInstalled()
+  }
+
+  #sayInstalled(): void {
+    const { from, transferId, seq } = this.#installed!
+    const { options } = this.#context
+    options.send(from, { type: 'snapshotInstalled', from: options.self(), to: from, term: 0, transferId, seq })
+  }
+
+  #refuse({ from, transferId }: SnapshotMessage): void {
+    const { options } = this.#context
+    const error = new QuorateError('unavailable', 'no snapshot is offered')
+    options.send(from, { type: 'snapshotFailed', from: options.self(), to: from, term: 0, transferId, error })
+  }
+}

@@ -1,0 +1,70 @@
+import type { DatabaseStatus, Topology } from '../model/index.ts'
+import type { Member, RaftCore } from './core/index.ts'
+import { activeConfiguration, isVoter, NO_NODE } from './core/index.ts'
+import type { MemberAddress, ReplicaOptions } from './options.ts'
+import type { GroupMember } from './wire/index.ts'
+
+/** The members as this node knows them: of the active configuration, or as configured while there is none. */
+function membersOf(core: RaftCore, listed: readonly MemberAddress[]): Topology['members'] {
+  const configuration = activeConfiguration(core.state)
+  if (configuration === undefined) {
+    return listed.map(({ name, clientAddress }, i) => ({ nodeId: i + 1, name, clientAddress, role: 'voter' as const }))
+  }
+  return configuration.members.map(member => ({
+    nodeId: member.id,
+    name: member.name,
+    clientAddress: clientAddressOf(member, listed),
+    role: isVoter(configuration, member.id) ? 'voter' : 'learner',
+  }))
+}
+
+/** An address may have changed since the configuration was written: what is configured now counts. */
+function clientAddressOf(member: Member, listed: readonly MemberAddress[]): string {
+  const now = listed.find(({ name }) => name === member.name)
+  return now?.clientAddress ?? (member as GroupMember).clientAddress
+}
+
+export function topologyOf(core: RaftCore, listed: readonly MemberAddress[], version: number): Topology {
+  const { id, term, leader } = core.state
+  const historyId = activeConfiguration(core.state)?.historyId ?? ''
+  return { historyId, term, version, leaderId: leader, nodeId: id, members: membersOf(core, listed) }
+}
+
+export function nodeNameOf(core: RaftCore, listed: readonly MemberAddress[], id: number): string | undefined {
+  return membersOf(core, listed).find(({ nodeId }) => nodeId === id)?.name
+}
+
+export function nodeIdOf(core: RaftCore, listed: readonly MemberAddress[], name: string): number | undefined {
+  return membersOf(core, listed).find(member => member.name === name)?.nodeId
+}
+
+export function replicaStatus(
+  core: RaftCore,
+  { machine, members }: ReplicaOptions,
+  topology: Topology,
+  isUnjoined: boolean,
+): DatabaseStatus {
+  const { state } = core
+  const leader = topology.members.find(({ nodeId }) => nodeId === state.leader && nodeId !== NO_NODE)
+  return {
+    deployment: 'replica',
+    historyId: topology.historyId,
+    appliedSeq: machine.appliedSeq,
+    commitSeq: state.commit,
+    term: state.term,
+    role: roleOf(core, isUnjoined),
+    nodeId: state.id,
+    leader: leader && { nodeId: leader.nodeId, name: leader.name, clientAddress: leader.clientAddress },
+    members: topology.members.map(member => ({
+      ...member,
+      peerAddress: members.find(({ name }) => name === member.name)?.peerAddress ?? '',
+    })),
+  }
+}
+
+function roleOf({ state }: RaftCore, isUnjoined: boolean): DatabaseStatus['role'] {
+  if (isUnjoined) return 'unjoined'
+  if (state.recovery.kind !== 'clean') return 'suspect'
+  if (state.role === 'leader' || state.role === 'follower') return state.role
+  return 'candidate'
+}
