@@ -36,10 +36,10 @@ export class ImageSource implements SnapshotSource {
     return images.length === 0 ? undefined : { bytes: encodeChunk(images), fence }
   }
 
-  seek(afterFence: Uint8Array): void {
+  seek(afterFence: Uint8Array | undefined): void {
     // The empty fence is the end of the keyspace: nothing lies behind it.
-    if (afterFence.length === 0) this.#isAtEnd = true
-    else this.#walk = this.#view.changedSince(this.manifest.sinceSeq, { from: afterFence })
+    this.#isAtEnd = afterFence?.length === 0
+    this.#walk = this.#view.changedSince(this.manifest.sinceSeq, afterFence === undefined ? {} : { from: afterFence })
   }
 
   close(): void {

@@ -142,9 +142,10 @@ export interface SnapshotManifest {
 /** Yields the state as checksummed chunks; each is self-contained (leaf images and large values). */
 export interface SnapshotSource {
   readonly manifest: SnapshotManifest
-  /** The next chunk of about `targetBytes`; undefined at the end. `after` = the fence of the last chunk a resuming receiver has. */
+  /** The next chunk of about `targetBytes`; undefined at the end. */
   next(targetBytes: number): Promise<SnapshotChunk | undefined>
-  seek(afterFence: Uint8Array): void
+  /** Goes on after the fence of the last chunk that a resuming receiver has; undefined = from the beginning. */
+  seek(afterFence: Uint8Array | undefined): void
   close(): void
 }
 

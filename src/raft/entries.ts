@@ -2,8 +2,9 @@ import { chainEntry, ENTRY_HEADER_BYTES, readU32, readU64, writeEntryHeader } fr
 import type { EntryBatch as EncodedBatch, EntryHeader, EntryKind } from '../encoding/index.ts'
 import type { ConfigurationAt, EntryBatch, Slot } from './core/index.ts'
 
-/** Where an entry's header has its seq (docs/formats/entry.md). */
+/** Where an entry's header has its seq and its leader time (docs/formats/entry.md). */
 const SEQ_OFFSET = 8
+const TIME_OFFSET = 24
 
 /** What is to become an entry. */
 export interface Draft {
@@ -59,6 +60,13 @@ export function sliceEntries(bytes: Uint8Array, firstSeq: number, lastSeq: numbe
   let end = at
   for (let seq = firstSeq; seq <= lastSeq; seq++) end += readU32(bytes, end)
   return { firstSeq, lastSeq, bytes: at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end) }
+}
+
+/** The leader time of the last of some encoded entries. */
+export function lastLeaderTime(bytes: Uint8Array): number {
+  let last = 0
+  for (let at = 0; at < bytes.length; at += readU32(bytes, at)) last = at
+  return readU64(bytes, last + TIME_OFFSET)
 }
 
 /** Consecutive batches as one. */

@@ -22,7 +22,7 @@ import { acceptFirstEntry, nextBootstrapStep } from './bootstrap.ts'
 import type { Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
 import { DriftWatch } from './drift.ts'
-import { encodeDrafts } from './entries.ts'
+import { encodeDrafts, lastLeaderTime } from './entries.ts'
 import { Forwarding } from './forwarding.ts'
 import { CLOCK_OFFSET_ALARM_MICROS, LeaderClock } from './leader-clock.ts'
 import { Maintenance } from './maintenance.ts'
@@ -81,7 +81,7 @@ export class Replica implements NodeService {
   #stopped: QuorateError | undefined
   #isDraining = false
 
-  private constructor(options: ReplicaOptions, core: RaftCore) {
+  private constructor(options: ReplicaOptions, core: RaftCore, lastTimeMicros: number) {
     this.#options = options
     this.#core = core
     const { log, machine, clock, timers, random, groupId } = options
@@ -89,6 +89,7 @@ export class Replica implements NodeService {
     this.#transport = transport
     const onFailed = (error: Error): void => this.#fail(error)
     this.#leaderClock = new LeaderClock(clock)
+    this.#leaderClock.noteEntry(lastTimeMicros)
     this.#drift = new DriftWatch(machine)
     this.#peers = new Peers({
       transport,
@@ -168,7 +169,8 @@ export class Replica implements NodeService {
 
   /** Starts a replica from what its directory holds. The links are opened here; the log must report its syncs to `logSynced`. */
   static async start(options: ReplicaOptions): Promise<Replica> {
-    const replica = new Replica(options, await startCore(options))
+    const { core, lastTimeMicros } = await startCore(options)
+    const replica = new Replica(options, core, lastTimeMicros)
     const transport = replica.#transport
     transport.onFrame = (_peer, _channel, frame) => replica.#peers.receive(frame)
     transport.onLink = (peer, channel, isOpen) => replica.#linkChanged(peer, channel, isOpen)
@@ -248,15 +250,17 @@ export class Replica implements NodeService {
       this.#maintenance.turn()
       if (this.#leads()) this.#maintenance.tick(core, this.#proposer, this.#nextLeaderTime())
     }
-    if (activeConfiguration(core.state) === undefined && nowMs - this.#lastBootstrapMs >= BOOTSTRAP_EVERY_MS) {
-      this.#lastBootstrapMs = nowMs
-      this.#bootstrap()
-    }
+    if (nowMs - this.#lastBootstrapMs < BOOTSTRAP_EVERY_MS) return
+    this.#lastBootstrapMs = nowMs
+    if (activeConfiguration(core.state) === undefined) this.#bootstrap()
+    else this.#handOn()
   }
 
   /** Entries that the core itself asks for; its no-op is stamped with the time of the entry before (DESIGN 7). */
   #appendWanted(): void {
     const core = this.#core
+    if (core.state.leadership?.wanted.length === 0) return
+    this.#noteLastEntry()
     for (let wanted = core.wantedEntry(); wanted !== undefined; wanted = core.wantedEntry()) {
       const { configuration } = wanted
       const isNoop = configuration === null
@@ -266,6 +270,14 @@ export class Replica implements NodeService {
       const time = isNoop ? this.#leaderClock.lastMicros : this.#nextLeaderTime()
       core.step({ type: 'append', batch: encodeDrafts([draft], wanted, time, configurations) })
     }
+  }
+
+  /** Time must not fall below that of the newest entry of the log, applied or not. */
+  #noteLastEntry(): void {
+    const { log, machine } = this.#options
+    const last = log.lastSeq > log.base.seq ? log.readCached(log.lastSeq, 1) : undefined
+    if (last !== undefined) this.#leaderClock.noteEntry(lastLeaderTime(last.bytes))
+    this.#leaderClock.noteEntry(machine.leaderTimeMicros)
   }
 
   /** Brings waiting requests to the leader, which may be here. */
@@ -393,7 +405,6 @@ export class Replica implements NodeService {
     if (!isOpen) this.#input({ type: 'unreachable', peer: nodeId })
     else if (channel === 'control') {
       if (nodeId === this.#core.state.leader) this.#requests.replaceAll()
-      this.#handOn(peer, nodeId)
       this.#schedule()
     }
   }
@@ -411,10 +422,6 @@ export class Replica implements NodeService {
   #found(batch: EntryBatch): void {
     this.#core.step({ type: 'bootstrap', batch })
     this.#transport.identityChanged()
-    for (const { name } of this.#options.members) {
-      const nodeId = nodeIdOf(this.#core, this.#options.members, name)
-      if (nodeId !== undefined) this.#handOn(name, nodeId)
-    }
     this.#tellTopology()
   }
 
@@ -425,16 +432,19 @@ export class Replica implements NodeService {
     else this.#input({ type: 'bootstrap', batch })
   }
 
-  /** Hands entry 1 to an empty node that it lists. */
-  #handOn(peer: string, nodeId: number): void {
-    const { log } = this.#options
-    const identity = this.#transport.identityOf(peer)
-    const first = log.base.seq === 0 && log.lastSeq >= 1 ? log.readCached(1, 1) : undefined
-    if (identity === undefined || identity.historyId !== undefined || first === undefined) return
-    if (first.firstSeq !== 1) return
-    const { id, term } = this.#core.state
-    this.#peers.send({ type: 'bootstrap', from: id, to: nodeId, term, entry: firstOf(first.bytes) })
-    this.#schedule()
+  /** Hands entry 1, once it is durable here, to the empty nodes that it lists: they need it to vote. */
+  #handOn(): void {
+    const { log, members, name: own } = this.#options
+    const { id, term, storage } = this.#core.state
+    if (log.base.seq > 0 || storage.durableSeq < 1) return
+    for (const { name } of members) {
+      const identity = name === own ? undefined : this.#transport.identityOf(name)
+      if (identity === undefined || identity.historyId !== undefined) continue
+      const first = log.readCached(1, 1)
+      const to = nodeIdOf(this.#core, members, name)
+      if (first === undefined || to === undefined) return
+      this.#peers.send({ type: 'bootstrap', from: id, to, term, entry: firstOf(first.bytes) })
+    }
   }
 
   // --- roles and time ----------------------------------------------------------------------------------------------------------
@@ -446,7 +456,6 @@ export class Replica implements NodeService {
   #roleChanged(): void {
     const { state } = this.#core
     if (state.role !== 'leader') this.#proposer.clear()
-    this.#leaderClock.noteEntry(this.#options.machine.leaderTimeMicros)
     this.#maintenance.roleChanged()
     this.#shipping.abandon()
     for (const handler of this.#openings.values()) handler(undefined, leaderLost())

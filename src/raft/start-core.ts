@@ -3,18 +3,19 @@ import type { ConfigurationAt, EntryBatch, Recovery } from './core/index.ts'
 import { RaftCore } from './core/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { ReplicaOptions } from './options.ts'
+import { lastLeaderTime } from './entries.ts'
 import { describeEntries, toCoreConfiguration } from './wire/index.ts'
 
 const READ_BYTES = 4 << 20
 
 /** Builds the core from what the directory holds: hard state, log after its base, and what the state machine has durably applied. */
-export async function startCore(options: ReplicaOptions): Promise<RaftCore> {
+export async function startCore(options: ReplicaOptions): Promise<{ core: RaftCore; lastTimeMicros: number }> {
   const { log, recovered, machine, directoryId, random } = options
-  const batches = await readLog(options)
+  const { batches, lastTimeMicros } = await readLog(options)
   const base = log.base
   const baseConfiguration = base.seq === 0 ? null : configurationAtBase(options)
   const { term, votedFor, commitSeq } = recovered.hardState
-  return new RaftCore({
+  const core = new RaftCore({
     id: ownId(options, baseConfiguration, batches),
     directoryId,
     settings: {
@@ -31,10 +32,13 @@ export async function startCore(options: ReplicaOptions): Promise<RaftCore> {
     appliedSeq: machine.appliedSeq,
     recovery: recoveryOf(options),
   })
+  return { core, lastTimeMicros }
 }
 
-async function readLog({ log, recovered }: ReplicaOptions): Promise<EntryBatch[]> {
+/** The log as the core needs it, and the leader time of its last entry: a leader must not give out an earlier one. */
+async function readLog({ log, recovered }: ReplicaOptions): Promise<{ batches: EntryBatch[]; lastTimeMicros: number }> {
   const batches: EntryBatch[] = []
+  let lastTimeMicros = 0
   let previous = { ...log.base }
   while (previous.seq < log.lastSeq) {
     const { bytes, firstSeq, lastSeq } = await log.read(previous.seq + 1, READ_BYTES)
@@ -46,13 +50,14 @@ async function readLog({ log, recovered }: ReplicaOptions): Promise<EntryBatch[]
         Math.max(recovered.hardState.term, log.lastTerm),
       )
       batches.push({ ...batch, ref: undefined })
+      lastTimeMicros = lastLeaderTime(bytes)
       previous = { seq: lastSeq, term: batch.terms.at(-1)!.term, chain: batch.chains.at(-1)! }
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
       throw new QuorateError('damaged', `log entries ${firstSeq} to ${lastSeq}: ${error.message}`, { cause: error })
     }
   }
-  return batches
+  return { batches, lastTimeMicros }
 }
 
 /** What the log has forgotten, the state machine knows: its newest durable root lies at or after the log's base. */

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { utf8Bytes } from '../../../src/encoding/index.ts'
+import { NAMES, Trio } from './trio.ts'
+
+const seed = Number(process.env['QUORATE_SEED'] ?? 1)
+const PROJECT = { mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] } as const
+const set = (key: string, value: string) =>
+  ({ mutations: [{ type: 'kvSet', project: 'p', key: utf8Bytes(key), value: utf8Bytes(value) }] }) as const
+
+describe(`a replica among three (seed ${seed})`, () => {
+  it('bootstraps by identity, elects a leader, and reads what was written on any node', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    assert.equal((await trio.commit(leader, session, PROJECT)).status, 'committed')
+    for (const name of NAMES) {
+      assert.equal((await trio.commit(name, session, set('k', `from ${name}`))).status, 'committed')
+      for (const reader of NAMES) {
+        assert.deepEqual(
+          await trio.read(reader, utf8Bytes('k')),
+          utf8Bytes(`from ${name}`),
+          `written at ${name}, read at ${reader}`,
+        )
+      }
+    }
+  })
+
+  it('goes on without its leader, and applies a resent request once', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const first = await trio.untilLed()
+    const follower = NAMES.find(name => name !== first)!
+    const session = await trio.openSession(follower)
+    await trio.commit(follower, session, PROJECT)
+    const increment = {
+      mutations: [{ type: 'kvIncrement', project: 'p', key: utf8Bytes('n'), by: 1n, width: 64 }],
+    } as const
+    const answered = trio.submit(follower, trio.request(session, increment))
+    await trio.world.runFor(1)
+    trio.crash(first)
+    const outcome = await trio.world.runToCompletion(answered)
+    assert.equal(outcome.status, 'committed')
+    const again = await trio.world.runToCompletion(trio.submit(follower, trio.request(session, increment, 1, 2)))
+    assert.deepEqual(again, outcome)
+    assert.equal((await trio.read(follower, utf8Bytes('n')))!.at(-1), 1)
+    await trio.start(first)
+    await trio.untilLed()
+    assert.equal((await trio.read(first, utf8Bytes('n')))!.at(-1), 1)
+  })
+
+  it('brings a node that slept through checkpoints back by a snapshot', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    const sleeper = NAMES.find(name => name !== leader)!
+    trio.crash(sleeper)
+    for (let i = 0; i < 40; i++) await trio.commit(leader, session, set(`k${i}`, 'x'.repeat(900)))
+    await trio.world.runToCompletion(trio.node(leader).replica.checkpoint())
+    for (let i = 0; i < 40; i++) await trio.commit(leader, session, set(`k${i}`, 'y'.repeat(900)))
+    await trio.world.runToCompletion(trio.node(leader).replica.checkpoint())
+    await trio.start(sleeper)
+    await trio.until(
+      'the sleeper catches up',
+      () => trio.node(sleeper).machine.appliedSeq >= trio.node(leader).machine.appliedSeq,
+    )
+    assert.deepEqual(await trio.read(sleeper, utf8Bytes('k7')), utf8Bytes('y'.repeat(900)))
+  })
+
+  it('hands leadership over without losing a request', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    const pending = Array.from({ length: 20 }, (_, i) => trio.submit(leader, trio.request(session, set(`k${i}`, 'v'))))
+    const moved = trio.node(leader).replica.transferLeadership(undefined, 5_000)
+    await trio.world.runToCompletion(moved)
+    for (const outcome of await trio.world.runToCompletion(Promise.all(pending)))
+      assert.equal(outcome.status, 'committed')
+    assert.notEqual(await trio.untilLed(), leader)
+  })
+
+  it('keeps everything when all lose power at once', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    for (let i = 0; i < 30; i++) await trio.commit(leader, session, set(`k${i}`, `v${i}`))
+    for (const name of NAMES) trio.crash(name)
+    await trio.start()
+    await trio.untilLed()
+    for (let i = 0; i < 30; i++) assert.deepEqual(await trio.read('n2', utf8Bytes(`k${i}`)), utf8Bytes(`v${i}`))
+  })
+})
