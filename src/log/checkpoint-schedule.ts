@@ -57,7 +57,7 @@ export class CheckpointSchedule {
     const { machine, clock, logBytes, ageMs } = this.#options
     if (this.#running !== undefined || this.#isClosed || machine.appliedSeq === machine.newestCheckpointSeq) return
     if (this.#bytes < logBytes && clock.monotonicMs() - this.#lastMs < ageMs) return
-    this.run().catch((error: Error) => this.#options.onFailed(error))
+    this.run().catch((error: unknown) => this.#options.onFailed(error as Error))
   }
 
   /** Takes a checkpoint now, or joins the running one. Answers its seq. */

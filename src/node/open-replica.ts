@@ -6,7 +6,7 @@ import { QuorateError } from '../model/index.ts'
 import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { Replica } from '../raft/index.ts'
-import type { MemberAddress } from '../raft/index.ts'
+import type { LogHearer, MemberAddress } from '../raft/index.ts'
 
 export interface StorageOptions {
   pageBytes: PageBytes
@@ -87,16 +87,16 @@ async function openInDirectory(
     budgetBytes: storage.budgetBytes,
   })
   opened.push(() => machine.close())
-  let replica: Replica | undefined
+  const started: { replica?: LogHearer } = {}
   const { log, recovered } = await openOrCreateLog(options, directory, {
-    onSynced: ioSeq => replica?.logSynced(ioSeq),
-    onFailed: error => replica?.logFailed(error),
+    onSynced: ioSeq => started.replica?.logSynced(ioSeq),
+    onFailed: error => started.replica?.logFailed(error),
   })
   opened.push(() => log.close())
   if (directory.isNew) await directory.completed()
   requireUsable(recovered)
   const { directoryId } = directory.identity
-  replica = await Replica.start({
+  const replica = await Replica.start({
     name,
     members,
     directoryId,
@@ -112,15 +112,15 @@ async function openInDirectory(
     checkpointLogBytes: storage.checkpointLogBytes,
     checkpointAgeMs: storage.checkpointAgeMs,
     onFatal,
+    onStarted: self => (started.replica = self),
   })
-  const running = replica
   return {
-    replica: running,
+    replica,
     machine,
     log,
     directory,
     async close(): Promise<void> {
-      await running.close()
+      await replica.close()
       const isClean = log.state === 'open'
       await log.close()
       await machine.close()

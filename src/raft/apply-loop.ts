@@ -104,9 +104,9 @@ export class ApplyLoop {
         this.#isSuspended = false
         this.run()
       },
-      (error: Error) => {
+      (error: unknown) => {
         this.#isStopped = true
-        this.#options.onFailed(error)
+        this.#options.onFailed(error as Error)
       },
     )
   }

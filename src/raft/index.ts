@@ -1,3 +1,3 @@
 /** Replication: a replica of the Raft group over a log, links and a state machine that are given to it. */
-export type { MemberAddress, ReplicaOptions } from './options.ts'
+export type { LogHearer, MemberAddress, ReplicaOptions } from './options.ts'
 export { Replica } from './replica.ts'

@@ -33,6 +33,14 @@ export interface ReplicaOptions {
   checkpointAgeMs: number
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
   onFatal: (error: Error) => void
+  /** Given what hears of the log's syncs and failures, before anything is written. */
+  onStarted: (hearer: LogHearer) => void
+}
+
+/** What the owner of the log tells its replica. */
+export interface LogHearer {
+  logSynced(logIo: number): void
+  logFailed(error: Error): void
 }
 
 /** Bytes of log kept for peers that lag, beyond what recovery needs. */

@@ -83,7 +83,7 @@ export class Persistence {
         this.#waiting[0] = { ...effect, resetTo: null }
         this.#write()
       },
-      (error: Error) => this.#options.onFailed(error),
+      (error: unknown) => this.#options.onFailed(error as Error),
     )
   }
 }

@@ -79,6 +79,8 @@ export class Replica implements NodeService {
   #unjoinedBecauseOf: string | undefined
   #transfers: ((refusal: string | null) => void)[] = []
   #stopped: QuorateError | undefined
+  /** The leader and term that waiting requests were last brought to. */
+  #placedWith: { term: number; leader: number } = { term: 0, leader: NO_NODE }
   #isDraining = false
 
   private constructor(options: ReplicaOptions, core: RaftCore, lastTimeMicros: number) {
@@ -171,6 +173,7 @@ export class Replica implements NodeService {
   static async start(options: ReplicaOptions): Promise<Replica> {
     const { core, lastTimeMicros } = await startCore(options)
     const replica = new Replica(options, core, lastTimeMicros)
+    options.onStarted(replica)
     const transport = replica.#transport
     transport.onFrame = (_peer, _channel, frame) => replica.#peers.receive(frame)
     transport.onLink = (peer, channel, isOpen) => replica.#linkChanged(peer, channel, isOpen)
@@ -339,7 +342,7 @@ export class Replica implements NodeService {
         this.#peerReport(effect)
         return
       case 'recoveryEnded':
-        this.#options.log.resolveSuspect().catch((error: Error) => this.#fail(error))
+        this.#options.log.resolveSuspect().catch((error: unknown) => this.#fail(error as Error))
         return
       case 'event':
         if (effect.event.name === 'configuration') this.#tellTopology()
@@ -457,16 +460,26 @@ export class Replica implements NodeService {
     const { state } = this.#core
     if (state.role !== 'leader') this.#proposer.clear()
     this.#maintenance.roleChanged()
-    this.#shipping.abandon()
+    const placedWith = this.#placedWith
+    if (placedWith.term !== state.term || placedWith.leader !== state.leader) this.#leaderChanged()
+    if (state.leader !== NO_NODE) this.#session.ensure()
+    this.#schedule()
+    this.#tellTopology()
+  }
+
+  /** What was on its way to the old leader may be lost: all that waits is offered to the new one, in order, as copies. */
+  #leaderChanged(): void {
+    const { term, leader } = this.#core.state
+    this.#placedWith = { term, leader }
+    this.#abandonShipping()
     for (const handler of this.#openings.values()) handler(undefined, leaderLost())
     this.#openings.clear()
-    if (state.leader !== NO_NODE) {
-      this.#requests.replaceAll()
-      this.#forwarding.leaderChanged()
-      this.#schedule()
-      this.#session.ensure()
-    }
-    this.#tellTopology()
+    this.#forwarding.leaderChanged()
+    if (leader !== NO_NODE) this.#requests.replaceAll()
+  }
+
+  #abandonShipping(): void {
+    this.#shipping.abandon().catch((error: unknown) => this.#fail(error as Error))
   }
 
   #voters(): readonly number[] {
@@ -763,7 +776,7 @@ export class Replica implements NodeService {
     this.#deadline?.cancel()
     this.#apply.stop()
     this.#session.close()
-    this.#shipping.abandon()
+    this.#abandonShipping()
     this.#reads.failAll(error)
     this.#requests.failAll(({ session, serial, placedTerm }) =>
       placedTerm === 0
