@@ -164,12 +164,12 @@ export class Incoming {
   }
 
   async #open(manifest: SnapshotManifest): Promise<void> {
-    const { machine, beforeInstall } = this.#context.options
+    const { machine, beforeCommit, beforeInstall = beforeCommit } = this.#context.options
     try {
       await this.#wanted.previous
       const opened = { manifest, hash: manifestHash(manifest), meta: metaOf(manifest) }
       this.#requireGood(opened)
-      await beforeInstall?.()
+      await beforeInstall()
       if (this.#stage !== 'opening') return
       // What was still to be applied when the manifest came is applied by now.
       this.#requireGood(opened)

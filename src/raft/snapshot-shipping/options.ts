@@ -28,7 +28,10 @@ export interface ShippingOptions {
    * until it is closed and opened again from its last durable root.
    */
   readonly onFailed: (reason: string, mustReopen: boolean) => void
-  /** Before the state machine begins an install, from where on it applies nothing (S3): resolves when no apply is under way. */
+  /**
+   * Before the state machine begins an install, from where on it takes no entry (S3): resolves when no apply is under way. Without it
+   * `beforeCommit` is called here as well.
+   */
   readonly beforeInstall?: () => Promise<void>
   /** After the last chunk, before the commit that swaps the state (S8). */
   readonly beforeCommit: () => Promise<void>

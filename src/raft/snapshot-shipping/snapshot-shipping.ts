@@ -105,15 +105,25 @@ export class SnapshotShipping {
     if (isOpen && this.#installed?.from === peer) this.#sayInstalled()
   }
 
-  /** A leader that leads no more ships nothing more; what it installs goes on. */
-  abandonOutgoing(): void {
-    for (const outgoing of this.#outgoing.values()) outgoing.abandon('the sender leads no more')
-    this.#outgoing.clear()
+  /**
+   * Term, leader or role changed: what is only offered ends, reported as not sent at the end of the turn. What is under way goes on:
+   * a committed state stays so whoever leads, and a receiver that has begun cannot go back.
+   */
+  abandon(): void {
+    const { timers, onSent } = this.#context.options
+    for (const outgoing of this.#outgoing.values()) {
+      const { stage, peer, seq } = outgoing.progress
+      if (stage !== 'preparing' && stage !== 'offered') continue
+      this.#outgoing.delete(peer)
+      outgoing.abandon('the sender leads no more')
+      timers.endOfTurn(() => onSent(peer, seq, false))
+    }
   }
 
-  /** Ends everything without reports. Resolves when the state machine is no longer touched; a commit under way comes to its end. */
-  async abandon(): Promise<void> {
-    this.abandonOutgoing()
+  /** Shutdown: ends everything without reports. Resolves when the state machine is not touched any more; a commit comes to its end. */
+  async close(): Promise<void> {
+    for (const outgoing of this.#outgoing.values()) outgoing.abandon('the sender stops')
+    this.#outgoing.clear()
     const incoming = this.#incoming
     this.#incoming = undefined
     await incoming?.abandon('the receiver stops')

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { seed } from '../../engine/seed.ts'
+import { configuration, empty, filled, Pair, type Fate } from './pair.ts'
+
+/** Runs a transfer once for each of its messages, which meets `fate`; then the same once more, undisturbed. */
+async function atEveryMessage(
+  fate: Fate,
+  check: (pair: Pair) => void,
+  isMeant: (type: string) => boolean = () => true,
+): Promise<void> {
+  let sender = await filled(200)
+  const undisturbed = new Pair(seed, sender, await empty())
+  await undisturbed.shipUntilInstalled()
+  assert.ok(undisturbed.messages > 10)
+  for (let at = 0; at < undisturbed.messages; at++) {
+    const pair = new Pair(seed, sender, await empty())
+    pair.fate = (number, type) => (number === at && isMeant(type) ? fate : 'arrive')
+    await pair.shipUntilInstalled()
+    await pair.world.runFor(1_000)
+    await pair.assertEqual()
+    check(pair)
+    sender = pair.sender.harness
+  }
+}
+
+describe('a snapshot transfer', () => {
+  it('goes on where it was when the link is lost at any message', async () => {
+    await atEveryMessage('cut', pair => {
+      assert.equal(pair.receiver.failed.length, 0)
+      assert.equal(pair.receiver.calls.filter(call => call === 'begin').length, 1)
+      assert.ok(pair.receiver.written <= pair.arrived.get('snapshotChunk')!)
+      assert.equal(pair.sender.sent.length, 1)
+    })
+  })
+
+  it('goes on when a chunk or a manifest arrives damaged, which ends its link', async () => {
+    const isMeant = (type: string): boolean => type === 'snapshotChunk' || type === 'snapshotManifest'
+    await atEveryMessage('damage', pair => assert.equal(pair.receiver.failed.length, 0), isMeant)
+  })
+
+  it('begins again when the receiver crashes at any message', async () => {
+    await atEveryMessage('crash receiver', pair => assert.deepEqual(pair.receiver.failed, []))
+  })
+
+  it('is replaced when the sender crashes at any message, once the receiver has waited for it', async () => {
+    await atEveryMessage('crash sender', pair => assert.ok(pair.receiver.failed.length <= 1))
+  })
+})
+
+describe('a snapshot transfer that cannot go on', () => {
+  it('fails on both sides when the sender is gone for long; the state machine must be opened again', async () => {
+    const pair = new Pair(seed, await filled(400), await empty())
+    pair.downMs = 60_000
+    pair.ship()
+    await pair.world.runWhileNot(() => pair.receiver.written >= 2, 10_000)
+    pair.cut()
+    await pair.world.runFor(45_000)
+    assert.deepEqual(
+      pair.receiver.failed.map(({ mustReopen }) => mustReopen),
+      [true],
+    )
+    assert.equal(pair.sender.sent[0]?.isOk, false)
+    assert.equal(pair.sender.sources, 0)
+  })
+
+  it('fails when an offer finds nobody who asks', async () => {
+    const pair = new Pair(seed, await filled(50), await empty())
+    pair.receiver.pending = { seq: 1, term: 1, chain: 0, configuration: { ...configuration, members: [] } }
+    pair.ship()
+    await pair.world.runFor(15_000)
+    assert.deepEqual(
+      pair.sender.sent.map(({ isOk }) => isOk),
+      [false],
+    )
+    assert.equal(pair.sender.sources, 0)
+  })
+
+  const forgeries = {
+    'of another history': { historyId: 'f'.repeat(32) },
+    'older than the offer': { seq: 10 },
+    'of another entry': { chain: 1 },
+    'without a configuration': { configuration: new Uint8Array(0) },
+    'incremental, unasked': { sinceSeq: 5 },
+  }
+  for (const [what, part] of Object.entries(forgeries)) {
+    it(`refuses a manifest ${what}, with nothing changed`, async () => {
+      const pair = new Pair(seed, await filled(50), await empty())
+      pair.ship()
+      await pair.world.runWhileNot(() => pair.receiver.pending !== undefined, 1_000)
+      const { shipping } = pair.receiver
+      const deliver = shipping.onMessage.bind(shipping)
+      shipping.onMessage = message =>
+        deliver(
+          message.type === 'snapshotManifest' ? { ...message, manifest: { ...message.manifest, ...part } } : message,
+        )
+      await pair.world.runWhileNot(() => pair.receiver.failed.length > 0, 1_000)
+      assert.equal(pair.receiver.failed[0]?.mustReopen, false)
+      assert.ok(!pair.receiver.calls.includes('begin'))
+      await pair.world.runWhileNot(() => pair.sender.sent.length > 0, 1_000)
+      assert.equal(pair.sender.sent[0]?.isOk, false)
+      assert.equal(pair.sender.sources, 0)
+    })
+  }
+
+  it('commits nothing when the records are not what the manifest says', async () => {
+    const pair = new Pair(seed, await filled(50), await empty())
+    pair.sender.forge = source => {
+      Object.assign(source, { manifest: { ...source.manifest, sum: { lo: 1, hi: 2 } } })
+    }
+    pair.ship()
+    await pair.world.runWhileNot(() => pair.receiver.failed.length > 0, 10_000)
+    assert.match(pair.receiver.failed[0]!.reason, /InstallMismatch/)
+    assert.equal(pair.receiver.failed[0]?.mustReopen, true)
+    await pair.world.runFor(1_000)
+    assert.equal(pair.receiver.harness.core.appliedSeq, 0)
+    assert.equal(pair.receiver.installed.length, 0)
+  })
+
+  it('stops on both sides without reports when it is closed', async () => {
+    const pair = new Pair(seed, await filled(400), await empty())
+    pair.ship()
+    await pair.world.runWhileNot(() => pair.receiver.written >= 2, 10_000)
+    await pair.world.runToCompletion(Promise.all(pair.nodes.map(({ shipping }) => shipping.close())), 10_000)
+    const { written } = pair.receiver
+    await pair.world.runFor(60_000)
+    assert.equal(pair.receiver.written, written)
+    assert.ok(pair.receiver.calls.includes('abort'))
+    assert.equal(pair.sender.sent.length + pair.receiver.failed.length + pair.receiver.installed.length, 0)
+    assert.equal(pair.sender.sources, 0)
+  })
+
+  it('ends on a change of leadership while it is only offered, and goes on once it is under way', async () => {
+    const pair = new Pair(seed, await filled(400), await empty())
+    pair.ship()
+    await pair.world.runWhileNot(() => pair.sender.shipping.progress.outgoing[0]?.stage === 'offered', 10)
+    pair.sender.shipping.abandon()
+    pair.receiver.shipping.abandon()
+    await pair.world.runFor(0)
+    assert.deepEqual(pair.sender.sent, [{ to: 2, seq: 402, isOk: false }])
+    await pair.world.runFor(1_000)
+    pair.ship()
+    await pair.world.runWhileNot(() => pair.receiver.written >= 2, 20_000)
+    for (const { shipping } of pair.nodes) shipping.abandon()
+    await pair.shipUntilInstalled()
+    await pair.assertEqual()
+  })
+})
