@@ -160,7 +160,9 @@ export class Replica implements NodeService {
       random,
       onSent: (to, seq, isOk) => this.#input({ type: 'snapshotSent', to, seq, isOk }),
       onInstalled: meta => this.#installed(meta),
-      onFailed: () => {
+      onFailed: (reason, mustReopen) => {
+        if (mustReopen)
+          return this.#fail(new QuorateError('unavailable', `the install of a snapshot failed: ${reason}`))
         this.#apply.release()
         this.#input({ type: 'snapshotFailed' })
       },
@@ -471,15 +473,11 @@ export class Replica implements NodeService {
   #leaderChanged(): void {
     const { term, leader } = this.#core.state
     this.#placedWith = { term, leader }
-    this.#abandonShipping()
+    this.#shipping.abandon()
     for (const handler of this.#openings.values()) handler(undefined, leaderLost())
     this.#openings.clear()
     this.#forwarding.leaderChanged()
     if (leader !== NO_NODE) this.#requests.replaceAll()
-  }
-
-  #abandonShipping(): void {
-    this.#shipping.abandon().catch((error: unknown) => this.#fail(error as Error))
   }
 
   #voters(): readonly number[] {
@@ -753,6 +751,7 @@ export class Replica implements NodeService {
   /** Stops taking part. What waits is told that its outcome is unknown; log and state machine are the owner's to close. */
   async close(): Promise<void> {
     this.#stop(new QuorateError('closed', 'the node has stopped', { retryable: true, applied: 'unknown' }))
+    await this.#shipping.close()
     await this.#maintenance.close()
     await this.#transport.close()
   }
@@ -776,7 +775,7 @@ export class Replica implements NodeService {
     this.#deadline?.cancel()
     this.#apply.stop()
     this.#session.close()
-    this.#abandonShipping()
+    void this.#shipping.close()
     this.#reads.failAll(error)
     this.#requests.failAll(({ session, serial, placedTerm }) =>
       placedTerm === 0

@@ -22,6 +22,7 @@ export class SnapshotShipping {
   #installed: { from: NodeId; transferId: number; seq: Seq } | undefined
   /** An incremental one did not lead to the sender's state: the records here are not what they should be. */
   #isFullWanted = false
+  #closed: Promise<void> | undefined
 
   constructor(options: ShippingOptions) {
     this.#context = { options, limits: { ...DEFAULT_LIMITS, ...options.limits } }
@@ -32,6 +33,7 @@ export class SnapshotShipping {
    * receiver asks. Ends with `onSent`, once for the newest call, unless it is abandoned.
    */
   ship(to: NodeId, minSeq: Seq, term: Term, offer: (message: SnapshotOffer) => void): void {
+    if (this.#closed !== undefined) return
     const wanted: OutgoingOptions = {
       to,
       minSeq,
@@ -51,6 +53,7 @@ export class SnapshotShipping {
 
   /** Effect `installSnapshot`: fetches and installs. Ends with `onInstalled` or `onFailed`, unless it is abandoned. */
   install(from: NodeId, meta: SnapshotMeta): void {
+    if (this.#closed !== undefined) return
     const { random } = this.#context.options
     // The core asks for one at a time (S4): what may still be here was given up by it.
     const previous = this.#incoming?.abandon('replaced by another snapshot')
@@ -78,7 +81,7 @@ export class SnapshotShipping {
 
   /** A message of the snapshot channel. Chunks are views of their frame, which must not change afterwards. */
   onMessage(message: SnapshotMessage): void {
-    if (message.to !== this.#context.options.self()) return
+    if (this.#closed !== undefined || message.to !== this.#context.options.self()) return
     switch (message.type) {
       case 'snapshotRequest':
       case 'snapshotResume':
@@ -121,7 +124,12 @@ export class SnapshotShipping {
   }
 
   /** Shutdown: ends everything without reports. Resolves when the state machine is not touched any more; a commit comes to its end. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     for (const outgoing of this.#outgoing.values()) outgoing.abandon('the sender stops')
     this.#outgoing.clear()
     const incoming = this.#incoming
