@@ -1,4 +1,4 @@
-import { utf8Bytes, writeU16, writeU32 } from './bytes.ts'
+import { unwrittenBytes, utf8Bytes, writeU16, writeU32 } from './bytes.ts'
 import { ENVELOPE_FORMAT, ENVELOPE_HEADER_BYTES, Op } from './envelope-binary.ts'
 
 /**
@@ -49,7 +49,7 @@ export function encodeSingleSetAscii(template: Uint8Array, key: string, value: U
 
 function begin(template: Uint8Array, keyLength: number, value: Uint8Array): Uint8Array {
   const at = template.length
-  const bytes = new Uint8Array(at + 6 + keyLength + value.length)
+  const bytes = unwrittenBytes(at + 6 + keyLength + value.length)
   bytes.set(template)
   writeU32(bytes, at, 2 + keyLength + value.length)
   writeU16(bytes, at + 4, keyLength)

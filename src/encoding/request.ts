@@ -1,4 +1,15 @@
-import { ByteReader, ByteWriter, MalformedBytes, readU16, readU64, utf8Bytes, writeU16, writeU64 } from './bytes.ts'
+import {
+  ByteReader,
+  ByteWriter,
+  MalformedBytes,
+  readU16,
+  readU64,
+  unwrittenBytes,
+  utf8Bytes,
+  writeU16,
+  writeU32,
+  writeU64,
+} from './bytes.ts'
 
 /**
  * What a door puts before an envelope to make the payload of a transaction entry (docs/formats/envelope.md).
@@ -27,10 +38,11 @@ export interface RequestHeader {
 /** The payload of a transaction entry: header, caller, envelope. One copy of the envelope's bytes. */
 export function encodeRequest(header: RequestHeader, envelope: Uint8Array): Uint8Array {
   const caller = utf8Bytes(header.caller)
-  const bytes = new Uint8Array(REQUEST_HEADER_BYTES + caller.length + envelope.length)
+  const bytes = unwrittenBytes(REQUEST_HEADER_BYTES + caller.length + envelope.length)
   bytes[0] = REQUEST_FORMAT
   bytes[1] = Math.min(header.copy, 255)
   writeU16(bytes, 2, caller.length)
+  writeU32(bytes, 4, 0)
   writeU64(bytes, 8, header.session)
   writeU64(bytes, 16, header.serial)
   writeU64(bytes, 24, header.acknowledgedThrough)

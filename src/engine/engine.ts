@@ -51,6 +51,8 @@ export interface Engine extends Database {
 const HARD_STATE = { term: LOCAL_TERM, votedFor: 1, commitSeq: 0 }
 const REPLAY_BYTES = 4 << 20
 const GROUP_ID = 1
+/** Nobody follows this log: only views of older seqs read its entries again. */
+const TAIL_CACHE_BYTES = 1 << 20
 
 /**
  * Opens the database in `directory`, creating it where there is none; recovers what a crash left.
@@ -113,6 +115,7 @@ class EngineOpening {
       directoryId: hexToBytes(this.#directory.identity.directoryId),
       groupId: GROUP_ID,
       lane: 'inline',
+      tailCacheBytes: TAIL_CACHE_BYTES,
       onFailed: error => (this.#failure = error),
       ...(this.#options.segmentBytes !== undefined && { segmentBytes: this.#options.segmentBytes }),
     }

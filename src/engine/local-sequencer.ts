@@ -61,6 +61,8 @@ export class LocalSequencer {
   #unsyncedBytes = 0
   #syncTimer: Timer | undefined
   #expiryTimer: Timer | undefined
+  /** What `#expiryTimer` waits for, leader time in us. */
+  #expiryMicros = 0
   #idle: (() => void)[] = []
 
   constructor(options: LocalSequencerOptions) {
@@ -202,10 +204,12 @@ export class LocalSequencer {
 
   /** While something is due to expire, ticks are appended; each removes a bounded number of keys (DESIGN 7). */
   #armExpiry(): void {
+    const next = this.#options.machine.nextExpiryMicros()
+    if (this.#expiryTimer !== undefined && next === this.#expiryMicros) return
     this.#expiryTimer?.cancel()
     this.#expiryTimer = undefined
-    const next = this.#options.machine.nextExpiryMicros()
     if (next === undefined || this.#isClosed || this.#failure !== undefined) return
+    this.#expiryMicros = next
     const delayMs = Math.max(0, (next - this.#options.clock.wallMicros()) / 1000)
     this.#expiryTimer = this.#options.timers.after(
       Math.min(delayMs, 60_000),

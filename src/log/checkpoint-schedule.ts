@@ -52,11 +52,12 @@ export class CheckpointSchedule {
     this.#bytes += bytes
   }
 
-  /** Starts a checkpoint if one is due. */
+  /** Starts a checkpoint if one is due. hot path (bench/embedded): called after every frame. */
   consider(): void {
     const { machine, clock, logBytes, ageMs } = this.#options
-    if (this.#running !== undefined || this.#isClosed || machine.appliedSeq === machine.newestCheckpointSeq) return
+    if (this.#running !== undefined || this.#isClosed) return
     if (this.#bytes < logBytes && clock.monotonicMs() - this.#lastMs < ageMs) return
+    if (machine.appliedSeq === machine.newestCheckpointSeq) return
     this.run().catch((error: unknown) => this.#options.onFailed(error as Error))
   }
 
