@@ -121,7 +121,7 @@ export class RequestTable {
   }
 
   failAll(error: (waiting: WaitingRequest) => QuorateError): void {
-    for (const waiting of [...this.all()]) this.fail(waiting.session, waiting.serial, error(waiting))
+    for (const waiting of Array.from(this.all())) this.fail(waiting.session, waiting.serial, error(waiting))
     this.#unplaced = []
   }
 }

@@ -1,4 +1,4 @@
-import type { DatabaseStatus, Topology } from '../model/index.ts'
+import type { DatabaseStatus, LeaderHint, Topology } from '../model/index.ts'
 import type { Member, RaftCore } from './core/index.ts'
 import { activeConfiguration, isVoter, NO_NODE } from './core/index.ts'
 import type { MemberAddress, ReplicaOptions } from './options.ts'
@@ -36,6 +36,12 @@ export function nodeNameOf(core: RaftCore, listed: readonly MemberAddress[], id:
 
 export function nodeIdOf(core: RaftCore, listed: readonly MemberAddress[], name: string): number | undefined {
   return membersOf(core, listed).find(member => member.name === name)?.nodeId
+}
+
+export function leaderHintOf(core: RaftCore, listed: readonly MemberAddress[]): LeaderHint | undefined {
+  const { leader, term } = core.state
+  const member = leader === NO_NODE ? undefined : membersOf(core, listed).find(({ nodeId }) => nodeId === leader)
+  return member && { nodeId: leader, clientAddress: member.clientAddress, term }
 }
 
 export function replicaStatus(

@@ -1,0 +1,574 @@
+import { encodeConfiguration, EntryKind } from '../encoding/index.ts'
+import type { SessionOpening } from '../encoding/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { EntryOutcome, PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { Timer } from '../platform/index.ts'
+import { ApplyLoop } from './apply-loop.ts'
+import type { Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
+import { activeConfiguration, NO_NODE } from './core/index.ts'
+import { DriftWatch } from './drift.ts'
+import { encodeDrafts } from './entries.ts'
+import { Forwarding } from './forwarding.ts'
+import { Founding } from './founding.ts'
+import { GroupTime } from './group-time.ts'
+import { Maintenance } from './maintenance.ts'
+import { NodeSession } from './node-session.ts'
+import { Openings } from './openings.ts'
+import type { ReplicaOptions } from './options.ts'
+import { Peers } from './peers.ts'
+import { Persistence } from './persistence.ts'
+import { Proposer } from './proposer.ts'
+import type { RefusalHandler } from './proposer.ts'
+import type { ReadGroup } from './reads.ts'
+import { Reads } from './reads.ts'
+import { RequestTable } from './requests.ts'
+import { SnapshotShipping } from './snapshot-shipping/index.ts'
+import { startCore } from './start-core.ts'
+import { leaderHintOf, nodeIdOf, nodeNameOf } from './status.ts'
+import { fromCoreConfiguration, isCoreMessage } from './wire/index.ts'
+import type { IncomingPeerMessage } from './wire/index.ts'
+
+/** How often time limits are looked at. */
+const EXPIRE_EVERY_MS = 50
+
+/**
+ * Drives the pure core with the log, the links and the state machine (raft.md 7.8). One turn collects everything that waits, steps the
+ * core, carries out its effects in order, and ends with what is to be sent.
+ */
+export class Driver {
+  readonly #options: ReplicaOptions
+  readonly core: RaftCore
+  readonly #transport: PeerTransport
+  readonly #peers: Peers
+  readonly founding: Founding
+  readonly #persistence: Persistence
+  readonly #apply: ApplyLoop
+  readonly reads: Reads
+  readonly requests: RequestTable = new RequestTable()
+  readonly #proposer: Proposer
+  readonly #forwarding: Forwarding
+  readonly time: GroupTime
+  readonly drift: DriftWatch
+  readonly maintenance: Maintenance
+  readonly session: NodeSession
+  readonly #shipping: SnapshotShipping
+  readonly #inputs: Input[] = []
+  readonly openings: Openings
+  /** Members, leader or term changed. */
+  onTopologyChanged: (() => void) | undefined
+  #isTurnScheduled = false
+  #deadline: Timer | undefined
+  #pendingSince: number | undefined
+  #lastExpiredMs = 0
+  #transfers: ((refusal: string | null) => void)[] = []
+  /** Why it has stopped for good. */
+  stopped: QuorateError | undefined
+  /** The leader and term that waiting requests were last brought to. */
+  #placedWith: { term: number; leader: number } = { term: 0, leader: NO_NODE }
+
+  // Wiring only: each part is told what it needs of the others, in one place.
+  // oxlint-disable-next-line max-lines-per-function
+  private constructor(options: ReplicaOptions, core: RaftCore, lastTimeMicros: number) {
+    this.#options = options
+    this.core = core
+    const { log, machine, clock, timers, random, groupId } = options
+    const transport = options.createTransport(() => this.identity)
+    this.#transport = transport
+    const onFailed = (error: Error): void => this.fail(error)
+    this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
+    this.drift = new DriftWatch(machine)
+    this.#peers = new Peers({
+      transport,
+      groupId,
+      log,
+      nameOf: id => nodeNameOf(core, options.members, id),
+      idOf: name => nodeIdOf(core, options.members, name),
+      onMessage: message => this.#receive(message),
+      onUnreachable: peer => this.input({ type: 'unreachable', peer }),
+    })
+    this.founding = new Founding({
+      core,
+      replica: options,
+      transport,
+      peers: this.#peers,
+      onFirstEntry: batch => this.#firstEntry(batch),
+    })
+    this.maintenance = new Maintenance({
+      machine,
+      log,
+      clock,
+      timers,
+      checkpointLogBytes: options.checkpointLogBytes,
+      checkpointAgeMs: options.checkpointAgeMs,
+      onFailed,
+      onCompacted: seq => this.input({ type: 'compacted', seq }),
+      neededFrom: () => this.#lowestMatch(),
+    })
+    this.#persistence = new Persistence({
+      log,
+      onPersisted: ioSeq => this.input({ type: 'persisted', ioSeq }),
+      onAppended: bytes => this.maintenance.appended(bytes),
+      onFailed,
+    })
+    this.#apply = new ApplyLoop({
+      machine,
+      log,
+      clock,
+      timers,
+      onOutcomes: outcomes => this.#answer(outcomes),
+      onApplied: () => this.#applied(),
+      onFailed,
+    })
+    this.reads = new Reads({
+      machine,
+      log,
+      clock,
+      ask: (group, mode) => this.input({ type: 'read', ctx: group, mode }),
+      leaderHint: () => leaderHintOf(core, options.members),
+      isFenced: () => core.state.isFenced,
+    })
+    this.#proposer = new Proposer({ machine, afterRound: (then, failed) => this.#afterRound(then, failed) })
+    this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
+    this.#forwarding = new Forwarding({
+      peers: this.#peers,
+      requests: this.requests,
+      self: () => core.state.id,
+      offer: (request, onRefused) => this.#offer(request, onRefused),
+      openSession: (opening, handler) => this.openings.propose(opening, handler),
+      onPlaceAgain: () => this.schedule(),
+    })
+    this.session = new NodeSession({
+      open: (caller, nonce) => this.openSession({ caller, kind: 'node', nonce }, 5_000),
+      random,
+      timers,
+    })
+    this.#shipping = new SnapshotShipping({
+      machine,
+      self: () => core.state.id,
+      send: (_to, message) => this.#peers.sendNow(message),
+      bufferedBytes: to => this.#peers.bufferedBytes(to),
+      clock,
+      timers,
+      random,
+      onSent: (to, seq, isOk) => this.input({ type: 'snapshotSent', to, seq, isOk }),
+      onInstalled: meta => this.#installed(meta),
+      onFailed: (reason, mustReopen) => {
+        if (mustReopen) return this.fail(new QuorateError('unavailable', `the install of a snapshot failed: ${reason}`))
+        this.#apply.release()
+        this.input({ type: 'snapshotFailed' })
+      },
+      beforeCommit: () => this.#apply.hold(),
+    })
+  }
+
+  /** Starts a replica from what its directory holds. The links are opened here; the log must report its syncs to `logSynced`. */
+  static async start(options: ReplicaOptions): Promise<Driver> {
+    const { core, lastTimeMicros } = await startCore(options)
+    const driver = new Driver(options, core, lastTimeMicros)
+    options.onStarted(driver)
+    const transport = driver.#transport
+    transport.onFrame = (_peer, _channel, frame) => driver.#peers.receive(frame)
+    transport.onLink = (peer, channel, isOpen) => driver.#linkChanged(peer, channel, isOpen)
+    await transport.start()
+    driver.schedule()
+    return driver
+  }
+
+  // --- what the log and the owner tell -----------------------------------------------------------------------------------------
+
+  /** The log has synced everything through its number `logIo`. */
+  logSynced(logIo: number): void {
+    this.#persistence.synced(logIo)
+  }
+
+  logFailed(error: Error): void {
+    this.input({ type: 'ioFailed', error: error.message })
+    this.fail(error)
+  }
+
+  // --- the turn ----------------------------------------------------------------------------------------------------------------
+
+  input(input: Input): void {
+    if (this.stopped !== undefined) return
+    this.#inputs.push(input)
+    this.schedule()
+  }
+
+  schedule(): void {
+    if (this.#isTurnScheduled || this.stopped !== undefined) return
+    this.#isTurnScheduled = true
+    this.#options.timers.endOfTurn(() => {
+      this.#isTurnScheduled = false
+      if (this.stopped === undefined) this.#turn()
+    })
+  }
+
+  #turn(): void {
+    try {
+      this.#step()
+      this.#peers.flush()
+      this.#writeInline()
+      this.reads.turnEnded()
+      this.#arm()
+    } catch (error) {
+      this.fail(error as Error)
+    }
+  }
+
+  #step(): void {
+    const core = this.core
+    const { clock } = this.#options
+    const nowMs = clock.monotonicMs()
+    core.step({ type: 'clock', nowMs, wallMicros: clock.wallMicros() })
+    for (const input of this.#inputs.splice(0)) core.step(input)
+    this.#housekeep(nowMs)
+    core.step({
+      type: 'diskHealth',
+      oldestPendingMs: this.#pendingSince === undefined ? 0 : nowMs - this.#pendingSince,
+    })
+    core.step({ type: 'tick' })
+    this.#appendWanted()
+    this.#place()
+    for (const effect of core.takeEffects()) this.#execute(effect)
+  }
+
+  /** What is looked at now and then: time limits, ticks of leader time, the bootstrap, digests. */
+  #housekeep(nowMs: number): void {
+    const core = this.core
+    this.#pendingSince = this.#persistence.isPending ? (this.#pendingSince ?? nowMs) : undefined
+    const digest = this.drift.newest()
+    if (digest !== undefined) core.step({ type: 'digest', digest })
+    if (nowMs - this.#lastExpiredMs >= EXPIRE_EVERY_MS) {
+      this.#lastExpiredMs = nowMs
+      this.requests.expire(this.time.estimated)
+      this.reads.expire(nowMs)
+      this.maintenance.turn()
+      if (this.#leads()) this.maintenance.tick(core, this.#proposer, this.time.next())
+    }
+    this.founding.turn(nowMs)
+  }
+
+  /** Entries that the core itself asks for; its no-op is stamped with the time of the entry before (DESIGN 7). */
+  #appendWanted(): void {
+    const core = this.core
+    if (core.state.leadership?.wanted.length === 0) return
+    this.time.noteLastEntry()
+    for (let wanted = core.wantedEntry(); wanted !== undefined; wanted = core.wantedEntry()) {
+      const { configuration } = wanted
+      const isNoop = configuration === null
+      const payload = isNoop ? new Uint8Array(0) : encodeConfiguration(fromCoreConfiguration(configuration))
+      const draft = { kind: isNoop ? EntryKind.noop : EntryKind.configuration, payload }
+      const configurations = isNoop ? [] : [{ seq: wanted.firstSeq, configuration }]
+      const time = isNoop ? this.time.last : this.time.next()
+      core.step({ type: 'append', batch: encodeDrafts([draft], wanted, time, configurations) })
+    }
+  }
+
+  /** Brings waiting requests to the leader, which may be here. */
+  #place(): void {
+    const { state } = this.core
+    if (state.role !== 'leader') {
+      if (state.leader !== NO_NODE) this.#forwarding.place(state.leader, state.term)
+      return
+    }
+    if (!this.time.isSet) return
+    for (const waiting of this.requests.takeUnplaced(state.term)) {
+      const { session, serial, request } = waiting
+      this.#offer(request, error => this.requests.fail(session, serial, error))
+    }
+    const batch = this.#proposer.appendTo(this.core, () => this.time.next())
+    if (batch === undefined) return
+    const bytes = batch.ref as Uint8Array
+    this.#options.machine.prefetch({ firstSeq: batch.firstSeq, lastSeq: batch.lastSeq, bytes })
+  }
+
+  #offer(request: Uint8Array, onRefused: RefusalHandler): void {
+    this.#proposer.offer(request, onRefused)
+    this.schedule()
+  }
+
+  #execute(effect: Effect): void {
+    switch (effect.type) {
+      case 'persist':
+        this.#persistence.persist(effect)
+        return
+      case 'send':
+        this.#peers.sendCore(effect.message)
+        return
+      case 'commit':
+        this.#apply.committed(effect.seq)
+        return
+      case 'readReady':
+        this.reads.ready(effect.ctx as ReadGroup, effect.seq)
+        return
+      case 'readFailed':
+        this.reads.failed(effect.ctx as ReadGroup, effect.reason)
+        return
+      case 'roleChanged':
+        this.#roleChanged()
+        return
+      case 'transferEnded':
+        this.transferEnded(effect.refusal)
+        return
+      case 'sendSnapshot':
+        this.#shipping.ship(effect.to, effect.minSeq, effect.term, offer => {
+          this.#peers.sendCore(offer)
+          this.#peers.flush()
+        })
+        return
+      case 'installSnapshot':
+        this.#shipping.install(effect.from, effect.meta)
+        return
+      case 'peerReport':
+        this.#peerReport(effect)
+        return
+      case 'recoveryEnded':
+        this.#options.log.resolveSuspect().catch((error: unknown) => this.fail(error as Error))
+        return
+      case 'event':
+        if (effect.event.name === 'configuration') this.onTopologyChanged?.()
+        return
+      case 'configurationChange':
+        return
+      case 'fatal':
+        this.fail(new QuorateError('internal', `${effect.code} at ${effect.seq}: ${effect.detail}`))
+        return
+      default:
+        unknownEffect(effect)
+    }
+  }
+
+  /** The embedded lane of the log writes on this thread, after everything of the turn has been sent. */
+  #writeInline(): void {
+    if (this.#options.isInline && this.#options.log.state === 'open' && this.#persistence.isPending)
+      this.#options.log.flushSync()
+  }
+
+  #arm(): void {
+    const { clock, timers } = this.#options
+    this.#deadline?.cancel()
+    if (this.stopped !== undefined) return
+    const delayMs = Math.min(this.core.nextDeadlineMs - clock.monotonicMs(), EXPIRE_EVERY_MS)
+    this.#deadline = timers.after(Math.max(0, delayMs), () => this.schedule())
+  }
+
+  // --- messages ----------------------------------------------------------------------------------------------------------------
+
+  #receive(message: IncomingPeerMessage): void {
+    if (this.stopped !== undefined) return
+    if (isCoreMessage(message)) {
+      if (message.type === 'appendRequest' && message.entries !== null) {
+        const { firstSeq, lastSeq, ref } = message.entries
+        this.#options.machine.prefetch({ firstSeq, lastSeq, bytes: ref as Uint8Array })
+      }
+      this.input({ type: 'recv', message })
+      return
+    }
+    switch (message.type) {
+      case 'forward':
+      case 'openSession':
+      case 'forwardResults':
+        this.#forwarding.onMessage(message)
+        this.schedule()
+        return
+      case 'bootstrap':
+        this.founding.accept(message.entry)
+        return
+      case 'membershipNotice':
+        this.founding.refused(message.configurationSeq)
+        return
+      default:
+        this.#shipping.onMessage(message)
+    }
+  }
+
+  #linkChanged(peer: string, channel: string, isOpen: boolean): void {
+    const nodeId = nodeIdOf(this.core, this.#options.members, peer)
+    if (nodeId === undefined) return
+    if (channel === 'snapshot') this.#shipping.linkChanged(nodeId, isOpen)
+    if (!isOpen) this.input({ type: 'unreachable', peer: nodeId })
+    else if (channel === 'control') {
+      if (nodeId === this.core.state.leader) this.requests.replaceAll()
+      this.schedule()
+    }
+  }
+
+  #firstEntry(batch: EntryBatch): void {
+    this.input({ type: 'bootstrap', batch })
+    this.#transport.identityChanged()
+  }
+
+  // --- roles and time ----------------------------------------------------------------------------------------------------------
+
+  #leads(): boolean {
+    return this.core.state.role === 'leader'
+  }
+
+  #roleChanged(): void {
+    const { state } = this.core
+    if (state.role !== 'leader') this.#proposer.clear()
+    this.maintenance.roleChanged()
+    const placedWith = this.#placedWith
+    if (placedWith.term !== state.term || placedWith.leader !== state.leader) this.#leaderChanged()
+    if (state.leader !== NO_NODE) this.session.ensure()
+    this.schedule()
+    this.onTopologyChanged?.()
+  }
+
+  /** What was on its way to the old leader may be lost: all that waits is offered to the new one, in order, as copies. */
+  #leaderChanged(): void {
+    const { term, leader } = this.core.state
+    this.#placedWith = { term, leader }
+    this.#shipping.abandon()
+    this.openings.failAll()
+    this.#forwarding.leaderChanged()
+    if (leader !== NO_NODE) this.requests.replaceAll()
+  }
+
+  #voters(): readonly number[] {
+    return activeConfiguration(this.core.state)?.voters ?? []
+  }
+
+  #peerReport(report: Extract<Effect, { type: 'peerReport' }>): void {
+    const { from, wallMicros, roundTripMs, digest } = report
+    this.time.notePeer(from, wallMicros, roundTripMs)
+    const isHandicapped = this.time.isClockOff
+    if (isHandicapped !== this.core.state.isHandicapped) this.input({ type: 'handicap', isHandicapped })
+    if (digest !== null && this.drift.note(from, digest, this.#voters().length))
+      this.input({ type: 'fence', isFenced: true })
+    if (this.requests.hasUnplaced) this.schedule()
+  }
+
+  #lowestMatch(): number {
+    const leadership = this.core.state.leadership
+    if (leadership === null) return Number.POSITIVE_INFINITY
+    let lowest = Number.POSITIVE_INFINITY
+    for (const progress of leadership.progress.values()) lowest = Math.min(lowest, progress.match)
+    return lowest
+  }
+
+  // --- outcomes ----------------------------------------------------------------------------------------------------------------
+
+  /** hot path: bench/cluster. */
+  #answer(outcomes: readonly EntryOutcome[]): void {
+    const { isFenced } = this.core.state
+    for (const { seq, session, serial, outcome } of outcomes) {
+      if (!this.openings.answer(seq, outcome) && !isFenced) this.requests.answer(session, serial, outcome)
+    }
+  }
+
+  #applied(): void {
+    this.time.noteApplied()
+    this.reads.applied()
+    this.maintenance.applied()
+  }
+
+  /** A snapshot replaced the state: requests whose entries it covers are answered from their sessions (S8). */
+  #installed(meta: SnapshotMeta): void {
+    this.input({ type: 'snapshotInstalled', meta })
+    this.#apply.release()
+    this.drift.clear()
+    if (this.core.state.isFenced) this.input({ type: 'fence', isFenced: false })
+    for (const { session, serial } of Array.from(this.requests.all())) {
+      const outcome = this.#options.machine.recordedOutcome(session, serial)
+      if (outcome !== undefined) this.requests.answer(session, serial, outcome)
+    }
+    this.requests.replaceAll()
+    this.#applied()
+    this.onTopologyChanged?.()
+  }
+
+  #afterRound(then: () => void, failed: () => void): void {
+    const appended = this.core.state.log.lastSeq
+    this.reads.afterRound(appended, isConfirmed => {
+      if (isConfirmed) then()
+      else failed()
+      this.schedule()
+    })
+  }
+
+  get historyId(): string {
+    return activeConfiguration(this.core.state)?.historyId ?? this.#options.machine.historyId
+  }
+
+  /** Opens a session wherever the leader is; answers its id. */
+  openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number> {
+    if (this.stopped !== undefined) return Promise.reject(this.stopped)
+    const notAfterMicros = this.time.estimated + Math.ceil(timeoutMs * 1000)
+    const opened = this.openings.open({ ...opening, notAfterMicros }, timeoutMs)
+    this.schedule()
+    return opened
+  }
+
+  get leads(): boolean {
+    return this.#leads()
+  }
+
+  get isIdle(): boolean {
+    return this.#apply.isIdle
+  }
+
+  /** Hands leadership to `to` (0 = the best voter); `onEnd` hears how that ended. */
+  transfer(to: number, onEnd: (refusal: string | null) => void): void {
+    this.#transfers.push(onEnd)
+    this.input({ type: 'transfer', to })
+  }
+
+  transferEnded(refusal: string | null): void {
+    for (const end of this.#transfers.splice(0)) end(refusal)
+  }
+
+  /** Ends what is under way with peers, then the links. */
+  async closeLinks(): Promise<void> {
+    await this.#shipping.close()
+    await this.#transport.close()
+  }
+
+  /** What this node says of itself when a link opens. */
+  get identity(): PeerIdentity {
+    const { name, directoryId } = this.#options
+    const { id, log } = this.core.state
+    const historyId = log.lastSeq > 0 ? activeConfiguration(this.core.state)?.historyId : undefined
+    return { name, directoryId, nodeId: historyId === undefined ? 0 : id, historyId }
+  }
+
+  /** Stops for good, and tells the owner. */
+  fail(cause: Error): void {
+    if (this.stopped !== undefined) return
+    const code = cause instanceof QuorateError ? cause.code : 'storage_failed'
+    this.stop(
+      new QuorateError(code, `the replica has stopped: ${cause.message}`, {
+        retryable: true,
+        applied: 'unknown',
+        cause,
+      }),
+    )
+    this.#options.onFatal(cause)
+  }
+
+  /** Takes no part any more; everything that waits is told. */
+  stop(error: QuorateError): void {
+    if (this.stopped !== undefined) return
+    this.stopped = error
+    this.#deadline?.cancel()
+    this.#apply.stop()
+    this.session.close()
+    void this.#shipping.close()
+    this.reads.failAll(error)
+    this.requests.failAll(({ session, serial, placedTerm }) =>
+      placedTerm === 0
+        ? new QuorateError(error.code, error.message, { retryable: true, applied: 'no' })
+        : new QuorateError(error.code, error.message, {
+            retryable: true,
+            applied: 'unknown',
+            reference: { session, serial },
+          }),
+    )
+    this.openings.failAll(error)
+    this.transferEnded('stopped')
+  }
+}
+
+function unknownEffect(effect: never): never {
+  throw new Error(`unknown effect ${JSON.stringify(effect)}`)
+}

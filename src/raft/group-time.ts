@@ -1,0 +1,84 @@
+import { activeConfiguration } from './core/index.ts'
+import type { RaftCore } from './core/index.ts'
+import type { Log } from '../log/index.ts'
+import type { StateMachine } from '../model/index.ts'
+import type { Clock } from '../platform/index.ts'
+import { lastLeaderTime } from './entries.ts'
+import { CLOCK_OFFSET_ALARM_MICROS, LeaderClock } from './leader-clock.ts'
+
+export interface GroupTimeOptions {
+  core: RaftCore
+  log: Log
+  machine: StateMachine
+  clock: Clock
+  /** Leader time of the last entry of the recovered log. */
+  lastTimeMicros: number
+}
+
+/** Leader time as this node gives it out or estimates it, over the voters of the active configuration. */
+export class GroupTime {
+  readonly #options: GroupTimeOptions
+  readonly #leaderClock: LeaderClock
+
+  constructor(options: GroupTimeOptions) {
+    this.#options = options
+    this.#leaderClock = new LeaderClock(options.clock)
+    this.#leaderClock.noteEntry(options.lastTimeMicros)
+  }
+
+  #voters(): readonly number[] {
+    return activeConfiguration(this.#options.core.state)?.voters ?? []
+  }
+
+  #self(): number {
+    return this.#options.core.state.id
+  }
+
+  /** Until offsets of a majority are known a leader appends only its no-op. */
+  get isSet(): boolean {
+    return this.#leaderClock.isSet(this.#voters(), this.#self())
+  }
+
+  /** The time of the next entry. */
+  next(): number {
+    return this.#leaderClock.next(this.#voters(), this.#self())
+  }
+
+  /** The time of the newest entry known: what a no-op is stamped with. */
+  get last(): number {
+    return this.#leaderClock.lastMicros
+  }
+
+  /** Something was applied. */
+  noteApplied(): void {
+    this.#leaderClock.noteEntry(this.#options.machine.leaderTimeMicros)
+  }
+
+  /** Time must not fall below that of the newest entry of the log, applied or not. */
+  noteLastEntry(): void {
+    const { log } = this.#options
+    const last = log.lastSeq > log.base.seq ? log.readCached(log.lastSeq, 1) : undefined
+    if (last !== undefined) this.#leaderClock.noteEntry(lastLeaderTime(last.bytes))
+    this.noteApplied()
+  }
+
+  /** A heartbeat told a peer's wall clock. */
+  notePeer(peer: number, wallMicros: number, roundTripMs: number | null): void {
+    this.#leaderClock.notePeer(peer, wallMicros, roundTripMs ?? 0)
+  }
+
+  /** The own clock is so far off that this node should campaign last. */
+  get isClockOff(): boolean {
+    return Math.abs(this.#offset()) > CLOCK_OFFSET_ALARM_MICROS
+  }
+
+  #offset(): number {
+    return this.#leaderClock.ownOffsetMicros(this.#voters(), this.#self())
+  }
+
+  /** Leader time as far as a node can tell: for time limits of requests that wait here. */
+  get estimated(): number {
+    const { machine, clock } = this.#options
+    return Math.max(machine.leaderTimeMicros, Math.round(clock.wallMicros() - this.#offset()))
+  }
+}
