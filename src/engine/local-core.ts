@@ -1,5 +1,5 @@
 import type { EntryBatch } from '../encoding/index.ts'
-import { formatToken, QuorateError, ROOT_CALLER, seqOfToken } from '../model/index.ts'
+import { formatToken, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
 import type {
   Consistency,
   CoreOptions,
@@ -14,10 +14,10 @@ import type {
   StateView,
   Token,
 } from '../model/index.ts'
+import { delayOn } from '../platform/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
 import type { OwnSession, Submission } from './own-session.ts'
-import { watchState } from './watch-iterable.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 export interface LocalCoreOptions {
@@ -45,7 +45,7 @@ export class LocalCore implements DatabaseCore {
     this.time = {
       monotonicMs: () => clock.monotonicMs(),
       random: () => random.float(),
-      delay: (ms, signal) => delay(timers, ms, signal),
+      delay: (ms, signal) => delayOn(timers, ms, signal),
     }
   }
 
@@ -213,18 +213,4 @@ const NO_REFERENCE: RequestReference = { session: 0, serial: 0 }
 
 function abortedBefore(signal: AbortSignal): QuorateError {
   return new QuorateError('aborted', 'the caller aborted before anything was sent', { cause: signal.reason })
-}
-
-/** Resolves after `ms`, or at once when `signal` is aborted: whoever waits looks at the signal. */
-function delay(timers: Timers, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise(resolve => {
-    const finish = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', finish)
-      resolve()
-    }
-    const timer = timers.after(ms, finish)
-    if (signal?.aborted === true) finish()
-    else signal?.addEventListener('abort', finish, { once: true })
-  })
 }

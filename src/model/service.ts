@@ -28,6 +28,8 @@ export interface NodeService {
   whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void
   /** Serial numbers for doors whose requests have no session of their own: the session of this process. */
   nextNodeRequest(): { session: number; serial: number; acknowledgedThrough: number } | undefined
+  /** An outcome said that the session of this process has ended: another one is opened. */
+  nodeSessionEnded(session: number): void
   /** Changes after `fromSeq` (undefined = from now), pushed to `sink` until the result is closed. */
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void }
   status(): DatabaseStatus

@@ -1,6 +1,7 @@
 /** The ports: everything that Quorate needs from the machine, as interfaces. `platform/node` and `platform/simulated` implement them. */
 export type { Clock } from './clock.ts'
 export type { Random } from './random.ts'
+export { delayOn } from './delay.ts'
 export type { Timer, Timers } from './timers.ts'
 export { FileError } from './files.ts'
 export type { DirectoryLock, File, Files, LockHolder } from './files.ts'

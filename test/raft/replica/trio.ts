@@ -110,30 +110,31 @@ export class Trio {
   readonly #storage: StorageOptions
   #serials = new Map<number, number>()
 
-  constructor(seed: number, storage: Partial<StorageOptions> = {}) {
+  constructor(seed: number | SimulatedWorld, storage: Partial<StorageOptions> = {}) {
     this.#storage = { ...SMALL, ...storage }
-    this.world = new SimulatedWorld({ seed, drainMicrotasks })
+    this.world = typeof seed === 'number' ? new SimulatedWorld({ seed, drainMicrotasks }) : seed
     this.wire = new Wire(this.world)
     const jobs = { [LOG_WRITER_JOB]: startLogWriter }
     this.machines = new Map(NAMES.map(name => [name, new SimulatedMachine(this.world, { name, jobs })]))
   }
 
   async start(...names: string[]): Promise<void> {
-    for (const name of names.length === 0 ? NAMES : names) {
-      const process = this.machines.get(name)!.start()
-      const node = await this.world.runToCompletion(
-        openReplicaNode({
-          platform: process,
-          directory: '/data',
-          name,
-          members: NAMES.map(member => ({ name: member, peerAddress: `${member}:1`, clientAddress: `${member}:2` })),
-          createTransport: identity => new MemoryTransport(this.wire, name, process, identity),
-          storage: this.#storage,
-          onFatal: error => this.failures.push(error),
-        }),
-      )
-      this.nodes.set(name, node)
-    }
+    for (const name of names.length === 0 ? NAMES : names) await this.world.runToCompletion(this.open(name))
+  }
+
+  /** Opens a node while somebody else runs the world. */
+  async open(name: string): Promise<void> {
+    const process = this.machines.get(name)!.start()
+    const node = await openReplicaNode({
+      platform: process,
+      directory: '/data',
+      name,
+      members: NAMES.map(member => ({ name: member, peerAddress: `${member}:1`, clientAddress: `${member}:2` })),
+      createTransport: identity => new MemoryTransport(this.wire, name, process, identity),
+      storage: this.#storage,
+      onFatal: error => this.failures.push(error),
+    })
+    this.nodes.set(name, node)
   }
 
   crash(name: string): void {

@@ -1,5 +1,7 @@
-import { QuorateError } from '../model/index.ts'
-import type { Change, CoreView, CoreWatchEvent, StateView, WatchSink } from '../model/index.ts'
+import type { Change, CoreView, CoreWatchEvent } from './database.ts'
+import type { QuorateError } from './errors.ts'
+import type { WatchSink } from './service.ts'
+import type { StateView } from './state-view.ts'
 
 export interface WatchSource {
   open: (sink: WatchSink) => { close(): void; resume(): void }

@@ -1,0 +1,222 @@
+import { decodeOutcome, encodeRequest, plainCommitSeq, requestCopy } from '../encoding/index.ts'
+import { QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
+import type {
+  CoreOptions,
+  CoreOutcome,
+  CoreRead,
+  CoreView,
+  CoreWatchEvent,
+  DatabaseCore,
+  DatabaseStatus,
+  NodeService,
+  ReadRequest,
+  RequestReference,
+  StateView,
+  Token,
+} from '../model/index.ts'
+import { delayOn } from '../platform/index.ts'
+import type { Clock, Random, Timers } from '../platform/index.ts'
+
+export interface ReplicaCoreOptions {
+  service: NodeService
+  clock: Clock
+  timers: Timers
+  random: Random
+}
+
+/** Calls without a time limit of their own end after this long. */
+const DEFAULT_TIMEOUT_MS = 30_000
+const RETRY_MS_MIN = 10
+const RETRY_MS_MAX = 500
+
+/** A node's service as a `DatabaseCore`: the in-process deployment of `Database` on a cluster, and what HTTP-like doors are built on. */
+export class ReplicaCore implements DatabaseCore {
+  readonly #options: ReplicaCoreOptions
+  readonly time: DatabaseCore['time']
+  #isClosed = false
+
+  constructor(options: ReplicaCoreOptions) {
+    this.#options = options
+    const { clock, timers, random } = options
+    this.time = {
+      monotonicMs: () => clock.monotonicMs(),
+      random: () => random.float(),
+      delay: (ms, signal) => delayOn(timers, ms, signal),
+    }
+  }
+
+  async submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
+    const { service } = this.#options
+    const deadlineMs = this.#deadline(options)
+    for (let attempt = 0; ; attempt++) {
+      this.#requireOpen(options)
+      try {
+        return await this.#submitOnce(envelope, options, deadlineMs)
+      } catch (error) {
+        // Refused before it became an entry, in a way that passes: the same bytes under a new serial are a new request.
+        const isWorthATry = error instanceof QuorateError && error.retryable && error.applied === 'no'
+        if (!isWorthATry || this.time.monotonicMs() >= deadlineMs) throw error
+        if (service.isDraining) throw error
+      }
+      await this.#backOff(attempt, options)
+    }
+  }
+
+  async #submitOnce(envelope: Uint8Array, options: CoreOptions, deadlineMs: number): Promise<CoreOutcome> {
+    const { service } = this.#options
+    const numbers = service.nextNodeRequest()
+    if (numbers === undefined) throw new QuorateError('unavailable', 'no leader is known here', { retryable: true })
+    const leftMs = Math.max(0, deadlineMs - this.time.monotonicMs())
+    const request = encodeRequest(
+      {
+        caller: options.caller ?? ROOT_CALLER,
+        ...numbers,
+        notAfterMicros: service.leaderTimeMicros + Math.ceil(leftMs * 1000),
+        copy: 0,
+      },
+      envelope,
+    )
+    const { session, serial } = numbers
+    return new Promise((resolve, reject) => {
+      const stop = this.#watchAbort(options, { session, serial }, reject)
+      service.submit(request, (outcome, error) => {
+        stop()
+        if (outcome === undefined) return reject(error!)
+        const ended = sessionEnd(outcome)
+        if (ended === undefined) return resolve({ outcome, historyId: service.historyId })
+        service.nodeSessionEnded(session)
+        // Sent once and refused: certainly not applied. A copy may have been applied before the session ended.
+        const isCertain = requestCopy(request) === 0
+        reject(
+          isCertain
+            ? new QuorateError('session_ended', ended, { retryable: true })
+            : new QuorateError('session_ended', ended, { applied: 'unknown' }),
+        )
+      })
+    })
+  }
+
+  #watchAbort({ signal }: CoreOptions, reference: RequestReference, reject: (error: QuorateError) => void): () => void {
+    if (signal === undefined) return () => undefined
+    const onAbort = (): void =>
+      reject(
+        new QuorateError('aborted', 'the caller stopped waiting', {
+          applied: 'unknown',
+          reference,
+          cause: signal.reason,
+        }),
+      )
+    signal.addEventListener('abort', onAbort, { once: true })
+    return () => signal.removeEventListener('abort', onAbort)
+  }
+
+  async read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+    const caller = options.caller ?? ROOT_CALLER
+    if (options.view !== undefined) {
+      const { state, historyId } = options.view as ReplicaCoreView
+      return { result: await state.read(request, caller), seq: state.seq, historyId }
+    }
+    const view = await this.openView(options)
+    try {
+      return { result: await view.state.read(request, caller), seq: view.seq, historyId: view.historyId }
+    } finally {
+      await view.close()
+    }
+  }
+
+  async openView(options: CoreOptions): Promise<ReplicaCoreView> {
+    const deadlineMs = this.#deadline(options)
+    for (let attempt = 0; ; attempt++) {
+      this.#requireOpen(options)
+      try {
+        return await this.#viewOnce(options, deadlineMs)
+      } catch (error) {
+        const isPassing = error instanceof QuorateError && error.retryable && error.code === 'unavailable'
+        if (!isPassing || this.time.monotonicMs() >= deadlineMs) throw error
+      }
+      await this.#backOff(attempt, options)
+    }
+  }
+
+  #viewOnce({ consistency = 'linearizable' }: CoreOptions, deadlineMs: number): Promise<ReplicaCoreView> {
+    const { service } = this.#options
+    return new Promise((resolve, reject) =>
+      service.whenReadable(consistency, deadlineMs, (view, error) => {
+        if (view === undefined) reject(error!)
+        else resolve(new ReplicaCoreView(view, service.historyId))
+      }),
+    )
+  }
+
+  watch(
+    selector: { project: string; scope: string; prefix: Uint8Array },
+    options: CoreOptions & { from?: Token },
+  ): AsyncIterable<CoreWatchEvent> {
+    const { service } = this.#options
+    const fromSeq = options.from === undefined ? undefined : seqOfToken(options.from, service.historyId)
+    const watched = { ...selector, caller: options.caller ?? ROOT_CALLER }
+    return watchState({
+      open: sink => service.watch(watched, fromSeq, sink),
+      historyId: () => service.historyId,
+      wrapView: view => new ReplicaCoreView(view, service.historyId),
+      signal: options.signal,
+    })
+  }
+
+  async outcome(reference: RequestReference, options: CoreOptions): Promise<CoreOutcome | undefined> {
+    const { result, historyId } = await this.read({ type: 'outcome', ...reference }, options)
+    if (result.type !== 'outcome' || result.outcome === undefined) return undefined
+    return { outcome: result.outcome, historyId }
+  }
+
+  status(): Promise<DatabaseStatus> {
+    return Promise.resolve(this.#options.service.status())
+  }
+
+  /** Ends this use of the node, not the node. */
+  close(): Promise<void> {
+    this.#isClosed = true
+    return Promise.resolve()
+  }
+
+  #deadline({ timeoutMs = DEFAULT_TIMEOUT_MS }: CoreOptions): number {
+    return this.time.monotonicMs() + timeoutMs
+  }
+
+  #requireOpen({ signal }: CoreOptions): void {
+    if (this.#isClosed) throw new QuorateError('closed', 'the database is closed')
+    if (signal?.aborted === true) throw new QuorateError('aborted', 'the caller aborted', { cause: signal.reason })
+  }
+
+  #backOff(attempt: number, { signal }: CoreOptions): Promise<void> {
+    const bound = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** attempt)
+    return this.time.delay(this.time.random() * bound + 1, signal)
+  }
+}
+
+/** The message of an outcome that says that its session does not exist. */
+function sessionEnd(bytes: Uint8Array): string | undefined {
+  if (plainCommitSeq(bytes) !== undefined) return undefined
+  const outcome = decodeOutcome(bytes)
+  return outcome.status === 'refused' && outcome.code === 'session_ended' ? outcome.message : undefined
+}
+
+/** A pinned state of this node. */
+export class ReplicaCoreView implements CoreView {
+  readonly state: StateView
+  readonly historyId: string
+
+  constructor(state: StateView, historyId: string) {
+    this.state = state
+    this.historyId = historyId
+  }
+
+  get seq(): number {
+    return this.state.seq
+  }
+
+  close(): Promise<void> {
+    this.state.release()
+    return Promise.resolve()
+  }
+}
