@@ -7,11 +7,11 @@ import type { Row } from '../lib/report.ts'
 
 const SECTION = 'embedded'
 const MIB = 1 << 20
-const BUDGET_BYTES = 8 * MIB
+const BUDGET_BYTES = 4 * MIB
 const TIMES = 20
-const VALUE_BYTES = 2_000
+const VALUE_BYTES = 1_000
 const RECORDS = Math.ceil((BUDGET_BYTES * TIMES) / VALUE_BYTES)
-const BATCH = 64
+const BATCH = 16
 /** What the process may hold besides an empty process and the budget. */
 const ALLOWANCE_BYTES = 64 * MIB
 const READS = 4_000

@@ -29,7 +29,7 @@ export interface EngineOptions {
   pageBytes?: 4096 | 8192 | 16384 | 32768
   /** Memory for pages; default 256 MiB. */
   budgetBytes?: number
-  /** Size of a log segment; default 64 MiB. */
+  /** Size of a log segment, which recovery holds in memory as a whole; default a quarter of the budget, 4 to 64 MiB. */
   segmentBytes?: number
   /** A checkpoint is taken when the log has grown by this much since the last one; default 64 MiB. */
   checkpointLogBytes?: number
@@ -98,13 +98,17 @@ class EngineOpening {
       directoryId: this.#directory.identity.directoryId,
       groupId: GROUP_ID,
       pageBytes: this.#directory.identity.pageBytes,
-      budgetBytes: this.#options.budgetBytes ?? 256 << 20,
+      budgetBytes: this.#budgetBytes,
     })
     const { log, recovered } = await this.#openLog()
     if (this.#directory.isNew) await this.#directory.completed()
     requireWholeLog(recovered, machine)
     await replay(machine, log)
     return this.#start(machine, log)
+  }
+
+  get #budgetBytes(): number {
+    return this.#options.budgetBytes ?? 256 << 20
   }
 
   async #openLog(): Promise<{ log: Log; recovered: Recovered }> {
@@ -117,7 +121,7 @@ class EngineOpening {
       lane: 'inline',
       tailCacheBytes: TAIL_CACHE_BYTES,
       onFailed: error => (this.#failure = error),
-      ...(this.#options.segmentBytes !== undefined && { segmentBytes: this.#options.segmentBytes }),
+      segmentBytes: this.#options.segmentBytes ?? segmentBytesFor(this.#budgetBytes),
     }
     if (this.#directory.isNew) return createLog(options)
     const opened = await openLog(options)
@@ -215,6 +219,10 @@ class EngineOpening {
     const self = { nodeId: 1, name: 'engine', peerAddress: '', clientAddress: '', directoryId }
     return { historyId, members: [self], voters: [1], outgoing: [], learners: [], learnersNext: [] }
   }
+}
+
+function segmentBytesFor(budgetBytes: number): number {
+  return Math.min(Math.max(budgetBytes >>> 2, 4 << 20), 64 << 20)
 }
 
 /** Damage is never hidden: a log that lost acknowledged bytes is not opened (DESIGN 6). */
