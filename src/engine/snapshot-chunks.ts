@@ -59,7 +59,7 @@ function writeRecord(writer: ByteWriter, record: ImageRecord, large: Uint8Array 
   if (large !== undefined) writer.bytes32(large)
 }
 
-/** @throws MalformedBytes if the chunk is not whole */
+/** Keys, fences and values are views of `bytes`. @throws MalformedBytes if the chunk is not whole */
 export function decodeChunk(bytes: Uint8Array): TravellingImage[] {
   if (bytes.length < 9 || readU32(bytes, 0) !== crc32(bytes.subarray(4))) throw new MalformedBytes('snapshot chunk')
   const reader = new ByteReader(bytes, 4)
@@ -70,9 +70,9 @@ export function decodeChunk(bytes: Uint8Array): TravellingImage[] {
 }
 
 function readImage(reader: ByteReader): TravellingImage {
-  const lower = reader.bytes16().slice()
+  const lower = reader.bytes16()
   const hasUpper = reader.u8() === 1
-  const upper = reader.bytes16().slice()
+  const upper = reader.bytes16()
   const seq = reader.u64()
   const large = new Map<number, Uint8Array>()
   const records = Array.from({ length: reader.u32() }, (_, i) => readRecord(reader, i, large))
@@ -80,17 +80,18 @@ function readImage(reader: ByteReader): TravellingImage {
 }
 
 function readRecord(reader: ByteReader, index: number, values: Map<number, Uint8Array>): ImageRecord {
-  const head = {
-    key: reader.bytes16().slice(),
-    versionSeq: reader.u64(),
-    createdSeq: reader.u64(),
-    expiresAtMicros: reader.u64(),
-  }
+  const key = reader.bytes16()
+  const versionSeq = reader.u64()
+  const createdSeq = reader.u64()
+  const expiresAtMicros = reader.u64()
   const kind = reader.u8()
-  if (kind === IN_LINE) return { ...head, value: reader.bytes32().slice(), large: undefined }
+  if (kind === IN_LINE) {
+    return { key, versionSeq, createdSeq, expiresAtMicros, value: reader.bytes32(), large: undefined }
+  }
   if (kind > LARGE_KNOWN) throw new MalformedBytes('snapshot record')
   const length = reader.u32()
   const digest = { lo: reader.u32(), hi: reader.u32() }
-  if (kind === LARGE) values.set(index, reader.bytes32().slice())
-  return { ...head, value: undefined, large: { length, digest, travels: kind === LARGE } }
+  if (kind === LARGE) values.set(index, reader.bytes32())
+  const large = { length, digest, travels: kind === LARGE }
+  return { key, versionSeq, createdSeq, expiresAtMicros, value: undefined, large }
 }

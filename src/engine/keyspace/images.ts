@@ -4,7 +4,7 @@ import { childChecksum, childIndex, childPage, childSeq } from './branch.ts'
 import { Cold } from './cold.ts'
 import { readExtentPointer } from './extents.ts'
 import { cellCount, copyKey, PageRef, pageLevel, searchPage } from './page.ts'
-import { copyBytes, RecordRef } from './record.ts'
+import { RecordRef } from './record.ts'
 import type { Root } from './roots.ts'
 import type { Storage } from './storage.ts'
 
@@ -129,19 +129,24 @@ export class ImageWalk {
     const ref = this.#ref
     const isDamaged = this.#damaged.some(range => overlaps(range, from, upper))
     const start = searchPage(ref, from, from.length, 0)
+    // One copy of the page, of which the values are views.
+    const { base, size } = ref
+    const page = ref.bytes.slice(base, base + size)
     const records: ImageRecord[] = []
     for (let i = start >= 0 ? start : ~start; i < cellCount(ref); i++) {
       const record = this.#record
       record.read(ref, i)
       const { versionSeq, createdSeq, expiresAtMicros } = record
-      const head = { key: copyKey(ref, i), versionSeq, createdSeq, expiresAtMicros }
+      const key = copyKey(ref, i)
       if (record.isLarge) {
         const { length, digest } = readExtentPointer(record.bytes, record.valueAt)
         const travels = isDamaged || versionSeq > this.#since
-        records.push({ ...head, value: undefined, large: { length, digest, travels } })
+        const large = { length, digest, travels }
+        records.push({ key, versionSeq, createdSeq, expiresAtMicros, value: undefined, large })
       } else {
-        const value = copyBytes(record.bytes, record.valueAt, record.valueBytes)
-        records.push({ ...head, value, large: undefined })
+        const at = record.valueAt - base
+        const value = page.subarray(at, at + record.valueBytes)
+        records.push({ key, versionSeq, createdSeq, expiresAtMicros, value, large: undefined })
       }
     }
     return records

@@ -62,18 +62,21 @@ export class Install {
     const { writer } = this.#host
     writer.unpin()
     writer.beginEntry(image.seq)
-    const wanted = new Map(image.records.map(record => [hexOf(record.key), record]))
-    for (const key of await this.#surplus(image, wanted)) {
+    const { surplus, isEmpty } = await this.#look(image)
+    for (const key of surplus) {
       await this.#prepare(key)
       writer.delete(key)
     }
-    for (const record of image.records) await this.#take(record)
+    for (const record of image.records) {
+      if (!isEmpty || record.value === undefined) await this.#take(record)
+      else await this.#put(record, record.value)
+    }
     for (;;) {
       const cold = writer.touchRange(image.lower, image.upper, image.seq)
       if (cold === undefined) break
       await this.#host.load(cold)
     }
-    this.#fence = image.upper
+    this.#fence = image.upper?.slice()
     writer.unpin()
     this.#host.trim()
   }
@@ -89,18 +92,31 @@ export class Install {
     await this.#host.commit(target.seq, target.meta)
   }
 
-  /** Own keys in the image's range that the image has not. */
-  async #surplus(image: LeafImage, wanted: ReadonlyMap<string, ImageRecord>): Promise<Uint8Array[]> {
+  /** Own keys in the image's range that the image has not, and whether there are none at all. */
+  async #look(image: LeafImage): Promise<{ surplus: Uint8Array[]; isEmpty: boolean }> {
     const { writer } = this.#host
-    const { lower, upper } = image
+    const { lower, upper, records } = image
+    let at = 0
     const cursor = writer.cursor(upper === undefined ? { start: lower } : { start: lower, end: upper })
     const surplus: Uint8Array[] = []
+    let isEmpty = true
     for (;;) {
       const moved = cursor.next()
       if (moved instanceof Cold) await this.#host.load(moved)
-      else if (!moved) return surplus
-      else if (!wanted.has(hexOf(cursor.keyInPlace))) surplus.push(cursor.key)
+      else if (!moved) return { surplus, isEmpty }
+      else {
+        isEmpty = false
+        // Both are in key order.
+        while (at < records.length && compareBytes(records[at]!.key, cursor.keyInPlace) < 0) at++
+        if (at === records.length || !equalBytes(records[at]!.key, cursor.keyInPlace)) surplus.push(cursor.key)
+      }
     }
+  }
+
+  async #put({ key, versionSeq, createdSeq, expiresAtMicros }: ImageRecord, value: Uint8Array): Promise<void> {
+    // Not awaited where nothing is missing: a promise for each record would cost more than the record.
+    if (this.#host.writer.prepare([key]) !== undefined) await this.#prepare(key)
+    this.#host.writer.put(key, value, versionSeq, createdSeq, expiresAtMicros)
   }
 
   async #take(record: ImageRecord): Promise<void> {

@@ -39,7 +39,7 @@ export interface ShippingOptions {
 }
 
 export interface ShippingLimits {
-  /** A chunk is about this big: one turn's work on either side. */
+  /** A chunk is about this big: one turn's work on either side, 1 to 2 ms (bench/snapshot). */
   readonly chunkBytes: number
   /** Sent and not yet acknowledged: what a receiver may have to hold. */
   readonly windowBytes: number
@@ -54,7 +54,7 @@ export interface ShippingLimits {
 }
 
 export const DEFAULT_LIMITS: ShippingLimits = {
-  chunkBytes: 256 << 10,
+  chunkBytes: 128 << 10,
   windowBytes: 4 << 20,
   bufferedBytesMax: 2 << 20,
   silenceMsMax: 10_000,
