@@ -22,3 +22,15 @@ export type {
   RegisterOutput,
   RegisterState,
 } from './linearizability/models.ts'
+export { simulate } from './simulation/run.ts'
+export type { SimulationOptions, SimulationResult, Stage } from './simulation/run.ts'
+export type {
+  AppliedReport,
+  ConfiguredMember,
+  NodeInspection,
+  NodeOpening,
+  OpenNode,
+  RunningNode,
+  StorageShape,
+} from './simulation/node.ts'
+export type { FaultClasses, Profile, WorkloadProfile } from './simulation/profile.ts'

@@ -1,0 +1,325 @@
+import { decodeOutcome, encodeEnvelope, encodeRequest, equalBytes } from '../../encoding/index.ts'
+import type { Outcome, TransactionEnvelope } from '../../encoding/index.ts'
+import { QuorateError, ROOT_CALLER } from '../../model/index.ts'
+import type { SeededRandom } from '../../platform/simulated/index.ts'
+import type { ClusterNode, SimulatedCluster } from './cluster.ts'
+import type { EntryOracle } from './entry-oracle.ts'
+import type { History } from './history.ts'
+import { require, Violation } from './trace.ts'
+
+const ATTEMPT_MS: readonly [number, number] = [150, 1200]
+/** After so long a client gives up and lives with not knowing. */
+const PATIENCE_MS = 6_000
+
+/** How a request ended for its client. */
+export type Ending =
+  | { readonly type: 'outcome'; readonly outcome: Outcome }
+  /** Refused, and certainly not applied. */
+  | { readonly type: 'refused'; readonly error: QuorateError }
+  /** Nobody will tell any more. */
+  | { readonly type: 'unknown' }
+
+export interface SubmitOptions {
+  readonly envelope: TransactionEnvelope
+  /** 0 = no bound. */
+  readonly notAfterMs: number
+  readonly onEnd: (ending: Ending) => void
+}
+
+interface OpenRequest {
+  readonly envelope: Uint8Array
+  readonly session: number
+  readonly serial: number
+  readonly notAfterMicros: number
+  readonly hasIdempotencyKey: boolean
+  readonly calledAtMs: number
+  /** Everything acknowledged before the call. */
+  readonly floor: number
+  readonly onEnd: (ending: Ending) => void
+  copy: number
+  attempt: number
+  isEnded: boolean
+  /** The first answer, kept to be compared with later ones. */
+  answer: Uint8Array | undefined
+}
+
+/**
+ * A client with a session: numbers its requests, sends them to some node, sends copies elsewhere when an answer stays away, and opens a
+ * new session when the old one has ended. It trusts nothing: every answer is compared with what the group applied.
+ */
+export class SimulatedClient {
+  readonly name: string
+  readonly #cluster: SimulatedCluster
+  readonly #oracle: EntryOracle
+  readonly #history: History
+  readonly #random: SeededRandom
+  readonly #open = new Map<number, OpenRequest>()
+  #session = 0
+  #isOpening = false
+  #serial = 0
+  #acknowledgedThrough = 0
+  readonly #answered = new Set<number>()
+  #home: ClusterNode
+  onSession: (() => void) | undefined
+
+  constructor(name: string, cluster: SimulatedCluster, oracle: EntryOracle, history: History) {
+    this.name = name
+    this.#cluster = cluster
+    this.#oracle = oracle
+    this.#history = history
+    this.#random = cluster.world.random.split(`client ${name}`)
+    this.#home = this.#random.pick(cluster.nodes)
+  }
+
+  get hasSession(): boolean {
+    return this.#session !== 0
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  get session(): number {
+    return this.#session
+  }
+
+  /** Opens a session, trying until it has one. */
+  connect(): void {
+    if (this.#isOpening) return
+    this.#isOpening = true
+    this.#session = 0
+    const nonce = this.#random.bytes(16)
+    this.#tryOpening(nonce, 0)
+  }
+
+  #tryOpening(nonce: Uint8Array, attempt: number): void {
+    const { world } = this.#cluster
+    const owner = this.#nextNode(attempt)
+    let isOver = false
+    const again = (): void => {
+      if (isOver) return
+      isOver = true
+      this.#tryOpening(nonce, attempt + 1)
+    }
+    world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
+    this.#call(owner, node => {
+      const process = owner.process!
+      node.service.openSession({ caller: ROOT_CALLER, kind: 'client', nonce }, 1000).then(
+        session => {
+          if (isOver || process.state === 'dead') return
+          isOver = true
+          this.#isOpening = false
+          this.#begin(session)
+        },
+        (error: unknown) => {
+          if (process.state !== 'dead') checkCode(this.#cluster, owner, error)
+        },
+      )
+    })
+  }
+
+  #begin(session: number): void {
+    this.#cluster.trace.note(`${this.name} has session ${session}`)
+    this.#session = session
+    this.#serial = 0
+    this.#acknowledgedThrough = 0
+    this.#answered.clear()
+    this.#history.told(this.#cluster.world.nowMs, session)
+    this.onSession?.()
+  }
+
+  submit(options: SubmitOptions): void {
+    if (this.#session === 0) throw new Error('a client submits without a session')
+    const { world } = this.#cluster
+    const notAfterMicros = options.notAfterMs === 0 ? 0 : Math.round(this.#leaderTime() + options.notAfterMs * 1000)
+    const request: OpenRequest = {
+      envelope: encodeEnvelope(options.envelope),
+      session: this.#session,
+      serial: ++this.#serial,
+      notAfterMicros,
+      hasIdempotencyKey: options.envelope.idempotencyKey !== undefined,
+      calledAtMs: world.nowMs,
+      floor: this.#history.floor,
+      onEnd: options.onEnd,
+      copy: 0,
+      attempt: 0,
+      isEnded: false,
+      answer: undefined,
+    }
+    this.#open.set(request.serial, request)
+    world.schedule(PATIENCE_MS, () => {
+      if (!request.isEnded && !this.#cluster.isHealing) this.#giveUp(request)
+    })
+    this.#send(request)
+  }
+
+  #leaderTime(): number {
+    return this.#oracle.reference.timeAt(this.#oracle.lastSeq)
+  }
+
+  /** Stays with a node while it answers. */
+  #nextNode(attempt: number): ClusterNode {
+    if (attempt > 0) this.#home = this.#random.pick(this.#cluster.nodes)
+    return this.#home
+  }
+
+  /** Reaches a node after the way to it; what is dead or not open yet is not reached. */
+  #call(owner: ClusterNode, use: (node: NonNullable<ClusterNode['node']>) => void): void {
+    const { process } = owner
+    if (process === undefined) return
+    this.#cluster.world.schedule(
+      this.#random.uniform(0.05, 1),
+      () => {
+        if (owner.process === process && owner.node !== undefined) use(owner.node)
+      },
+      process,
+    )
+  }
+
+  #send(request: OpenRequest): void {
+    const { world } = this.#cluster
+    const attempt = ++request.attempt
+    const copy = request.copy++
+    const owner = this.#nextNode(attempt - 1)
+    const again = (): void => {
+      if (!request.isEnded && request.attempt === attempt) this.#send(request)
+    }
+    world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
+    this.#call(owner, node => {
+      const process = owner.process
+      const { session, serial, notAfterMicros, envelope } = request
+      const header = { caller: ROOT_CALLER, session, serial, notAfterMicros, copy }
+      const bytes = encodeRequest({ ...header, acknowledgedThrough: this.#acknowledgedThroughOf(request) }, envelope)
+      let isAnswered = false
+      node.service.submit(bytes, (outcome, error) => {
+        if (process?.state === 'dead') return
+        if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
+        isAnswered = true
+        if (this.#random.chance(this.#cluster.profile.workload.lostAnswers)) return
+        const answer = outcome?.slice()
+        world.schedule(this.#random.uniform(0.05, 1), () =>
+          this.#guard(() => this.#onAnswer(owner, request, copy, answer, error)),
+        )
+      })
+    })
+  }
+
+  #guard(task: () => void): void {
+    try {
+      task()
+    } catch (error) {
+      this.#cluster.fail(error as Error)
+    }
+  }
+
+  #acknowledgedThroughOf({ session }: OpenRequest): number {
+    return session === this.#session ? this.#acknowledgedThrough : 0
+  }
+
+  #onAnswer(
+    owner: ClusterNode,
+    request: OpenRequest,
+    copy: number,
+    bytes: Uint8Array | undefined,
+    error: QuorateError | undefined,
+  ): void {
+    if (bytes === undefined) return this.#onError(owner, request, copy, error)
+    const outcome = decodeOutcome(bytes)
+    const { session, serial } = request
+    const id = `${session}/${serial}`
+    const isLost = outcome.status === 'refused' && outcome.code === 'session_ended'
+    const isForgotten = outcome.status === 'refused' && outcome.code === 'serial_out_of_window'
+    const applied = this.#oracle.outcomeAt(outcome.seq)
+    require(
+      applied !== undefined && equalBytes(applied, bytes),
+      () => `${owner.name} answers ${id} with ${show(outcome)}, but entry ${outcome.seq} answered otherwise`,
+    )
+    if (isForgotten) {
+      require(request.isEnded, () => `${id} is forgotten, and its client still waits`)
+      return
+    }
+    if (isLost) {
+      if (!request.isEnded) this.#onSessionEnded(request, copy)
+      return
+    }
+    this.#checkAnswer(request, outcome, bytes)
+    if (request.isEnded) return
+    request.answer = bytes
+    this.#history.told(this.#cluster.world.nowMs, outcome.seq)
+    this.#end(request, { type: 'outcome', outcome })
+  }
+
+  /** Applied once, answered alike, and after everything that was acknowledged before the call. */
+  #checkAnswer(request: OpenRequest, outcome: Outcome, bytes: Uint8Array): void {
+    const { session, serial } = request
+    const id = `${session}/${serial}`
+    const recorded = this.#oracle.reference.answerOf(session, serial)
+    require(
+      recorded !== undefined && recorded.outcome.status === outcome.status,
+      () => `${id} is answered with ${show(outcome)}, the session recorded ${JSON.stringify(recorded?.outcome.status)}`,
+    )
+    const first = request.answer
+    require(
+      first === undefined || equalBytes(first, bytes),
+      () => `${id} is answered with ${show(outcome)}, before with ${show(decodeOutcome(first!))}`,
+    )
+    require(
+      request.hasIdempotencyKey || outcome.seq > request.floor,
+      () => `${id} was applied at ${outcome.seq}, though ${request.floor} was acknowledged before its call`,
+    )
+  }
+
+  #onError(owner: ClusterNode, request: OpenRequest, copy: number, error: QuorateError | undefined): void {
+    checkCode(this.#cluster, owner, error)
+    if (request.isEnded || error === undefined) return
+    const { session, serial } = request
+    if (error.applied === 'no' && !error.retryable && copy === 0 && request.copy === 1) {
+      this.#end(request, { type: 'refused', error })
+      return
+    }
+    require(
+      error.applied !== 'no' || copy === 0 || this.#oracle.reference.answerOf(session, serial) === undefined,
+      () => `${owner.name} says that ${session}/${serial} was not applied (${error.code}), but it was`,
+    )
+    if (error.code === 'session_ended') return this.#onSessionEnded(request, copy)
+    const attempt = request.attempt
+    this.#cluster.world.schedule(this.#random.uniform(1, 60), () => {
+      if (!request.isEnded && request.attempt === attempt) this.#send(request)
+    })
+  }
+
+  #onSessionEnded(request: OpenRequest, copy: number): void {
+    this.#cluster.trace.note(`${this.name} lost session ${request.session}`)
+    if (request.session === this.#session) this.connect()
+    // Only a first sending that was refused is known not to have been applied.
+    this.#end(request, copy === 0 && request.copy === 1 ? { type: 'refused', error: ENDED } : { type: 'unknown' })
+  }
+
+  #giveUp(request: OpenRequest): void {
+    this.#cluster.trace.note(`${this.name} gives up on ${request.session}/${request.serial}`)
+    this.#end(request, { type: 'unknown' })
+  }
+
+  #end(request: OpenRequest, ending: Ending): void {
+    request.isEnded = true
+    if (this.#open.get(request.serial) === request) this.#open.delete(request.serial)
+    if (request.session === this.#session && ending.type !== 'unknown') {
+      this.#answered.add(request.serial)
+      while (this.#answered.delete(this.#acknowledgedThrough + 1)) this.#acknowledgedThrough++
+    }
+    request.onEnd(ending)
+  }
+}
+
+const ENDED = new QuorateError('session_ended', 'the session has ended')
+
+function show(outcome: Outcome): string {
+  return JSON.stringify(outcome, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
+}
+
+/** A node's refusal must be one of the service, never a bug's. */
+export function checkCode(cluster: SimulatedCluster, owner: ClusterNode, error: unknown): void {
+  const isFine = error instanceof QuorateError && error.code !== 'internal'
+  if (isFine || (cluster.profile.faults.hasLyingDisk && owner === cluster.nodes[0])) return
+  cluster.fail(new Violation(`${owner.name} fails with ${error instanceof Error ? error.stack : String(error)}`))
+}

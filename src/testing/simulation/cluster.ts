@@ -1,0 +1,237 @@
+import { QuorateError } from '../../model/index.ts'
+import type { StartJob } from '../../platform/index.ts'
+import { SimulatedCrash, SimulatedMachine, SimulatedNetwork } from '../../platform/simulated/index.ts'
+import type { SeededRandom, SimulatedProcess, SimulatedWorld } from '../../platform/simulated/index.ts'
+import type { EntryOracle } from './entry-oracle.ts'
+import type { ConfiguredMember, NodeInspection, OpenNode, RunningNode } from './node.ts'
+import { SimulatedPeerTransport } from './peer-transport.ts'
+import type { FrameFaults } from './peer-transport.ts'
+import type { Profile } from './profile.ts'
+import { Violation } from './trace.ts'
+import type { Trace } from './trace.ts'
+
+const DIRECTORY = '/data'
+const PEER_PORT = 7410
+
+export interface ClusterOptions {
+  readonly world: SimulatedWorld
+  readonly profile: Profile
+  readonly trace: Trace
+  readonly oracle: EntryOracle
+  readonly openNode: OpenNode
+  readonly jobs: Readonly<Record<string, StartJob>>
+  readonly isTolerantFrame: (frame: Uint8Array) => boolean
+}
+
+/** A member on its machine: a process if it runs, a node if that has opened. */
+export class ClusterNode {
+  readonly name: string
+  readonly machine: SimulatedMachine
+  readonly #cluster: SimulatedCluster
+  #node: RunningNode | undefined
+  #process: SimulatedProcess | undefined
+  /** Sends left until the process dies in one; 0 = it does not. */
+  #sendsLeft = 0
+  #sendCrash: 'power' | 'process' = 'process'
+  /** Set when the node refuses to serve what its disk holds: it stays down. */
+  refusal: Error | undefined
+  /** Times that an injected disk fault may excuse the node for stopping itself. */
+  excuses = 0
+  /** Until then it may stop as often as it likes: its disk is full. */
+  excusedUntilMs = 0
+
+  constructor(cluster: SimulatedCluster, machine: SimulatedMachine) {
+    this.#cluster = cluster
+    this.name = machine.name
+    this.machine = machine
+    machine.onDeath = kind => {
+      this.#node = undefined
+      this.#process = undefined
+      cluster.onDeath(this, kind)
+    }
+  }
+
+  get process(): SimulatedProcess | undefined {
+    return this.#process
+  }
+
+  /** The node, while its process runs; undefined too while it opens or is paused. */
+  get node(): RunningNode | undefined {
+    return this.#process?.state === 'running' ? this.#node : undefined
+  }
+
+  get isUp(): boolean {
+    return this.#process !== undefined
+  }
+
+  inspect(): NodeInspection | undefined {
+    return this.node?.inspect()
+  }
+
+  start(): void {
+    if (this.#process !== undefined || this.refusal !== undefined) return
+    const process = this.machine.start(this.#cluster.drawClock())
+    this.#process = process
+    this.#sendsLeft = 0
+    this.#cluster.trace.note(`${this.name} starts`)
+    const opening = this.#cluster.open(this, process, DIRECTORY, () => this.#onSend(process))
+    opening.then(
+      node => {
+        if (this.#process !== process) return
+        this.#node = node
+        this.#cluster.trace.note(`${this.name} is open`)
+      },
+      (error: unknown) => {
+        if (this.#process === process) this.#cluster.onStop(this, error, true)
+      },
+    )
+  }
+
+  crash(kind: 'power' | 'process'): void {
+    if (this.#process !== undefined) this.machine.crash(kind)
+  }
+
+  /** Ends the process inside its `sends`-th send from now. */
+  crashAtSend(sends: number, kind: 'power' | 'process'): void {
+    this.#sendsLeft = sends
+    this.#sendCrash = kind
+  }
+
+  #onSend(process: SimulatedProcess): void {
+    if (process.state === 'dead') throw new SimulatedCrash('a dead process sends')
+    if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) return
+    this.#cluster.trace.note(`${this.name} dies while it sends`)
+    this.machine.crash(this.#sendCrash)
+    throw new SimulatedCrash('the process ended during a send')
+  }
+}
+
+/** Whole nodes on simulated machines, one network between them. */
+export class SimulatedCluster {
+  readonly world: SimulatedWorld
+  readonly network: SimulatedNetwork
+  readonly nodes: readonly ClusterNode[]
+  readonly trace: Trace
+  readonly profile: Profile
+  readonly frameFaults: FrameFaults
+  /** The first broken promise, or the first unexpected error of a node. */
+  failure: Error | undefined
+  /** From then on what dies is started again at once. */
+  isHealing = false
+  readonly #options: ClusterOptions
+  readonly #random: SeededRandom
+  readonly #members: readonly ConfiguredMember[]
+
+  constructor(options: ClusterOptions) {
+    const { world, profile } = options
+    this.#options = options
+    this.world = world
+    this.trace = options.trace
+    this.profile = profile
+    this.#random = world.random.split('cluster')
+    this.network = new SimulatedNetwork(world, profile.network)
+    const random = world.random.split('frame faults')
+    this.frameFaults = { random, chance: profile.frameFaultChance, isTolerant: options.isTolerantFrame }
+    const names = Array.from({ length: profile.nodeCount }, (_, index) => `n${index + 1}`)
+    this.#members = names.map(name => ({ name, peerAddress: `${name}:${PEER_PORT}`, clientAddress: `${name}:7400` }))
+    this.nodes = names.map(name => {
+      const machine = new SimulatedMachine(world, {
+        name,
+        disk: { sectorBytes: profile.sectorBytes, tear: profile.tear },
+        diskLatency: { readMs: 0.1, writeMs: 0.05, syncMs: profile.syncMs, nameMs: 0.3 },
+        threads: { wakeMeanMs: 0.02, postMeanMs: 0.02, workMeanMs: profile.syncMs },
+        jobs: options.jobs,
+      })
+      return new ClusterNode(this, machine)
+    })
+  }
+
+  start(): void {
+    for (const node of this.nodes) node.start()
+  }
+
+  drawClock(): { rate: number; wallOffsetMicros: number } {
+    const { clockDrift, wallOffsetMs } = this.profile
+    return {
+      rate: 1 + this.#random.uniform(-clockDrift, clockDrift),
+      wallOffsetMicros: Math.floor(this.#random.uniform(-wallOffsetMs, wallOffsetMs) * 1000),
+    }
+  }
+
+  open(owner: ClusterNode, process: SimulatedProcess, directory: string, onSend: () => void): Promise<RunningNode> {
+    const { name } = owner
+    this.#options.oracle.forget(name)
+    return this.#options.openNode({
+      platform: process,
+      directory,
+      name,
+      members: this.#members,
+      createTransport: identity =>
+        new SimulatedPeerTransport({
+          network: this.network,
+          process,
+          name,
+          members: this.#members,
+          identity,
+          faults: this.frameFaults,
+          onSend,
+        }),
+      storage: this.profile.storage,
+      onFatal: error => {
+        if (process.state !== 'dead') this.onStop(owner, error, false)
+      },
+      onApplied: report => {
+        if (process.state !== 'dead') this.#options.oracle.onApplied(name, report)
+      },
+    })
+  }
+
+  /** A node has stopped by itself: that is right only if its disk was made to fail. */
+  onStop(owner: ClusterNode, error: unknown, isOpening: boolean): void {
+    if (error instanceof SimulatedCrash) return
+    const what = error instanceof Error ? error : new Error(String(error))
+    this.trace.note(`${owner.name} stops ${isOpening ? 'while opening' : ''}: ${what.message}`)
+    const isDamage = what instanceof QuorateError && what.code === 'damaged'
+    if (isDamage && this.profile.faults.hasLyingDisk && owner === this.nodes[0]) {
+      owner.refusal = what
+      owner.crash('process')
+      return
+    }
+    const isExcused = this.world.nowMs < owner.excusedUntilMs
+    if (!isExcused && owner.excuses <= 0) {
+      this.fail(new Violation(`${owner.name} stopped without a reason: ${what.stack ?? what.message}`, { cause: what }))
+    }
+    if (!isExcused) owner.excuses--
+    owner.crash('process')
+  }
+
+  /** Whatever has died is started again after a while, now and then a long one. */
+  onDeath(owner: ClusterNode, kind: 'power' | 'process'): void {
+    this.trace.note(`${owner.name} is down (${kind})`)
+    const downMs = this.#random.chance(0.2) ? this.#random.uniform(1000, 5000) : this.#random.uniform(5, 500)
+    this.world.schedule(this.isHealing ? 5 : downMs, () => owner.start())
+  }
+
+  fail(error: Error): void {
+    if (this.failure !== undefined) return
+    this.failure = error
+    this.trace.note(`FAILED ${error.message}`)
+  }
+
+  leader(): ClusterNode | undefined {
+    return this.nodes.find(node => node.inspect()?.isReady === true)
+  }
+
+  /** For traces. */
+  describe(): string {
+    return this.nodes
+      .map(node => {
+        const seen = node.inspect()
+        if (seen === undefined) return `${node.name} ${node.isUp ? 'up, not open' : 'down'}`
+        const { role, term, appliedSeq, commitSeq, digest } = seen
+        return `${node.name} ${role} of ${term} applied ${appliedSeq}/${commitSeq} S ${digest.sum.hi.toString(16)}${digest.sum.lo.toString(16)}`
+      })
+      .join('; ')
+  }
+
+}

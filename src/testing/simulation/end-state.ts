@@ -1,0 +1,74 @@
+import { bytesToHex } from '../../encoding/index.ts'
+import { ROOT_CALLER } from '../../model/index.ts'
+import type { ReadResult, StateView } from '../../model/index.ts'
+import type { ClusterNode, SimulatedCluster } from './cluster.ts'
+import type { EntryOracle } from './entry-oracle.ts'
+import { require, Violation } from './trace.ts'
+import { PROJECT, SCOPE } from './names.ts'
+
+/** Nodes that must serve in the end: all but those that rightly refuse damaged disks. */
+function expectedNodes(cluster: SimulatedCluster): ClusterNode[] {
+  return cluster.nodes.filter(node => node.refusal === undefined)
+}
+
+/** One ready leader, and all nodes at one seq. */
+export function isConverged(cluster: SimulatedCluster): boolean {
+  const seen = expectedNodes(cluster).map(node => node.inspect())
+  const first = seen[0]
+  if (first === undefined || !seen.some(each => each?.isReady === true)) return false
+  return seen.every(each => each !== undefined && each.appliedSeq === first.appliedSeq)
+}
+
+/** All nodes hold the state that the reference has: so every acknowledged write is there, and nothing else. */
+export async function checkEndState({
+  cluster,
+  oracle,
+}: {
+  cluster: SimulatedCluster
+  oracle: EntryOracle
+}): Promise<void> {
+  for (const owner of expectedNodes(cluster)) {
+    const node = owner.node
+    if (node === undefined) throw new Violation(`${owner.name} is gone at the end`)
+    oracle.checkDigest(owner.name, node.inspect().digest)
+    const view = await cluster.world.runToCompletion(
+      new Promise<StateView>((resolve, reject) => {
+        node.service.whenReadable('local', owner.process!.clock.monotonicMs() + 1000, (found, error) => {
+          if (found === undefined) reject(error ?? new Error('no view'))
+          else resolve(found)
+        })
+      }),
+      2000,
+    )
+    await compareWithReference(owner, view, cluster, oracle)
+    view.release()
+  }
+}
+
+async function compareWithReference(
+  owner: ClusterNode,
+  view: StateView,
+  cluster: SimulatedCluster,
+  oracle: EntryOracle,
+): Promise<void> {
+  const { reference } = oracle
+  const expected = reference.keys.scan({ project: PROJECT, scope: SCOPE, limit: 0 }, view.seq, reference.timeAt(view.seq))
+  const found: string[] = []
+  let start: Uint8Array | undefined
+  for (;;) {
+    const request = { type: 'scan', project: PROJECT, scope: SCOPE, limit: 500, ...(start !== undefined && { start }) } as const
+    const result = await cluster.world.runToCompletion(Promise.resolve<ReadResult>(view.read(request, ROOT_CALLER)), 2000)
+    if (result.type !== 'scan') throw new Violation('a scan answered something else')
+    for (const { key, seq, value } of result.entries) found.push(`${bytesToHex(key)}@${seq}=${bytesToHex(value)}`)
+    const last = result.entries.at(-1)
+    if (!result.more || last === undefined) break
+    start = new Uint8Array([...last.key, 0])
+  }
+  const wanted = expected.map(({ key, seq, value }) => `${bytesToHex(key)}@${seq}=${bytesToHex(value)}`)
+  for (let index = 0; index < Math.max(wanted.length, found.length); index++) {
+    require(
+      wanted[index] === found[index],
+      () => `${owner.name} at ${view.seq} holds ${found[index] ?? 'nothing'} where ${wanted[index] ?? 'nothing'} should be`,
+    )
+  }
+}

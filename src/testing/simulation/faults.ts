@@ -1,0 +1,226 @@
+import type { SeededRandom } from '../../platform/simulated/index.ts'
+import type { ClusterNode, SimulatedCluster } from './cluster.ts'
+import type { FaultClasses } from './profile.ts'
+import type { Workload } from './workload.ts'
+
+type FaultName =
+  | 'partition'
+  | 'heal'
+  | 'reset'
+  | 'clog'
+  | 'crash'
+  | 'power'
+  | 'blackout'
+  | 'crashInside'
+  | 'pause'
+  | 'stall'
+  | 'failSync'
+  | 'fullDisk'
+  | 'jump'
+  | 'transfer'
+  | 'lie'
+
+/** Draws misfortunes of the classes that the seed has left on, until the world is healed. */
+export class FaultInjector {
+  readonly counts: Record<string, number> = {}
+  readonly #cluster: SimulatedCluster
+  readonly #workload: Workload
+  readonly #random: SeededRandom
+  readonly #choices: readonly FaultName[]
+  #isHealing = false
+
+  constructor(cluster: SimulatedCluster, workload: Workload) {
+    this.#cluster = cluster
+    this.#workload = workload
+    this.#random = cluster.world.random.split('faults')
+    this.#choices = choicesOf(cluster.profile.faults)
+  }
+
+  begin(): void {
+    if (this.#choices.length === 0) return
+    const next = (): void => {
+      this.#cluster.world.schedule(this.#random.exponential(this.#cluster.profile.meanFaultGapMs), () => {
+        if (this.#isHealing) return
+        this.inject(this.#random.pick(this.#choices))
+        next()
+      })
+    }
+    next()
+  }
+
+  /** Ends all trouble: what is down starts, what is cut or slow is whole. */
+  heal(): void {
+    const cluster = this.#cluster
+    this.#isHealing = true
+    cluster.isHealing = true
+    cluster.network.heal()
+    cluster.network.setProfile({ minDelayMs: 0.1, meanDelayMs: 0.5, breakChance: 0 })
+    cluster.frameFaults.chance = 0
+    for (const node of cluster.nodes) {
+      node.machine.disk.clearFaults()
+      node.machine.disk.cancelCrash()
+      node.crashAtSend(0, 'process')
+      node.machine.disk.capacityBytes = Number.MAX_SAFE_INTEGER
+      node.process?.resume()
+      node.start()
+    }
+  }
+
+  inject(name: FaultName): void {
+    this.counts[name] = (this.counts[name] ?? 0) + 1
+    const { network, trace, nodes } = this.#cluster
+    const random = this.#random
+    const victim = this.#pickVictim()
+    switch (name) {
+      case 'partition':
+        return this.#partition(victim)
+      case 'heal':
+        trace.note('network heals')
+        return network.heal()
+      case 'reset':
+        trace.note(`links of ${victim.name} break`)
+        return network.breakLinks(victim.name, random.chance(0.5) ? undefined : random.pick(nodes).name)
+      case 'clog': {
+        const other = random.pick(nodes)
+        trace.note(`clog from ${victim.name} to ${other.name}`)
+        return network.clog(victim.name, other.name, random.uniform(50, 2500))
+      }
+      case 'crash':
+      case 'power':
+        return victim.crash(name === 'crash' ? 'process' : 'power')
+      case 'blackout':
+        for (const node of nodes) node.crash('power')
+        return
+      case 'crashInside':
+        return this.#crashInside(victim)
+      case 'pause':
+        return this.#pause(victim)
+      case 'stall':
+        trace.note(`disk of ${victim.name} stalls`)
+        return victim.machine.stallDisk(random.uniform(50, 3000))
+      case 'failSync':
+        trace.note(`a sync of ${victim.name} will fail`)
+        victim.excuses++
+        return victim.machine.disk.inject({
+          operation: 'sync',
+          skip: random.below(20),
+          effect: { type: 'fail', systemCode: 'EIO' },
+        })
+      case 'fullDisk':
+        return this.#fillDisk(victim)
+      case 'jump':
+        return this.#jumpClock(victim)
+      case 'transfer':
+        return this.#transfer()
+      case 'lie':
+        return this.#lie(nodes[0]!)
+      default:
+        throw new RangeError(`fault ${String(name satisfies never)}`)
+    }
+  }
+
+  /** A leader is hit more often than others: that is where it hurts. */
+  #pickVictim(): ClusterNode {
+    const leader = this.#cluster.leader()
+    return leader !== undefined && this.#random.chance(0.4) ? leader : this.#random.pick(this.#cluster.nodes)
+  }
+
+  #partition(victim: ClusterNode): void {
+    const { network, trace, nodes, world } = this.#cluster
+    const random = this.#random
+    network.heal()
+    const others = nodes.filter(node => node !== victim).map(node => node.name)
+    const kind = random.below(4)
+    trace.note(`partition ${kind} of ${victim.name}`)
+    if (kind === 0) network.partition([[victim.name], others])
+    else if (kind === 1) for (const other of others) network.block(victim.name, other)
+    else if (kind === 2) for (const other of others) network.block(other, victim.name)
+    // The victim is the bridge between the others (E12).
+    else network.partition(others.map(other => [other, victim.name]))
+    if (random.chance(0.7)) {
+      world.schedule(random.uniform(100, 4000), () => {
+        if (this.#isHealing) return
+        trace.note('network heals')
+        network.heal()
+      })
+    }
+  }
+
+  #crashInside(victim: ClusterNode): void {
+    const random = this.#random
+    if (random.chance(0.5)) {
+      victim.machine.disk.crashAt(random.between(1, 60), random.chance(0.5) ? 'before' : 'after')
+    } else victim.crashAtSend(random.between(1, 100), random.chance(0.5) ? 'power' : 'process')
+    this.#cluster.trace.note(`${victim.name} will die inside a call`)
+  }
+
+  #pause(victim: ClusterNode): void {
+    const { process } = victim
+    if (process === undefined) return
+    this.#cluster.trace.note(`${victim.name} pauses`)
+    process.pause()
+    this.#cluster.world.schedule(this.#random.uniform(20, 3000), () => process.resume())
+  }
+
+  #fillDisk(victim: ClusterNode): void {
+    const { disk } = victim.machine
+    const forMs = this.#random.uniform(200, 3000)
+    this.#cluster.trace.note(`disk of ${victim.name} is full`)
+    disk.capacityBytes = disk.usedBytes + this.#random.below(40_000)
+    victim.excusedUntilMs = this.#cluster.world.nowMs + forMs + 500
+    this.#cluster.world.schedule(forMs, () => {
+      disk.capacityBytes = Number.MAX_SAFE_INTEGER
+    })
+  }
+
+  #jumpClock(victim: ClusterNode): void {
+    const jumpMs = this.#random.uniform(-3000, 3000)
+    this.#cluster.trace.note(`wall clock of ${victim.name} jumps by ${jumpMs.toFixed(0)} ms`)
+    victim.process?.clock.jumpWall(Math.floor(jumpMs * 1000))
+  }
+
+  #transfer(): void {
+    const leader = this.#cluster.leader()
+    if (leader === undefined) return
+    this.#cluster.trace.note(`${leader.name} hands over`)
+    // Whatever becomes of it is fine, but it must not throw anything else than an error with a code.
+    leader.node!.service.transferLeadership(undefined, 1000).then(undefined, (error: unknown) => {
+      this.#workload.checkError(leader, error)
+    })
+  }
+
+  /** A write of pages is lost or misplaced; only ever on one machine, so that the others hold every entry. */
+  #lie(victim: ClusterNode): void {
+    const { pageBytes } = this.#cluster.profile.storage
+    this.#cluster.trace.note(`disk of ${victim.name} lies`)
+    victim.machine.disk.inject({
+      operation: 'write',
+      path: path => path.includes('/pages/'),
+      skip: this.#random.below(10),
+      effect: this.#random.chance(0.5)
+        ? { type: 'lose' }
+        : { type: 'misdirect', position: pageBytes * this.#random.between(2, 40) },
+    })
+  }
+}
+
+function choicesOf(faults: FaultClasses): FaultName[] {
+  const choices: FaultName[] = []
+  const add = (isOn: boolean, ...names: FaultName[]): void => {
+    if (isOn) choices.push(...names)
+  }
+  add(faults.hasPartitions, 'partition', 'partition', 'heal')
+  add(faults.hasResets, 'reset')
+  add(faults.hasClogs, 'clog')
+  add(faults.hasProcessCrashes, 'crash')
+  add(faults.hasPowerLosses, 'power', 'blackout')
+  add(faults.hasCrashesInside, 'crashInside')
+  add(faults.hasPauses, 'pause')
+  add(faults.hasStalls, 'stall')
+  add(faults.hasFailedSyncs, 'failSync')
+  add(faults.hasFullDisks, 'fullDisk')
+  add(faults.hasClockJumps, 'jump')
+  add(faults.hasTransfers, 'transfer')
+  add(faults.hasLyingDisk, 'lie')
+  return choices
+}

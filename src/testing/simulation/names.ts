@@ -1,0 +1,9 @@
+/** What the simulated clients work on. */
+export const PROJECT = 'sim'
+export const SCOPE = 'app'
+
+const encoder = new TextEncoder()
+
+export function keyOf(text: string): Uint8Array {
+  return encoder.encode(text)
+}

@@ -1,0 +1,63 @@
+import type { EntryBatch } from '../../encoding/index.ts'
+import type { EntryOutcome, NodeService, PeerIdentity, PeerTransport, StateDigest } from '../../model/index.ts'
+import type { SimulatedProcess } from '../../platform/simulated/index.ts'
+
+/** A member as configured on every node. */
+export interface ConfiguredMember {
+  readonly name: string
+  readonly peerAddress: string
+  readonly clientAddress: string
+}
+
+/** The sizes of a node's storage; small ones make evictions, checkpoints, segments and snapshots happen within seconds. */
+export interface StorageShape {
+  readonly pageBytes: 4096 | 8192 | 16384 | 32768
+  readonly budgetBytes: number
+  readonly segmentBytes: number
+  readonly lane: 'inline' | 'worker'
+  readonly checkpointLogBytes: number
+  readonly checkpointAgeMs: number
+}
+
+/** What a node tells the simulator after each call of its state machine's `apply`. */
+export interface AppliedReport {
+  /** The batch that was applied from; entries before `firstSeq` were applied before. */
+  readonly batch: EntryBatch
+  readonly firstSeq: number
+  readonly appliedThrough: number
+  readonly outcomes: readonly EntryOutcome[]
+  /** As of `appliedThrough`. */
+  readonly digest: StateDigest
+}
+
+/** Everything a node is opened with. */
+export interface NodeOpening {
+  readonly platform: SimulatedProcess
+  readonly directory: string
+  readonly name: string
+  readonly members: readonly ConfiguredMember[]
+  readonly createTransport: (identity: () => PeerIdentity) => PeerTransport
+  readonly storage: StorageShape
+  readonly onFatal: (error: unknown) => void
+  readonly onApplied: (report: AppliedReport) => void
+}
+
+/** What a running node shows of itself besides its service. */
+export interface NodeInspection {
+  readonly appliedSeq: number
+  readonly commitSeq: number
+  readonly term: number
+  readonly role: string
+  readonly leaderId: number
+  /** Leads and has committed in its term. */
+  readonly isReady: boolean
+  readonly digest: StateDigest
+}
+
+export interface RunningNode {
+  readonly service: NodeService
+  inspect(): NodeInspection
+}
+
+/** Opens a node: what is under test. Rejects if the node cannot serve from what its disk holds. */
+export type OpenNode = (opening: NodeOpening) => Promise<RunningNode>

@@ -1,0 +1,120 @@
+import type { NetworkProfile, SeededRandom } from '../../platform/simulated/index.ts'
+import type { StorageShape } from './node.ts'
+
+/** Classes of faults; each seed switches every one off with probability 1/2, so that rare mixtures get deep runs. */
+export interface FaultClasses {
+  readonly hasPartitions: boolean
+  readonly hasResets: boolean
+  /** Single frames of the core's messages are lost, doubled or late. */
+  readonly hasFrameFaults: boolean
+  readonly hasClogs: boolean
+  readonly hasProcessCrashes: boolean
+  readonly hasPowerLosses: boolean
+  /** At a chosen disk call or a chosen send instead of between two events. */
+  readonly hasCrashesInside: boolean
+  readonly hasPauses: boolean
+  readonly hasStalls: boolean
+  readonly hasFailedSyncs: boolean
+  readonly hasFullDisks: boolean
+  readonly hasClockJumps: boolean
+  readonly hasTransfers: boolean
+  /** Of one node: writes of pages that are lost or land elsewhere. */
+  readonly hasLyingDisk: boolean
+}
+
+export interface Profile {
+  readonly nodeCount: number
+  readonly faults: FaultClasses
+  readonly network: Partial<NetworkProfile>
+  readonly storage: StorageShape
+  /** Chance that a frame of core messages is lost, doubled or late; 0 without frame faults. */
+  readonly frameFaultChance: number
+  readonly meanFaultGapMs: number
+  readonly clockDrift: number
+  readonly wallOffsetMs: number
+  readonly tear: 'sector' | 'byte'
+  readonly sectorBytes: number
+  readonly syncMs: number
+  readonly workload: WorkloadProfile
+}
+
+export interface WorkloadProfile {
+  readonly clients: number
+  readonly meanGapMs: number
+  /** Requests of one client that may be open at once. */
+  readonly pipeline: number
+  readonly keys: number
+  readonly valueBytes: number
+  /** Chance that an answer is lost on its way to the client. */
+  readonly lostAnswers: number
+  readonly watchers: number
+  /** 0 = the default. */
+  readonly sessionLifetimeMs: number
+}
+
+export const TROUBLE_MS = 12_000
+export const RUN_MS = 20_000
+
+/** Everything that a seed decides before the run begins. */
+export function drawProfile(random: SeededRandom): Profile {
+  const on = (): boolean => random.chance(0.5)
+  const isCalm = random.chance(0.1)
+  const fault = (): boolean => on() && !isCalm
+  const faults: FaultClasses = {
+    hasPartitions: fault(),
+    hasResets: fault(),
+    hasFrameFaults: fault(),
+    hasClogs: fault(),
+    hasProcessCrashes: fault(),
+    hasPowerLosses: fault(),
+    hasCrashesInside: fault(),
+    hasPauses: fault(),
+    hasStalls: fault(),
+    hasFailedSyncs: fault(),
+    hasFullDisks: fault(),
+    hasClockJumps: fault(),
+    hasTransfers: fault(),
+    hasLyingDisk: fault() && random.chance(0.3),
+  }
+  return {
+    nodeCount: 3,
+    faults,
+    network: {
+      minDelayMs: random.pick([0.05, 0.2, 2]),
+      meanDelayMs: random.pick([0.2, 1, 5]),
+      linkSpread: random.pick([1, 1, 4]),
+      breakChance: faults.hasResets ? random.pick([0.0005, 0.003]) : 0,
+      giveUpMs: [300, 4000],
+    },
+    storage: drawStorage(random),
+    frameFaultChance: faults.hasFrameFaults ? random.pick([0.005, 0.03, 0.1]) : 0,
+    meanFaultGapMs: random.pick([250, 600, 1500]),
+    clockDrift: random.pick([0, 0.02, 0.05]),
+    wallOffsetMs: random.pick([0, 50, 400]),
+    tear: random.pick(['sector', 'byte'] as const),
+    sectorBytes: random.pick([512, 512, 4096]),
+    syncMs: random.pick([0.2, 0.8, 5]),
+    workload: {
+      clients: random.between(1, 5),
+      meanGapMs: random.pick([20, 50, 120]),
+      pipeline: random.pick([1, 1, 3, 8]),
+      keys: random.pick([3, 20, 200]),
+      valueBytes: random.pick([20, 200, 1500]),
+      lostAnswers: random.pick([0, 0.02, 0.1]),
+      watchers: random.between(0, 3),
+      sessionLifetimeMs: random.pick([0, 0, 1500, 4000]),
+    },
+  }
+}
+
+function drawStorage(random: SeededRandom): StorageShape {
+  const pageBytes = random.pick([4096, 4096, 8192] as const)
+  return {
+    pageBytes,
+    budgetBytes: pageBytes * random.pick([48, 96, 1024]),
+    segmentBytes: random.pick([16_384, 65_536, 262_144]),
+    lane: random.pick(['worker', 'worker', 'inline'] as const),
+    checkpointLogBytes: random.pick([8_192, 32_768, 262_144]),
+    checkpointAgeMs: random.pick([500, 2_000, 10_000]),
+  }
+}

@@ -1,0 +1,303 @@
+import {
+  bytesToHex,
+  decodeEnvelope,
+  decodeRequestHeader,
+  decodeSessionOpening,
+  decodeTick,
+  EntryKind,
+  rangeDigest,
+} from '../../encoding/index.ts'
+import type { Assertion, Ddl, KeyTarget, Mutation, MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
+import { DEFAULT_SETTINGS } from '../../model/index.ts'
+import { ReferenceKeys } from './reference-keys.ts'
+import type { Effect } from './reference-keys.ts'
+
+/** An entry as the oracle has decoded it. */
+export interface ReferenceEntry {
+  readonly seq: number
+  readonly kind: EntryKind
+  readonly leaderTimeMicros: number
+  readonly payload: Uint8Array
+}
+
+/** What an outcome says, without its wording. */
+export type ExpectedOutcome =
+  | { readonly status: 'committed'; readonly seq: number; readonly results: readonly MutationResult[] }
+  | { readonly status: 'refused'; readonly code: string; readonly actualSeq: number | undefined }
+
+export interface Expected {
+  readonly outcome: ExpectedOutcome
+  /** Seq of the entry that this one repeats: its outcome must come back byte for byte. */
+  readonly repeats: number | undefined
+  /** The engine may also say that it has forgotten this serial. */
+  readonly mayBeForgotten: boolean
+}
+
+interface Session {
+  readonly id: number
+  readonly caller: string
+  lastUseMicros: number
+  acknowledgedThrough: number
+  /** A tick has removed it: no later no-op brings it back. */
+  isRemoved: boolean
+  /** Seq of the entry that answered a serial. */
+  readonly answers: Map<number, { seq: number; outcome: ExpectedOutcome }>
+}
+
+const refused = (code: string, actualSeq?: number): ExpectedOutcome => ({ status: 'refused', code, actualSeq })
+const SLOTS_PER_CHUNK = 32
+
+/**
+ * What the replicated state must do, said in the plainest way, for all that the simulated clients ask. It is fed every committed entry
+ * once, in order, and keeps the history of every key, so that a read at any seq can be judged.
+ */
+export class Reference {
+  readonly keys: ReferenceKeys = new ReferenceKeys()
+  readonly #sessions = new Map<number, Session>()
+  readonly #byNonce = new Map<string, number>()
+  readonly #idempotent = new Map<string, { envelope: string; seq: number; outcome: ExpectedOutcome }>()
+  /** Leader time of each entry, us; index = seq. */
+  readonly #times: number[] = [0]
+  #sessionLifetimeMicros = DEFAULT_SETTINGS.sessionLifetimeMs * 1000
+  #tickKeysMax = DEFAULT_SETTINGS.tickKeysMax
+  #sessionFloorMicros = 0
+
+  get lastSeq(): number {
+    return this.#times.length - 1
+  }
+
+  timeAt(seq: number): number {
+    return this.#times[seq] ?? 0
+  }
+
+  /** How often (session, serial) was applied: once, or not at all. */
+  answerOf(session: number, serial: number): { seq: number; outcome: ExpectedOutcome } | undefined {
+    return this.#sessions.get(session)?.answers.get(serial)
+  }
+
+  /** Applies the next entry; what its outcome must be, if it has one. */
+  apply(entry: ReferenceEntry): Expected | undefined {
+    this.#times.push(entry.leaderTimeMicros)
+    switch (entry.kind) {
+      case EntryKind.noop:
+        this.#sessionFloorMicros = entry.leaderTimeMicros + this.#sessionLifetimeMicros
+        return undefined
+      case EntryKind.configuration:
+        return undefined
+      case EntryKind.tick:
+        this.keys.expire(
+          entry.seq,
+          entry.leaderTimeMicros,
+          Math.min(decodeTick(entry.payload), this.#tickKeysMax),
+        )
+        this.#endSessions(entry.leaderTimeMicros)
+        return undefined
+      case EntryKind.openSession:
+        return { outcome: this.#open(entry), repeats: undefined, mayBeForgotten: false }
+      case EntryKind.transaction:
+        return this.#transaction(entry)
+      default:
+        throw new RangeError(`entry of the unknown kind ${String(entry.kind satisfies never)}`)
+    }
+  }
+
+  #open(entry: ReferenceEntry): ExpectedOutcome {
+    const opening = decodeSessionOpening(entry.payload)
+    const nonce = bytesToHex(opening.nonce)
+    const known = this.#byNonce.get(nonce)
+    if (known !== undefined) {
+      const isLive = this.#live(known, entry.leaderTimeMicros) !== undefined
+      return isLive ? { status: 'committed', seq: known, results: [] } : refused('session_ended')
+    }
+    if (opening.notAfterMicros !== 0 && entry.leaderTimeMicros > opening.notAfterMicros) return refused('expired')
+    this.#byNonce.set(nonce, entry.seq)
+    this.#sessions.set(entry.seq, {
+      id: entry.seq,
+      caller: opening.caller,
+      lastUseMicros: entry.leaderTimeMicros,
+      acknowledgedThrough: 0,
+      isRemoved: false,
+      answers: new Map(),
+    })
+    return { status: 'committed', seq: entry.seq, results: [] }
+  }
+
+  #live(id: number, timeMicros: number): Session | undefined {
+    const session = this.#sessions.get(id)
+    return session === undefined || session.isRemoved || this.#isOver(session, timeMicros) ? undefined : session
+  }
+
+  #isOver(session: Session, timeMicros: number): boolean {
+    return timeMicros > Math.max(session.lastUseMicros + this.#sessionLifetimeMicros, this.#sessionFloorMicros)
+  }
+
+  #endSessions(timeMicros: number): void {
+    for (const session of this.#sessions.values()) session.isRemoved ||= this.#isOver(session, timeMicros)
+  }
+
+  #transaction({ seq, leaderTimeMicros, payload }: ReferenceEntry): Expected {
+    const request = decodeRequestHeader(payload)
+    const { serial } = request
+    const session = request.session === 0 ? undefined : this.#live(request.session, leaderTimeMicros)
+    const once = (outcome: ExpectedOutcome): Expected => ({ outcome, repeats: undefined, mayBeForgotten: false })
+    if (request.session !== 0 && session === undefined) return once(refused('session_ended'))
+    const before = session?.answers.get(serial)
+    if (session !== undefined && before !== undefined) {
+      return { outcome: before.outcome, repeats: before.seq, mayBeForgotten: isForgettable(session, serial) }
+    }
+    const found = this.#findIdempotent(request.caller, request.envelope)
+    const record = (outcome: ExpectedOutcome, answeredBy = seq): void => {
+      if (session === undefined) return
+      session.answers.set(serial, { seq: answeredBy, outcome })
+      session.lastUseMicros = leaderTimeMicros
+      session.acknowledgedThrough = Math.max(session.acknowledgedThrough, request.acknowledgedThrough)
+    }
+    if (found?.outcome !== undefined) {
+      record(found.outcome, found.seq)
+      return { outcome: found.outcome, repeats: found.seq, mayBeForgotten: false }
+    }
+    const isLate = request.notAfterMicros !== 0 && leaderTimeMicros > request.notAfterMicros
+    const outcome = found?.isMismatch === true
+      ? refused('idempotency_mismatch')
+      : isLate
+        ? refused('expired')
+        : this.#envelope(seq, leaderTimeMicros, decodeEnvelope(request.envelope))
+    record(outcome)
+    if (found !== undefined && !found.isMismatch && outcome.status === 'committed') {
+      this.#idempotent.set(found.key, { envelope: bytesToHex(request.envelope), seq, outcome })
+    }
+    return { outcome, repeats: undefined, mayBeForgotten: session !== undefined && isForgettable(session, serial) }
+  }
+
+  #findIdempotent(
+    caller: string,
+    bytes: Uint8Array,
+  ): { key: string; seq: number; outcome: ExpectedOutcome | undefined; isMismatch: boolean } | undefined {
+    const { idempotencyKey } = decodeEnvelope(bytes)
+    if (idempotencyKey === undefined) return undefined
+    const key = `${caller}\n${idempotencyKey}`
+    const known = this.#idempotent.get(key)
+    if (known === undefined) return { key, seq: 0, outcome: undefined, isMismatch: false }
+    const isSame = known.envelope === bytesToHex(bytes)
+    return { key, seq: known.seq, outcome: isSame ? known.outcome : undefined, isMismatch: !isSame }
+  }
+
+  #envelope(seq: number, timeMicros: number, envelope: TransactionEnvelope): ExpectedOutcome {
+    const { keys } = this
+    for (const point of envelope.readSet?.points ?? []) {
+      const actualSeq = keys.versionOf(point, timeMicros)
+      if (actualSeq === undefined) return refused('scope_not_found')
+      if (actualSeq !== point.seq) return refused('conflict', actualSeq)
+    }
+    for (const range of envelope.readSet?.ranges ?? []) {
+      const records = keys.scan(range, Number.MAX_SAFE_INTEGER, timeMicros)
+      if (rangeDigest(records) !== range.digest) return refused('conflict', 0)
+    }
+    for (const assertion of envelope.assertions ?? []) {
+      const failure = this.#assert(assertion, timeMicros)
+      if (failure !== undefined) return failure
+    }
+    const results: MutationResult[] = []
+    keys.begin(seq)
+    for (const mutation of envelope.mutations) {
+      const result = mutation.type === 'ddl' ? this.#ddl(mutation.operation) : this.#mutate(mutation, timeMicros)
+      if (typeof result === 'object') {
+        keys.rollBack()
+        return result
+      }
+      results.push(result)
+    }
+    keys.commit()
+    return { status: 'committed', seq, results: results.some(result => result !== undefined) ? results : [] }
+  }
+
+  #assert(assertion: Assertion, timeMicros: number): ExpectedOutcome | undefined {
+    const actualSeq = this.keys.versionOf(assertion, timeMicros)
+    if (actualSeq === undefined) return refused('scope_not_found')
+    if (assertion.type === 'keyVersion' && actualSeq === assertion.seq) return undefined
+    if (assertion.type === 'keyExists' && actualSeq > 0 === assertion.expected) return undefined
+    return refused('assertion_failed', actualSeq)
+  }
+
+  #mutate(
+    mutation: Exclude<Mutation, { type: 'ddl' }>,
+    timeMicros: number,
+  ): MutationResult | ExpectedOutcome {
+    const { keys } = this
+    if (!keys.hasScope(mutation)) return refused(missing(keys.hasProject(mutation.project)))
+    switch (mutation.type) {
+      case 'kvSet':
+        keys.put(mutation, mutation.value, mutation.ttlMs === undefined ? 0 : timeMicros + mutation.ttlMs * 1000, timeMicros)
+        return undefined
+      case 'kvDelete':
+        keys.delete(mutation, timeMicros)
+        return undefined
+      case 'kvIncrement':
+        return this.#add(mutation, mutation.by, timeMicros)
+      case 'kvDecrement':
+        return this.#add(mutation, -mutation.by, timeMicros)
+      default:
+        throw new RangeError(`mutation ${String(mutation satisfies never)}`)
+    }
+  }
+
+  #add(target: KeyTarget, by: bigint, timeMicros: number): MutationResult | ExpectedOutcome {
+    const { keys } = this
+    const old = keys.live(target, timeMicros)
+    if (old !== undefined && old.value.length !== 8) return refused('not_a_number')
+    const view = old === undefined ? undefined : new DataView(old.value.buffer, old.value.byteOffset, 8)
+    const next = (view?.getBigUint64(0) ?? 0n) + by
+    if (next < 0n) return refused('underflow')
+    const value = new Uint8Array(8)
+    new DataView(value.buffer).setBigUint64(0, next)
+    keys.put(target, value, old?.expiresAtMicros ?? 0, timeMicros)
+    return next
+  }
+
+  #ddl(operation: Ddl): MutationResult | ExpectedOutcome {
+    const { keys } = this
+    switch (operation.type) {
+      case 'createProject':
+        if (keys.hasProject(operation.project)) return operation.ifNotExists === true ? false : refused('already_exists')
+        keys.addScope(operation.project, 'app')
+        return true
+      case 'createScope':
+        if (!keys.hasProject(operation.project)) return refused('project_not_found')
+        if (keys.hasScope(operation)) return operation.ifNotExists === true ? false : refused('already_exists')
+        keys.addScope(operation.project, operation.scope)
+        return true
+      case 'dropScope':
+        if (!keys.hasScope(operation)) {
+          return operation.ifExists === true ? false : refused(missing(keys.hasProject(operation.project)))
+        }
+        keys.dropScope(operation.project, operation.scope)
+        return true
+      case 'setSetting':
+        if (operation.name === 'sessionLifetimeMs') this.#sessionLifetimeMicros = operation.value * 1000
+        if (operation.name === 'tickKeysMax') this.#tickKeysMax = operation.value
+        return true
+      case 'renameProject':
+      case 'dropProject':
+      case 'renameScope':
+      case 'grant':
+      case 'revoke':
+        throw new RangeError(`the reference does not know ${operation.type}`)
+      default:
+        throw new RangeError(`operation ${String(operation satisfies never)}`)
+    }
+  }
+
+  /** The selected effects after `seq`, the next entry that has some; undefined if there is none up to the last entry. */
+  nextEffects(scope: KeyTarget, afterSeq: number): { seq: number; effects: Effect[] } | undefined {
+    return this.keys.nextEffects(scope, afterSeq)
+  }
+}
+
+function missing(hasProject: boolean): string {
+  return hasProject ? 'scope_not_found' : 'project_not_found'
+}
+
+/** Whether the serial's chunk of outcomes may have been dropped. */
+function isForgettable(session: Session, serial: number): boolean {
+  return Math.floor(serial / SLOTS_PER_CHUNK) < Math.floor((session.acknowledgedThrough + 1) / SLOTS_PER_CHUNK)
+}

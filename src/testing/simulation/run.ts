@@ -1,0 +1,141 @@
+import type { StartJob } from '../../platform/index.ts'
+import { SimulatedWorld } from '../../platform/simulated/index.ts'
+import { SimulatedCluster } from './cluster.ts'
+import { checkEndState, isConverged } from './end-state.ts'
+import { EntryOracle } from './entry-oracle.ts'
+import { FaultInjector } from './faults.ts'
+import { History } from './history.ts'
+import type { NodeOpening, OpenNode, RunningNode } from './node.ts'
+import { drawProfile, RUN_MS, TROUBLE_MS } from './profile.ts'
+import type { Profile } from './profile.ts'
+import { Trace, Violation } from './trace.ts'
+import { Workload } from './workload.ts'
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly drainMicrotasks: () => Promise<void>
+  readonly openNode: OpenNode
+  readonly jobs: Readonly<Record<string, StartJob>>
+  /** Whether a frame holds only messages whose loss, doubling and lateness the receiver tolerates. */
+  readonly isTolerantFrame?: (frame: Uint8Array) => boolean
+  readonly keepsTrace?: boolean
+  /** Changes what the seed has drawn, for scenarios. */
+  readonly adjust?: (profile: Profile) => Profile
+  /** Stages a scenario beside, or instead of, the drawn faults. */
+  readonly drama?: (stage: Stage) => void
+}
+
+/** What a scenario may use. */
+export interface Stage {
+  readonly cluster: SimulatedCluster
+  readonly workload: Workload
+  readonly history: History
+  readonly oracle: EntryOracle
+}
+
+export interface SimulationResult {
+  readonly seed: number
+  /** Equal for equal seeds and code. */
+  readonly hash: string
+  readonly failure: string | undefined
+  readonly profile: Profile
+  readonly counts: Readonly<Record<string, number>>
+  readonly trace: readonly string[]
+}
+
+/** Setting up may take this long before faults begin: forming the group, the first session, the first project. */
+const SETUP_MS_MAX = 10_000
+
+/** One simulated cluster from an empty disk to its end: a pure function of the seed and the code. */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const world = new SimulatedWorld({ seed: options.seed, drainMicrotasks: options.drainMicrotasks })
+  const drawn = drawProfile(world.random.split('profile'))
+  const profile = options.adjust?.(drawn) ?? drawn
+  const trace = new Trace(() => world.nowMs, options.keepsTrace === true)
+  const oracle = new EntryOracle()
+  oracle.describe = (seq, text) => trace.note(`entry ${seq} ${text}`)
+  const cluster = new SimulatedCluster({
+    world,
+    profile,
+    trace,
+    oracle,
+    openNode: opening => openChecked(options.openNode, opening, () => cluster),
+    jobs: options.jobs,
+    isTolerantFrame: options.isTolerantFrame ?? (() => false),
+  })
+  const history = new History()
+  const workload = new Workload(cluster, oracle, history)
+  const faults = new FaultInjector(cluster, workload)
+  let failure: string | undefined
+  try {
+    await play({ cluster, workload, history, oracle }, faults, options.drama)
+  } catch (error) {
+    failure = describe(error)
+  }
+  failure ??= cluster.failure === undefined ? undefined : describe(cluster.failure)
+  trace.note(`end after ${world.eventCount} events: ${cluster.describe()}`)
+  return {
+    seed: options.seed,
+    hash: trace.hash,
+    failure,
+    profile,
+    counts: { entries: oracle.lastSeq, events: world.eventCount, ...workload.counts, ...faults.counts, undecided: history.undecided },
+    trace: trace.lines,
+  }
+}
+
+async function play(stage: Stage, faults: FaultInjector, drama: SimulationOptions['drama']): Promise<void> {
+  const { cluster, workload, history } = stage
+  const { world, trace } = cluster
+  const until = async (condition: () => boolean, limitMs: number): Promise<boolean> => {
+    const isReached = await world.runWhileNot(() => cluster.failure !== undefined || condition(), limitMs)
+    if (cluster.failure !== undefined) throw cluster.failure
+    return isReached
+  }
+  cluster.start()
+  workload.begin()
+  if (!(await until(() => workload.isSetUp, SETUP_MS_MAX))) {
+    throw new Violation(`no service after ${SETUP_MS_MAX} ms without faults: ${cluster.describe()}`)
+  }
+  trace.note('--- trouble')
+  drama?.(stage)
+  faults.begin()
+  await until(() => false, Math.max(0, TROUBLE_MS - world.nowMs))
+  trace.note(`--- healing: ${cluster.describe()}`)
+  faults.heal()
+  workload.finish()
+  const isWell = await until(() => workload.isFinished && isConverged(cluster), RUN_MS - world.nowMs)
+  if (!isWell) {
+    throw new Violation(`no convergence: ${workload.describeOpen()} ${cluster.describe()}`)
+  }
+  await checkEndState(stage)
+  if (cluster.failure !== undefined) throw cluster.failure
+  history.check()
+}
+
+/** Whatever a node's start throws belongs to that node. */
+async function openChecked(
+  openNode: OpenNode,
+  opening: NodeOpening,
+  cluster: () => SimulatedCluster,
+): Promise<RunningNode> {
+  try {
+    return await openNode({
+      ...opening,
+      onApplied: report => {
+        try {
+          opening.onApplied(report)
+        } catch (error) {
+          cluster().fail(error as Error)
+        }
+      },
+    })
+  } catch (error) {
+    throw error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof Violation) return error.message
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

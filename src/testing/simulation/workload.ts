@@ -1,0 +1,156 @@
+import type { SeededRandom } from '../../platform/simulated/index.ts'
+import { checkCode, SimulatedClient } from './client.ts'
+import type { Ending } from './client.ts'
+import type { ClusterNode, SimulatedCluster } from './cluster.ts'
+import type { EntryOracle } from './entry-oracle.ts'
+import type { History } from './history.ts'
+import { PROJECT } from './names.ts'
+import { SimulatedReader } from './reader.ts'
+import { SimulatedWatcher } from './watcher.ts'
+import { drawWrite } from './writes.ts'
+
+/** All clients, readers and watchers of a run. */
+export class Workload {
+  readonly counts: Record<string, number> = { writes: 0, refusals: 0, unknown: 0, reads: 0, watched: 0, resets: 0 }
+  readonly clients: readonly SimulatedClient[]
+  readonly reader: SimulatedReader
+  readonly #cluster: SimulatedCluster
+  readonly #oracle: EntryOracle
+  readonly #history: History
+  readonly #random: SeededRandom
+  readonly #watchers: SimulatedWatcher[] = []
+  readonly #setup: SimulatedClient
+  isSetUp = false
+  #isFinishing = false
+  #lastWritesLeft = 0
+
+  constructor(cluster: SimulatedCluster, oracle: EntryOracle, history: History) {
+    const { world, profile } = cluster
+    this.#cluster = cluster
+    this.#oracle = oracle
+    this.#history = history
+    this.#random = world.random.split('workload')
+    const client = (name: string): SimulatedClient => new SimulatedClient(name, cluster, oracle, history)
+    this.#setup = client('setup')
+    this.clients = Array.from({ length: profile.workload.clients }, (_, index) => client(`c${index + 1}`))
+    this.reader = new SimulatedReader(cluster, oracle, history, this.counts)
+  }
+
+  /** Creates the project, then lets everybody begin. */
+  begin(): void {
+    const { sessionLifetimeMs } = this.#cluster.profile.workload
+    const write = (): void => {
+      if (!this.isSetUp) this.#setup.submit({ envelope: { mutations }, notAfterMs: 0, onEnd })
+    }
+    const mutations = [
+      { type: 'ddl', operation: { type: 'createProject', project: PROJECT, ifNotExists: true } } as const,
+      ...(sessionLifetimeMs === 0
+        ? []
+        : [
+            {
+              type: 'ddl',
+              operation: { type: 'setSetting', name: 'sessionLifetimeMs', value: sessionLifetimeMs },
+            } as const,
+          ]),
+    ]
+    const onEnd = (ending: Ending): void => {
+      if (ending.type !== 'outcome' || ending.outcome.status !== 'committed') return
+      this.isSetUp = true
+      this.#start()
+    }
+    this.#setup.onSession = write
+    this.#setup.connect()
+  }
+
+  #start(): void {
+    const { world, profile } = this.#cluster
+    for (const client of this.clients) {
+      client.connect()
+      this.#every(this.#random.split(client.name), profile.workload.meanGapMs, random => this.#write(client, random))
+    }
+    this.#every(this.#random.split('reads'), profile.workload.meanGapMs, () => this.reader.read())
+    for (let index = 0; index < profile.workload.watchers; index++) {
+      const watcher = new SimulatedWatcher(`w${index + 1}`, this.#cluster, this.#oracle)
+      this.#watchers.push(watcher)
+      watcher.begin()
+    }
+    world.schedule(0, () => this.#cluster.trace.note('--- serving'))
+  }
+
+  #every(random: SeededRandom, meanGapMs: number, act: (random: SeededRandom) => void): void {
+    const next = (): void => {
+      this.#cluster.world.schedule(random.exponential(meanGapMs), () => {
+        if (this.#isFinishing) return
+        act(random)
+        next()
+      })
+    }
+    next()
+  }
+
+  #write(client: SimulatedClient, random: SeededRandom): void {
+    if (!client.hasSession || client.openCount >= this.#cluster.profile.workload.pipeline) return
+    if (random.chance(0.002)) return client.connect()
+    const { world } = this.#cluster
+    const write = drawWrite(random, this.#cluster.profile.workload, this.#oracle, this.reader)
+    const calledAt = world.nowMs
+    client.submit({
+      envelope: write.envelope,
+      notAfterMs: write.notAfterMs,
+      onEnd: ending => {
+        this.#count(ending)
+        write.record?.(this.#history, ending, calledAt, world.nowMs)
+      },
+    })
+  }
+
+  #count(ending: Ending): void {
+    this.counts['writes']!++
+    if (ending.type === 'unknown') this.counts['unknown']!++
+    if (ending.type === 'outcome' && ending.outcome.status === 'refused') this.counts['refusals']!++
+  }
+
+  /** Nothing new is asked except one last write of each client: the group must serve again. */
+  finish(): void {
+    this.#isFinishing = true
+    for (const client of this.clients) {
+      this.#lastWritesLeft++
+      this.#lastWrite(client)
+    }
+  }
+
+  #lastWrite(client: SimulatedClient): void {
+    const { world } = this.#cluster
+    if (!client.hasSession) {
+      world.schedule(50, () => this.#lastWrite(client))
+      return
+    }
+    client.submit({
+      envelope: { mutations: [{ type: 'kvSet', project: PROJECT, key: new TextEncoder().encode(`z${client.name}`), value: new Uint8Array(8) }] },
+      notAfterMs: 0,
+      onEnd: ending => {
+        if (ending.type === 'outcome' && ending.outcome.status === 'committed') this.#lastWritesLeft--
+        else world.schedule(50, () => this.#lastWrite(client))
+      },
+    })
+  }
+
+  /** Every request has ended and the last writes were taken. */
+  get isFinished(): boolean {
+    if (this.#lastWritesLeft > 0 || this.reader.openCount > 0) return false
+    if (this.clients.some(client => client.openCount > 0)) return false
+    for (const watcher of this.#watchers) watcher.judge()
+    this.counts['watched'] = this.#watchers.reduce((sum, { commits }) => sum + commits, 0)
+    this.counts['resets'] = this.#watchers.reduce((sum, { resets }) => sum + resets, 0)
+    return true
+  }
+
+  describeOpen(): string {
+    const open = this.clients.map(client => `${client.name} waits for ${client.openCount}`)
+    return `${open.join(', ')}, reads ${this.reader.openCount}, last writes ${this.#lastWritesLeft};`
+  }
+
+  checkError(owner: ClusterNode, error: unknown): void {
+    checkCode(this.#cluster, owner, error)
+  }
+}

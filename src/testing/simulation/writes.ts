@@ -1,0 +1,194 @@
+import { rangeDigest } from '../../encoding/index.ts'
+import type { Mutation, TransactionEnvelope } from '../../encoding/index.ts'
+import type { SeededRandom } from '../../platform/simulated/index.ts'
+import type { RegisterInput, RegisterOutput } from '../linearizability/models.ts'
+import type { Ending } from './client.ts'
+import type { EntryOracle } from './entry-oracle.ts'
+import type { History } from './history.ts'
+import { keyOf, PROJECT } from './names.ts'
+import type { WorkloadProfile } from './profile.ts'
+import type { SimulatedReader } from './reader.ts'
+
+/** A write that a client is to make, and how it enters the history. */
+export interface Write {
+  readonly envelope: TransactionEnvelope
+  readonly notAfterMs: number
+  readonly record?: (history: History, ending: Ending, calledAt: number, returnedAt: number) => void
+}
+
+const IDEMPOTENCY_KEYS = 12
+const COUNTERS = 3
+const SCOPES = 4
+
+export function drawWrite(
+  random: SeededRandom,
+  profile: WorkloadProfile,
+  oracle: EntryOracle,
+  reader: SimulatedReader,
+): Write {
+  const write = drawKind(random, profile, oracle, reader)
+  // Now and then with so little time that it may come too late, or that a copy of it does.
+  return random.chance(0.1) ? { ...write, notAfterMs: random.pick([1, 20, 300, 1500]) } : write
+}
+
+function drawKind(
+  random: SeededRandom,
+  profile: WorkloadProfile,
+  oracle: EntryOracle,
+  reader: SimulatedReader,
+): Write {
+  const kind = random.below(100)
+  if (kind < 30) return registerWrite(random, profile)
+  if (kind < 38) return registerDelete(random, profile)
+  if (kind < 52) return compareAndSet(random, profile, oracle, reader)
+  if (kind < 66) return increment(random)
+  if (kind < 76) return several(random, profile)
+  if (kind < 82) return idempotent(random)
+  if (kind < 90) return shortLived(random, profile)
+  if (kind < 97) return transaction(random, profile, oracle, reader)
+  return catalogChange(random)
+}
+
+/** Values are never written twice: a read tells which write it saw. */
+function valueOf(random: SeededRandom, profile: WorkloadProfile): Uint8Array {
+  const text = `v${random.u32().toString(36)}${random.u32().toString(36)}`
+  return keyOf(text.padEnd(text.length + random.below(profile.valueBytes), '.'))
+}
+
+function registerKey(random: SeededRandom, { keys }: WorkloadProfile): Uint8Array {
+  return keyOf(`r${random.chance(0.3) ? 0 : random.below(keys)}`)
+}
+
+const plain = (envelope: TransactionEnvelope): Write => ({ envelope, notAfterMs: 0 })
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+
+function recordRegister(key: Uint8Array, input: RegisterInput): NonNullable<Write['record']> {
+  return (history, ending, calledAt, returnedAt) => {
+    const output = registerOutput(ending)
+    if (output !== 'nothing') history.registers.push({ key: text(key), input, output, calledAt, returnedAt })
+  }
+}
+
+/** Undefined = not known; `nothing` = it certainly did nothing, and says nothing of the key. */
+function registerOutput(ending: Ending): RegisterOutput | undefined | 'nothing' {
+  if (ending.type === 'unknown') return undefined
+  if (ending.type === 'refused') return 'nothing'
+  const { outcome } = ending
+  if (outcome.status === 'committed') return { type: 'written', seq: outcome.seq }
+  if (outcome.code !== 'assertion_failed') return 'nothing'
+  return { type: 'refused', ...(outcome.detail !== undefined && { actualSeq: outcome.detail.actualSeq }) }
+}
+
+function registerWrite(random: SeededRandom, profile: WorkloadProfile): Write {
+  const key = registerKey(random, profile)
+  const value = valueOf(random, profile)
+  const mutations: Mutation[] = [{ type: 'kvSet', project: PROJECT, key, value }]
+  return { ...plain({ mutations }), record: recordRegister(key, { type: 'write', value: text(value) }) }
+}
+
+function registerDelete(random: SeededRandom, profile: WorkloadProfile): Write {
+  const key = registerKey(random, profile)
+  const mutations: Mutation[] = [{ type: 'kvDelete', project: PROJECT, key }]
+  return { ...plain({ mutations }), record: recordRegister(key, { type: 'delete' }) }
+}
+
+/** Writes over the version last seen, which may be old by now. */
+function compareAndSet(
+  random: SeededRandom,
+  profile: WorkloadProfile,
+  oracle: EntryOracle,
+  reader: SimulatedReader,
+): Write {
+  const key = registerKey(random, profile)
+  const value = valueOf(random, profile)
+  const isFresh = random.chance(0.6)
+  const { reference } = oracle
+  const newest = reference.keys.versionOf({ project: PROJECT, key }, reference.timeAt(oracle.lastSeq)) ?? 0
+  const seq = isFresh ? newest : reader.lastSeen(key)
+  const envelope: TransactionEnvelope = {
+    assertions: [{ type: 'keyVersion', project: PROJECT, key, seq }],
+    mutations: [{ type: 'kvSet', project: PROJECT, key, value }],
+  }
+  return {
+    ...plain(envelope),
+    record: recordRegister(key, { type: 'compareAndSet', expectedSeq: seq, value: text(value) }),
+  }
+}
+
+function increment(random: SeededRandom): Write {
+  const key = keyOf(`c${random.below(COUNTERS)}`)
+  const by = BigInt(random.between(1, 9))
+  const mutations: Mutation[] = [{ type: 'kvIncrement', project: PROJECT, key, by, width: 64 }]
+  return {
+    ...plain({ mutations }),
+    record: (history, ending, calledAt, returnedAt) => {
+      if (ending.type === 'refused') return
+      const outcome = ending.type === 'outcome' ? ending.outcome : undefined
+      if (outcome?.status === 'refused') return
+      const output = outcome?.results[0] as bigint | undefined
+      history.counters.push({ key: text(key), input: { type: 'add', by }, output, calledAt, returnedAt })
+    },
+  }
+}
+
+/** Keys that are always written together. */
+function several(random: SeededRandom, profile: WorkloadProfile): Write {
+  const value = valueOf(random, profile)
+  const count = random.between(2, 6)
+  const first = random.below(10)
+  const keys = Array.from({ length: count }, (_, index) => keyOf(`m${(first + index) % 10}`))
+  return plain({ mutations: keys.map(key => ({ type: 'kvSet', project: PROJECT, key, value })) })
+}
+
+/** The same transaction under the same key, asked by several clients: applied once. */
+function idempotent(random: SeededRandom): Write {
+  const number = random.below(IDEMPOTENCY_KEYS)
+  const key = keyOf('i')
+  // An assertion that may fail at first: a refusal must not be remembered.
+  const assertions = number < 6 ? [{ type: 'keyExists', project: PROJECT, key: keyOf(`r${number}`), expected: true } as const] : []
+  return plain({
+    idempotencyKey: `k${number}`,
+    assertions,
+    mutations: [{ type: 'kvIncrement', project: PROJECT, key, by: 1n, width: 64 }],
+  })
+}
+
+function shortLived(random: SeededRandom, profile: WorkloadProfile): Write {
+  const key = keyOf(`t${random.below(8)}`)
+  const ttlMs = random.pick([1, 50, 400, 3000])
+  return plain({ mutations: [{ type: 'kvSet', project: PROJECT, key, value: valueOf(random, profile), ttlMs }] })
+}
+
+/** A transaction that has read a point and a range before. */
+function transaction(
+  random: SeededRandom,
+  profile: WorkloadProfile,
+  oracle: EntryOracle,
+  reader: SimulatedReader,
+): Write {
+  const key = registerKey(random, profile)
+  const { reference } = oracle
+  const timeMicros = reference.timeAt(oracle.lastSeq)
+  const isFresh = random.chance(0.8)
+  const seq = isFresh ? (reference.keys.versionOf({ project: PROJECT, key }, timeMicros) ?? 0) : reader.lastSeen(key)
+  const range = { project: PROJECT, start: keyOf('m'), end: keyOf('n'), limit: random.pick([0, 3]), reverse: random.chance(0.5) }
+  const records = reference.keys.scan(range, oracle.lastSeq, timeMicros)
+  return plain({
+    readSet: {
+      points: [{ project: PROJECT, key, seq }],
+      ranges: random.chance(0.5) ? [{ ...range, digest: rangeDigest(records) }] : [],
+    },
+    mutations: [
+      { type: 'kvSet', project: PROJECT, key: keyOf(`x${random.below(5)}`), value: valueOf(random, profile) },
+    ],
+  })
+}
+
+function catalogChange(random: SeededRandom): Write {
+  const scope = `s${random.below(SCOPES)}`
+  const operation = random.chance(0.5)
+    ? ({ type: 'createScope', project: PROJECT, scope } as const)
+    : ({ type: 'dropScope', project: PROJECT, scope } as const)
+  const write: Mutation = { type: 'kvSet', project: PROJECT, scope, key: keyOf('s'), value: keyOf('s') }
+  return plain({ mutations: [{ type: 'ddl', operation }, ...(operation.type === 'createScope' ? [write] : [])] })
+}
