@@ -1,4 +1,5 @@
 import type { Timer, Timers } from '../platform/index.ts'
+import { LogError } from './errors.ts'
 import type { Log } from './log.ts'
 
 /** How long nothing must have been appended before the end is marked (DESIGN 6). */
@@ -31,8 +32,19 @@ export class IdleMarker {
     if (log.state !== 'open') return
     const isIdle = log.ioSeq === this.#seenIoSeq
     this.#seenIoSeq = log.ioSeq
-    if (isIdle && log.mark() !== undefined) log.flushSync()
+    if (isIdle && !this.#mark()) return
     this.noteAppend()
+  }
+
+  /** False if the disk failed: the log has latched and told its owner, who must not hear of it a second time from a timer. */
+  #mark(): boolean {
+    try {
+      if (this.#log.mark() !== undefined) this.#log.flushSync()
+      return true
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+      return false
+    }
   }
 
   stop(): void {

@@ -191,17 +191,30 @@ async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void>
   }
 }
 
-/** What was read may still be in the page cache only: a process that died had written it, nobody had synced it. */
+/**
+ * What was read may still be in the page cache only: a process that died had written it, nobody had synced it. And a sync that failed
+ * leaves pages in the cache that count as clean and never reached the medium: what no later frame proves to be synced is written again.
+ */
 async function syncRecovered(settings: LogSettings, scan: LogScan): Promise<void> {
-  for (const name of [segmentName(scan.end.segment), VOTES_NAME]) {
-    const file = await settings.files.open(`${settings.directory}/${name}`, 'readWrite')
-    try {
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+  const { files, directory } = settings
+  for (const { segment } of scan.live) {
+    if (segment < scan.synced.segment || segment > scan.end.segment) continue
+    await rewrite(files, `${directory}/${segmentName(segment)}`, segment === scan.end.segment ? scan.end.offset : Infinity)
   }
-  await syncDirectory(settings.files, settings.directory)
+  await rewrite(files, `${directory}/${VOTES_NAME}`, VOTES_FILE_BYTES)
+  await syncDirectory(files, directory)
+}
+
+/** Writes the first bytes of a file over themselves, and syncs it. */
+async function rewrite(files: Files, path: string, throughOffset: number): Promise<void> {
+  const bytes = await readWhole(files, path)
+  const file = await files.open(path, 'readWrite')
+  try {
+    await file.write(bytes.subarray(0, Math.min(bytes.length, throughOffset)), 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
 }
 
 function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, slots: VoteSlots | undefined): LogStart {

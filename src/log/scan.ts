@@ -53,6 +53,8 @@ export interface LogScan {
   readonly previousFrame: number
   /** True if the last frame is a mark. */
   readonly isMarked: boolean
+  /** Everything before this place was synced, as a frame says that was made later. */
+  readonly synced: LogPosition
 }
 
 interface NumberedCheck {
@@ -120,6 +122,7 @@ class Scanner {
   #end: LogPosition = { segment: 0, offset: 0 }
   #previousFrame = 0
   #isMarked = false
+  #synced: LogPosition = { segment: 0, offset: 0 }
 
   constructor(files: Files, directory: string, identity: LogIdentity) {
     this.#files = files
@@ -171,6 +174,7 @@ class Scanner {
       end: this.#end,
       previousFrame: this.#previousFrame,
       isMarked: this.#isMarked,
+      synced: this.#synced,
     }
   }
 
@@ -275,6 +279,7 @@ class Scanner {
       this.#hardState = { term: header.term, votedFor: header.votedFor, commitSeq: header.commitSeq }
     }
     this.#isMarked = (header.flags & FrameFlag.mark) !== 0
+    this.#synced = { segment: header.syncedSegment, offset: header.syncedOffset }
     if ((header.flags & FrameFlag.truncate) !== 0) {
       if (header.truncateFrom <= this.#index.base.seq) throw new TruncatesBase()
       this.#index.truncateFrom(header.truncateFrom)
