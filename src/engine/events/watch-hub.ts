@@ -86,7 +86,8 @@ export class WatchHub {
       // Large values are in the state, whose pages may be cold.
       if (entries.some(entry => selected(watcher, entry).some(({ isLarge }) => isLarge))) this.#startCatchingUp(watcher)
       else this.#deliver(watcher, entries)
-      if (watcher.state === 'live') watcher.seq = lastSeq
+      // A watch may have begun beyond what is applied here: it stays where it is until that is reached.
+      if (watcher.state === 'live') watcher.seq = Math.max(watcher.seq, lastSeq)
     }
   }
 
@@ -172,6 +173,12 @@ export class WatchHub {
 
   #reset(watcher: Watcher): void {
     const view = this.#source.view()
+    if (view.seq <= watcher.seq) {
+      // Nothing that it has not seen lies in between.
+      view.release()
+      watcher.state = 'live'
+      return
+    }
     watcher.seq = view.seq
     watcher.state = 'live'
     watcher.sink.reset(view)
