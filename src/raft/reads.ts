@@ -176,6 +176,12 @@ export class Reads {
   }
 
   async #entries(fromSeq: number, throughSeq: number): Promise<EncodedBatch> {
+    const { log, machine } = this.#options
+    if (fromSeq <= log.base.seq) {
+      // A root may be older than the log: what lies between is gone.
+      const detail = { oldestSeq: Math.max(machine.oldestViewSeq, log.base.seq), newestSeq: machine.appliedSeq }
+      throw new QuorateError('seq_unavailable', `the log begins after seq ${log.base.seq}`, { detail })
+    }
     const parts: EncodedBatch[] = []
     for (let next = fromSeq; next <= throughSeq;) {
       const part = await this.#options.log.read(next, READ_BYTES)

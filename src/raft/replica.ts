@@ -1,3 +1,4 @@
+import { requestCopy } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type {
@@ -60,7 +61,8 @@ export class Replica implements NodeService {
     if (refusal !== undefined) return onOutcome(undefined, refusal)
     if (this.#driver.requests.add(request, onOutcome) === undefined) {
       const message = 'too many requests wait on this node'
-      return onOutcome(undefined, new QuorateError('busy', message, { retryable: true, backoffMs: 50 }))
+      const applied = requestCopy(request) === 0 ? 'no' : 'unknown'
+      return onOutcome(undefined, new QuorateError('busy', message, { retryable: true, backoffMs: 50, applied }))
     }
     this.#driver.schedule()
   }

@@ -37,6 +37,8 @@ export class RequestTable {
     const present = serials?.get(serial)
     if (present !== undefined) {
       present.handlers.push(onOutcome)
+      // Whoever sends copies may have had one applied elsewhere: from now on no answer may deny that.
+      if (requestCopy(request) > requestCopy(present.request)) present.request[1] = requestCopy(request)
       return present
     }
     if (this.#bytes + request.length > WAITING_BYTES_MAX) return undefined
@@ -91,7 +93,8 @@ export class RequestTable {
   fail(session: number, serial: number, error: QuorateError): void {
     const waiting = this.#remove(session, serial)
     if (waiting === undefined) return
-    for (const handler of waiting.handlers) handler(undefined, error)
+    const told = error.applied === 'no' && requestCopy(waiting.request) > 0 ? asUnknown(error, waiting) : error
+    for (const handler of waiting.handlers) handler(undefined, told)
   }
 
   #remove(session: number, serial: number): WaitingRequest | undefined {
@@ -131,5 +134,18 @@ function timedOut(applied: 'no' | 'unknown', session: number, serial: number): Q
     retryable: true,
     applied,
     ...(applied === 'unknown' && { reference: { session, serial } }),
+  })
+}
+
+/** A copy was refused: what became of the others is not known here. */
+function asUnknown(error: QuorateError, { session, serial }: WaitingRequest): QuorateError {
+  const { code, message, leader, backoffMs } = error
+  return new QuorateError(code, message, {
+    retryable: true,
+    applied: 'unknown',
+    reference: { session, serial },
+    cause: error,
+    ...(leader !== undefined && { leader }),
+    ...(backoffMs !== undefined && { backoffMs }),
   })
 }
