@@ -1,5 +1,6 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { openStateMachine } from '../engine/index.ts'
+import type { EngineStateMachine } from '../engine/index.ts'
 import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
@@ -38,6 +39,8 @@ export interface ReplicaNodeOptions {
   storage: StorageOptions
   /** The replica has stopped for good. */
   onFatal: (error: Error) => void
+  /** Shown the state machine before anything is applied: for oracles of tests. */
+  onMachine?: (machine: EngineStateMachine) => void
 }
 
 /** A replica with everything below it, on one data directory. */
@@ -87,6 +90,7 @@ async function openInDirectory(
     budgetBytes: storage.budgetBytes,
   })
   opened.push(() => machine.close())
+  options.onMachine?.(machine)
   const started: { replica?: LogHearer } = {}
   const { log, recovered } = await openOrCreateLog(options, directory, {
     onSynced: ioSeq => started.replica?.logSynced(ioSeq),

@@ -34,3 +34,4 @@ export type {
   StorageShape,
 } from './simulation/node.ts'
 export type { FaultClasses, Profile, WorkloadProfile } from './simulation/profile.ts'
+export { openSimulatedReplica } from './simulation/replica-node.ts'

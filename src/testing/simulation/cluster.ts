@@ -1,4 +1,4 @@
-import { QuorateError } from '../../model/index.ts'
+import { InvariantError, QuorateError } from '../../model/index.ts'
 import type { StartJob } from '../../platform/index.ts'
 import { SimulatedCrash, SimulatedMachine, SimulatedNetwork } from '../../platform/simulated/index.ts'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld } from '../../platform/simulated/index.ts'
@@ -199,7 +199,7 @@ export class SimulatedCluster {
     }
     const isExcused = this.world.nowMs < owner.excusedUntilMs
     if (!isExcused && owner.excuses <= 0) {
-      this.fail(new Violation(`${owner.name} stopped without a reason: ${what.stack ?? what.message}`, { cause: what }))
+      this.fail(new Violation(`${owner.name} stopped without a reason: ${explain(what)}`, { cause: what }))
     }
     if (!isExcused) owner.excuses--
     owner.crash('process')
@@ -234,4 +234,11 @@ export class SimulatedCluster {
       .join('; ')
   }
 
+}
+
+/** An error with what it says of its causes. */
+function explain(error: Error): string {
+  const below = error instanceof InvariantError ? error.state : error.cause
+  const text = error.stack ?? error.message
+  return below instanceof Error ? `${text}\nbecause of ${explain(below)}` : text
 }

@@ -138,7 +138,7 @@ export class EntryOracle {
     for (let seq = fromSeq; seq <= throughSeq; seq++) {
       const { expected } = this.#applied[seq]!
       if (expected === undefined || expected.repeats !== undefined) continue
-      if (expected.outcome.status === 'committed') count++
+      if (expected.outcome.status === 'committed' && expected.outcome.seq === seq) count++
     }
     return count
   }

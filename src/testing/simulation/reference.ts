@@ -35,9 +35,11 @@ export interface Expected {
 
 interface Session {
   readonly id: number
-  readonly caller: string
+  readonly nonce: string
   lastUseMicros: number
   acknowledgedThrough: number
+  /** When a tick looks at it, us. */
+  dueMicros: number
   /** A tick has removed it: no later no-op brings it back. */
   isRemoved: boolean
   /** Seq of the entry that answered a serial. */
@@ -46,6 +48,7 @@ interface Session {
 
 const refused = (code: string, actualSeq?: number): ExpectedOutcome => ({ status: 'refused', code, actualSeq })
 const SLOTS_PER_CHUNK = 32
+const SESSIONS_PER_TICK = 16
 
 /**
  * What the replicated state must do, said in the plainest way, for all that the simulated clients ask. It is fed every committed entry
@@ -85,12 +88,7 @@ export class Reference {
       case EntryKind.configuration:
         return undefined
       case EntryKind.tick:
-        this.keys.expire(
-          entry.seq,
-          entry.leaderTimeMicros,
-          Math.min(decodeTick(entry.payload), this.#tickKeysMax),
-        )
-        this.#endSessions(entry.leaderTimeMicros)
+        this.#tick(entry.seq, entry.leaderTimeMicros, Math.min(decodeTick(entry.payload), this.#tickKeysMax))
         return undefined
       case EntryKind.openSession:
         return { outcome: this.#open(entry), repeats: undefined, mayBeForgotten: false }
@@ -99,6 +97,16 @@ export class Reference {
       default:
         throw new RangeError(`entry of the unknown kind ${String(entry.kind satisfies never)}`)
     }
+  }
+
+  #remove(session: Session): void {
+    session.isRemoved = true
+    this.#byNonce.delete(session.nonce)
+  }
+
+  #tick(seq: number, timeMicros: number, keysMax: number): void {
+    this.keys.expire(seq, timeMicros, keysMax)
+    this.#endSessions(timeMicros, Math.min(SESSIONS_PER_TICK, keysMax))
   }
 
   #open(entry: ReferenceEntry): ExpectedOutcome {
@@ -113,9 +121,10 @@ export class Reference {
     this.#byNonce.set(nonce, entry.seq)
     this.#sessions.set(entry.seq, {
       id: entry.seq,
-      caller: opening.caller,
+      nonce,
       lastUseMicros: entry.leaderTimeMicros,
       acknowledgedThrough: 0,
+      dueMicros: Math.max(entry.leaderTimeMicros + this.#sessionLifetimeMicros, this.#sessionFloorMicros) + 1,
       isRemoved: false,
       answers: new Map(),
     })
@@ -124,15 +133,22 @@ export class Reference {
 
   #live(id: number, timeMicros: number): Session | undefined {
     const session = this.#sessions.get(id)
-    return session === undefined || session.isRemoved || this.#isOver(session, timeMicros) ? undefined : session
+    return session === undefined || session.isRemoved || timeMicros > this.#endOf(session) ? undefined : session
   }
 
-  #isOver(session: Session, timeMicros: number): boolean {
-    return timeMicros > Math.max(session.lastUseMicros + this.#sessionLifetimeMicros, this.#sessionFloorMicros)
+  #endOf(session: Session): number {
+    return Math.max(session.lastUseMicros + this.#sessionLifetimeMicros, this.#sessionFloorMicros)
   }
 
-  #endSessions(timeMicros: number): void {
-    for (const session of this.#sessions.values()) session.isRemoved ||= this.#isOver(session, timeMicros)
+  /** What a tick does: looks at the sessions that are due, a few at a time, and ends those that were not used since. */
+  #endSessions(timeMicros: number, most: number): void {
+    const due = [...this.#sessions.values()].filter(session => !session.isRemoved && session.dueMicros <= timeMicros)
+    due.sort((a, b) => a.dueMicros - b.dueMicros || a.id - b.id)
+    for (const session of due.slice(0, most)) {
+      const endMicros = this.#endOf(session)
+      if (timeMicros > endMicros) this.#remove(session)
+      else session.dueMicros = endMicros + 1
+    }
   }
 
   #transaction({ seq, leaderTimeMicros, payload }: ReferenceEntry): Expected {
