@@ -312,6 +312,11 @@ export class EngineStateMachine implements StateMachine {
     return this.#keyspace.superblocks[0]!.seq
   }
 
+  /** The newest durable root came from another node: log entries that do not lead to it are void (DESIGN 5). */
+  get isInstalled(): boolean {
+    return this.#keyspace.superblocks[0]!.kind === 'install'
+  }
+
   get keyspaceStats(): KeyspaceStats {
     return this.#keyspace.stats
   }

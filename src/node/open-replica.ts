@@ -99,6 +99,10 @@ async function openInDirectory(
   opened.push(() => log.close())
   if (directory.isNew) await directory.completed()
   requireUsable(recovered)
+  if (machine.isInstalled) {
+    // The install may have been the last thing before a crash: what the log holds of another past, or of an earlier one, is void.
+    await log.voidAfterInstall({ seq: machine.appliedSeq, term: machine.appliedTerm, chain: machine.appliedChain })
+  }
   const { directoryId } = directory.identity
   const replica = await Replica.start({
     name,

@@ -157,6 +157,8 @@ export class Driver {
         this.#apply.release()
         this.input({ type: 'snapshotFailed' })
       },
+      // From its beginning on the state machine applies nothing (S3), whatever was committed before.
+      beforeInstall: () => this.#apply.hold(),
       beforeCommit: () => this.#apply.hold(),
     })
   }
