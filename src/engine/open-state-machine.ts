@@ -1,6 +1,7 @@
+import { QuorateError } from '../model/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
 import { ChangeFiles } from './events/index.ts'
-import { Keyspace } from './keyspace/index.ts'
+import { Keyspace, PageDamage } from './keyspace/index.ts'
 import type { KeyspaceOptions } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
@@ -27,7 +28,7 @@ export interface StateMachineOptions {
 
 /**
  * The state of a directory as of its newest durable root, an empty one if there is none yet. The log after `appliedSeq` is to be
- * applied next. Rejects with `PageDamage` where superblocks or maps are damaged, with `FileError` where the disk fails.
+ * applied next. Rejects with QuorateError `damaged` where superblocks or maps are, with `FileError` where the disk fails.
  */
 export async function openStateMachine(options: StateMachineOptions): Promise<{ machine: EngineStateMachine }> {
   const { files, directory, clock, directoryId, groupId, pageBytes, budgetBytes } = options
@@ -51,7 +52,13 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
 async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {
   const { files, directory } = options
   if ((await files.size(`${directory}/data`)) === undefined) return Keyspace.create(options)
-  return (await Keyspace.open(options)).keyspace
+  try {
+    return (await Keyspace.open(options)).keyspace
+  } catch (error) {
+    if (!(error instanceof PageDamage)) throw error
+    const { file, offset } = error
+    throw new QuorateError('damaged', error.message, { detail: { file, offset }, cause: error })
+  }
 }
 
 function hexBytes(hex: string): Uint8Array {

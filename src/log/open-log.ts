@@ -199,7 +199,11 @@ async function syncRecovered(settings: LogSettings, scan: LogScan): Promise<void
   const { files, directory } = settings
   for (const { segment } of scan.live) {
     if (segment < scan.synced.segment || segment > scan.end.segment) continue
-    await rewrite(files, `${directory}/${segmentName(segment)}`, segment === scan.end.segment ? scan.end.offset : Infinity)
+    await rewrite(
+      files,
+      `${directory}/${segmentName(segment)}`,
+      segment === scan.end.segment ? scan.end.offset : Infinity,
+    )
   }
   await rewrite(files, `${directory}/${VOTES_NAME}`, VOTES_FILE_BYTES)
   await syncDirectory(files, directory)

@@ -138,6 +138,7 @@ class SharedLogNode implements RunningNode {
       },
       transferLeadership: () => Promise.resolve(),
       nextNodeRequest: () => undefined,
+      nodeSessionEnded: () => {},
       submit: (request, onOutcome) => {
         const refusal = machine.checkRequest(request)
         if (refusal !== undefined) return onOutcome(undefined, new QuorateError(refusal.code, refusal.message))
@@ -165,16 +166,24 @@ class SharedLogNode implements RunningNode {
         }),
       whenReadable: (consistency, _, onView) => {
         const give = (view: Promise<StateView>): void => {
-          view.then(found => onView(found, undefined), (error: unknown) => onView(undefined, error as QuorateError))
+          view.then(
+            found => onView(found, undefined),
+            (error: unknown) => onView(undefined, error as QuorateError),
+          )
         }
         if (typeof consistency === 'object' && 'atSeq' in consistency) {
           const entries = (from: number, through: number) =>
-            Promise.resolve({ firstSeq: from, lastSeq: through, bytes: Uint8Array.from(Buffer.concat(this.#log.entries.slice(from - 1, through))) })
+            Promise.resolve({
+              firstSeq: from,
+              lastSeq: through,
+              bytes: Uint8Array.from(Buffer.concat(this.#log.entries.slice(from - 1, through))),
+            })
           give(machine.viewAt(seqOfToken(consistency.atSeq, HISTORY), entries))
           return
         }
+        if (this.#fault === 'stale') return onView(machine.view(), undefined)
         const isWeak = consistency === 'local' || consistency === 'checkpoint'
-        const seq = isWeak || this.#fault === 'stale' ? 0 : this.#log.entries.length
+        const seq = isWeak ? 0 : this.#log.entries.length
         this.#readers.push({ seq, take: () => onView(machine.view(), undefined) })
       },
       watch: (selector, fromSeq, sink) => {
@@ -196,6 +205,9 @@ class SharedLogNode implements RunningNode {
   }
 
   #noop(seq: number): Uint8Array {
-    return encodeEntry({ kind: EntryKind.noop, seq, term: 1, leaderTimeMicros: this.#log.timeMicros }, new Uint8Array(0))
+    return encodeEntry(
+      { kind: EntryKind.noop, seq, term: 1, leaderTimeMicros: this.#log.timeMicros },
+      new Uint8Array(0),
+    )
   }
 }

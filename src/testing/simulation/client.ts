@@ -103,16 +103,16 @@ export class SimulatedClient {
     }
     world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
     this.#call(owner, node => {
-      const process = owner.process!
+      const host = owner.host!
       node.service.openSession({ caller: ROOT_CALLER, kind: 'client', nonce }, 1000).then(
         session => {
-          if (isOver || process.state === 'dead') return
+          if (isOver || host.state === 'dead') return
           isOver = true
           this.#isOpening = false
           this.#begin(session)
         },
         (error: unknown) => {
-          if (process.state !== 'dead') checkCode(this.#cluster, owner, error)
+          if (host.state !== 'dead') checkCode(this.#cluster, owner, error)
         },
       )
     })
@@ -165,14 +165,14 @@ export class SimulatedClient {
 
   /** Reaches a node after the way to it; what is dead or not open yet is not reached. */
   #call(owner: ClusterNode, use: (node: NonNullable<ClusterNode['node']>) => void): void {
-    const { process } = owner
-    if (process === undefined) return
+    const { host } = owner
+    if (host === undefined) return
     this.#cluster.world.schedule(
       this.#random.uniform(0.05, 1),
       () => {
-        if (owner.process === process && owner.node !== undefined) use(owner.node)
+        if (owner.host === host && owner.node !== undefined) use(owner.node)
       },
-      process,
+      host,
     )
   }
 
@@ -186,13 +186,13 @@ export class SimulatedClient {
     }
     world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
     this.#call(owner, node => {
-      const process = owner.process
+      const host = owner.host
       const { session, serial, notAfterMicros, envelope } = request
       const header = { caller: ROOT_CALLER, session, serial, notAfterMicros, copy }
       const bytes = encodeRequest({ ...header, acknowledgedThrough: this.#acknowledgedThroughOf(request) }, envelope)
       let isAnswered = false
       node.service.submit(bytes, (outcome, error) => {
-        if (process?.state === 'dead') return
+        if (host?.state === 'dead') return
         if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
         isAnswered = true
         if (this.#random.chance(this.#cluster.profile.workload.lostAnswers)) return
@@ -230,10 +230,8 @@ export class SimulatedClient {
     const isLost = outcome.status === 'refused' && outcome.code === 'session_ended'
     const isForgotten = outcome.status === 'refused' && outcome.code === 'serial_out_of_window'
     const applied = this.#oracle.outcomeAt(outcome.seq)
-    require(
-      applied !== undefined && equalBytes(applied, bytes),
-      () => `${owner.name} answers ${id} with ${show(outcome)}, but entry ${outcome.seq} answered otherwise`,
-    )
+    require(applied !== undefined && equalBytes(applied, bytes), () =>
+      `${owner.name} answers ${id} with ${show(outcome)}, but entry ${outcome.seq} answered otherwise`)
     if (isForgotten) {
       require(request.isEnded, () => `${id} is forgotten, and its client still waits`)
       return
@@ -254,19 +252,13 @@ export class SimulatedClient {
     const { session, serial } = request
     const id = `${session}/${serial}`
     const recorded = this.#oracle.reference.answerOf(session, serial)
-    require(
-      recorded !== undefined && recorded.outcome.status === outcome.status,
-      () => `${id} is answered with ${show(outcome)}, the session recorded ${JSON.stringify(recorded?.outcome.status)}`,
-    )
+    require(recorded !== undefined && recorded.outcome.status === outcome.status, () =>
+      `${id} is answered with ${show(outcome)}, the session recorded ${JSON.stringify(recorded?.outcome.status)}`)
     const first = request.answer
-    require(
-      first === undefined || equalBytes(first, bytes),
-      () => `${id} is answered with ${show(outcome)}, before with ${show(decodeOutcome(first!))}`,
-    )
-    require(
-      request.hasIdempotencyKey || outcome.seq > request.floor,
-      () => `${id} was applied at ${outcome.seq}, though ${request.floor} was acknowledged before its call`,
-    )
+    require(first === undefined || equalBytes(first, bytes), () =>
+      `${id} is answered with ${show(outcome)}, before with ${show(decodeOutcome(first!))}`)
+    require(request.hasIdempotencyKey || outcome.seq > request.floor, () =>
+      `${id} was applied at ${outcome.seq}, though ${request.floor} was acknowledged before its call`)
   }
 
   #onError(owner: ClusterNode, request: OpenRequest, copy: number, error: QuorateError | undefined): void {
@@ -277,10 +269,10 @@ export class SimulatedClient {
       this.#end(request, { type: 'refused', error })
       return
     }
-    require(
-      error.applied !== 'no' || copy === 0 || this.#oracle.reference.answerOf(session, serial) === undefined,
-      () => `${owner.name} says that ${session}/${serial} was not applied (${error.code}), but it was`,
-    )
+    require(error.applied !== 'no' ||
+      copy === 0 ||
+      this.#oracle.reference.answerOf(session, serial) === undefined, () =>
+      `${owner.name} says that ${session}/${serial} was not applied (${error.code}), but it was`)
     if (error.code === 'session_ended') return this.#onSessionEnded(request, copy)
     const attempt = request.attempt
     this.#cluster.world.schedule(this.#random.uniform(1, 60), () => {

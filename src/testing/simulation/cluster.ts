@@ -29,7 +29,7 @@ export class ClusterNode {
   readonly machine: SimulatedMachine
   readonly #cluster: SimulatedCluster
   #node: RunningNode | undefined
-  #process: SimulatedProcess | undefined
+  #host: SimulatedProcess | undefined
   /** Sends left until the process dies in one; 0 = it does not. */
   #sendsLeft = 0
   #sendCrash: 'power' | 'process' = 'process'
@@ -46,22 +46,22 @@ export class ClusterNode {
     this.machine = machine
     machine.onDeath = kind => {
       this.#node = undefined
-      this.#process = undefined
+      this.#host = undefined
       cluster.onDeath(this, kind)
     }
   }
 
-  get process(): SimulatedProcess | undefined {
-    return this.#process
+  get host(): SimulatedProcess | undefined {
+    return this.#host
   }
 
   /** The node, while its process runs; undefined too while it opens or is paused. */
   get node(): RunningNode | undefined {
-    return this.#process?.state === 'running' ? this.#node : undefined
+    return this.#host?.state === 'running' ? this.#node : undefined
   }
 
   get isUp(): boolean {
-    return this.#process !== undefined
+    return this.#host !== undefined
   }
 
   inspect(): NodeInspection | undefined {
@@ -69,26 +69,26 @@ export class ClusterNode {
   }
 
   start(): void {
-    if (this.#process !== undefined || this.refusal !== undefined) return
-    const process = this.machine.start(this.#cluster.drawClock())
-    this.#process = process
+    if (this.#host !== undefined || this.refusal !== undefined) return
+    const host = this.machine.start(this.#cluster.drawClock())
+    this.#host = host
     this.#sendsLeft = 0
     this.#cluster.trace.note(`${this.name} starts`)
-    const opening = this.#cluster.open(this, process, DIRECTORY, () => this.#onSend(process))
+    const opening = this.#cluster.open(this, host, DIRECTORY, () => this.#onSend(host))
     opening.then(
       node => {
-        if (this.#process !== process) return
+        if (this.#host !== host) return
         this.#node = node
         this.#cluster.trace.note(`${this.name} is open`)
       },
       (error: unknown) => {
-        if (this.#process === process) this.#cluster.onStop(this, error, true)
+        if (this.#host === host) this.#cluster.onStop(this, error, true)
       },
     )
   }
 
   crash(kind: 'power' | 'process'): void {
-    if (this.#process !== undefined) this.machine.crash(kind)
+    if (this.#host !== undefined) this.machine.crash(kind)
   }
 
   /** Ends the process inside its `sends`-th send from now. */
@@ -97,8 +97,8 @@ export class ClusterNode {
     this.#sendCrash = kind
   }
 
-  #onSend(process: SimulatedProcess): void {
-    if (process.state === 'dead') throw new SimulatedCrash('a dead process sends')
+  #onSend(host: SimulatedProcess): void {
+    if (host.state === 'dead') throw new SimulatedCrash('a dead process sends')
     if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) return
     this.#cluster.trace.note(`${this.name} dies while it sends`)
     this.machine.crash(this.#sendCrash)
@@ -158,18 +158,18 @@ export class SimulatedCluster {
     }
   }
 
-  open(owner: ClusterNode, process: SimulatedProcess, directory: string, onSend: () => void): Promise<RunningNode> {
+  open(owner: ClusterNode, host: SimulatedProcess, directory: string, onSend: () => void): Promise<RunningNode> {
     const { name } = owner
     this.#options.oracle.forget(name)
     return this.#options.openNode({
-      platform: process,
+      platform: host,
       directory,
       name,
       members: this.#members,
       createTransport: identity =>
         new SimulatedPeerTransport({
           network: this.network,
-          process,
+          host,
           name,
           members: this.#members,
           identity,
@@ -178,10 +178,10 @@ export class SimulatedCluster {
         }),
       storage: this.profile.storage,
       onFatal: error => {
-        if (process.state !== 'dead') this.onStop(owner, error, false)
+        if (host.state !== 'dead') this.onStop(owner, error, false)
       },
       onApplied: report => {
-        if (process.state !== 'dead') this.#options.oracle.onApplied(name, report)
+        if (host.state !== 'dead') this.#options.oracle.onApplied(name, report)
       },
     })
   }
@@ -191,7 +191,7 @@ export class SimulatedCluster {
     if (error instanceof SimulatedCrash) return
     const what = error instanceof Error ? error : new Error(String(error))
     this.trace.note(`${owner.name} stops ${isOpening ? 'while opening' : ''}: ${what.message}`)
-    const isDamage = what instanceof QuorateError && what.code === 'damaged'
+    const isDamage = (what instanceof QuorateError && what.code === 'damaged') || what.name === 'PageDamage'
     if (isDamage && this.profile.faults.hasLyingDisk && owner === this.nodes[0]) {
       owner.refusal = what
       owner.crash('process')
@@ -233,7 +233,6 @@ export class SimulatedCluster {
       })
       .join('; ')
   }
-
 }
 
 /** An error with what it says of its causes. */

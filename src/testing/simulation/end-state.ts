@@ -33,7 +33,7 @@ export async function checkEndState({
     oracle.checkDigest(owner.name, node.inspect().digest)
     const view = await cluster.world.runToCompletion(
       new Promise<StateView>((resolve, reject) => {
-        node.service.whenReadable('local', owner.process!.clock.monotonicMs() + 1000, (found, error) => {
+        node.service.whenReadable('local', owner.host!.clock.monotonicMs() + 1000, (found, error) => {
           if (found === undefined) reject(error ?? new Error('no view'))
           else resolve(found)
         })
@@ -52,12 +52,25 @@ async function compareWithReference(
   oracle: EntryOracle,
 ): Promise<void> {
   const { reference } = oracle
-  const expected = reference.keys.scan({ project: PROJECT, scope: SCOPE, limit: 0 }, view.seq, reference.timeAt(view.seq))
+  const expected = reference.keys.scan(
+    { project: PROJECT, scope: SCOPE, limit: 0 },
+    view.seq,
+    reference.timeAt(view.seq),
+  )
   const found: string[] = []
   let start: Uint8Array | undefined
   for (;;) {
-    const request = { type: 'scan', project: PROJECT, scope: SCOPE, limit: 500, ...(start !== undefined && { start }) } as const
-    const result = await cluster.world.runToCompletion(Promise.resolve<ReadResult>(view.read(request, ROOT_CALLER)), 2000)
+    const request = {
+      type: 'scan',
+      project: PROJECT,
+      scope: SCOPE,
+      limit: 500,
+      ...(start !== undefined && { start }),
+    } as const
+    const result = await cluster.world.runToCompletion(
+      Promise.resolve<ReadResult>(view.read(request, ROOT_CALLER)),
+      2000,
+    )
     if (result.type !== 'scan') throw new Violation('a scan answered something else')
     for (const { key, seq, value } of result.entries) found.push(`${bytesToHex(key)}@${seq}=${bytesToHex(value)}`)
     const last = result.entries.at(-1)
@@ -66,9 +79,7 @@ async function compareWithReference(
   }
   const wanted = expected.map(({ key, seq, value }) => `${bytesToHex(key)}@${seq}=${bytesToHex(value)}`)
   for (let index = 0; index < Math.max(wanted.length, found.length); index++) {
-    require(
-      wanted[index] === found[index],
-      () => `${owner.name} at ${view.seq} holds ${found[index] ?? 'nothing'} where ${wanted[index] ?? 'nothing'} should be`,
-    )
+    require(wanted[index] === found[index], () =>
+      `${owner.name} at ${view.seq} holds ${found[index] ?? 'nothing'} where ${wanted[index] ?? 'nothing'} should be`)
   }
 }

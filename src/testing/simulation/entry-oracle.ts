@@ -81,10 +81,8 @@ export class EntryOracle {
     const chain = chainEntry(0, bytes, at, end)
     const known = this.#applied[seq]
     if (known !== undefined) {
-      require(
-        known.chain === chain,
-        () => `state machine safety: ${node} applied another entry ${seq} (term ${term}, before it was ${known.term})`,
-      )
+      require(known.chain === chain, () =>
+        `state machine safety: ${node} applied another entry ${seq} (term ${term}, before it was ${known.term})`)
       return
     }
     require(seq === this.#applied.length, () => `${node} applied ${seq} before anybody applied ${this.#applied.length}`)
@@ -103,7 +101,8 @@ export class EntryOracle {
     const applied = this.#applied[seq]!
     if (applied.outcome !== undefined) {
       const first = applied.outcome
-      require(equalBytes(first, outcome), () => `${node} answers entry ${seq} otherwise: ${show(outcome)}, first ${show(first)}`)
+      require(equalBytes(first, outcome), () =>
+        `${node} answers entry ${seq} otherwise: ${show(outcome)}, first ${show(first)}`)
       return
     }
     applied.outcome = outcome.slice()
@@ -113,10 +112,8 @@ export class EntryOracle {
     if (actual.status === 'refused' && actual.code === 'serial_out_of_window' && expected.mayBeForgotten) return
     if (expected.repeats !== undefined) {
       const first = this.#applied[expected.repeats]!.outcome
-      require(
-        isDuplicate && (first === undefined || equalBytes(first, outcome)),
-        () => `entry ${seq} repeats ${expected.repeats}: ${show(outcome)}, but the first answer was ${show(first!)}`,
-      )
+      require(isDuplicate && (first === undefined || equalBytes(first, outcome)), () =>
+        `entry ${seq} repeats ${expected.repeats}: ${show(outcome)}, but the first answer was ${show(first!)}`)
     }
     require(isAsExpected(expected, outcome), () => `entry ${seq}: ${show(outcome)}, expected ${showExpected(expected)}`)
   }

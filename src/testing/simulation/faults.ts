@@ -61,7 +61,7 @@ export class FaultInjector {
       node.machine.disk.cancelCrash()
       node.crashAtSend(0, 'process')
       node.machine.disk.capacityBytes = Number.MAX_SAFE_INTEGER
-      node.process?.resume()
+      node.host?.resume()
       node.start()
     }
   }
@@ -155,11 +155,11 @@ export class FaultInjector {
   }
 
   #pause(victim: ClusterNode): void {
-    const { process } = victim
-    if (process === undefined) return
+    const { host } = victim
+    if (host === undefined) return
     this.#cluster.trace.note(`${victim.name} pauses`)
-    process.pause()
-    this.#cluster.world.schedule(this.#random.uniform(20, 3000), () => process.resume())
+    host.pause()
+    this.#cluster.world.schedule(this.#random.uniform(20, 3000), () => host.resume())
   }
 
   #fillDisk(victim: ClusterNode): void {
@@ -176,7 +176,7 @@ export class FaultInjector {
   #jumpClock(victim: ClusterNode): void {
     const jumpMs = this.#random.uniform(-3000, 3000)
     this.#cluster.trace.note(`wall clock of ${victim.name} jumps by ${jumpMs.toFixed(0)} ms`)
-    victim.process?.clock.jumpWall(Math.floor(jumpMs * 1000))
+    victim.host?.clock.jumpWall(Math.floor(jumpMs * 1000))
   }
 
   #transfer(): void {

@@ -21,7 +21,7 @@ export interface FrameFaults {
 
 export interface PeerTransportOptions {
   readonly network: SimulatedNetwork
-  readonly process: SimulatedProcess
+  readonly host: SimulatedProcess
   readonly name: string
   readonly members: readonly ConfiguredMember[]
   readonly identity: () => PeerIdentity
@@ -68,10 +68,10 @@ export class SimulatedPeerTransport implements PeerTransport {
   }
 
   start(): Promise<void> {
-    const { network, process, members, name } = this.#options
+    const { network, host, members, name } = this.#options
     const port = Number(members.find(member => member.name === name)!.peerAddress.split(':')[1])
-    this.#listener = network.listen(process, { port, maxFrameBytes: MAX_FRAME_BYTES }, link => this.#accept(link))
-    this.#dialer = network.dialer(process)
+    this.#listener = network.listen(host, { port, maxFrameBytes: MAX_FRAME_BYTES }, link => this.#accept(link))
+    this.#dialer = network.dialer(host)
     const own = members.findIndex(member => member.name === name)
     for (const { name: peer } of members.slice(0, own)) for (const channel of CHANNELS) this.#dial(peer, channel)
     return Promise.resolve()
@@ -82,7 +82,8 @@ export class SimulatedPeerTransport implements PeerTransport {
     if (pipe === undefined || !pipe.isOpen || pipe.link.bufferedBytes > QUEUED_BYTES_MAX) return false
     this.#options.onSend()
     const { faults } = this.#options
-    if (faults.chance > 0 && faults.random.chance(faults.chance) && faults.isTolerant(frame)) this.#mistreat(pipe, frame)
+    if (faults.chance > 0 && faults.random.chance(faults.chance) && faults.isTolerant(frame))
+      this.#mistreat(pipe, frame)
     else pipe.link.send(frame)
     return true
   }
@@ -96,7 +97,7 @@ export class SimulatedPeerTransport implements PeerTransport {
   }
 
   identityChanged(): void {
-    for (const pipe of [...this.#pipes.values()]) this.#drop(pipe, 1000, 'identity changed')
+    for (const pipe of this.#pipes.values()) this.#drop(pipe, 1000, 'identity changed')
   }
 
   close(): Promise<void> {
@@ -109,12 +110,12 @@ export class SimulatedPeerTransport implements PeerTransport {
 
   /** Loses the frame, sends it twice, or sends it late, after others. */
   #mistreat(pipe: Pipe, frame: Uint8Array): void {
-    const { faults, process } = this.#options
+    const { faults, host } = this.#options
     const kind = faults.random.below(3)
     if (kind === 0) return
     if (kind === 1) pipe.link.send(frame.slice())
     const delayMs = kind === 1 ? faults.random.uniform(0, 30) : faults.random.uniform(1, 300)
-    process.timers.after(delayMs, () => {
+    host.timers.after(delayMs, () => {
       if (pipe.isOpen) pipe.link.send(frame)
     })
   }
@@ -137,10 +138,10 @@ export class SimulatedPeerTransport implements PeerTransport {
   }
 
   #dialLater(peer: string, channel: PeerChannel, reason: string): void {
-    const { process } = this.#options
+    const { host } = this.#options
     const [low, high] = REDIAL_MS
-    const waitMs = reason.startsWith('refused') ? REFUSED_REDIAL_MS : low + process.random.float() * (high - low)
-    const timer = process.timers.after(waitMs, () => {
+    const waitMs = reason.startsWith('refused') ? REFUSED_REDIAL_MS : low + host.random.float() * (high - low)
+    const timer = host.timers.after(waitMs, () => {
       this.#redials.delete(timer)
       this.#dial(peer, channel)
     })

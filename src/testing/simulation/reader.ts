@@ -62,8 +62,8 @@ export class SimulatedReader {
 
   readAt(owner: ClusterNode, asked: Asked): void {
     const { world } = this.#cluster
-    const { process } = owner
-    if (owner.node === undefined || process === undefined) return
+    const { host } = owner
+    if (owner.node === undefined || host === undefined) return
     this.openCount++
     let isOver = false
     const over = (): void => {
@@ -75,16 +75,16 @@ export class SimulatedReader {
     world.schedule(
       this.#random.uniform(0.05, 1),
       () => {
-        const deadlineMs = process.clock.monotonicMs() + DEADLINE_MS
+        const deadlineMs = host.clock.monotonicMs() + DEADLINE_MS
         owner.node?.service.whenReadable(asked.consistency, deadlineMs, (view, error) => {
-          if (process.state === 'dead') return
+          if (host.state === 'dead') return
           if (view === undefined) {
             over()
             checkCode(this.#cluster, owner, error)
           } else this.#onView(owner, asked, view, over)
         })
       },
-      process,
+      host,
     )
   }
 
@@ -121,7 +121,7 @@ export class SimulatedReader {
       result => {
         view.release()
         over()
-        if (owner.process?.state !== 'dead') this.#judge(owner, asked, request, seq, view.leaderTimeMicros, result)
+        if (owner.host?.state !== 'dead') this.#judge(owner, asked, request, seq, view.leaderTimeMicros, result)
       },
       (error: unknown) => {
         view.release()
@@ -166,10 +166,8 @@ export class SimulatedReader {
     require(seq >= minSeq, () => `stale read (${label}) at ${owner.name}: seq ${seq}, must see ${minSeq}`)
     require(atSeq === undefined || seq === atSeq, () => `a read at ${atSeq} on ${owner.name} saw ${seq}`)
     const time = this.#oracle.reference.timeAt(seq)
-    require(
-      time === leaderTimeMicros || label === 'checkpoint',
-      () => `a view of ${seq} on ${owner.name} has time ${leaderTimeMicros}, the entry ${time}`,
-    )
+    require(time === leaderTimeMicros || label === 'checkpoint', () =>
+      `a view of ${seq} on ${owner.name} has time ${leaderTimeMicros}, the entry ${time}`)
   }
 
   #judgeResult(
@@ -188,7 +186,8 @@ export class SimulatedReader {
       for (const [index, key] of request.keys.entries()) {
         const found = result.entries[index]
         const expected = keys.readAt({ project: PROJECT, scope: SCOPE, key }, seq, timeMicros)
-        require(isSame(found, expected), () => `${owner.name} at ${seq} (${label}) has ${show(found)} for ${text(key)}, not ${show(expected)}`)
+        require(isSame(found, expected), () =>
+          `${owner.name} at ${seq} (${label}) has ${show(found)} for ${text(key)}, not ${show(expected)}`)
         this.#lastSeen.set(bytesToHex(key), found?.seq ?? 0)
         if (isStrict && index === 0) this.#record(key, found, calledAt, returnedAt)
       }
@@ -200,10 +199,8 @@ export class SimulatedReader {
     for (let index = 0; index < Math.max(count, result.entries.length); index++) {
       const found = result.entries[index]
       const wanted = expected[index]
-      require(
-        isSame(found, wanted) && (found === undefined || equalBytes(found.key, wanted!.key)),
-        () => `a scan on ${owner.name} at ${seq} (${label}) has ${show(found)} as number ${index}, not ${show(wanted)}`,
-      )
+      require(isSame(found, wanted) && (found === undefined || equalBytes(found.key, wanted!.key)), () =>
+        `a scan on ${owner.name} at ${seq} (${label}) has ${show(found)} as number ${index}, not ${show(wanted)}`)
     }
   }
 

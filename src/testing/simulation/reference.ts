@@ -173,11 +173,12 @@ export class Reference {
       return { outcome: found.outcome, repeats: found.seq, mayBeForgotten: false }
     }
     const isLate = request.notAfterMicros !== 0 && leaderTimeMicros > request.notAfterMicros
-    const outcome = found?.isMismatch === true
-      ? refused('idempotency_mismatch')
-      : isLate
-        ? refused('expired')
-        : this.#envelope(seq, leaderTimeMicros, decodeEnvelope(request.envelope))
+    const outcome =
+      found?.isMismatch === true
+        ? refused('idempotency_mismatch')
+        : isLate
+          ? refused('expired')
+          : this.#envelope(seq, leaderTimeMicros, decodeEnvelope(request.envelope))
     record(outcome)
     if (found !== undefined && !found.isMismatch && outcome.status === 'committed') {
       this.#idempotent.set(found.key, { envelope: bytesToHex(request.envelope), seq, outcome })
@@ -235,15 +236,17 @@ export class Reference {
     return refused('assertion_failed', actualSeq)
   }
 
-  #mutate(
-    mutation: Exclude<Mutation, { type: 'ddl' }>,
-    timeMicros: number,
-  ): MutationResult | ExpectedOutcome {
+  #mutate(mutation: Exclude<Mutation, { type: 'ddl' }>, timeMicros: number): MutationResult | ExpectedOutcome {
     const { keys } = this
     if (!keys.hasScope(mutation)) return refused(missing(keys.hasProject(mutation.project)))
     switch (mutation.type) {
       case 'kvSet':
-        keys.put(mutation, mutation.value, mutation.ttlMs === undefined ? 0 : timeMicros + mutation.ttlMs * 1000, timeMicros)
+        keys.put(
+          mutation,
+          mutation.value,
+          mutation.ttlMs === undefined ? 0 : timeMicros + mutation.ttlMs * 1000,
+          timeMicros,
+        )
         return undefined
       case 'kvDelete':
         keys.delete(mutation, timeMicros)
@@ -274,7 +277,8 @@ export class Reference {
     const { keys } = this
     switch (operation.type) {
       case 'createProject':
-        if (keys.hasProject(operation.project)) return operation.ifNotExists === true ? false : refused('already_exists')
+        if (keys.hasProject(operation.project))
+          return operation.ifNotExists === true ? false : refused('already_exists')
         keys.addScope(operation.project, 'app')
         return true
       case 'createScope':

@@ -27,7 +27,15 @@ export async function openSimulatedReplica(opening: NodeOpening): Promise<Runnin
     inspect: (): NodeInspection => {
       const { core, appliedSeq } = replica.inspect()
       const { role, term, leader, commit, told } = core
-      return { appliedSeq, commitSeq: commit, term, role, leaderId: leader, isReady: told.isReady, digest: machine.digest }
+      return {
+        appliedSeq,
+        commitSeq: commit,
+        term,
+        role,
+        leaderId: leader,
+        isReady: told.isReady,
+        digest: machine.digest,
+      }
     },
   }
 }

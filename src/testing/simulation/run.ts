@@ -79,7 +79,13 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     hash: trace.hash,
     failure,
     profile,
-    counts: { entries: oracle.lastSeq, events: world.eventCount, ...workload.counts, ...faults.counts, undecided: history.undecided },
+    counts: {
+      entries: oracle.lastSeq,
+      events: world.eventCount,
+      ...workload.counts,
+      ...faults.counts,
+      undecided: history.undecided,
+    },
     trace: trace.lines,
   }
 }

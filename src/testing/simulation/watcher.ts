@@ -56,16 +56,16 @@ export class SimulatedWatcher {
 
   #open(): void {
     const owner = this.#random.pick(this.#cluster.nodes)
-    const { node, process } = owner
-    if (node === undefined || process === undefined) return
+    const { node, host } = owner
+    if (node === undefined || host === undefined) return
     const opening = ++this.#opening
     // From a point, not from now: only then it is known what must come.
     const from = this.#toldSeq ?? 0
     this.#isOpen = true
-    process.onDeath(() => {
+    host.onDeath(() => {
       if (this.#opening === opening) this.#isOpen = false
     })
-    const isCurrent = (): boolean => this.#opening === opening && process.state === 'running'
+    const isCurrent = (): boolean => this.#opening === opening && host.state === 'running'
     const selector = { caller: ROOT_CALLER, project: PROJECT, scope: SCOPE, prefix: this.#prefix }
     try {
       const handle: { close?(): void; resume?(): void } = {}
@@ -80,14 +80,13 @@ export class SimulatedWatcher {
   }
 
   #sink(owner: ClusterNode, isCurrent: () => boolean, handle: { close?(): void }): WatchSink {
-    const watcher = this
     const take = (told: Told): void => {
       if (!isCurrent()) {
         handle.close?.()
         return
       }
-      watcher.#told.push(told)
-      watcher.#toldSeq = told.seq
+      this.#told.push(told)
+      this.#toldSeq = told.seq
     }
     const random = this.#random
     return {
@@ -153,18 +152,15 @@ export class SimulatedWatcher {
     switch (told.type) {
       case 'commit':
         this.commits++
-        require(
-          next !== undefined && next.seq === told.seq,
-          () => `${this.#name} at ${this.#seq} was told of ${told.seq}, the next change is ${next?.seq}`,
-        )
-        require(isSame(next.effects, told.changes), () => `${this.#name}: the changes of ${told.seq} are ${show(told.changes)}, not ${show(next.effects)}`)
+        require(next !== undefined && next.seq === told.seq, () =>
+          `${this.#name} at ${this.#seq} was told of ${told.seq}, the next change is ${next?.seq}`)
+        require(isSame(next.effects, told.changes), () =>
+          `${this.#name}: the changes of ${told.seq} are ${show(told.changes)}, not ${show(next.effects)}`)
         this.#seq = told.seq
         return
       case 'progress':
-        require(
-          next === undefined || next.seq > told.seq,
-          () => `${this.#name} at ${this.#seq} is told of progress to ${told.seq}, but ${next?.seq} is missing`,
-        )
+        require(next === undefined || next.seq > told.seq, () =>
+          `${this.#name} at ${this.#seq} is told of progress to ${told.seq}, but ${next?.seq} is missing`)
         this.#seq = Math.max(this.#seq, told.seq)
         return
       case 'reset':
@@ -186,9 +182,7 @@ function isSame(effects: readonly Effect[], changes: readonly Change[]): boolean
   return effects.every(({ key, kind, value }, index) => {
     const change = changes[index]!
     if (!equalBytes(change.key, key) || change.kind !== kind) return false
-    return value === undefined || change.value === undefined
-      ? value === change.value
-      : equalBytes(value, change.value)
+    return value === undefined || change.value === undefined ? value === change.value : equalBytes(value, change.value)
   })
 }
 

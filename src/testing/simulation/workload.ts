@@ -126,7 +126,16 @@ export class Workload {
       return
     }
     client.submit({
-      envelope: { mutations: [{ type: 'kvSet', project: PROJECT, key: new TextEncoder().encode(`z${client.name}`), value: new Uint8Array(8) }] },
+      envelope: {
+        mutations: [
+          {
+            type: 'kvSet',
+            project: PROJECT,
+            key: new TextEncoder().encode(`z${client.name}`),
+            value: new Uint8Array(8),
+          },
+        ],
+      },
       notAfterMs: 0,
       onEnd: ending => {
         if (ending.type === 'outcome' && ending.outcome.status === 'committed') this.#lastWritesLeft--

@@ -31,12 +31,7 @@ export function drawWrite(
   return random.chance(0.1) ? { ...write, notAfterMs: random.pick([1, 20, 300, 1500]) } : write
 }
 
-function drawKind(
-  random: SeededRandom,
-  profile: WorkloadProfile,
-  oracle: EntryOracle,
-  reader: SimulatedReader,
-): Write {
+function drawKind(random: SeededRandom, profile: WorkloadProfile, oracle: EntryOracle, reader: SimulatedReader): Write {
   const kind = random.below(100)
   if (kind < 30) return registerWrite(random, profile)
   if (kind < 38) return registerDelete(random, profile)
@@ -145,7 +140,8 @@ function idempotent(random: SeededRandom): Write {
   const number = random.below(IDEMPOTENCY_KEYS)
   const key = keyOf('i')
   // An assertion that may fail at first: a refusal must not be remembered.
-  const assertions = number < 6 ? [{ type: 'keyExists', project: PROJECT, key: keyOf(`r${number}`), expected: true } as const] : []
+  const assertions =
+    number < 6 ? [{ type: 'keyExists', project: PROJECT, key: keyOf(`r${number}`), expected: true } as const] : []
   return plain({
     idempotencyKey: `k${number}`,
     assertions,
@@ -171,7 +167,13 @@ function transaction(
   const timeMicros = reference.timeAt(oracle.lastSeq)
   const isFresh = random.chance(0.8)
   const seq = isFresh ? (reference.keys.versionOf({ project: PROJECT, key }, timeMicros) ?? 0) : reader.lastSeen(key)
-  const range = { project: PROJECT, start: keyOf('m'), end: keyOf('n'), limit: random.pick([0, 3]), reverse: random.chance(0.5) }
+  const range = {
+    project: PROJECT,
+    start: keyOf('m'),
+    end: keyOf('n'),
+    limit: random.pick([0, 3]),
+    reverse: random.chance(0.5),
+  }
   const records = reference.keys.scan(range, oracle.lastSeq, timeMicros)
   return plain({
     readSet: {

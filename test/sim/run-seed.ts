@@ -1,0 +1,29 @@
+import { LOG_WRITER_JOB, startLogWriter } from '../../src/log/index.ts'
+import { drainMicrotasks } from '../../src/platform/node/index.ts'
+import { openSimulatedReplica, simulate } from '../../src/testing/index.ts'
+import type { SimulationOptions, SimulationResult } from '../../src/testing/index.ts'
+
+/** Rejections that nobody has handled: a bug of whoever made the promise, unless its process had died. */
+const unhandled: unknown[] = []
+process.on('unhandledRejection', error => {
+  if (!(error instanceof Error && error.name === 'SimulatedCrash')) unhandled.push(error)
+})
+
+/** Runs a cluster of real nodes from a seed. */
+export async function runSeed(
+  seed: number,
+  options: Partial<Pick<SimulationOptions, 'keepsTrace' | 'adjust' | 'drama'>> = {},
+): Promise<SimulationResult> {
+  unhandled.length = 0
+  const result = await simulate({
+    seed,
+    drainMicrotasks,
+    openNode: openSimulatedReplica,
+    jobs: { [LOG_WRITER_JOB]: startLogWriter },
+    ...options,
+  })
+  const [first] = unhandled
+  if (first === undefined || result.failure !== undefined) return result
+  const text = first instanceof Error ? (first.stack ?? first.message) : JSON.stringify(first)
+  return { ...result, failure: `a rejection that nobody handled: ${text}` }
+}

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { drainMicrotasks } from '../../src/platform/node/index.ts'
+import { simulate } from '../../src/testing/index.ts'
+import { runSeed } from './run-seed.ts'
+import { sharedLogNodes } from './shared-log-nodes.ts'
+import type { PlantedFault } from './shared-log-nodes.ts'
+
+/** `QUORATE_SEED` moves the range; `npm run sim -- --seeds N` runs more. */
+const firstSeed = Number(process.env['QUORATE_SEED'] ?? 1)
+const SEEDS = 3
+
+describe('three simulated nodes', () => {
+  it(`keep every promise through faults and converge after them (seeds ${firstSeed} to ${firstSeed + SEEDS - 1})`, async () => {
+    for (let seed = firstSeed; seed < firstSeed + SEEDS; seed++) {
+      const { failure } = await runSeed(seed)
+      assert.equal(failure, undefined, `seed ${seed}: ${failure}`)
+    }
+  })
+
+  it('do the same for the same seed', async () => {
+    assert.equal((await runSeed(firstSeed)).hash, (await runSeed(firstSeed)).hash)
+  })
+})
+
+describe('the simulator', () => {
+  const findFault = async (fault: PlantedFault | undefined, seeds: number): Promise<string | undefined> => {
+    for (let seed = 1; seed <= seeds; seed++) {
+      const { failure } = await simulate({ seed, drainMicrotasks, openNode: sharedLogNodes(fault), jobs: {} })
+      if (failure !== undefined) return failure
+    }
+    return undefined
+  }
+
+  it('finds nothing wrong with nodes over a log that never fails', async () => {
+    assert.equal(await findFault(undefined, 2), undefined)
+  })
+
+  for (const [fault, message] of [
+    ['forgetful', /answered otherwise|the session recorded/],
+    ['stale', /stale read/],
+    ['twice', /not linearizable/],
+    ['silent watch', /was told of/],
+  ] as const) {
+    it(`notices nodes with the fault "${fault}"`, async () => {
+      assert.match((await findFault(fault, 10)) ?? 'nothing was found', message)
+    })
+  }
+})
