@@ -369,11 +369,12 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** From now on nothing is applied: until the sink has committed, or for ever if it aborts or fails. */
-  beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink> {
+  async beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink> {
     this.#requireRunning()
     this.#failure = new InvariantError('a snapshot is being installed')
     const committed = (): Promise<void> => this.#adopt(manifest)
-    return Promise.resolve(new ImageSink(this.#keyspace, manifest, committed))
+    await this.#keyspace.prepareInstall()
+    return new ImageSink(this.#keyspace, manifest, committed)
   }
 
   /** The installed root is the newest one: everything in memory follows it. */

@@ -42,6 +42,8 @@ export class Keyspace {
   readonly #now: () => number
   #isInEpoch = false
   #checkpointing: Promise<unknown> = Promise.resolve()
+  /** From `prepareInstall` to the end of the commit: the install ends in superblocks of its own. */
+  #isInstalling = false
   #onBoundary: (() => void) | undefined
 
   private constructor(parts: Parts, now: () => number) {
@@ -179,6 +181,7 @@ export class Keyspace {
     const run = this.#checkpointing.then(async () => {
       const { checkpointer, file } = this.#parts
       file.requireHealthy()
+      if (this.#isInstalling) return { seq: checkpointer.newest?.state.seq ?? 0 }
       const capture = await this.#atBoundary(() => {
         if (checkpointer.newest?.root === this.#parts.storage.roots.newest) return undefined
         return checkpointer.capture(this.#parts.spaces.encode())
@@ -192,6 +195,12 @@ export class Keyspace {
     return run
   }
 
+  /** Before `beginInstall`: no checkpoint begins from now on; resolves when none is under way. */
+  async prepareInstall(): Promise<void> {
+    this.#isInstalling = true
+    await this.#checkpointing
+  }
+
   /**
    * Begins to take over the state of another replica (DESIGN 5, leaf images), from nothing or on top of the present records.
    * Until its `finish` no entry may be applied and views see what was before; a crash leaves that too. There is no way back
@@ -199,6 +208,7 @@ export class Keyspace {
    */
   beginInstall(base: 'current' | 'empty'): Install {
     this.beginEpoch()
+    this.#isInstalling = true
     const { storage, spaces, writer, pager, checkpointer } = this.#parts
     if (base === 'empty') {
       storage.buryAll()
@@ -219,6 +229,7 @@ export class Keyspace {
         const capture = checkpointer.capture(spaces.encode())
         await checkpointer.commit(capture, 'install', wanted => wanted)
         await checkpointer.repeat(capture)
+        this.#isInstalling = false
       },
     })
   }

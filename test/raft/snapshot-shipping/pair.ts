@@ -40,6 +40,7 @@ export class Node {
   readonly failed: { reason: string; mustReopen: boolean }[] = []
   readonly sent: { to: number; seq: number; isOk: boolean }[] = []
   readonly calls: string[] = []
+  beforeInstall: () => void = () => {}
   /** Of the receiver: every write into the sink waits for it. */
   beforeWrite: () => Promise<void> = () => Promise.resolve()
   /** Chunks that the state machine took, over all transfers. */
@@ -240,6 +241,7 @@ export class Pair {
       },
       beforeInstall: () => {
         node.calls.push('beforeInstall')
+        node.beforeInstall()
         return Promise.resolve()
       },
       beforeCommit: () => {

@@ -114,6 +114,24 @@ describe('shipping a snapshot', () => {
     await pair.assertEqual()
   })
 
+  it('agrees with checkpoints of the receiver, under way when it begins and asked for while it goes on', async () => {
+    const receiver = await filled(300)
+    const pair = new Pair(seed, await filled(600), receiver)
+    const checkpoints: Promise<unknown>[] = []
+    pair.receiver.beforeInstall = () => checkpoints.push(receiver.checkpoint())
+    pair.receiver.beforeWrite = () => {
+      checkpoints.push(receiver.checkpoint())
+      return Promise.resolve()
+    }
+    await pair.shipUntilInstalled()
+    await pair.world.runToCompletion(Promise.all(checkpoints))
+    assert.ok(checkpoints.length > 5)
+    await pair.assertEqual()
+    await receiver.checkpoint()
+    const digest = receiver.digest()
+    assert.equal((await receiver.reopen()).digest(), digest)
+  })
+
   it('says how far it is on both sides', async () => {
     const pair = new Pair(seed, await filled(600), await empty())
     pair.ship()
