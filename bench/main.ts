@@ -3,6 +3,7 @@
  * of its own, one after the other, so that none inherits another's memory or compiled code.
  */
 import { fork } from 'node:child_process'
+import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { exitOf } from './lib/processes.ts'
@@ -39,6 +40,11 @@ async function main(): Promise<void> {
     if (modules === undefined) throw new Error(`no section ${name}: ${Object.keys(SECTIONS).join(', ')}`)
     for (const module of modules) rows.push(...(await measure(module)))
   }
+  const load = loadavg().map(value => value.toFixed(1))
+  const [cpu] = cpus()
+  process.stdout.write(
+    `${cpus().length} x ${cpu?.model}, Node ${process.version}, load ${load.join(' ')} after the run\n\n`,
+  )
   process.stdout.write(`${renderTable(rows)}\n`)
 }
 
