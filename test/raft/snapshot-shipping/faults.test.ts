@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { SeededRandom } from '../../../src/platform/simulated/index.ts'
 import { seed } from '../../engine/seed.ts'
 import { configuration, empty, filled, Pair, type Fate } from './pair.ts'
 
@@ -45,6 +46,31 @@ describe('a snapshot transfer', () => {
 
   it('is replaced when the sender crashes at any message, once the receiver has waited for it', async () => {
     await atEveryMessage('crash sender', pair => assert.ok(pair.receiver.failed.length <= 1))
+  })
+})
+
+describe('a snapshot transfer among many faults', () => {
+  it('arrives, whatever breaks and however often', async () => {
+    let sender = await filled(200)
+    for (let round = 0; round < 12; round++) {
+      const pair = new Pair(seed * 1_000 + round, sender, await empty())
+      const random = new SeededRandom(pair.world.seed).split('faults')
+      pair.downMs = random.u32() % 400
+      pair.bytesPerMs = 64 << (random.u32() % 8)
+      let faults = 0
+      pair.fate = (_number, type) => {
+        const draw = random.float()
+        if (faults >= 12 || draw > 0.2) return 'arrive'
+        faults++
+        if (draw < 0.02) return 'crash sender'
+        if (draw < 0.04) return 'crash receiver'
+        return draw < 0.08 && type === 'snapshotChunk' ? 'damage' : 'cut'
+      }
+      await pair.shipUntilInstalled(600_000)
+      await pair.world.runFor(1_000)
+      await pair.assertEqual()
+      sender = pair.sender.harness
+    }
   })
 })
 
