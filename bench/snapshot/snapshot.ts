@@ -1,6 +1,9 @@
 // How fast a snapshot of the whole state reaches an empty replica: leaf images read, framed, checked, installed on an unpublished
-// root and committed to disk, between two state machines on real files in one process (one processor for both sides).
-// Run: node dist/bench/snapshot/snapshot.js [--megabytes 200] [--value 1000] [--receiver-budget 512] [--chunk 128]
+// root and committed to disk, between two state machines on real files: in one process (one processor for both sides), or with
+// --sockets in two, over TCP.
+// Run: node dist/bench/snapshot/snapshot.js [--megabytes 200] [--value 1000] [--receiver-budget 512] [--chunk 128] [--sockets]
+import { fork } from 'node:child_process'
+import { connect as dial, createServer, type AddressInfo, type Socket } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import {
   encodeConfiguration,
@@ -32,6 +35,7 @@ const megabytes = option('megabytes', 200)
 const valueBytes = option('value', 1_000)
 const receiverBudgetMegabytes = option('receiver-budget', 512)
 const chunkBytes = option('chunk', 128) << 10
+const senderPort = option('sender-port', 0)
 const folder = makeBenchFolder('snapshot')
 
 async function openMachine(name: string, budgetMegabytes: number): Promise<EngineStateMachine> {
@@ -135,7 +139,132 @@ function connect(sender: EngineStateMachine, receiver: EngineStateMachine): Prom
   })
 }
 
-try {
+/** Frames over TCP: u32 length, frame. */
+function frameSocket(
+  socket: Socket,
+  id: number,
+  machine: EngineStateMachine,
+  rest: Partial<ShippingOptions>,
+): SnapshotShipping {
+  socket.setNoDelay(true)
+  const writer = new PeerFrameWriter(1)
+  const shipping = new SnapshotShipping({
+    machine,
+    self: () => id,
+    send: (_to, message) => {
+      writer.add(message)
+      const frame = writer.finish()
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(frame.length)
+      socket.cork()
+      socket.write(length)
+      socket.write(frame)
+      socket.uncork()
+      return true
+    },
+    bufferedBytes: () => socket.writableLength,
+    clock: nodeClock(),
+    timers: nodeTimers(),
+    random: nodeRandom(),
+    onSent: () => {},
+    onInstalled: () => {},
+    onFailed: reason => {
+      throw new Error(reason)
+    },
+    beforeCommit: () => Promise.resolve(),
+    limits: { chunkBytes },
+    ...rest,
+  })
+  let pieces: Buffer[] = []
+  let held = 0
+  let wanted = 4
+  let isLength = true
+  socket.on('data', (piece: Buffer) => {
+    pieces.push(piece)
+    held += piece.length
+    while (held >= wanted) {
+      const all = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, held)
+      const part = all.subarray(0, wanted)
+      pieces = all.length > wanted ? [all.subarray(wanted)] : []
+      held -= wanted
+      isLength = !isLength
+      wanted = isLength ? 4 : part.readUInt32LE(0)
+      if (!isLength) continue
+      const cursor = new PeerFrameCursor()
+      cursor.open(part, 64 << 20)
+      cursor.next()
+      const message = readPeerMessage(cursor)
+      if (message.type === 'snapshotOffer') shipping.install(1, message.meta)
+      else shipping.onMessage(message as Parameters<SnapshotShipping['onMessage']>[0])
+    }
+  })
+  return shipping
+}
+
+interface Received {
+  digest: string
+  /** Processor time from its start to the end of the install. */
+  cpuMs: number
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+/** The receiver's process: ends when it has told the sender that all is installed. */
+async function receive(port: number): Promise<void> {
+  const machine = await openMachine('receiver', receiverBudgetMegabytes)
+  const socket = dial(port, '127.0.0.1')
+  await new Promise(
+    resolve => socket.once('close', resolve).on('error', resolve) && frameSocket(socket, 2, machine, {}),
+  )
+  process.send!({ digest: JSON.stringify(machine.digest), cpuMs: cpuMs() })
+  await machine.close()
+}
+
+/** Ships to a process of its own; prints what a node's operator would see. */
+async function shipOverSockets(): Promise<void> {
+  const sender = await openMachine('sender', 512)
+  await fill(sender)
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const child = fork(process.argv[1]!, [...process.argv.slice(2), '--sender-port', String(port)])
+  const received = new Promise<Received>(resolve => child.once('message', message => resolve(message as Received)))
+  const socket = await new Promise<Socket>(resolve => server.once('connection', resolve))
+  const start = performance.now()
+  const startCpuMs = cpuMs()
+  await new Promise<void>(resolve => {
+    const shipping = frameSocket(socket, 1, sender, { onSent: () => resolve() })
+    const writer = new PeerFrameWriter(1)
+    shipping.ship(2, 1, 1, offer => {
+      writer.add(offer)
+      const frame = writer.finish()
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(frame.length)
+      socket.write(Buffer.concat([length, frame]))
+    })
+  })
+  const mebibytes = socket.bytesWritten / 2 ** 20
+  const rate = mebibytes / ((performance.now() - start) / 1000)
+  const senderMs = cpuMs() - startCpuMs
+  socket.destroy()
+  server.close()
+  const receiver = await received
+  if (JSON.stringify(sender.digest) !== receiver.digest) throw new Error('not the same state')
+  const section = 'snapshot'
+  const rows = [
+    plain(section, 'shipped to another process', mebibytes, 'MiB'),
+    atLeast(section, 'over TCP, durable', rate, 100, 'MiB/s'),
+    plain(section, "sender's processor time", senderMs / mebibytes, 'ms/MiB'),
+    plain(section, "receiver's processor time, its start included", receiver.cpuMs / mebibytes, 'ms/MiB'),
+  ]
+  console.log(renderTable(rows))
+  await sender.close()
+}
+
+async function shipInProcess(): Promise<void> {
   const sender = await openMachine('sender', 512)
   await fill(sender)
   const receiver = await openMachine('receiver', receiverBudgetMegabytes)
@@ -164,6 +293,12 @@ try {
   )
   await sender.close()
   await receiver.close()
+}
+
+try {
+  if (senderPort !== 0) await receive(senderPort)
+  else if (process.argv.includes('--sockets')) await shipOverSockets()
+  else await shipInProcess()
 } finally {
   removeBenchFolder(folder)
 }
