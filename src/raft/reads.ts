@@ -1,4 +1,5 @@
 import type { EntryBatch as EncodedBatch } from '../encoding/index.ts'
+import { LogError } from '../log/index.ts'
 import type { Log } from '../log/index.ts'
 import { formatToken, QuorateError, seqOfToken } from '../model/index.ts'
 import type { Consistency, LeaderHint, StateMachine, ViewHandler } from '../model/index.ts'
@@ -251,6 +252,10 @@ function removeWhere<T>(items: T[], isRemoved: (item: T) => boolean): void {
 
 function asQuorateError(error: unknown): QuorateError {
   if (error instanceof QuorateError) return error
+  // The log let go of the entries while the view was made.
+  if (error instanceof LogError && error.code === 'seq_unavailable') {
+    return new QuorateError('seq_unavailable', error.message, { cause: error })
+  }
   const message = error instanceof Error ? error.message : String(error)
   return new QuorateError('internal', message, { cause: error })
 }

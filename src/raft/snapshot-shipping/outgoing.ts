@@ -305,7 +305,9 @@ export class Outgoing {
     if (silentMs >= (this.#isLinked ? silenceMsMax : unlinkedMsMax)) {
       return this.fail(`nothing heard for ${Math.round(silentMs)} ms`)
     }
-    if (this.#stage() === 'offered' && this.#isLinked && nowMs - this.#offeredAtMs >= repeatMs) this.#sendOffer()
+    // An offer may be lost with its link, and a receiver that has begun anew knows of none: silence has it repeated.
+    const isUnheard = this.#stage() === 'offered' || silentMs >= repeatMs
+    if (isUnheard && this.#isLinked && nowMs - this.#offeredAtMs >= repeatMs) this.#sendOffer()
     this.#pump()
   }
 
