@@ -177,19 +177,25 @@ export class Reads {
   }
 
   async #entries(fromSeq: number, throughSeq: number): Promise<EncodedBatch> {
-    const { log, machine } = this.#options
-    if (fromSeq <= log.base.seq) {
-      // A root may be older than the log: what lies between is gone.
-      const detail = { oldestSeq: Math.max(machine.oldestViewSeq, log.base.seq), newestSeq: machine.appliedSeq }
-      throw new QuorateError('seq_unavailable', `the log begins after seq ${log.base.seq}`, { detail })
-    }
     const parts: EncodedBatch[] = []
     for (let next = fromSeq; next <= throughSeq;) {
-      const part = await this.#options.log.read(next, READ_BYTES)
+      const part = await this.#entriesFrom(next)
       parts.push(part.lastSeq <= throughSeq ? part : sliceEntries(part.bytes, next, throughSeq))
       next = part.lastSeq + 1
     }
     return joinEntries(parts)
+  }
+
+  async #entriesFrom(seq: number): Promise<EncodedBatch> {
+    const { log, machine } = this.#options
+    try {
+      return await log.read(seq, READ_BYTES)
+    } catch (cause) {
+      if (seq > log.base.seq) throw cause
+      // The root is older than the log, which may have been cut while it was read.
+      const detail = { oldestSeq: Math.max(machine.oldestViewSeq, log.base.seq), newestSeq: machine.appliedSeq }
+      throw new QuorateError('seq_unavailable', `the log begins after seq ${log.base.seq}`, { detail, cause })
+    }
   }
 
   /** Ends what has waited too long, with an error, never with an answer (R4). */

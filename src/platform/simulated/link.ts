@@ -45,6 +45,8 @@ export class LinkEnd implements FrameLink {
   readonly #maxFrameBytes: number
   readonly #delayFactor: number
   #isClosed = false
+  /** Nothing sent after the break arrives, though this end may hear of it later. */
+  #isBroken = false
   #underWayBytes = 0
   #lineFreeAtMs = 0
   #lastArrivalMs = 0
@@ -79,7 +81,7 @@ export class LinkEnd implements FrameLink {
 
   // hot path: one call, one event and one allocation per frame
   send(frame: Uint8Array): void {
-    if (this.#isClosed || this.owner.state === 'dead') return
+    if (this.#isClosed || this.#isBroken || this.owner.state === 'dead') return
     const { profile } = this.#surroundings
     if (profile.breakChance > 0 && this.#random.chance(profile.breakChance)) {
       this.break('reset')
@@ -99,6 +101,7 @@ export class LinkEnd implements FrameLink {
   break(reason: string): void {
     const { minDelayMs, meanDelayMs } = this.#surroundings.profile
     for (const end of [this, this.peer]) {
+      end.#isBroken = true
       end.#closeSoon(this.#random.chance(0.5) ? 0 : minDelayMs + this.#random.exponential(meanDelayMs), BROKEN, reason)
     }
   }
