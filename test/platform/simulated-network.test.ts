@@ -84,6 +84,20 @@ describe('a link of the simulated network', () => {
     assert.deepEqual(net.received, ['a', 'b', 'c'])
   })
 
+  it('keeps its order when the path heals while later frames are on their way', async () => {
+    for (let offset = 0; offset < 40; offset++) {
+      const net = newNet({ offset, profile: { meanDelayMs: 10 } })
+      const { link } = await connected(net)
+      net.network.block('n1', 'n2')
+      link.send(frame('held'))
+      await net.world.runFor(50)
+      link.send(frame('under way'))
+      net.network.unblock('n1', 'n2')
+      await net.world.runFor(1000)
+      assert.deepEqual(net.received, ['held', 'under way'])
+    }
+  })
+
   it('breaks when the path stays blocked: the sender first, the other end later', async () => {
     const net = newNet({ profile: { giveUpMs: [2000, 3000] } })
     const { link, events } = await connected(net)

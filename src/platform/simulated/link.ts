@@ -120,12 +120,16 @@ export class LinkEnd implements FrameLink {
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, atMs)
   }
 
-  /** The path from here to the other end is free again: what was held goes on its way. */
+  /** The path from here to the other end is free again: what was held arrives, before anything that was sent after it. */
   releaseHeld(): void {
-    const held = this.#held
-    this.#held = []
-    this.#underWayCount -= held.length
-    for (const parcel of held) this.#dispatch(parcel, parcel instanceof Uint8Array ? parcel.length : 0)
+    if (this.#held.length > 0) this.#surroundings.world.schedule(0, () => this.#deliverHeld())
+  }
+
+  #deliverHeld(): void {
+    const { paths } = this.#surroundings
+    while (this.#held.length > 0 && !paths.isBlocked(this.owner.name, this.peer.owner.name)) {
+      this.#deliver(this.#held.shift()!)
+    }
   }
 
   #dispatch(parcel: Parcel, bytes: number): void {
@@ -147,6 +151,11 @@ export class LinkEnd implements FrameLink {
       if (this.#held.length === 1) this.#giveUpLater()
       return
     }
+    this.#deliver(parcel)
+  }
+
+  #deliver(parcel: Parcel): void {
+    const receiver = this.peer
     this.#underWayCount--
     if (parcel instanceof Uint8Array) this.#underWayBytes -= parcel.length
     if (this.#isClosed) this.#forgetWhenDone()
