@@ -14,6 +14,10 @@ export interface FrameLink {
   /** Called once, after the last frame. `code` is the WebSocket close code (1006 = broken), `reason` a short text. */
   onClose: ((code: number, reason: string) => void) | undefined
   close(code?: number, reason?: string): void
+  /** Stops reading from the other side, which then feels backpressure; a few frames that were read already may still arrive. */
+  pause?(): void
+  /** Reads again after `pause`. */
+  resume?(): void
 }
 
 /** Opens frame links. */

@@ -38,7 +38,7 @@ export const NAMED_SUB_ROOMS: ReadonlySet<string> = new Set([
   ),
   'raft/core',
   'raft/snapshot-shipping',
-  ...['gateway', 'http', 'peer', 'redis', 'security'].map(name => `transport/${name}`),
+  ...['gateway', 'http', 'peer', 'redis', 'security', 'websocket'].map(name => `transport/${name}`),
 ])
 
 /** Rooms without an index.ts: nobody enters the command line, and of the entry files each is a door of the package. */

@@ -1,0 +1,113 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** Bounds on what a caller may make the server hold. */
+export interface HttpLimits {
+  /** Connections at a time, upgraded ones among them; more are dropped at once. 10,000. */
+  maxConnections?: number
+  /** Bytes of all headers of one request. 16,384. */
+  maxHeaderBytes?: number
+  /** The headers of a request must be complete within this time. 10,000 ms. */
+  headersTimeoutMs?: number
+  /** A whole request, body included. 60,000 ms. */
+  requestTimeoutMs?: number
+  /** How long an idle connection is kept for another request. 30,000 ms. */
+  keepAliveTimeoutMs?: number
+}
+
+export interface HttpListenOptions {
+  host: string
+  /** 0 chooses a free one. */
+  port: number
+  /** Without it every request is answered 404. */
+  onRequest?: RequestListener
+  /** Takes over the socket of a request for another protocol; without it upgrades are refused. */
+  onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  limits?: HttpLimits
+  /** Serves https and wss: PEM texts. With `clientAuthority` callers must present a certificate of that authority. */
+  tls?: { certificate: string; key: string; clientAuthority?: string }
+}
+
+export interface HttpServer {
+  /** The address really bound. */
+  readonly host: string
+  readonly port: number
+  /** Takes no more connections, lets running requests finish for up to `graceMs` (0), then ends all connections. */
+  close(options?: { graceMs?: number }): Promise<void>
+}
+
+/** Listens for HTTP/1.1. Rejects with the system's error (`EADDRINUSE`, `EACCES`, ...) if the address cannot be had. */
+export async function listenHttp(options: HttpListenOptions): Promise<HttpServer> {
+  const server = createLimitedServer(options)
+  const upgraded = new Set<Duplex>()
+  server.on('upgrade', (request, socket, head) => {
+    upgraded.add(socket)
+    socket.on('close', () => upgraded.delete(socket))
+    socket.on('error', () => socket.destroy()) // a reset before the new owner listens must not end the process
+    if (options.onUpgrade === undefined) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    else options.onUpgrade(request, socket, head)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject)
+      server.on('error', () => {}) // a failed accept (descriptors used up) does not end those who are connected
+      resolve()
+    })
+  })
+  const address = server.address() as AddressInfo
+  return {
+    host: address.address,
+    port: address.port,
+    close: ({ graceMs = 0 } = {}) => closeServer(server, upgraded, graceMs),
+  }
+}
+
+function createLimitedServer({ onRequest, limits = {}, tls }: HttpListenOptions): Server {
+  const { maxConnections = 10_000, maxHeaderBytes = 16_384 } = limits
+  const { headersTimeoutMs = 10_000, requestTimeoutMs = 60_000, keepAliveTimeoutMs = 30_000 } = limits
+  const settings = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: Math.min(headersTimeoutMs, requestTimeoutMs),
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+    noDelay: true,
+  }
+  const listener: RequestListener =
+    onRequest ??
+    ((_request, response) => {
+      response.writeHead(404, { connection: 'close' }).end()
+    })
+  const server =
+    tls === undefined
+      ? createServer(settings, listener)
+      : createSecureServer({ ...settings, ...secrets(tls) }, listener)
+  server.maxConnections = maxConnections
+  return server
+}
+
+function secrets({ certificate, key, clientAuthority }: NonNullable<HttpListenOptions['tls']>): object {
+  const own = { cert: certificate, key, minVersion: 'TLSv1.2' }
+  return clientAuthority === undefined
+    ? own
+    : { ...own, ca: clientAuthority, requestCert: true, rejectUnauthorized: true }
+}
+
+function closeServer(server: Server, upgraded: ReadonlySet<Duplex>, graceMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const endAll = (): void => {
+      server.closeAllConnections()
+      for (const socket of upgraded) socket.destroy()
+    }
+    const grace = setTimeout(endAll, graceMs)
+    server.close(() => {
+      clearTimeout(grace)
+      resolve()
+    })
+    server.closeIdleConnections()
+    if (graceMs <= 0) endAll()
+  })
+}

@@ -1,0 +1,61 @@
+import { WebSocket } from 'ws'
+import type { Dialer, DialOptions, FrameLink } from '../../platform/index.ts'
+import { SOCKET_OPTIONS, WebSocketLink } from './link.ts'
+
+/** What a caller must present to servers with TLS: PEM texts. */
+export interface DialerTls {
+  /** Authorities to trust instead of the system's. */
+  authority?: string
+  certificate?: string
+  key?: string
+}
+
+/** Opens links as WebSockets (`ws://` or `wss://`). A subprotocol that ends in `+json` has text messages. */
+export function webSocketDialer(tls: DialerTls = {}): Dialer {
+  const secrets = {
+    ...(tls.authority === undefined ? {} : { ca: tls.authority }),
+    ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+  }
+  return { dial: (url, options) => dial(url, options, secrets) }
+}
+
+function dial(url: string, options: DialOptions, secrets: object): Promise<FrameLink> {
+  const { signal, timeoutMs, headers = {}, maxFrameBytes, subprotocol } = options
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(new Error(`cannot open ${url}: aborted`))
+      return
+    }
+    const socket = new WebSocket(url, subprotocol, {
+      ...SOCKET_OPTIONS,
+      ...secrets,
+      headers,
+      handshakeTimeout: timeoutMs,
+      maxPayload: maxFrameBytes,
+    })
+    let abortReason: string | undefined
+    const abort = (): void => {
+      abortReason = 'aborted'
+      socket.terminate()
+    }
+    signal?.addEventListener('abort', abort, { once: true })
+    const fail = (error: Error): void => {
+      signal?.removeEventListener('abort', abort)
+      reject(new Error(`cannot open ${url}: ${abortReason ?? error.message}`, { cause: error }))
+    }
+    socket.on('error', fail)
+    socket.on('open', () => {
+      signal?.removeEventListener('abort', abort)
+      // The link listens before this one stops, so that no error of the socket is ever unheard.
+      const link = new WebSocketLink(socket, new URL(url).host, isTextSubprotocol(subprotocol))
+      socket.off('error', fail)
+      resolve(link)
+    })
+  })
+}
+
+/** The JSON subprotocols have text messages, the others binary ones. */
+export function isTextSubprotocol(subprotocol: string): boolean {
+  return subprotocol.endsWith('+json')
+}
