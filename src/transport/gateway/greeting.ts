@@ -1,0 +1,138 @@
+import { CLIENT_LIMITS, CLIENT_PROTOCOL_VERSION, QuorateError } from '../../model/index.ts'
+import type { ClientLimits, HelloMessage } from '../../model/index.ts'
+import { CloseCode } from './close-code.ts'
+import type { Connection, ConnectionSurroundings } from './connection.ts'
+
+/** A session is opened through the log: while there is no leader, so long, and again so often. */
+const OPENING_MS = 10_000
+const OPENING_AGAIN_MS = 50
+
+/** Who a connection is and which session it uses: what `hello` settles. */
+export class Greeting {
+  readonly #connection: Connection
+  readonly #shared: ConnectionSurroundings
+  /** Who the connection has proven to be; undefined before the first good hello. */
+  #identity: string | undefined
+  #as = ''
+  #session = 0
+  #isWelcome = false
+  #isOpening = false
+
+  constructor(connection: Connection, shared: ConnectionSurroundings) {
+    this.#connection = connection
+    this.#shared = shared
+  }
+
+  /** A `welcome` was sent. */
+  get isWelcome(): boolean {
+    return this.#isWelcome
+  }
+
+  get isOpening(): boolean {
+    return this.#isOpening
+  }
+
+  /** The first hello was good: requests are taken. */
+  get isKnown(): boolean {
+    return this.#identity !== undefined
+  }
+
+  get identity(): string {
+    return this.#identity ?? ''
+  }
+
+  /** Whom requests without a caller of their own act as. */
+  get caller(): string {
+    return this.#as === '' ? this.identity : this.#as
+  }
+
+  /** 0 = the connection can only read. */
+  get session(): number {
+    return this.#session
+  }
+
+  hello(message: HelloMessage): void {
+    const { requestId, protocol, as = '', session } = message
+    if (protocol !== CLIENT_PROTOCOL_VERSION) {
+      const text = `protocol ${protocol}; this node speaks ${CLIENT_PROTOCOL_VERSION}`
+      return this.#connection.refuse(new QuorateError('unsupported_version', text), CloseCode.policy)
+    }
+    if (this.#isOpening) {
+      const error = new QuorateError('malformed_request', 'the answer to the last hello is not there yet')
+      return this.#connection.refuse(error, CloseCode.protocol)
+    }
+    if (!this.#authenticate(message.token)) return
+    if (this.#shared.isDraining) {
+      const error = new QuorateError('draining', 'this node takes no new clients', { retryable: true })
+      return this.#connection.refuse(error, CloseCode.tryLater)
+    }
+    this.#as = as
+    if (session === undefined) return this.#welcome(requestId, 0)
+    // Going on needs no proof of the session: apply refuses who did not open it, and says so if it has ended.
+    if (session.id !== 0) return this.#welcome(requestId, session.id)
+    this.#isOpening = true
+    this.#openSession(requestId, session.nonce.slice()).catch((error: unknown) => {
+      this.#isOpening = false
+      if (error instanceof QuorateError) this.#connection.sendError(requestId, error)
+      else this.#connection.fault(requestId, error)
+    })
+  }
+
+  /** The token of `hello`, or that of the upgrade request. Who a connection is does not change. */
+  #authenticate(token: string | undefined): boolean {
+    if (this.#identity !== undefined && token === undefined) return true
+    const { origin } = this.#connection
+    const identity = this.#shared.options.authenticate(token ?? origin.token, origin.isLoopback)
+    if (identity === undefined || (this.#identity !== undefined && identity !== this.#identity)) {
+      this.#shared.stats.unauthenticatedTotal++
+      const text = token === undefined && origin.token === undefined ? 'a token is needed' : 'the token is not valid'
+      this.#connection.refuse(new QuorateError('unauthenticated', text), CloseCode.policy)
+      return false
+    }
+    this.#identity = identity
+    return true
+  }
+
+  /** The same nonce finds the same session, so that trying again opens no second one. */
+  async #openSession(requestId: number, nonce: Uint8Array): Promise<void> {
+    const { service, clock, timers, random } = this.#shared.options
+    const untilMs = clock.monotonicMs() + OPENING_MS
+    for (;;) {
+      const leftMs = untilMs - clock.monotonicMs()
+      try {
+        const session = await service.openSession({ caller: this.identity, kind: 'client', nonce }, leftMs)
+        this.#isOpening = false
+        return this.#welcome(requestId, session)
+      } catch (error) {
+        const isWorthATry = error instanceof QuorateError && error.retryable && error.code !== 'session_limit'
+        if (!isWorthATry || this.#connection.isClosed || clock.monotonicMs() >= untilMs) throw error
+      }
+      await new Promise<void>(resolve => timers.after(OPENING_AGAIN_MS * (0.5 + random.float()), resolve))
+      if (this.#connection.isClosed) return
+    }
+  }
+
+  #welcome(requestId: number, session: number): void {
+    const { service, serverVersion } = this.#shared.options
+    const { settings } = service
+    this.#session = session
+    this.#isWelcome = true
+    this.#connection.send({
+      type: 'welcome',
+      requestId,
+      protocol: CLIENT_PROTOCOL_VERSION,
+      serverVersion,
+      historyId: service.historyId,
+      nodeId: service.topology.nodeId,
+      caller: this.caller,
+      session:
+        session === 0
+          ? undefined
+          : { id: session, window: settings.sessionWindow, lifetimeMs: settings.sessionLifetimeMs },
+      leaderTimeMicros: service.leaderTimeMicros,
+      topology: service.topology,
+      maxFrameBytes: this.#shared.limits.maxFrameBytes,
+      limits: Object.fromEntries(CLIENT_LIMITS.map(name => [name, settings[name]])) as unknown as ClientLimits,
+    })
+  }
+}

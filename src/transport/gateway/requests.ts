@@ -1,0 +1,372 @@
+import { encodeRequest } from '../../encoding/index.ts'
+import { QuorateError, ROOT_CALLER, seqOfToken } from '../../model/index.ts'
+import type {
+  ClientMessage,
+  CommitMessage,
+  OpenViewMessage,
+  ReadMessage,
+  ReadRequest,
+  ReadResult,
+  StateView,
+  WatchMessage,
+  WireWatchEvent,
+} from '../../model/index.ts'
+import { CloseCode } from './close-code.ts'
+import type { Connection, ConnectionSurroundings } from './connection.ts'
+import { Greeting } from './greeting.ts'
+import { ConnectionViews } from './views.ts'
+import { ClientWatch } from './watches.ts'
+import type { WatchOwner } from './watches.ts'
+
+/** A read, view or watch on its way; `isCancelled` when nobody waits for it any more. */
+interface Waiting {
+  isCancelled: boolean
+}
+
+/** After "busy" for a serial, later ones are refused until it is offered again, or for so long. */
+const HELD_BACK_MS = 2_000
+
+/** What a client's messages mean: each becomes one call of `NodeService`, whose answer becomes one message. */
+export class ClientRequests implements WatchOwner {
+  readonly #connection: Connection
+  readonly #shared: ConnectionSurroundings
+  readonly #greeting: Greeting
+  readonly #views: ConnectionViews
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #watches = new Map<number, ClientWatch>()
+  #inFlight = 0
+  #inFlightBytes = 0
+  /** The serial that was refused with "busy" and must come again before later ones, and when that was. 0 = none. */
+  #heldBackSerial = 0
+  #heldBackAtMs = 0
+  #areWatchesFull = false
+
+  constructor(connection: Connection, shared: ConnectionSurroundings) {
+    this.#connection = connection
+    this.#shared = shared
+    this.#greeting = new Greeting(connection, shared)
+    this.#views = new ConnectionViews(shared.stats)
+  }
+
+  get isWelcome(): boolean {
+    return this.#greeting.isWelcome
+  }
+
+  get isOpening(): boolean {
+    return this.#greeting.isOpening
+  }
+
+  /** So much is unanswered that nothing more should be read. */
+  get isOverfull(): boolean {
+    const { inFlightMax, inFlightBytesMax } = this.#shared.limits
+    return this.#inFlight > inFlightMax || this.#inFlightBytes > inFlightBytesMax
+  }
+
+  get isHalfFull(): boolean {
+    const { inFlightMax, inFlightBytesMax } = this.#shared.limits
+    return this.#inFlight > inFlightMax / 2 || this.#inFlightBytes > inFlightBytesMax / 2
+  }
+
+  get unsentBytes(): number {
+    return this.#connection.unsentBytes
+  }
+
+  handle(message: ClientMessage): void {
+    if (message.type === 'hello') return this.#greeting.hello(message)
+    if (!this.#greeting.isKnown) {
+      return this.#connection.refuse(new QuorateError('unauthenticated', 'hello comes first'), CloseCode.policy)
+    }
+    if (message.requestId === 0 && message.type !== 'ping' && message.type !== 'closeView') {
+      const error = new QuorateError('malformed_request', `${message.type}: request ids begin at 1`)
+      return this.#connection.refuse(error, CloseCode.protocol)
+    }
+    switch (message.type) {
+      case 'commit':
+        return this.#commit(message)
+      case 'read':
+        return this.#read(message)
+      case 'openView':
+        return this.#openView(message)
+      case 'closeView':
+        return this.#views.close(message.viewId)
+      case 'watch':
+        return this.#watch(message)
+      case 'cancel':
+        return this.#cancel(message.requestId)
+      case 'ping': {
+        const { leaderTimeMicros } = this.#shared.options.service
+        return this.#connection.send({ type: 'pong', requestId: message.requestId, leaderTimeMicros })
+      }
+      case 'status': {
+        const status = this.#shared.options.service.status()
+        return this.#connection.send({ type: 'status', requestId: message.requestId, status })
+      }
+      default:
+        throw new RangeError(`unknown message ${(message satisfies never as ClientMessage).type}`)
+    }
+  }
+
+  /** hot path: bench/gateway. Who may act as `caller` in this session is decided where the request is applied. */
+  #commit(message: CommitMessage): void {
+    const { service, clock } = this.#shared.options
+    const { requestId, serial, copy, notAfterMicros, acknowledgedThrough, envelope } = message
+    const { session } = this.#greeting
+    this.#shared.stats.commitsTotal++
+    const refusal = this.#refusalOf(message, session)
+    if (refusal !== undefined) return this.#connection.sendError(requestId, refusal)
+    const caller = message.caller === '' ? this.#greeting.caller : message.caller
+    const request = encodeRequest({ caller, session, serial, acknowledgedThrough, notAfterMicros, copy }, envelope)
+    const bytes = request.length
+    this.#inFlight++
+    this.#inFlightBytes += bytes
+    service.submit(request, (outcome, error) => {
+      this.#inFlight--
+      this.#inFlightBytes -= bytes
+      if (outcome !== undefined) {
+        return this.#connection.send({
+          type: 'outcome',
+          requestId,
+          leaderTimeMicros: service.leaderTimeMicros,
+          outcome,
+        })
+      }
+      if (error!.code === 'busy' && session === this.#greeting.session) {
+        this.#heldBackSerial = this.#heldBackSerial === 0 ? serial : Math.min(serial, this.#heldBackSerial)
+        this.#heldBackAtMs = clock.monotonicMs()
+      }
+      this.#connection.sendError(requestId, error!)
+    })
+  }
+
+  #refusalOf(message: CommitMessage, session: number): QuorateError | undefined {
+    const { serial, copy, notAfterMicros, acknowledgedThrough } = message
+    const applied = copy === 0 ? 'no' : 'unknown'
+    if (session === 0) {
+      return this.#greeting.isOpening
+        ? new QuorateError('unavailable', 'the session is being opened', { retryable: true, applied })
+        : new QuorateError('session_ended', 'this connection has no session: hello opens one', { applied })
+    }
+    // A copy may have been applied before: its recorded outcome is looked up, however late it is.
+    if (notAfterMicros !== 0 && copy === 0 && notAfterMicros < this.#shared.options.service.leaderTimeMicros) {
+      return new QuorateError('expired', 'the time of the request was over when it arrived')
+    }
+    if (this.#heldBackSerial === 0) return undefined
+    const isLifted =
+      serial <= this.#heldBackSerial ||
+      acknowledgedThrough >= this.#heldBackSerial ||
+      this.#shared.options.clock.monotonicMs() - this.#heldBackAtMs > HELD_BACK_MS
+    if (!isLifted) {
+      const text = `serial ${this.#heldBackSerial} was refused and comes first`
+      return new QuorateError('busy', text, { retryable: true, backoffMs: 50, applied })
+    }
+    this.#heldBackSerial = 0
+    return undefined
+  }
+
+  #begin(requestId: number): Waiting | undefined {
+    if (this.#waiting.has(requestId) || this.#watches.has(requestId)) {
+      const error = new QuorateError('malformed_request', `request id ${requestId} is in use`)
+      this.#connection.refuse(error, CloseCode.protocol)
+      return undefined
+    }
+    const waiting = { isCancelled: false }
+    this.#waiting.set(requestId, waiting)
+    this.#inFlight++
+    return waiting
+  }
+
+  /** Answers whether somebody still waits. */
+  #finish(requestId: number, waiting: Waiting): boolean {
+    if (waiting.isCancelled) return false
+    waiting.isCancelled = true
+    this.#waiting.delete(requestId)
+    this.#inFlight--
+    return true
+  }
+
+  #cancel(requestId: number): void {
+    const waiting = this.#waiting.get(requestId)
+    if (waiting !== undefined) this.#finish(requestId, waiting)
+    this.#endWatch(requestId)
+  }
+
+  #fail(requestId: number, waiting: Waiting, error: unknown): void {
+    if (!this.#finish(requestId, waiting)) return
+    if (error instanceof QuorateError) this.#connection.sendError(requestId, error)
+    else this.#connection.fault(requestId, error)
+  }
+
+  #read(message: ReadMessage): void {
+    const { requestId, request, viewId, consistency } = message
+    const waiting = this.#begin(requestId)
+    if (waiting === undefined) return
+    this.#shared.stats.readsTotal++
+    const caller = this.#callerOf(message.caller)
+    if (viewId !== 0) {
+      const view = this.#views.use(viewId, this.#nowMs)
+      if (view !== undefined) return this.#readFrom(view, false, requestId, waiting, request, caller)
+      return this.#fail(requestId, waiting, new QuorateError('view_expired', `there is no view ${viewId}`))
+    }
+    this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
+      if (view === undefined) return this.#fail(requestId, waiting, error!)
+      if (waiting.isCancelled) return view.release()
+      this.#readFrom(view, true, requestId, waiting, request, caller)
+    })
+  }
+
+  /** Reads and answers; most reads need no promise. */
+  #readFrom(
+    view: StateView,
+    isOwned: boolean,
+    requestId: number,
+    waiting: Waiting,
+    request: ReadRequest,
+    caller: string,
+  ): void {
+    const answer = (result: ReadResult): void => {
+      if (isOwned) view.release()
+      if (!this.#finish(requestId, waiting)) return
+      this.#connection.send({ type: 'readResult', requestId, seq: view.seq, result })
+    }
+    const failed = (error: unknown): void => {
+      if (isOwned) view.release()
+      this.#fail(requestId, waiting, error)
+    }
+    try {
+      const permitted = this.#permit(view, caller)
+      const result =
+        permitted === undefined ? view.read(request, caller) : permitted.then(() => view.read(request, caller))
+      if (result instanceof Promise) result.then(answer, failed)
+      else answer(result)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** Acting as somebody else needs the permission `impersonate`, by the newest permissions. @throws QuorateError */
+  #permit(view: StateView, caller: string): Promise<void> | undefined {
+    const { identity } = this.#greeting
+    if (caller === identity || identity === ROOT_CALLER) return undefined
+    const grants = view.read({ type: 'grants', caller: identity }, identity)
+    if (grants instanceof Promise) return grants.then(result => requireImpersonate(result, identity))
+    requireImpersonate(grants, identity)
+    return undefined
+  }
+
+  #openView(message: OpenViewMessage): void {
+    const { requestId, consistency } = message
+    const waiting = this.#begin(requestId)
+    if (waiting === undefined) return
+    if (this.#views.count >= this.#shared.limits.viewsMax) {
+      const text = `a connection has at most ${this.#shared.limits.viewsMax} views open`
+      return this.#fail(requestId, waiting, new QuorateError('busy', text, { retryable: true, backoffMs: 100 }))
+    }
+    this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
+      if (view === undefined) return this.#fail(requestId, waiting, error!)
+      if (!this.#finish(requestId, waiting)) return view.release()
+      const { seq } = view
+      this.#connection.send({ type: 'viewOpened', requestId, viewId: this.keepView(view), seq })
+    })
+  }
+
+  #watch(message: WatchMessage): void {
+    const { requestId, project, scope, from } = message
+    const { service } = this.#shared.options
+    const waiting = this.#begin(requestId)
+    if (waiting === undefined) return
+    if (this.#watches.size >= this.#shared.limits.watchesMax) {
+      const text = `a connection has at most ${this.#shared.limits.watchesMax} watches`
+      return this.#fail(requestId, waiting, new QuorateError('busy', text, { retryable: true, backoffMs: 1_000 }))
+    }
+    const caller = this.#callerOf(message.caller)
+    const prefix = message.prefix.slice()
+    const open = (): void => {
+      if (waiting.isCancelled) return
+      const watch = new ClientWatch(this, requestId)
+      try {
+        const fromSeq = from === undefined ? undefined : seqOfToken(from, service.historyId)
+        watch.start(sink => service.watch({ caller, project, scope, prefix }, fromSeq, sink))
+      } catch (error) {
+        watch.close()
+        return this.#fail(requestId, waiting, error)
+      }
+      if (!this.#finish(requestId, waiting)) return watch.close()
+      this.#watches.set(requestId, watch)
+      this.#shared.stats.watches++
+      this.#shared.stats.watchesTotal++
+    }
+    if (caller === this.#greeting.identity) return open()
+    service.whenReadable('local', this.#deadline(0), (view, error) => {
+      if (view === undefined) return this.#fail(requestId, waiting, error!)
+      try {
+        const permitted = this.#permit(view, caller)
+        if (permitted === undefined) open()
+        else permitted.then(open, (denied: unknown) => this.#fail(requestId, waiting, denied))
+      } catch (denied) {
+        this.#fail(requestId, waiting, denied)
+      }
+      view.release()
+    })
+  }
+
+  sendEvent(requestId: number, event: WireWatchEvent): void {
+    this.#connection.send({ type: 'watchEvents', requestId, events: [event] })
+    if (this.#connection.unsentBytes > this.#shared.limits.unsentBytesHigh / 2) this.#areWatchesFull = true
+  }
+
+  keepView(view: StateView): number {
+    return this.#views.add(view, this.#nowMs)
+  }
+
+  watchFailed(requestId: number, error: QuorateError): void {
+    this.#endWatch(requestId)
+    const waiting = this.#waiting.get(requestId)
+    if (waiting !== undefined) this.#finish(requestId, waiting)
+    this.#connection.sendError(requestId, error)
+  }
+
+  #endWatch(requestId: number): void {
+    const watch = this.#watches.get(requestId)
+    if (watch === undefined) return
+    this.#watches.delete(requestId)
+    this.#shared.stats.watches--
+    watch.close()
+  }
+
+  /** The client takes its answers again: watches that were paused go on. */
+  resumeWatches(): void {
+    if (!this.#areWatchesFull) return
+    this.#areWatchesFull = false
+    for (const watch of this.#watches.values()) watch.resume()
+  }
+
+  sweep(nowMs: number): void {
+    this.#views.expire(nowMs - this.#shared.limits.viewIdleMs)
+  }
+
+  /** The connection is gone: nobody waits for anything. What was submitted is applied all the same. */
+  end(): void {
+    for (const [requestId, waiting] of this.#waiting) this.#finish(requestId, waiting)
+    for (const requestId of this.#watches.keys()) this.#endWatch(requestId)
+    this.#views.closeAll()
+  }
+
+  get #nowMs(): number {
+    return this.#shared.options.clock.monotonicMs()
+  }
+
+  #callerOf(caller: string): string {
+    return caller === '' ? this.#greeting.caller : caller
+  }
+
+  #deadline(timeoutMs: number): number {
+    return this.#nowMs + (timeoutMs === 0 ? this.#shared.limits.readMs : timeoutMs)
+  }
+}
+
+function requireImpersonate(result: ReadResult, identity: string): void {
+  const isPermitted =
+    result.type === 'grants' &&
+    result.grants.some(({ permission }) => permission.type === 'impersonate' || permission.type === 'admin')
+  if (!isPermitted) throw new QuorateError('permission_denied', `${identity} may not act as another caller`)
+}

@@ -1,0 +1,64 @@
+import type { Change, QuorateError, StateView, WatchSink, WireWatchEvent } from '../../model/index.ts'
+
+/** What a watch needs of its connection. */
+export interface WatchOwner {
+  /** Bytes that the client has not taken yet. */
+  readonly unsentBytes: number
+  sendEvent(requestId: number, event: WireWatchEvent): void
+  /** Keeps the view open for the client; answers its id. */
+  keepView(view: StateView): number
+  watchFailed(requestId: number, error: QuorateError): void
+}
+
+/** One watch of a client. Whoever delivers pauses by itself while much is unsent; the connection calls `resume` when it is less. */
+export class ClientWatch implements WatchSink {
+  readonly #owner: WatchOwner
+  readonly #requestId: number
+  #source: { close(): void; resume(): void } | undefined
+  #isOver = false
+
+  constructor(owner: WatchOwner, requestId: number) {
+    this.#owner = owner
+    this.#requestId = requestId
+  }
+
+  start(open: (sink: WatchSink) => { close(): void; resume(): void }): void {
+    this.#source = open(this)
+    // It may have ended, or its connection may have closed, while it was opened.
+    if (this.#isOver) this.#source.close()
+  }
+
+  get queuedBytes(): number {
+    return this.#owner.unsentBytes
+  }
+
+  commit(seq: number, changes: readonly Change[]): void {
+    if (!this.#isOver) this.#owner.sendEvent(this.#requestId, { type: 'commit', seq, changes })
+  }
+
+  progress(seq: number): void {
+    if (!this.#isOver) this.#owner.sendEvent(this.#requestId, { type: 'progress', seq })
+  }
+
+  reset(view: StateView): void {
+    if (this.#isOver) return view.release()
+    const { seq } = view
+    this.#owner.sendEvent(this.#requestId, { type: 'reset', seq, viewId: this.#owner.keepView(view) })
+  }
+
+  failed(error: QuorateError): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#owner.watchFailed(this.#requestId, error)
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#source?.resume()
+  }
+
+  close(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#source?.close()
+  }
+}
