@@ -10,28 +10,18 @@ import {
 import type { ClientMessage, ServerMessage } from '../../model/index.ts'
 import type { FrameLink } from '../../platform/index.ts'
 import { CloseCode } from './close-code.ts'
-import type { GatewayLimits, GatewayOptions, GatewayStats } from './options.ts'
 import { BinaryOutbox, JsonOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
 import { ClientRequests } from './requests.ts'
+import type { ClientChannel, ConnectionOrigin, Shared } from './shared.ts'
 
-/** What the connections of a gateway share. */
-export interface ConnectionSurroundings {
-  readonly options: GatewayOptions
-  readonly limits: GatewayLimits
-  readonly stats: GatewayStats
-  readonly isDraining: boolean
+/** What a connection needs of its gateway. */
+export interface ConnectionOwner extends Shared {
   /** Sends what the connection has gathered when this turn ends. */
   flushLater(connection: Connection): void
   /** The connection reads nothing until `tryToUnchoke` lets it: ask it often. */
   choked(connection: Connection): void
   closed(connection: Connection): void
-}
-
-export interface ConnectionOrigin {
-  subprotocol: string
-  isLoopback: boolean
-  token: string | undefined
 }
 
 /** A larger frame than this is sent without waiting for the end of the turn. */
@@ -43,10 +33,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * One client's connection: takes its frames, gathers what it is told in a turn into one frame, and stops reading while too much is
  * unanswered or untaken. What the messages mean is in requests.ts.
  */
-export class Connection {
+export class Connection implements ClientChannel {
   readonly origin: ConnectionOrigin
   readonly #link: FrameLink
-  readonly #shared: ConnectionSurroundings
+  readonly #owner: ConnectionOwner
   readonly #requests: ClientRequests
   readonly #outbox: Outbox
   readonly #isJson: boolean
@@ -62,14 +52,14 @@ export class Connection {
   #stalledSinceMs: number | undefined
   readonly openedAtMs: number
 
-  constructor(link: FrameLink, origin: ConnectionOrigin, shared: ConnectionSurroundings) {
+  constructor(link: FrameLink, origin: ConnectionOrigin, owner: ConnectionOwner) {
     this.origin = origin
     this.#link = link
-    this.#shared = shared
+    this.#owner = owner
     this.#isJson = origin.subprotocol === CLIENT_SUBPROTOCOL_JSON
     this.#outbox = this.#isJson ? new JsonOutbox() : new BinaryOutbox()
-    this.openedAtMs = this.#lastReceivedMs = shared.options.clock.monotonicMs()
-    this.#requests = new ClientRequests(this, shared)
+    this.openedAtMs = this.#lastReceivedMs = owner.options.clock.monotonicMs()
+    this.#requests = new ClientRequests(this, owner)
     link.onFrame = frame => this.#received(frame)
     link.onClose = () => this.#ended()
   }
@@ -89,7 +79,7 @@ export class Connection {
 
   #received(frame: Uint8Array): void {
     if (this.#isClosed) return
-    const { stats, limits, options } = this.#shared
+    const { stats, limits, options } = this.#owner
     this.#lastReceivedMs = options.clock.monotonicMs()
     stats.framesReceivedTotal++
     stats.bytesReceivedTotal += frame.length
@@ -104,7 +94,7 @@ export class Connection {
   }
 
   #read(frame: Uint8Array): void {
-    const { limits } = this.#shared
+    const { limits } = this.#owner
     const bytesMax = this.#requests.isWelcome ? limits.maxFrameBytes : FIRST_FRAME_BYTES_MAX
     if (frame.length > bytesMax) {
       const message = `frame of ${frame.length} bytes, at most ${bytesMax} are allowed`
@@ -125,7 +115,7 @@ export class Connection {
       }
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
-      this.#shared.stats.malformedTotal++
+      this.#owner.stats.malformedTotal++
       this.refuse(malformed(error), CloseCode.protocol)
     }
   }
@@ -135,7 +125,7 @@ export class Connection {
       return readClientMessage(cursor)
     } catch (error) {
       if (!(error instanceof MalformedBytes) || cursor.requestId === 0 || !this.#requests.isWelcome) throw error
-      this.#shared.stats.malformedTotal++
+      this.#owner.stats.malformedTotal++
       this.sendError(cursor.requestId, malformed(error))
       return undefined
     }
@@ -146,7 +136,7 @@ export class Connection {
     try {
       messages = clientMessagesFromJson(utf8.decode(frame), bytesMax)
     } catch (cause) {
-      this.#shared.stats.malformedTotal++
+      this.#owner.stats.malformedTotal++
       const error = cause instanceof QuorateError ? cause : new QuorateError('malformed_request', 'text is not UTF-8')
       return this.refuse(error, CloseCode.malformed)
     }
@@ -176,17 +166,17 @@ export class Connection {
     if (this.#outbox.length > FRAME_BYTES_SOON) this.#push()
     else if (!this.#isFlushDue) {
       this.#isFlushDue = true
-      this.#shared.flushLater(this)
+      this.#owner.flushLater(this)
     }
   }
 
   sendError(requestId: number, error: QuorateError): void {
-    this.#shared.stats.errorsTotal++
+    this.#owner.stats.errorsTotal++
     this.send({ type: 'error', requestId, error })
   }
 
   fault(requestId: number, error: unknown): void {
-    this.#shared.options.onFault?.(error)
+    this.#owner.options.onFault?.(error)
     this.sendError(
       requestId,
       new QuorateError('internal', 'the request failed inside the node', { applied: 'unknown' }),
@@ -199,13 +189,13 @@ export class Connection {
     if (this.#isClosed) return
     this.#push()
     if (this.#isChoked) this.tryToUnchoke()
-    else if (this.#link.bufferedBytes > this.#shared.limits.unsentBytesHigh) this.#choke()
+    else if (this.#link.bufferedBytes > this.#owner.limits.unsentBytesHigh) this.#choke()
   }
 
   #push(): void {
     const frame = this.#outbox.take()
     if (frame === undefined) return
-    const { stats, limits } = this.#shared
+    const { stats, limits } = this.#owner
     stats.framesSentTotal++
     stats.bytesSentTotal += frame.length
     this.#link.send(frame)
@@ -216,12 +206,12 @@ export class Connection {
     if (this.#isChoked || this.#isClosed) return
     this.#isChoked = true
     this.#link.pause?.()
-    this.#shared.choked(this)
+    this.#owner.choked(this)
   }
 
   /** Reads on if less is waiting now. Answers whether it does. */
   tryToUnchoke(): boolean {
-    const { limits } = this.#shared
+    const { limits } = this.#owner
     const isBlocked = (): boolean => this.#link.bufferedBytes > limits.unsentBytesHigh / 2 || this.#requests.isHalfFull
     while (!this.#isClosed && !isBlocked()) {
       const frame = this.#unread.shift()
@@ -240,7 +230,7 @@ export class Connection {
 
   /** Now and then: closes what is silent, stalled or never said hello; releases idle views. */
   sweep(nowMs: number): void {
-    const { limits, stats } = this.#shared
+    const { limits, stats } = this.#owner
     if (!this.#requests.isWelcome && !this.#requests.isOpening && nowMs - this.openedAtMs > limits.helloMs) {
       return this.refuse(new QuorateError('unauthenticated', 'no hello in time'), CloseCode.policy)
     }
@@ -259,7 +249,7 @@ export class Connection {
 
   #closeSlow(): void {
     if (this.#isClosed) return
-    this.#shared.stats.slowClosedTotal++
+    this.#owner.stats.slowClosedTotal++
     this.close(CloseCode.tryLater, 'answers are not taken')
   }
 
@@ -283,7 +273,7 @@ export class Connection {
     this.#isClosed = true
     this.#unread = []
     this.#requests.end()
-    this.#shared.closed(this)
+    this.#owner.closed(this)
   }
 }
 

@@ -4,7 +4,7 @@ import { delayOn } from '../../platform/index.ts'
 import type { FrameLink, Timer } from '../../platform/index.ts'
 import { CloseCode } from './close-code.ts'
 import { Connection } from './connection.ts'
-import type { ConnectionSurroundings } from './connection.ts'
+import type { ConnectionOwner } from './connection.ts'
 import { DEFAULT_GATEWAY_LIMITS, newStats } from './options.ts'
 import type { GatewayLimits, GatewayOptions, GatewayStats } from './options.ts'
 
@@ -39,7 +39,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   return new ClientGateway(options)
 }
 
-class ClientGateway implements Gateway, ConnectionSurroundings {
+class ClientGateway implements Gateway, ConnectionOwner {
   readonly options: GatewayOptions
   readonly limits: GatewayLimits
   readonly stats: GatewayStats = newStats()

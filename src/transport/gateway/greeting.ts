@@ -1,7 +1,7 @@
 import { CLIENT_LIMITS, CLIENT_PROTOCOL_VERSION, QuorateError } from '../../model/index.ts'
 import type { ClientLimits, HelloMessage } from '../../model/index.ts'
 import { CloseCode } from './close-code.ts'
-import type { Connection, ConnectionSurroundings } from './connection.ts'
+import type { ClientChannel, Shared } from './shared.ts'
 
 /** A session is opened through the log: while there is no leader, so long, and again so often. */
 const OPENING_MS = 10_000
@@ -9,8 +9,8 @@ const OPENING_AGAIN_MS = 50
 
 /** Who a connection is and which session it uses: what `hello` settles. */
 export class Greeting {
-  readonly #connection: Connection
-  readonly #shared: ConnectionSurroundings
+  readonly #connection: ClientChannel
+  readonly #shared: Shared
   /** Who the connection has proven to be; undefined before the first good hello. */
   #identity: string | undefined
   #as = ''
@@ -18,7 +18,7 @@ export class Greeting {
   #isWelcome = false
   #isOpening = false
 
-  constructor(connection: Connection, shared: ConnectionSurroundings) {
+  constructor(connection: ClientChannel, shared: Shared) {
     this.#connection = connection
     this.#shared = shared
   }

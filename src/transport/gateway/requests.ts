@@ -12,8 +12,8 @@ import type {
   WireWatchEvent,
 } from '../../model/index.ts'
 import { CloseCode } from './close-code.ts'
-import type { Connection, ConnectionSurroundings } from './connection.ts'
 import { Greeting } from './greeting.ts'
+import type { ClientChannel, Shared } from './shared.ts'
 import { ConnectionViews } from './views.ts'
 import { ClientWatch } from './watches.ts'
 import type { WatchOwner } from './watches.ts'
@@ -28,8 +28,8 @@ const HELD_BACK_MS = 2_000
 
 /** What a client's messages mean: each becomes one call of `NodeService`, whose answer becomes one message. */
 export class ClientRequests implements WatchOwner {
-  readonly #connection: Connection
-  readonly #shared: ConnectionSurroundings
+  readonly #connection: ClientChannel
+  readonly #shared: Shared
   readonly #greeting: Greeting
   readonly #views: ConnectionViews
   readonly #waiting = new Map<number, Waiting>()
@@ -41,7 +41,7 @@ export class ClientRequests implements WatchOwner {
   #heldBackAtMs = 0
   #areWatchesFull = false
 
-  constructor(connection: Connection, shared: ConnectionSurroundings) {
+  constructor(connection: ClientChannel, shared: Shared) {
     this.#connection = connection
     this.#shared = shared
     this.#greeting = new Greeting(connection, shared)

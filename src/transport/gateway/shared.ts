@@ -1,0 +1,30 @@
+import type { QuorateError, ServerMessage } from '../../model/index.ts'
+import type { GatewayLimits, GatewayOptions, GatewayStats } from './options.ts'
+
+/** What the connections of a gateway have in common. */
+export interface Shared {
+  readonly options: GatewayOptions
+  readonly limits: GatewayLimits
+  readonly stats: GatewayStats
+  readonly isDraining: boolean
+}
+
+export interface ConnectionOrigin {
+  subprotocol: string
+  isLoopback: boolean
+  token: string | undefined
+}
+
+/** A connection as those see it who answer its messages. */
+export interface ClientChannel {
+  readonly origin: ConnectionOrigin
+  readonly isClosed: boolean
+  /** Bytes that the client has not taken yet. */
+  readonly unsentBytes: number
+  send(message: ServerMessage): void
+  sendError(requestId: number, error: QuorateError): void
+  /** A fault of this program: the client hears `internal`. */
+  fault(requestId: number, error: unknown): void
+  /** Ends the connection with an error that concerns all of it. */
+  refuse(error: QuorateError, closeCode: number): void
+}
