@@ -58,7 +58,6 @@ export class Driver {
   onTopologyChanged: (() => void) | undefined
   #isTurnScheduled = false
   #deadline: Timer | undefined
-  #pendingSince: number | undefined
   #lastExpiredMs = 0
   #transfers: ((refusal: string | null) => void)[] = []
   /** Why it has stopped for good. */
@@ -106,6 +105,7 @@ export class Driver {
     })
     this.#persistence = new Persistence({
       log,
+      clock,
       onPersisted: ioSeq => this.input({ type: 'persisted', ioSeq }),
       onAppended: bytes => this.maintenance.appended(bytes),
       onFailed,
@@ -127,7 +127,7 @@ export class Driver {
       leaderHint: () => leaderHintOf(core, options.members),
       isFenced: () => core.state.isFenced,
     })
-    this.#proposer = new Proposer({ machine, afterRound: (then, failed) => this.#afterRound(then, failed) })
+    this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
     this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
     this.#forwarding = new Forwarding({
       peers: this.#peers,
@@ -224,10 +224,7 @@ export class Driver {
     core.step({ type: 'clock', nowMs, wallMicros: clock.wallMicros() })
     for (const input of this.#inputs.splice(0)) core.step(input)
     this.#housekeep(nowMs)
-    core.step({
-      type: 'diskHealth',
-      oldestPendingMs: this.#pendingSince === undefined ? 0 : nowMs - this.#pendingSince,
-    })
+    core.step({ type: 'diskHealth', oldestPendingMs: this.#persistence.oldestPendingMs })
     core.step({ type: 'tick' })
     this.#appendWanted()
     this.#place()
@@ -237,7 +234,6 @@ export class Driver {
   /** What is looked at now and then: time limits, ticks of leader time, the bootstrap, digests. */
   #housekeep(nowMs: number): void {
     const core = this.core
-    this.#pendingSince = this.#persistence.isPending ? (this.#pendingSince ?? nowMs) : undefined
     const digest = this.drift.newest()
     if (digest !== undefined) core.step({ type: 'digest', digest })
     if (nowMs - this.#lastExpiredMs >= EXPIRE_EVERY_MS) {
@@ -279,12 +275,15 @@ export class Driver {
       this.#offer(request, error => this.requests.fail(session, serial, error))
     }
     const batch = this.#proposer.appendTo(this.core, () => this.time.next())
+    this.#proposer.askRounds()
     if (batch === undefined) return
     const bytes = batch.ref as Uint8Array
     this.#options.machine.prefetch({ firstSeq: batch.firstSeq, lastSeq: batch.lastSeq, bytes })
   }
 
   #offer(request: Uint8Array, onRefused: RefusalHandler): void {
+    // Sent to a leader that is none any more: its node offers it to the next one.
+    if (!this.#leads()) return
     this.#proposer.offer(request, onRefused)
     this.schedule()
   }
@@ -423,7 +422,9 @@ export class Driver {
     this.#placedWith = { term, leader }
     this.#shipping.abandon()
     this.openings.failAll()
-    this.#forwarding.leaderChanged()
+    this.#forwarding.failOpenings(
+      new QuorateError('unavailable', 'the leader changed', { retryable: true, applied: 'unknown' }),
+    )
     if (leader !== NO_NODE) this.requests.replaceAll()
   }
 
@@ -566,7 +567,9 @@ export class Driver {
             reference: { session, serial },
           }),
     )
+    this.#proposer.clear()
     this.openings.failAll(error)
+    this.#forwarding.failOpenings(error)
     this.transferEnded('stopped')
   }
 }

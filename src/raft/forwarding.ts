@@ -62,10 +62,10 @@ export class Forwarding {
   }
 
   /** Openings on their way to an old leader are in doubt; their makers try again with the same nonce. */
-  leaderChanged(): void {
-    const error = new QuorateError('unavailable', 'the leader changed', { retryable: true, applied: 'unknown' })
-    for (const handler of this.#openings.values()) handler(undefined, error)
+  failOpenings(error: QuorateError): void {
+    const handlers = [...this.#openings.values()]
     this.#openings.clear()
+    for (const handler of handlers) handler(undefined, error)
   }
 
   onMessage(message: ForwardMessage | OpenSessionMessage | ForwardResultsMessage): void {

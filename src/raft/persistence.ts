@@ -1,5 +1,6 @@
 import type { Log, LogFrame } from '../log/index.ts'
 import { invariant } from '../model/index.ts'
+import type { Clock } from '../platform/index.ts'
 import type { Effect } from './core/index.ts'
 import { joinEntries, sliceEntries } from './entries.ts'
 
@@ -7,6 +8,7 @@ type Persist = Extract<Effect, { type: 'persist' }>
 
 export interface PersistenceOptions {
   log: Log
+  clock: Clock
   onPersisted: (ioSeq: number) => void
   /** Told of every frame's size, for checkpoints. */
   onAppended: (bytes: number) => void
@@ -19,9 +21,10 @@ export interface PersistenceOptions {
  */
 export class Persistence {
   readonly #options: PersistenceOptions
-  /** Frames not yet reported: the log's numbers and the core's. */
-  readonly #pending: { logIo: number; coreIo: number }[] = []
+  /** Frames not yet reported: the log's numbers and the core's, and when they were written. */
+  readonly #pending: { logIo: number; coreIo: number; sinceMs: number }[] = []
   readonly #waiting: Persist[] = []
+  #resettingSinceMs = 0
   #isResetting = false
   #doneCoreIo = 0
 
@@ -48,6 +51,12 @@ export class Persistence {
     return this.#pending.length + this.#waiting.length > 0
   }
 
+  /** How long the oldest frame under way has taken so far, ms; 0 = none is. */
+  get oldestPendingMs(): number {
+    const sinceMs = this.#pending[0]?.sinceMs ?? (this.#isResetting ? this.#resettingSinceMs : undefined)
+    return sinceMs === undefined ? 0 : this.#options.clock.monotonicMs() - sinceMs
+  }
+
   #write(): void {
     for (let effect = this.#waiting[0]; effect !== undefined; effect = this.#waiting[0]) {
       if (effect.resetTo !== null) {
@@ -70,12 +79,13 @@ export class Persistence {
       ...(parts.length > 0 && { entries: joinEntries(parts) }),
     }
     const logIo = this.#options.log.append(frame)
-    this.#pending.push({ logIo, coreIo: ioSeq })
+    this.#pending.push({ logIo, coreIo: ioSeq, sinceMs: this.#options.clock.monotonicMs() })
     this.#options.onAppended(frame.entries?.bytes.length ?? 0)
   }
 
   #reset(effect: Persist, base: NonNullable<Persist['resetTo']>): void {
     this.#isResetting = true
+    this.#resettingSinceMs = this.#options.clock.monotonicMs()
     invariant(effect.truncateFrom === null, 'a frame resets the log and truncates it')
     this.#options.log.startAfter(base).then(
       () => {

@@ -1,6 +1,7 @@
 import { EntryKind, requestCopy, requestSerial, requestSession } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { RequestRefusal, StateMachine } from '../model/index.ts'
+import type { Clock } from '../platform/index.ts'
 import type { EntryBatch, RaftCore } from './core/index.ts'
 import { draftBytes, encodeDrafts } from './entries.ts'
 import type { Draft } from './entries.ts'
@@ -14,18 +15,31 @@ interface Proposal extends Draft {
   onAppended: ((seq: number) => void) | undefined
 }
 
+interface Doubt {
+  session: number
+  requests: { request: Uint8Array; onRefused: RefusalHandler }[]
+}
+
 export interface ProposerOptions {
   machine: StateMachine
+  clock: Clock
   /** Asks for a leader-made read round; `then` runs once everything appended before it is applied. */
   afterRound: (then: () => void, failed: () => void) => void
 }
+
+/** After a refusal as busy, later serials of the session are refused too until it comes back, but not longer than this. */
+const BUSY_HOLD_MS = 1_000
 
 /** The leader's side of a write: gathers what a turn proposes and makes one batch of entries of it (DESIGN 7.3, 7.4). */
 export class Proposer {
   readonly #options: ProposerOptions
   #queue: Proposal[] = []
   /** Serials that were refused as busy: later ones of their session wait for them (links are FIFO). */
-  readonly #busyFrom = new Map<number, number>()
+  readonly #busyFrom = new Map<number, { serial: number; untilMs: number }>()
+  /** By session: a request that the state seems to refuse, and all that its session asked after it, until a round has decided. */
+  readonly #doubted = new Map<number, Doubt>()
+  /** Doubted since the last turn: their rounds begin once everything before them is appended. */
+  #newDoubts: Doubt[] = []
 
   constructor(options: ProposerOptions) {
     this.#options = options
@@ -36,35 +50,72 @@ export class Proposer {
     const session = requestSession(request)
     const serial = requestSerial(request)
     const isCopy = requestCopy(request) > 0
-    const busyFrom = this.#busyFrom.get(session)
-    if (busyFrom !== undefined) {
-      if (serial > busyFrom) return onRefused(busyError(isCopy))
-      this.#busyFrom.delete(session)
-    }
+    if (this.#waitsForBusy(session, serial)) return onRefused(busyError(isCopy))
     if (this.#options.machine.isBusy) {
-      this.#busyFrom.set(session, serial)
+      this.#refuseBusy(session, serial)
       return onRefused(busyError(isCopy))
     }
-    const refusal = isCopy ? undefined : this.#options.machine.preflight(request)
-    if (refusal !== undefined) return this.#refuseCertainly(request, onRefused)
+    const doubt = this.#doubted.get(session)
+    if (doubt !== undefined) doubt.requests.push({ request, onRefused })
+    else if (isCopy || this.#options.machine.preflight(request) === undefined) this.#take(request, onRefused)
+    else this.#doubt(session, request, onRefused)
+  }
+
+  #take(request: Uint8Array, onRefused: RefusalHandler): void {
     this.#queue.push({ kind: EntryKind.transaction, payload: request, onRefused, onAppended: undefined })
+  }
+
+  /** Whether an earlier serial of the session was refused as busy and has not come back; bounded, for its maker may have given up. */
+  #waitsForBusy(session: number, serial: number): boolean {
+    const busyFrom = this.#busyFrom.get(session)
+    if (busyFrom === undefined) return false
+    if (serial > busyFrom.serial && this.#options.clock.monotonicMs() < busyFrom.untilMs) return true
+    this.#busyFrom.delete(session)
+    return false
+  }
+
+  #refuseBusy(session: number, serial: number): void {
+    if (this.#busyFrom.has(session)) return
+    this.#busyFrom.set(session, { serial, untilMs: this.#options.clock.monotonicMs() + BUSY_HOLD_MS })
   }
 
   /**
    * A "no" out of the state counts only after a round with everything appended so far applied: the state here may be behind what the
-   * requester has been told (DESIGN 7.3). The refused pays for it, nobody else.
+   * requester has been told, or asked just before (DESIGN 7.3). The refused pays for it, nobody else; what its session asks meanwhile
+   * waits behind it, so that nothing overtakes.
    */
-  #refuseCertainly(request: Uint8Array, onRefused: RefusalHandler): void {
-    const decide = (): void => {
-      const refusal = this.#options.machine.preflight(request)
-      if (refusal !== undefined) onRefused(refusalError(refusal))
-      else this.#queue.push({ kind: EntryKind.transaction, payload: request, onRefused, onAppended: undefined })
+  #doubt(session: number, request: Uint8Array, onRefused: RefusalHandler): void {
+    const doubt = { session, requests: [{ request, onRefused }] }
+    this.#doubted.set(session, doubt)
+    this.#newDoubts.push(doubt)
+  }
+
+  /** Begins the rounds of what was doubted in this turn; call after everything else of the turn was appended. */
+  askRounds(): void {
+    for (const doubt of this.#newDoubts.splice(0)) {
+      this.#options.afterRound(
+        () => this.#decide(doubt),
+        () => this.#acquit(doubt),
+      )
     }
-    this.#options.afterRound(decide, () =>
-      onRefused(
-        new QuorateError('unavailable', 'the leader changed before the request was checked', { retryable: true }),
-      ),
-    )
+  }
+
+  #decide(doubt: Doubt): void {
+    if (this.#doubted.get(doubt.session) !== doubt) return
+    this.#doubted.delete(doubt.session)
+    const [first, ...later] = doubt.requests
+    const { request, onRefused } = first!
+    const refusal = requestCopy(request) > 0 ? undefined : this.#options.machine.preflight(request)
+    if (refusal === undefined) this.#take(request, onRefused)
+    else onRefused(refusalError(refusal))
+    for (const next of later) this.offer(next.request, next.onRefused)
+  }
+
+  /** No round confirmed the doubt: if this node still leads, the log decides. */
+  #acquit(doubt: Doubt): void {
+    if (this.#doubted.get(doubt.session) !== doubt) return
+    this.#doubted.delete(doubt.session)
+    for (const { request, onRefused } of doubt.requests) this.#take(request, onRefused)
   }
 
   /** An entry that is no request: a session opening or a tick. */
@@ -97,10 +148,16 @@ export class Proposer {
     this.#queue = []
     for (const { kind, payload, onRefused } of refused) {
       if (kind === EntryKind.transaction) {
-        const session = requestSession(payload)
-        if (!this.#busyFrom.has(session)) this.#busyFrom.set(session, requestSerial(payload))
+        this.#refuseBusy(requestSession(payload), requestSerial(payload))
         onRefused?.(busyError(requestCopy(payload) > 0))
       } else onRefused?.(busyError(false))
+    }
+    const doubts = this.#newDoubts
+    this.#newDoubts = doubts.filter(({ session }) => !this.#busyFrom.has(session))
+    for (const { session, requests } of doubts) {
+      if (!this.#busyFrom.has(session)) continue
+      this.#doubted.delete(session)
+      for (const { request, onRefused } of requests) onRefused(busyError(requestCopy(request) > 0))
     }
   }
 
@@ -109,6 +166,8 @@ export class Proposer {
     const dropped = this.#queue
     this.#queue = []
     this.#busyFrom.clear()
+    this.#doubted.clear()
+    this.#newDoubts = []
     const error = new QuorateError('not_leader', 'this node does not lead any more', { retryable: true })
     for (const { kind, onRefused } of dropped) if (kind !== EntryKind.transaction) onRefused?.(error)
   }

@@ -40,6 +40,8 @@ const ROUND_LIMIT_MS = 5_000
 export class Reads {
   readonly #options: ReadsOptions
   readonly #collecting = new Map<'index' | 'lease', ReadGroup>()
+  /** Given to the core, which has not answered yet. */
+  readonly #asked = new Set<ReadGroup>()
   /** Rounds are confirmed, their seq is not applied yet. */
   #confirmed: ReadGroup[] = []
   /** Waiting for a given seq, by any way. */
@@ -87,6 +89,7 @@ export class Reads {
     }
     const group: ReadGroup = { mode, askedAtMs: this.#options.clock.monotonicMs(), waiting: [waiting], seq: 0 }
     this.#collecting.set(mode, group)
+    this.#asked.add(group)
     this.#options.ask(group, mode)
   }
 
@@ -115,12 +118,14 @@ export class Reads {
   }
 
   ready(group: ReadGroup, seq: number): void {
+    this.#asked.delete(group)
     group.seq = seq
     this.#confirmed.push(group)
     this.applied()
   }
 
   failed(group: ReadGroup, reason: Refusal): void {
+    this.#asked.delete(group)
     const isBusy = reason === 'busy'
     const error = new QuorateError(
       isBusy ? 'busy' : 'unavailable',
@@ -209,6 +214,7 @@ export class Reads {
       waiting.onView(undefined, error)
       return true
     }
+    for (const group of this.#asked) removeWhere(group.waiting, isLate)
     for (const group of this.#confirmed) removeWhere(group.waiting, isLate)
     this.#forSeq = this.#forSeq.filter(({ seq, waiting }) => {
       if (waiting.deadlineMs > nowMs) return true
@@ -225,13 +231,13 @@ export class Reads {
   }
 
   failAll(error: QuorateError): void {
-    for (const group of [...this.#confirmed, ...this.#collecting.values()]) {
-      for (const { onView } of group.waiting) onView(undefined, error)
-    }
-    for (const { waiting } of this.#forSeq) waiting.onView(undefined, error)
+    const waiting = [...this.#asked, ...this.#confirmed].flatMap(group => group.waiting.splice(0))
+    for (const { waiting: late } of this.#forSeq) waiting.push(late)
+    this.#asked.clear()
     this.#confirmed = []
     this.#forSeq = []
     this.#collecting.clear()
+    for (const { onView } of waiting) onView(undefined, error)
   }
 
   #elsewhere(): { leader?: LeaderHint } {

@@ -1,4 +1,11 @@
-import { decodeOutcome, encodeRequest, plainCommitSeq, requestCopy } from '../encoding/index.ts'
+import {
+  decodeOutcome,
+  encodeRequest,
+  plainCommitSeq,
+  requestCopy,
+  requestSerial,
+  requestSession,
+} from '../encoding/index.ts'
 import { QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
 import type {
   CoreOptions,
@@ -48,35 +55,37 @@ export class ReplicaCore implements DatabaseCore {
   async submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     const { service } = this.#options
     const deadlineMs = this.#deadline(options)
+    let request: Uint8Array | undefined
     for (let attempt = 0; ; attempt++) {
       this.#requireOpen(options)
       try {
-        return await this.#submitOnce(envelope, options, deadlineMs)
+        request ??= this.#newRequest(envelope, options, deadlineMs)
+        return await this.#submitOnce(request, options)
       } catch (error) {
         // Refused before it became an entry, in a way that passes: the same bytes under a new serial are a new request.
         const isWorthATry = error instanceof QuorateError && error.retryable && error.applied === 'no'
         if (!isWorthATry || this.time.monotonicMs() >= deadlineMs) throw error
         if (service.isDraining) throw error
+        // What was refused as busy comes back under its own serial: the leader keeps later ones of the session waiting for it.
+        if (error.code !== 'busy') request = undefined
       }
       await this.#backOff(attempt, options)
     }
   }
 
-  async #submitOnce(envelope: Uint8Array, options: CoreOptions, deadlineMs: number): Promise<CoreOutcome> {
+  #newRequest(envelope: Uint8Array, options: CoreOptions, deadlineMs: number): Uint8Array {
     const { service } = this.#options
     const numbers = service.nextNodeRequest()
     if (numbers === undefined) throw new QuorateError('unavailable', 'no leader is known here', { retryable: true })
     const leftMs = Math.max(0, deadlineMs - this.time.monotonicMs())
-    const request = encodeRequest(
-      {
-        caller: options.caller ?? ROOT_CALLER,
-        ...numbers,
-        notAfterMicros: service.leaderTimeMicros + Math.ceil(leftMs * 1000),
-        copy: 0,
-      },
-      envelope,
-    )
-    const { session, serial } = numbers
+    const notAfterMicros = service.leaderTimeMicros + Math.ceil(leftMs * 1000)
+    return encodeRequest({ caller: options.caller ?? ROOT_CALLER, ...numbers, notAfterMicros, copy: 0 }, envelope)
+  }
+
+  #submitOnce(request: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
+    const { service } = this.#options
+    const session = requestSession(request)
+    const serial = requestSerial(request)
     return new Promise((resolve, reject) => {
       const stop = this.#watchAbort(options, { session, serial }, reject)
       service.submit(request, (outcome, error) => {
