@@ -241,7 +241,7 @@ export class Driver {
       this.requests.expire(this.time.estimated)
       this.reads.expire(nowMs)
       this.maintenance.turn()
-      if (this.#leads()) this.maintenance.tick(core, this.#proposer, this.time.next())
+      if (this.#leads() && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
     }
     this.founding.turn(nowMs)
   }
@@ -249,15 +249,16 @@ export class Driver {
   /** Entries that the core itself asks for; its no-op is stamped with the time of the entry before (DESIGN 7). */
   #appendWanted(): void {
     const core = this.core
-    if (core.state.leadership?.wanted.length === 0) return
+    if ((core.state.leadership?.wanted.length ?? 0) === 0) return
     this.time.noteLastEntry()
     for (let wanted = core.wantedEntry(); wanted !== undefined; wanted = core.wantedEntry()) {
       const { configuration } = wanted
       const isNoop = configuration === null
+      if (isNoop) this.time.leadershipBegan()
       const payload = isNoop ? new Uint8Array(0) : encodeConfiguration(fromCoreConfiguration(configuration))
       const draft = { kind: isNoop ? EntryKind.noop : EntryKind.configuration, payload }
       const configurations = isNoop ? [] : [{ seq: wanted.firstSeq, configuration }]
-      const time = isNoop ? this.time.last : this.time.next()
+      const time = isNoop || !this.time.isSet ? this.time.last : this.time.next()
       core.step({ type: 'append', batch: encodeDrafts([draft], wanted, time, configurations) })
     }
   }

@@ -34,6 +34,10 @@ export class GroupTime {
     return this.#options.core.state.id
   }
 
+  leadershipBegan(): void {
+    this.#leaderClock.leadershipBegan()
+  }
+
   /** Until offsets of a majority are known a leader appends only its no-op. */
   get isSet(): boolean {
     return this.#leaderClock.isSet(this.#voters(), this.#self())

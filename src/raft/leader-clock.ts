@@ -2,41 +2,40 @@ import type { Clock } from '../platform/index.ts'
 
 /** A node whose wall clock is off by more than this alarms and campaigns last (DESIGN 7). */
 export const CLOCK_OFFSET_ALARM_MICROS = 500_000
-/** Offsets older than this are no longer believed. */
-const OFFSET_LIFETIME_MS = 10_000
+/** What was heard of a clock longer ago than this is no longer believed. */
+const HEARD_LIFETIME_MS = 10_000
 /** While the median lies behind what was given out already, time advances at a tenth of the monotonic clock. */
 const SLOW_RATE = 0.1
 
-interface Offset {
-  micros: number
+/** A peer's wall clock as of a moment of the own monotonic clock: a step of the own wall clock changes nothing about it. */
+interface Heard {
+  wallMicros: number
   atMs: number
 }
 
 /**
  * Leader time (DESIGN 7): max(previous entry's, median of the voters' wall clocks), so that neither one wrong clock nor a change of
- * leader makes expiry jump. Offsets come from heartbeat answers; until those of a majority are known, a leader appends only its no-op.
+ * leader makes expiry jump. The clocks come from heartbeats; until those of a majority are known, a leader appends only its no-op.
  */
 export class LeaderClock {
   readonly #clock: Clock
-  readonly #offsets = new Map<number, Offset>()
+  readonly #heard = new Map<number, Heard>()
   #lastMicros = 0
-  #lastAtMs = 0
+  /** When time was given out last in this leadership. */
+  #lastAtMs: number | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** An answer to a heartbeat: the peer read its wall clock half a round trip ago. */
+  /** A heartbeat or its answer: the peer read its wall clock half a round trip ago. */
   notePeer(peer: number, wallMicros: number, roundTripMs: number): void {
-    const now = this.#clock.wallMicros()
-    const micros = wallMicros + (roundTripMs * 1000) / 2 - now
-    this.#offsets.set(peer, { micros, atMs: this.#clock.monotonicMs() })
+    this.#heard.set(peer, { wallMicros: wallMicros + roundTripMs * 500, atMs: this.#clock.monotonicMs() })
   }
 
-  /** Forgets everything: another term begins. */
-  reset(): void {
-    this.#offsets.clear()
-    this.#lastAtMs = 0
+  /** A leadership begins: what passed since an earlier one is not made up for. */
+  leadershipBegan(): void {
+    this.#lastAtMs = undefined
   }
 
   /** An entry with this time was appended or received. */
@@ -48,15 +47,16 @@ export class LeaderClock {
     return this.#lastMicros
   }
 
-  /** Offsets of the other voters against the own clock, as far as they are known and fresh. */
+  /** The voters' wall clocks now, ascending, as far as they were heard of lately. */
   #known(voters: readonly number[], self: number): number[] {
-    const oldest = this.#clock.monotonicMs() - OFFSET_LIFETIME_MS
+    const nowMs = this.#clock.monotonicMs()
     const known: number[] = []
     for (const id of voters) {
-      if (id === self) known.push(0)
+      if (id === self) known.push(this.#clock.wallMicros())
       else {
-        const offset = this.#offsets.get(id)
-        if (offset !== undefined && offset.atMs >= oldest) known.push(offset.micros)
+        const heard = this.#heard.get(id)
+        if (heard === undefined || nowMs - heard.atMs > HEARD_LIFETIME_MS) continue
+        known.push(heard.wallMicros + (nowMs - heard.atMs) * 1000)
       }
     }
     return known.sort((a, b) => a - b)
@@ -67,24 +67,24 @@ export class LeaderClock {
     return this.#known(voters, self).length * 2 > voters.length
   }
 
-  /** The own clock against the median of all known ones, us. */
+  /** The own clock against the middle of all known ones, us; of two, neither is known to be right. */
   ownOffsetMicros(voters: readonly number[], self: number): number {
-    return -median(this.#known(voters, self))
+    const known = this.#known(voters, self)
+    if (known.length === 0) return 0
+    return this.#clock.wallMicros() - (known[(known.length - 1) >> 1]! + known[known.length >> 1]!) / 2
   }
 
   /** The time of the next entry, us. Never falls. */
   next(voters: readonly number[], self: number): number {
     const nowMs = this.#clock.monotonicMs()
-    const target = Math.round(this.#clock.wallMicros() + median(this.#known(voters, self)))
+    const known = this.#known(voters, self)
+    // Of an even number the lower middle: a clock that is ahead must not make keys expire early.
+    const target = Math.round(known[(known.length - 1) >> 1] ?? this.#clock.wallMicros())
     if (target >= this.#lastMicros) this.#lastMicros = target
-    else if (this.#lastAtMs > 0) this.#lastMicros += Math.floor((nowMs - this.#lastAtMs) * 1000 * SLOW_RATE)
+    else if (this.#lastAtMs !== undefined) {
+      this.#lastMicros += Math.floor((nowMs - this.#lastAtMs) * 1000 * SLOW_RATE)
+    }
     this.#lastAtMs = nowMs
     return this.#lastMicros
   }
-}
-
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >> 1
-  if (sorted.length === 0) return 0
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
