@@ -2,7 +2,7 @@ import { QuorateError } from '../model/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
 import { ChangeFiles } from './events/index.ts'
 import { Keyspace, PageDamage } from './keyspace/index.ts'
-import type { KeyspaceOptions } from './keyspace/index.ts'
+import type { KeyspaceOptions, Mutants } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
 import { EngineStateMachine } from './state-machine.ts'
@@ -24,6 +24,8 @@ export interface StateMachineOptions {
   budgetBytes: number
   /** Only for how long old roots are kept: apply knows no clock. */
   clock: Clock
+  /** Planted bugs of the keyspace; tests only. */
+  mutants?: Mutants
 }
 
 /**
@@ -41,6 +43,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
     spaceLength,
     slotted: SLOTTED_RECORDS,
     identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },
+    ...(options.mutants !== undefined && { mutants: options.mutants }),
   }
   const keyspace = await openOrCreate(keyspaceOptions)
   const superblock = keyspace.superblocks[0]!

@@ -1,6 +1,6 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { openStateMachine } from '../engine/index.ts'
-import type { EngineStateMachine } from '../engine/index.ts'
+import type { EngineStateMachine, KeyspaceMutants } from '../engine/index.ts'
 import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
@@ -18,6 +18,8 @@ export interface StorageOptions {
   lane: 'inline' | 'worker'
   checkpointLogBytes: number
   checkpointAgeMs: number
+  /** Log kept for peers that lag, beyond what recovery needs; default 256 MiB. */
+  lagLogBytes?: number
 }
 
 export const DEFAULT_STORAGE: StorageOptions = {
@@ -41,6 +43,8 @@ export interface ReplicaNodeOptions {
   onFatal: (error: Error) => void
   /** Shown the state machine before anything is applied: for oracles of tests. */
   onMachine?: (machine: EngineStateMachine) => void
+  /** Planted bugs of the keyspace; tests only. */
+  keyspaceMutants?: KeyspaceMutants
 }
 
 /** A replica with everything below it, on one data directory. */
@@ -88,6 +92,7 @@ async function openInDirectory(
     groupId: GROUP_ID,
     pageBytes: directory.identity.pageBytes,
     budgetBytes: storage.budgetBytes,
+    ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),
   })
   opened.push(() => machine.close())
   options.onMachine?.(machine)
@@ -119,6 +124,7 @@ async function openInDirectory(
     isInline: storage.lane === 'inline',
     checkpointLogBytes: storage.checkpointLogBytes,
     checkpointAgeMs: storage.checkpointAgeMs,
+    ...(storage.lagLogBytes !== undefined && { lagLogBytes: storage.lagLogBytes }),
     onFatal,
     onStarted: self => (started.replica = self),
   })

@@ -99,6 +99,7 @@ export class Driver {
       timers,
       checkpointLogBytes: options.checkpointLogBytes,
       checkpointAgeMs: options.checkpointAgeMs,
+      lagLogBytes: options.lagLogBytes,
       onFailed,
       onCompacted: seq => this.input({ type: 'compacted', seq }),
       neededFrom: () => this.#lowestMatch(),

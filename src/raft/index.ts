@@ -3,3 +3,5 @@ export type { LogHearer, MemberAddress, ReplicaOptions } from './options.ts'
 export { Replica } from './replica.ts'
 export { ReplicaCore } from './replica-core.ts'
 export type { ReplicaCoreOptions } from './replica-core.ts'
+/** For whoever listens to what replicas say to each other. */
+export { isCoreMessage, PeerFrameCursor, readPeerMessage } from './wire/index.ts'

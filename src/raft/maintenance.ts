@@ -14,6 +14,7 @@ export interface MaintenanceOptions {
   timers: Timers
   checkpointLogBytes: number
   checkpointAgeMs: number
+  lagLogBytes: number | undefined
   onFailed: (error: Error) => void
   /** Entries at or below this seq were dropped. */
   onCompacted: (seq: number) => void
@@ -71,11 +72,11 @@ export class Maintenance {
 
   /** Drops log that neither superblock needs, and that no peer needs within the bound (DESIGN 6). */
   async #letGo(): Promise<void> {
-    const { machine, log, neededFrom, onCompacted } = this.#options
+    const { machine, log, neededFrom, onCompacted, lagLogBytes = LAG_LOG_BYTES } = this.#options
     const recoveryNeeds = machine.checkpointedSeq
     this.#marks.push({ seq: recoveryNeeds, bytes: this.#bytes })
-    while (this.#marks.length > 1 && this.#bytes - this.#marks[0]!.bytes > LAG_LOG_BYTES) this.#marks.shift()
-    const bound = this.#bytes > LAG_LOG_BYTES ? this.#marks[0]!.seq : 0
+    while (this.#marks.length > 1 && this.#bytes - this.#marks[0]!.bytes > lagLogBytes) this.#marks.shift()
+    const bound = this.#bytes > lagLogBytes ? this.#marks[0]!.seq : 0
     const keepFrom = Math.min(recoveryNeeds, Math.max(bound, neededFrom()))
     await log.dropSegmentsBefore(keepFrom + 1)
     onCompacted(log.base.seq)

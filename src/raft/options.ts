@@ -31,6 +31,8 @@ export interface ReplicaOptions {
   /** A checkpoint is due when the log has grown by this much, or the last one is this old. */
   checkpointLogBytes: number
   checkpointAgeMs: number
+  /** Bytes of log kept for peers that lag, beyond what recovery needs; default `LAG_LOG_BYTES`. */
+  lagLogBytes?: number
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
   onFatal: (error: Error) => void
   /** Given what hears of the log's syncs and failures, before anything is written. */

@@ -1,5 +1,7 @@
+import type { KeyspaceMutants } from '../../src/engine/index.ts'
 import { LOG_WRITER_JOB, startLogWriter } from '../../src/log/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
+import { PeerFrameCursor } from '../../src/raft/index.ts'
 import { openSimulatedReplica, simulate } from '../../src/testing/index.ts'
 import type { SimulationOptions, SimulationResult } from '../../src/testing/index.ts'
 
@@ -13,12 +15,14 @@ process.on('unhandledRejection', error => {
 export async function runSeed(
   seed: number,
   options: Partial<Pick<SimulationOptions, 'keepsTrace' | 'adjust' | 'drama'>> = {},
+  keyspaceMutants?: KeyspaceMutants,
 ): Promise<SimulationResult> {
   unhandled.length = 0
   const result = await simulate({
     seed,
     drainMicrotasks,
-    openNode: openSimulatedReplica,
+    openNode: opening => openSimulatedReplica(opening, keyspaceMutants),
+    isTolerantFrame,
     jobs: { [LOG_WRITER_JOB]: startLogWriter },
     ...options,
   })
@@ -26,4 +30,14 @@ export async function runSeed(
   if (first === undefined || result.failure !== undefined) return result
   const text = first instanceof Error ? (first.stack ?? first.message) : JSON.stringify(first)
   return { ...result, failure: `a rejection that nobody handled: ${text}` }
+}
+
+const cursor = new PeerFrameCursor()
+const DRIVER_CODES = 64
+
+/** Only the core tolerates the loss, doubling and lateness of its messages (L16). */
+function isTolerantFrame(frame: Uint8Array): boolean {
+  cursor.open(frame, frame.length)
+  while (cursor.next()) if (cursor.code >= DRIVER_CODES) return false
+  return true
 }

@@ -78,7 +78,9 @@ class SharedLogNode implements RunningNode {
     const { appliedSeq, digest } = this.#machine
     const isLeader = this.#opening.name === 'n1'
     const role = isLeader ? 'leader' : 'follower'
-    return { appliedSeq, commitSeq: this.#log.entries.length, term: 1, role, leaderId: 1, isReady: isLeader, digest }
+    const lastSeq = this.#log.entries.length
+    const log = { commitSeq: lastSeq, lastSeq, syncedSeq: lastSeq, isWhole: true, term: 1, syncedTerm: 1, vote: 1 }
+    return { appliedSeq, ...log, role, leaderId: 1, isReady: isLeader, digest }
   }
 
   #applyLater(): void {

@@ -7,11 +7,13 @@ import type { ConfiguredMember, NodeInspection, OpenNode, RunningNode } from './
 import { SimulatedPeerTransport } from './peer-transport.ts'
 import type { FrameFaults } from './peer-transport.ts'
 import type { Profile } from './profile.ts'
+import { PromiseOracle } from './promise-oracle.ts'
 import { Violation } from './trace.ts'
 import type { Trace } from './trace.ts'
 
 const DIRECTORY = '/data'
 const PEER_PORT = 7410
+const LOOK_MS = 10
 
 export interface ClusterOptions {
   readonly world: SimulatedWorld
@@ -45,6 +47,7 @@ export class ClusterNode {
     this.name = machine.name
     this.machine = machine
     machine.onDeath = kind => {
+      if (this.#node !== undefined) cluster.promises.onDeath(this.name, this.#node.inspect())
       this.#node = undefined
       this.#host = undefined
       cluster.onDeath(this, kind)
@@ -68,17 +71,23 @@ export class ClusterNode {
     return this.node?.inspect()
   }
 
+  /** The inside of a paused node too. */
+  inspectPaused(): NodeInspection | undefined {
+    return this.#node?.inspect()
+  }
+
   start(): void {
     if (this.#host !== undefined || this.refusal !== undefined) return
     const host = this.machine.start(this.#cluster.drawClock())
     this.#host = host
     this.#sendsLeft = 0
     this.#cluster.trace.note(`${this.name} starts`)
-    const opening = this.#cluster.open(this, host, DIRECTORY, () => this.#onSend(host))
+    const opening = this.#cluster.open(this, host, DIRECTORY, frame => this.#onSend(host, frame))
     opening.then(
       node => {
         if (this.#host !== host) return
         this.#node = node
+        this.#cluster.guard(() => this.#cluster.promises.onOpen(this.name, node.inspect()))
         this.#cluster.trace.note(`${this.name} is open`)
       },
       (error: unknown) => {
@@ -97,9 +106,12 @@ export class ClusterNode {
     this.#sendCrash = kind
   }
 
-  #onSend(host: SimulatedProcess): void {
+  #onSend(host: SimulatedProcess, frame: Uint8Array): void {
     if (host.state === 'dead') throw new SimulatedCrash('a dead process sends')
-    if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) return
+    if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) {
+      this.#cluster.guard(() => this.#cluster.promises.onSend(this.name, frame))
+      return
+    }
     this.#cluster.trace.note(`${this.name} dies while it sends`)
     this.machine.crash(this.#sendCrash)
     throw new SimulatedCrash('the process ended during a send')
@@ -118,6 +130,7 @@ export class SimulatedCluster {
   failure: Error | undefined
   /** From then on what dies is started again at once. */
   isHealing = false
+  readonly promises: PromiseOracle = new PromiseOracle()
   readonly #options: ClusterOptions
   readonly #random: SeededRandom
   readonly #members: readonly ConfiguredMember[]
@@ -148,6 +161,27 @@ export class SimulatedCluster {
 
   start(): void {
     for (const node of this.nodes) node.start()
+    this.#look()
+  }
+
+  /** Looks at all nodes now and then: what is wrong for a moment only is found by what it leads to. */
+  #look(): void {
+    this.world.schedule(LOOK_MS, () => {
+      for (const node of this.nodes) {
+        const seen = node.inspectPaused()
+        if (seen !== undefined) this.guard(() => this.promises.onLook(node.name, seen))
+      }
+      this.#look()
+    })
+  }
+
+  /** Runs a check; what it throws ends the run. */
+  guard(check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      this.fail(error as Error)
+    }
   }
 
   drawClock(): { rate: number; wallOffsetMicros: number } {
@@ -158,7 +192,8 @@ export class SimulatedCluster {
     }
   }
 
-  open(owner: ClusterNode, host: SimulatedProcess, directory: string, onSend: () => void): Promise<RunningNode> {
+  open(owner: ClusterNode, host: SimulatedProcess, directory: string, onSend: (frame: Uint8Array) => void,
+  ): Promise<RunningNode> {
     const { name } = owner
     this.#options.oracle.forget(name)
     return this.#options.openNode({
@@ -183,6 +218,7 @@ export class SimulatedCluster {
       onApplied: report => {
         if (host.state !== 'dead') this.#options.oracle.onApplied(name, report)
       },
+      isSlicing: () => this.profile.sliceChance > 0 && this.#random.chance(this.profile.sliceChance),
     })
   }
 

@@ -47,6 +47,7 @@ export class EntryOracle {
   onApplied(node: string, report: AppliedReport): void {
     const { batch, firstSeq, appliedThrough, outcomes } = report
     const { bytes } = batch
+    const before = this.lastSeq
     let at = 0
     let changes = 0
     for (let seq = batch.firstSeq; seq <= appliedThrough; seq++) {
@@ -59,6 +60,7 @@ export class EntryOracle {
       }
       at = end
     }
+    if (this.lastSeq > before) this.onCommit?.(this.lastSeq)
     for (const { seq, outcome, isDuplicate } of outcomes) this.#checkOutcome(node, seq, outcome, isDuplicate)
     this.#checkDigest(node, report, changes)
   }
@@ -93,6 +95,9 @@ export class EntryOracle {
     this.#applied.push({ chain, term, expected, outcome: undefined })
     this.describe?.(seq, describeEntry(kind, term, payload))
   }
+
+  /** Told when entries up to `seq` were applied for the first time anywhere. */
+  onCommit: ((seq: number) => void) | undefined
 
   /** Told of each entry once, when it is first applied. */
   describe: ((seq: number, text: string) => void) | undefined

@@ -17,6 +17,8 @@ export interface StorageShape {
   readonly lane: 'inline' | 'worker'
   readonly checkpointLogBytes: number
   readonly checkpointAgeMs: number
+  /** Log kept for peers that lag; beyond it they get snapshots. */
+  readonly lagLogBytes: number
 }
 
 /** What a node tells the simulator after each call of its state machine's `apply`. */
@@ -40,6 +42,8 @@ export interface NodeOpening {
   readonly storage: StorageShape
   readonly onFatal: (error: unknown) => void
   readonly onApplied: (report: AppliedReport) => void
+  /** Whether the next call of `apply` is to stop after one entry. */
+  readonly isSlicing: () => boolean
 }
 
 /** What a running node shows of itself besides its service. */
@@ -47,6 +51,15 @@ export interface NodeInspection {
   readonly appliedSeq: number
   readonly commitSeq: number
   readonly term: number
+  /** The newest term that is on disk. */
+  readonly syncedTerm: number
+  /** Of this term; 0 = none. */
+  readonly vote: number
+  /** End of the log, and how much of it is on disk. */
+  readonly lastSeq: number
+  readonly syncedSeq: number
+  /** False while the log may miss something that was acknowledged, and the node knows it. */
+  readonly isWhole: boolean
   readonly role: string
   readonly leaderId: number
   /** Leads and has committed in its term. */

@@ -27,7 +27,7 @@ export interface PeerTransportOptions {
   readonly identity: () => PeerIdentity
   readonly faults: FrameFaults
   /** Called before each frame leaves; may end the process, and then throws. */
-  readonly onSend: () => void
+  readonly onSend: (frame: Uint8Array) => void
 }
 
 /** The first frame of each link, in both directions. */
@@ -80,7 +80,7 @@ export class SimulatedPeerTransport implements PeerTransport {
   send(peer: string, channel: PeerChannel, frame: Uint8Array): boolean {
     const pipe = this.#pipes.get(pipeKey(peer, channel))
     if (pipe === undefined || !pipe.isOpen || pipe.link.bufferedBytes > QUEUED_BYTES_MAX) return false
-    this.#options.onSend()
+    this.#options.onSend(frame)
     const { faults } = this.#options
     if (faults.chance > 0 && faults.random.chance(faults.chance) && faults.isTolerant(frame))
       this.#mistreat(pipe, frame)

@@ -29,6 +29,8 @@ export interface Profile {
   readonly storage: StorageShape
   /** Chance that a frame of core messages is lost, doubled or late; 0 without frame faults. */
   readonly frameFaultChance: number
+  /** Chance that a call of `apply` stops after one entry. */
+  readonly sliceChance: number
   readonly meanFaultGapMs: number
   readonly clockDrift: number
   readonly wallOffsetMs: number
@@ -88,6 +90,7 @@ export function drawProfile(random: SeededRandom): Profile {
     },
     storage: drawStorage(random),
     frameFaultChance: faults.hasFrameFaults ? random.pick([0.005, 0.03, 0.1]) : 0,
+    sliceChance: random.pick([0, 0, 0.2, 1]),
     meanFaultGapMs: random.pick([250, 600, 1500]),
     clockDrift: random.pick([0, 0.02, 0.05]),
     wallOffsetMs: random.pick([0, 50, 400]),
@@ -116,5 +119,6 @@ function drawStorage(random: SeededRandom): StorageShape {
     lane: random.pick(['worker', 'worker', 'inline'] as const),
     checkpointLogBytes: random.pick([8_192, 32_768, 262_144]),
     checkpointAgeMs: random.pick([500, 2_000, 10_000]),
+    lagLogBytes: random.pick([4_096, 65_536, 1 << 28]),
   }
 }

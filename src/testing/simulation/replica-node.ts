@@ -1,11 +1,14 @@
-import type { EngineStateMachine } from '../../engine/index.ts'
+import type { EngineStateMachine, KeyspaceMutants } from '../../engine/index.ts'
 import type { ApplyResult } from '../../model/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
 import { openReplicaNode } from '../../node/index.ts'
 import type { NodeInspection, NodeOpening, RunningNode } from './node.ts'
 
 /** The real node: replica, log, state machine, over the simulated ports. */
-export async function openSimulatedReplica(opening: NodeOpening): Promise<RunningNode> {
+export async function openSimulatedReplica(
+  opening: NodeOpening,
+  keyspaceMutants?: KeyspaceMutants,
+): Promise<RunningNode> {
   const { platform, directory, name, members, createTransport, storage, onFatal } = opening
   let observed: EngineStateMachine | undefined
   const { replica } = await openReplicaNode({
@@ -16,6 +19,7 @@ export async function openSimulatedReplica(opening: NodeOpening): Promise<Runnin
     createTransport,
     storage,
     onFatal,
+    ...(keyspaceMutants !== undefined && { keyspaceMutants }),
     onMachine: machine => {
       observed = machine
       observeApply(machine, opening)
@@ -26,11 +30,16 @@ export async function openSimulatedReplica(opening: NodeOpening): Promise<Runnin
     service: replica,
     inspect: (): NodeInspection => {
       const { core, appliedSeq } = replica.inspect()
-      const { role, term, leader, commit, told } = core
+      const { role, term, leader, commit, told, vote, storage, log, recovery } = core
       return {
         appliedSeq,
         commitSeq: commit,
         term,
+        syncedTerm: storage.termIo <= storage.done ? term : 0,
+        vote,
+        lastSeq: log.lastSeq,
+        syncedSeq: storage.durableSeq,
+        isWhole: recovery.kind === 'clean',
         role,
         leaderId: leader,
         isReady: told.isReady,
@@ -41,11 +50,13 @@ export async function openSimulatedReplica(opening: NodeOpening): Promise<Runnin
 }
 
 /** Reports each call of `apply` after it was made. */
-function observeApply(machine: EngineStateMachine, { onApplied }: NodeOpening): void {
+function observeApply(machine: EngineStateMachine, { onApplied, isSlicing }: NodeOpening): void {
   const apply = machine.apply.bind(machine)
   machine.apply = (batch: EntryBatch, shouldYield: () => boolean): ApplyResult => {
     const firstSeq = machine.appliedSeq + 1
-    const result = apply(batch, shouldYield)
+    // Where a batch is cut must not matter.
+    const mayYield = isSlicing() ? () => true : shouldYield
+    const result = apply(batch, mayYield)
     const { appliedThrough, outcomes } = result
     if (appliedThrough >= firstSeq) onApplied({ batch, firstSeq, appliedThrough, outcomes, digest: machine.digest })
     return result

@@ -63,6 +63,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     jobs: options.jobs,
     isTolerantFrame: options.isTolerantFrame ?? (() => false),
   })
+  oracle.onCommit = seq => {
+    const seen = cluster.nodes.map(node => [node.name, node.inspectPaused()] as const)
+    cluster.promises.onCommit(seq, seen)
+  }
   const history = new History()
   const workload = new Workload(cluster, oracle, history)
   const faults = new FaultInjector(cluster, workload)

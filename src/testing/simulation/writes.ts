@@ -40,7 +40,10 @@ function drawKind(random: SeededRandom, profile: WorkloadProfile, oracle: EntryO
   if (kind < 76) return several(random, profile)
   if (kind < 82) return idempotent(random)
   if (kind < 90) return shortLived(random, profile)
-  if (kind < 97) return transaction(random, profile, oracle, reader)
+  if (kind < 92) return transaction(random, profile, oracle, reader)
+  if (kind < 93) return onlyConditions(random, profile)
+  if (kind < 95) return halfWay(random, profile)
+  if (kind < 98) return inOtherScope(random)
   return catalogChange(random)
 }
 
@@ -184,6 +187,32 @@ function transaction(
       { type: 'kvSet', project: PROJECT, key: keyOf(`x${random.below(5)}`), value: valueOf(random, profile) },
     ],
   })
+}
+
+/** Changes nothing but its session: what is remembered of it must count, too. */
+function onlyConditions(random: SeededRandom, profile: WorkloadProfile): Write {
+  const expected = random.chance(0.5)
+  return plain({
+    assertions: [{ type: 'keyExists', project: PROJECT, key: registerKey(random, profile), expected }],
+    mutations: [],
+  })
+}
+
+/** Fails in its last change: the first ones must leave nothing. */
+function halfWay(random: SeededRandom, profile: WorkloadProfile): Write {
+  const value = valueOf(random, profile)
+  return plain({
+    mutations: [
+      { type: 'kvSet', project: PROJECT, key: keyOf(`m${random.below(10)}`), value },
+      { type: 'kvDecrement', project: PROJECT, key: keyOf('c0'), by: 1n << 60n, width: 64, onUnderflow: 'reject' },
+    ],
+  })
+}
+
+/** A write into a scope that comes and goes: refused at the door when it is gone, but only if it can not have been applied before. */
+function inOtherScope(random: SeededRandom): Write {
+  const scope = `s${random.below(SCOPES)}`
+  return plain({ mutations: [{ type: 'kvSet', project: PROJECT, scope, key: keyOf('s'), value: keyOf('s') }] })
 }
 
 function catalogChange(random: SeededRandom): Write {

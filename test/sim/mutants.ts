@@ -1,0 +1,62 @@
+import type { KeyspaceMutants } from '../../src/engine/index.ts'
+import { setEngineMutants } from '../../src/engine/mutants.ts'
+import type { EngineMutant } from '../../src/engine/mutants.ts'
+import { setLogMutants } from '../../src/log/mutants.ts'
+import type { LogMutant } from '../../src/log/mutants.ts'
+import { activateMutant, MUTANTS as CORE_MUTANTS } from '../../src/raft/core/index.ts'
+import type { Profile } from '../../src/testing/index.ts'
+
+/** A planted bug, and where the simulator should look for it. */
+export interface Mutant {
+  readonly name: string
+  readonly activate: () => void
+  readonly keyspace?: KeyspaceMutants
+  /** Changes what a seed has drawn, where plain swarm does not come by within a few hundred seeds. */
+  readonly adjust?: (profile: Profile) => Profile
+}
+
+const LOG_MUTANTS: readonly LogMutant[] = [
+  'skip_directory_sync',
+  'unseeded_checksums',
+  'truncate_at_damage',
+  'keep_bytes_after_truncation',
+  'retry_failed_sync',
+  'acknowledge_before_sync',
+  'vote_in_place',
+]
+
+const ENGINE_MUTANTS: readonly EngineMutant[] = [
+  'read_set_by_neighbours',
+  'preflight_answers_retries',
+  'apply_reads_configuration',
+  'slot_not_in_digest',
+  'idempotency_keeps_refusals',
+  'not_after_before_session',
+  'expiry_by_own_clock',
+  'refusal_keeps_changes',
+]
+
+const KEYSPACE_MUTANTS: readonly (keyof KeyspaceMutants)[] = [
+  'checksumInPage',
+  'superblockBeforePages',
+  'freeBeforeSuperblock',
+  'seqLostOnMerge',
+  'overwriteInPlace',
+  'viewSeesLater',
+  'digestKeepsOverwritten',
+]
+
+/** Every switch of every room, under one kind of name: room and bug. */
+export const MUTANTS: readonly Mutant[] = [
+  ...ENGINE_MUTANTS.map(name => ({ name: `engine: ${name}`, activate: () => setEngineMutants(name) })),
+  ...KEYSPACE_MUTANTS.map(name => ({ name: `keyspace: ${name}`, activate: () => {}, keyspace: { [name]: true } })),
+  ...LOG_MUTANTS.map(name => ({ name: `log: ${name}`, activate: () => setLogMutants(name) })),
+  ...CORE_MUTANTS.map(name => ({ name: `core: ${name}`, activate: () => activateMutant(name) })),
+]
+
+/** Switches all planted bugs off. */
+export function restoreHealth(): void {
+  setEngineMutants()
+  setLogMutants()
+  activateMutant(null)
+}
