@@ -342,7 +342,13 @@ export function rebuildPage(ref: PageRef, scratch: PageRef, start: number, end: 
   for (let i = start; i < end; i++) appendCell(ref, scratch, i)
 }
 
+/** Gathers the free bytes. The prefix stays, in an empty page too: whoever inserts has counted on it. */
 export function compactPage(ref: PageRef, scratch: PageRef): void {
+  if (cellCount(ref) === 0) {
+    writeU16(ref.bytes, ref.base + AT_HEAP, ref.size - prefixLength(ref))
+    writeU16(ref.bytes, ref.base + AT_FRAGMENTED, 0)
+    return
+  }
   rebuildPage(ref, scratch, 0, cellCount(ref), prefixLength(ref))
 }
 
