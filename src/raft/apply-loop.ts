@@ -44,6 +44,10 @@ export class ApplyLoop {
     return !this.#isSuspended && this.#options.machine.appliedSeq >= this.#commit
   }
 
+  /**
+   * Goes on, for example when the log has begun anew behind an installed snapshot: until then it takes no entries, and what is committed
+   * may not be in it yet.
+   */
   run(): void {
     if (this.#isSuspended || this.#isStopped || this.#isHeld) return
     try {
@@ -58,7 +62,7 @@ export class ApplyLoop {
     const { machine, clock } = this.#options
     const until = clock.monotonicMs() + APPLY_SLICE_MS
     const shouldYield = (): boolean => clock.monotonicMs() >= until
-    while (machine.appliedSeq < this.#commit) {
+    while (machine.appliedSeq < Math.min(this.#commit, this.#options.log.lastSeq)) {
       const batch = this.#next()
       if (batch === undefined) return this.#suspend(this.#readFiles())
       const { appliedThrough, outcomes, cold } = machine.apply(batch, shouldYield)

@@ -109,6 +109,7 @@ export class Driver {
       clock,
       onPersisted: ioSeq => this.input({ type: 'persisted', ioSeq }),
       onAppended: bytes => this.maintenance.appended(bytes),
+      onReset: () => this.#apply.run(),
       onFailed,
     })
     this.#apply = new ApplyLoop({

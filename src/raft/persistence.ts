@@ -12,6 +12,8 @@ export interface PersistenceOptions {
   onPersisted: (ioSeq: number) => void
   /** Told of every frame's size, for checkpoints. */
   onAppended: (bytes: number) => void
+  /** The log has begun anew behind a snapshot and holds what waited for that. */
+  onReset: () => void
   onFailed: (error: Error) => void
 }
 
@@ -92,6 +94,7 @@ export class Persistence {
         this.#isResetting = false
         this.#waiting[0] = { ...effect, resetTo: null }
         this.#write()
+        this.#options.onReset()
       },
       (error: unknown) => this.#options.onFailed(error as Error),
     )

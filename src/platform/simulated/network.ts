@@ -159,6 +159,7 @@ export class SimulatedNetwork {
             if (this.paths.isBlocked(host, owner.name)) end?.peer.break('timed out')
             else if (end === undefined) fail('connection refused')
             else if (isOver) end.break('timed out')
+            else if (end.isClosed) fail('connection reset')
             else {
               isOver = true
               resolve(end)

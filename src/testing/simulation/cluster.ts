@@ -192,7 +192,11 @@ export class SimulatedCluster {
     }
   }
 
-  open(owner: ClusterNode, host: SimulatedProcess, directory: string, onSend: (frame: Uint8Array) => void,
+  open(
+    owner: ClusterNode,
+    host: SimulatedProcess,
+    directory: string,
+    onSend: (frame: Uint8Array) => void,
   ): Promise<RunningNode> {
     const { name } = owner
     this.#options.oracle.forget(name)

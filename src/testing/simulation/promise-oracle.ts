@@ -47,10 +47,8 @@ export class PromiseOracle {
     const { votes } = this.#of(node)
     const known = votes.get(term)
     votes.set(term, candidate)
-    require(
-      known === undefined || known === candidate,
-      () => `${node} votes for ${candidate} in term ${term}, and has voted for ${known}`,
-    )
+    require(known === undefined || known === candidate, () =>
+      `${node} votes for ${candidate} in term ${term}, and has voted for ${known}`)
   }
 
   /** What a running node looks like now and then. */
@@ -76,10 +74,8 @@ export class PromiseOracle {
       require(seen.term >= last.syncedTerm, () => `${node} opens in term ${seen.term}, and was in ${last.syncedTerm}`)
     }
     const vote = votes.get(seen.term)
-    require(
-      vote === undefined || seen.vote === vote,
-      () => `${node} opens with a vote for ${seen.vote} in term ${seen.term}, and has voted for ${vote}`,
-    )
+    require(vote === undefined || seen.vote === vote, () =>
+      `${node} opens with a vote for ${seen.vote} in term ${seen.term}, and has voted for ${vote}`)
     if (!seen.isWhole) return
     require(seen.lastSeq >= matchSeq, () => `${node} acknowledged ${matchSeq}, and its log ends at ${seen.lastSeq}`)
   }
@@ -91,7 +87,8 @@ export class PromiseOracle {
       const known = seen ?? this.#of(node).last
       if (known !== undefined && known.syncedSeq >= seq) holders++
     }
-    require(holders * 2 > running.length, () => `${seq} is applied, and synced on ${holders} of ${running.length} nodes`)
+    require(holders * 2 > running.length, () =>
+      `${seq} is applied, and synced on ${holders} of ${running.length} nodes`)
   }
 
   #of(node: string): Promises {
