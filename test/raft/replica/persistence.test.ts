@@ -13,6 +13,7 @@ describe('the storage lane of a replica', () => {
       clock: { monotonicMs: () => nowMs } as Clock,
       onPersisted: () => undefined,
       onAppended: () => undefined,
+      onReset: () => undefined,
       onFailed: error => assert.fail(error),
     })
     const hardState = { term: 1, vote: 0, commit: 0 }
