@@ -1,0 +1,158 @@
+import type { Ddl, TransactionEnvelope } from '../encoding/index.ts'
+import { createDatabase, QuorateError } from '../model/index.ts'
+import type {
+  CommitResult,
+  Database,
+  DatabaseStatus,
+  DdlResult,
+  KeyValueOptions,
+  KeyValueSpace,
+  RequestOptions,
+  RequestReference,
+  Topology,
+  Transaction,
+  TransactionOptions,
+  View,
+  WatchEvent,
+  WatchOptions,
+  WatchSelector,
+} from '../model/index.ts'
+import { ClientCore } from './client-core.ts'
+import { NodePool } from './node-pool.ts'
+import { clientSettings, parseEndpoints } from './options.ts'
+import type { ClientPorts, ConnectOptions } from './options.ts'
+import { StatusEvents } from './status-events.ts'
+import type { StatusEvent } from './status-events.ts'
+
+export interface CloseOptions {
+  /** Wait for what is on its way, at most `timeoutMs`; default true. Otherwise it ends with `closed`, applied unknown. */
+  drain?: boolean
+  /** Default 5,000. */
+  timeoutMs?: number
+}
+
+/** A database reached over the network: the same interface, and what there is to know of the connections. */
+export interface Client extends Database {
+  /** Who is who, as far as known here; undefined before the first node has answered. */
+  readonly topology: Topology | undefined
+  /** What happens to the connections, from now on; ends when the client is closed. */
+  statusEvents(): AsyncIterable<StatusEvent>
+  close(options?: CloseOptions): Promise<void>
+}
+
+const DRAIN_MS = 5_000
+
+/**
+ * Connects to the cluster at `endpoints` and resolves when the first node has answered. Exactly-once writes, reads and watches go on
+ * over failures of connections and nodes, each until its own time is used up.
+ * @throws QuorateError `unavailable` if no node answers in time; what all endpoints refuse with, e.g. `unauthenticated`
+ */
+export async function connectClient(
+  endpoints: string | readonly string[],
+  options: ConnectOptions,
+  ports: ClientPorts,
+): Promise<Client> {
+  const settings = clientSettings(options)
+  const events = new StatusEvents()
+  const pool = new NodePool(parseEndpoints(endpoints), ports, settings, events)
+  const core = new ClientCore(ports, settings, pool, events)
+  try {
+    await firstWelcome(pool, settings.timeoutMs, ports)
+  } catch (error) {
+    await core.close()
+    throw error
+  }
+  return new RemoteDatabase(core, pool, events)
+}
+
+function firstWelcome(pool: NodePool, timeoutMs: number, { timers }: ClientPorts): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (error?: QuorateError): void => {
+      stop()
+      timer.cancel()
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+    const timer = timers.after(timeoutMs, () =>
+      end(new QuorateError('unavailable', `no node answered within ${timeoutMs} ms`, { retryable: true })),
+    )
+    const stop = pool.onChange(() => {
+      if (pool.topology !== undefined) end()
+      else if (pool.refusal !== undefined) end(pool.refusal)
+    })
+    pool.start()
+  })
+}
+
+class RemoteDatabase implements Client {
+  readonly #core: ClientCore
+  readonly #pool: NodePool
+  readonly #events: StatusEvents
+  readonly #database: Database
+  #closing: Promise<void> | undefined
+
+  constructor(core: ClientCore, pool: NodePool, events: StatusEvents) {
+    this.#core = core
+    this.#pool = pool
+    this.#events = events
+    this.#database = createDatabase(core)
+  }
+
+  get topology(): Topology | undefined {
+    return this.#pool.topology
+  }
+
+  statusEvents(): AsyncIterable<StatusEvent> {
+    return this.#events.iterate()
+  }
+
+  as(caller: string): Database {
+    return this.#database.as(caller)
+  }
+
+  ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult> {
+    return this.#database.ddl(operation, options)
+  }
+
+  commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult> {
+    return this.#database.commit(envelope, options)
+  }
+
+  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V> {
+    return this.#database.kv(project, options)
+  }
+
+  view(options?: RequestOptions): Promise<View> {
+    return this.#database.view(options)
+  }
+
+  transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return this.#database.transaction(body, options)
+  }
+
+  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent> {
+    return this.#database.watch(selector, options)
+  }
+
+  outcome(reference: RequestReference): Promise<CommitResult | undefined> {
+    return this.#database.outcome(reference)
+  }
+
+  status(): Promise<DatabaseStatus> {
+    return this.#database.status()
+  }
+
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  async #close({ drain = true, timeoutMs = DRAIN_MS }: CloseOptions): Promise<void> {
+    if (drain) await this.#core.drain(timeoutMs)
+    await this.#core.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

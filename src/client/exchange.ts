@@ -1,0 +1,166 @@
+import { QuorateError } from '../model/index.ts'
+import type { ClientMessage, CoreOptions, ServerMessage } from '../model/index.ts'
+import type { Timer } from '../platform/index.ts'
+import { fullJitterMs } from './backoff.ts'
+import type { NodeConnection, OpenRequest } from './node-connection.ts'
+import type { NodePool } from './node-pool.ts'
+import type { ClientPorts, ClientSettings } from './options.ts'
+
+/** What an exchange gave, and where. */
+export interface Answer {
+  message: ServerMessage
+  connection: NodeConnection
+}
+
+export interface ExchangeOptions extends CoreOptions {
+  /** The only connection that can answer; without it the exchange goes wherever it can, until its time is used up. */
+  on?: NodeConnection
+}
+
+/** Builds the message; `leftMs` is what is left of the caller's time. */
+export type MakeMessage = (leftMs: number) => ClientMessage
+
+/** Requests that change nothing: sent until some node answers them, or the caller's time is used up. */
+export class Exchanges {
+  readonly #ports: ClientPorts
+  readonly #settings: ClientSettings
+  readonly #pool: NodePool
+  readonly #open = new Set<Exchange>()
+  #closed: QuorateError | undefined
+
+  constructor(ports: ClientPorts, settings: ClientSettings, pool: NodePool) {
+    this.#ports = ports
+    this.#settings = settings
+    this.#pool = pool
+    pool.onChange(() => {
+      for (const exchange of this.#open) exchange.poolChanged()
+    })
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  /** @throws QuorateError what a node answers that no other would answer differently; `timeout`, `aborted`, `closed` */
+  ask(make: MakeMessage, options: ExchangeOptions): Promise<Answer> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed)
+    const { signal } = options
+    if (signal?.aborted === true) {
+      return Promise.reject(new QuorateError('aborted', 'the caller aborted', { cause: signal.reason }))
+    }
+    return new Promise((resolve, reject) => {
+      const exchange = new Exchange(this.#ports, this.#settings, this.#pool, make, options, (answer, error) => {
+        this.#open.delete(exchange)
+        if (answer === undefined) reject(error!)
+        else resolve(answer)
+      })
+      this.#open.add(exchange)
+      exchange.start()
+    })
+  }
+
+  close(): void {
+    this.#closed = new QuorateError('closed', 'the client is closed')
+    for (const exchange of this.#open) exchange.end(undefined, this.#closed)
+  }
+}
+
+class Exchange implements OpenRequest {
+  readonly #ports: ClientPorts
+  readonly #pool: NodePool
+  readonly #make: MakeMessage
+  readonly #options: ExchangeOptions
+  readonly #onEnd: (answer: Answer | undefined, error: QuorateError | undefined) => void
+  readonly #deadlineMs: number
+  readonly #deadline: Timer
+  #connection: NodeConnection | undefined
+  #avoid: NodeConnection | undefined
+  #id = 0
+  #attempt = 0
+  #retry: Timer | undefined
+  #isOver = false
+
+  constructor(
+    ports: ClientPorts,
+    settings: ClientSettings,
+    pool: NodePool,
+    make: MakeMessage,
+    options: ExchangeOptions,
+    onEnd: (answer: Answer | undefined, error: QuorateError | undefined) => void,
+  ) {
+    this.#ports = ports
+    this.#pool = pool
+    this.#make = make
+    this.#options = options
+    this.#onEnd = onEnd
+    const { timeoutMs = settings.timeoutMs } = options
+    this.#deadlineMs = ports.clock.monotonicMs() + timeoutMs
+    const late = (): void => this.#giveUp(new QuorateError('timeout', 'the time given is used up', { retryable: true }))
+    this.#deadline = ports.timers.after(timeoutMs, late, { background: true })
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  readonly #onAbort = (): void => {
+    this.#giveUp(new QuorateError('aborted', 'the caller aborted', { cause: this.#options.signal?.reason }))
+  }
+
+  start(): void {
+    const connection = this.#options.on ?? this.#pool.readTarget(this.#avoid)
+    if (connection === undefined) {
+      if (this.#pool.refusal !== undefined) this.end(undefined, this.#pool.refusal)
+      return
+    }
+    if (this.#options.on !== undefined && !connection.isReady) return this.onLost()
+    this.#connection = connection
+    try {
+      const message = this.#make(Math.max(1, Math.ceil(this.#deadlineMs - this.#ports.clock.monotonicMs())))
+      this.#id = connection.request(message, this)
+    } catch (error) {
+      const known = error instanceof QuorateError
+      this.end(
+        undefined,
+        known ? error : new QuorateError('invalid_argument', 'the request does not fit its form', { cause: error }),
+      )
+    }
+  }
+
+  /** A connection opened or closed: whoever had none looks again. */
+  poolChanged(): void {
+    if (this.#connection === undefined && this.#retry === undefined && !this.#isOver) this.start()
+  }
+
+  onAnswer(message: ServerMessage, connection: NodeConnection): void {
+    this.#connection = undefined
+    if (message.type !== 'error') return this.end({ message, connection }, undefined)
+    const { error } = message
+    this.#pool.hint(error.leader)
+    if (!error.retryable || this.#options.on !== undefined) return this.end(undefined, error)
+    this.#avoid = connection
+    const delayMs = Math.max(error.backoffMs ?? 0, fullJitterMs(this.#attempt++, this.#ports.random))
+    this.#retry = this.#ports.timers.after(delayMs, () => {
+      this.#retry = undefined
+      this.start()
+    })
+  }
+
+  onLost(): void {
+    this.#connection = undefined
+    if (this.#isOver) return
+    if (this.#options.on === undefined) return this.start()
+    this.end(undefined, new QuorateError('unavailable', 'the connection was lost', { retryable: true }))
+  }
+
+  #giveUp(error: QuorateError): void {
+    this.#connection?.forget(this.#id)
+    this.end(undefined, error)
+  }
+
+  end(answer: Answer | undefined, error: QuorateError | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#deadline.cancel()
+    this.#retry?.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#onEnd(answer, error)
+  }
+}
