@@ -19,6 +19,8 @@ export interface AcceptedLink {
   readonly remoteAddress: string
   /** Whether the caller is on this machine. */
   readonly isLoopback: boolean
+  /** Lifts the bound `strangerBytesMax`: the caller has proved who it is. */
+  readonly trust: () => void
 }
 
 export interface AcceptOptions {
@@ -28,6 +30,8 @@ export interface AcceptOptions {
   subprotocols: readonly string[]
   /** Messages above this size break the link (1009). */
   maxFrameBytes: number
+  /** Bytes that may come on a link before `trust` is called; more break it. Unbounded if not given. */
+  strangerBytesMax?: number
   /** Links at a time; more are refused with 503. 10,000. */
   maxLinks?: number
   /** Further pages (by the Origin header) that may connect; a page that this very server served may always. */
@@ -89,7 +93,8 @@ export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
         webSocket.on('close', () => links.delete(link))
         const { protocol: subprotocol } = webSocket
         const isLoopback = isLoopbackAddress(address)
-        onLink({ link, subprotocol, path, headers: request.headers, remoteAddress, isLoopback })
+        const trust = boundBytes(socket, options.strangerBytesMax)
+        onLink({ link, subprotocol, path, headers: request.headers, remoteAddress, isLoopback, trust })
       })
       return true
     },
@@ -100,6 +105,23 @@ export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
       isClosed = true
       for (const link of links) link.close(code, reason)
     },
+  }
+}
+
+/**
+ * Destroys the socket once this many bytes have come, until the returned function is called. A limit on the frame alone would let
+ * a stranger make this process keep the whole of a large frame.
+ */
+function boundBytes(socket: Duplex, bytesMax: number | undefined): () => void {
+  if (bytesMax === undefined) return () => {}
+  let leftBytes = bytesMax
+  const count = (chunk: Buffer): void => {
+    leftBytes -= chunk.length
+    if (leftBytes < 0) socket.destroy()
+  }
+  socket.on('data', count)
+  return () => {
+    socket.off('data', count)
   }
 }
 

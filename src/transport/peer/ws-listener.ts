@@ -1,0 +1,52 @@
+import type { IncomingMessage, RequestListener } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { acceptWebSocket, refuse } from '../websocket/index.ts'
+import { HANDSHAKE_FRAME_BYTES_MAX } from './handshake-frames.ts'
+import { DEFAULT_PEER_LIMITS, PEER_PATH, PEER_SUBPROTOCOL, type ListenForPeers } from './options.ts'
+
+/** The HTTP server that is needed here; `listenHttp` of `platform/node` is one. */
+export type ListenHttp = (options: {
+  host: string
+  port: number
+  onRequest?: RequestListener
+  onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+}) => Promise<{ host: string; port: number; close(): Promise<void> }>
+
+export interface PeerListenerOptions {
+  readonly listenHttp: ListenHttp
+  readonly host: string
+  readonly port: number
+  readonly maxFrameBytes?: number
+}
+
+/** A stranger sends an upgrade, two frames of the handshake and their framing. */
+const STRANGER_BYTES_MAX = 4 * HANDSHAKE_FRAME_BYTES_MAX
+
+/** Listens for peers with WebSockets on a port of their own. */
+export function webSocketPeerListener(options: PeerListenerOptions): ListenForPeers {
+  const { listenHttp, host, port, maxFrameBytes = DEFAULT_PEER_LIMITS.maxFrameBytes } = options
+  return async accept => {
+    const acceptor = acceptWebSocket({
+      path: PEER_PATH,
+      subprotocols: [PEER_SUBPROTOCOL],
+      maxFrameBytes,
+      strangerBytesMax: STRANGER_BYTES_MAX,
+      onLink: ({ link, isLoopback, trust }) => accept({ link, isLoopback, trust }),
+    })
+    const server = await listenHttp({
+      host,
+      port,
+      onUpgrade: (request, socket, head) => {
+        if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')
+      },
+    })
+    return {
+      host: server.host,
+      port: server.port,
+      close: () => {
+        acceptor.close()
+        return server.close()
+      },
+    }
+  }
+}
