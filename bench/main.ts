@@ -14,6 +14,8 @@ import type { Row } from './lib/report.ts'
 const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   keyspace: ['keyspace/keyspace.js'],
   embedded: ['embedded/commits.js', 'embedded/beyond-memory.js'],
+  cluster: ['cluster/cluster.js'],
+  failover: ['cluster/failover.js'],
 }
 
 async function measure(module: string): Promise<Row[]> {

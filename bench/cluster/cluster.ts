@@ -1,0 +1,100 @@
+import { connect } from '../../src/entry/client.ts'
+import { atLeast, atMost, median, plain } from '../lib/report.ts'
+import type { Row } from '../lib/report.ts'
+import { peersFolder, startEtcd } from '../peers/etcd.ts'
+import { measurePipeline } from '../pipeline/pipeline.ts'
+import type { LoadFigures } from '../pipeline/pipeline.ts'
+import { measureReads, measureWrites } from './load.ts'
+import { startThreeNodes } from './three-nodes.ts'
+
+const SECTION = 'cluster'
+const WRITERS = [1, 64, 256]
+const READERS = 64
+const ROUNDS = 3
+const SECONDS = 4
+
+interface Round {
+  writes: LoadFigures[]
+  reads: LoadFigures[]
+}
+
+/** Three nodes beside the bare pipeline and etcd (QUORATE_PEERS), in turn, in the same run: ratios are what counts. */
+export async function run(): Promise<Row[]> {
+  const ours: Round = { writes: [], reads: [] }
+  const bare: Round = { writes: [], reads: [] }
+  const etcd: Round = { writes: [], reads: [] }
+  const peers = peersFolder()
+  for (let round = 0; round < ROUNDS; round++) {
+    bare.writes.push(...(await measurePipeline(WRITERS, SECONDS)))
+    await measureQuorate(ours)
+    if (peers !== undefined) await measureEtcd(peers, etcd)
+  }
+  return [...WRITERS.flatMap(writers => writeRows(writers, ours, bare, etcd)), ...readRows(ours, etcd)]
+}
+
+async function measureQuorate(into: Round): Promise<void> {
+  const nodes = await startThreeNodes()
+  try {
+    await using db = await connect(nodes.url)
+    await db.ddl({ type: 'createProject', project: 'bench', ifNotExists: true })
+    await measureWrites(db, 64, 1)
+    for (const writers of WRITERS) into.writes.push(await measureWrites(db, writers, SECONDS))
+    into.reads.push(await measureReads(db, READERS, SECONDS))
+  } finally {
+    await nodes.close()
+  }
+}
+
+async function measureEtcd(peers: string, into: Round): Promise<void> {
+  const cluster = await startEtcd(peers)
+  try {
+    for (const writers of WRITERS) into.writes.push(await cluster.put(writers, writers === 1 ? 2_000 : 20_000))
+    into.reads.push(await cluster.read(READERS, 20_000))
+  } finally {
+    await cluster.close()
+  }
+}
+
+function writeRows(writers: number, ours: Round, bare: Round, etcd: Round): Row[] {
+  const mine = medians(ours.writes, writers)
+  const pipeline = medians(bare.writes, writers)
+  const rows = [
+    plain(SECTION, `${writers} writers`, mine.perSecond, 'writes/s'),
+    plain(SECTION, `${writers} writers, p50`, mine.p50Ms, 'ms'),
+    plain(SECTION, `${writers} writers, p99`, mine.p99Ms, 'ms'),
+    plain(SECTION, `${writers} writers, bare pipeline`, pipeline.perSecond, 'writes/s'),
+    writers === 1
+      ? atMost(SECTION, 'one writer p50 / bare pipeline', mine.p50Ms / pipeline.p50Ms, 1.3, 'x')
+      : atLeast(SECTION, `${writers} writers / bare pipeline`, mine.perSecond / pipeline.perSecond, 0.6, 'x'),
+  ]
+  if (etcd.writes.length === 0) return rows
+  const theirs = medians(etcd.writes, writers)
+  rows.push(plain(SECTION, `${writers} writers, etcd`, theirs.perSecond, 'writes/s'))
+  if (writers === 1) return rows
+  rows.push(atLeast(SECTION, `${writers} writers / etcd`, mine.perSecond / theirs.perSecond, 4, 'x'))
+  rows.push(atMost(SECTION, `${writers} writers, p99 / etcd`, mine.p99Ms / theirs.p99Ms, 0.7, 'x'))
+  return rows
+}
+
+function readRows(ours: Round, etcd: Round): Row[] {
+  const mine = medians(ours.reads, READERS)
+  const rows = [
+    plain(SECTION, `${READERS} clients, linearizable reads`, mine.perSecond, 'reads/s'),
+    plain(SECTION, `${READERS} clients, linearizable reads, p99`, mine.p99Ms, 'ms'),
+  ]
+  if (etcd.reads.length === 0) return rows
+  const theirs = medians(etcd.reads, READERS)
+  rows.push(plain(SECTION, `${READERS} clients, linearizable reads, etcd`, theirs.perSecond, 'reads/s'))
+  rows.push(atLeast(SECTION, 'linearizable reads / etcd', mine.perSecond / theirs.perSecond, 4, 'x'))
+  return rows
+}
+
+function medians(figures: readonly LoadFigures[], writers: number): LoadFigures {
+  const some = figures.filter(figure => figure.writers === writers)
+  return {
+    writers,
+    perSecond: median(some.map(figure => figure.perSecond)),
+    p50Ms: median(some.map(figure => figure.p50Ms)),
+    p99Ms: median(some.map(figure => figure.p99Ms)),
+  }
+}
