@@ -1,5 +1,5 @@
 import { digestToHex } from '../encoding/index.ts'
-import type { StateMachine } from '../model/index.ts'
+import type { StateDigest, StateMachine } from '../model/index.ts'
 import type { Digest } from './core/index.ts'
 
 /** A replica whose state differs from its peers' (promise 5). */
@@ -10,14 +10,15 @@ export interface Drift {
 }
 
 /**
- * Compares the digests that replicas record at the same seqs and carry in heartbeats. A replica that differs from a majority of the
- * others, which agree among themselves, is the one that drifted.
+ * Compares the digests that replicas record at the same seqs (DESIGN 7). Followers send theirs to the leader, and the leader sends what a
+ * majority has recorded alike to all: only it hears enough of them to say who is right. Whoever differs from a majority has drifted.
  */
 export class DriftWatch {
   readonly #machine: StateMachine
-  /** Newest digest of each peer. */
+  /** At a leader: the newest digest of each peer. */
   readonly #peers = new Map<number, Digest>()
   #toldSeq = 0
+  #agreedSeq = 0
   drift: Drift | undefined
 
   constructor(machine: StateMachine) {
@@ -29,25 +30,54 @@ export class DriftWatch {
     const last = this.#machine.digests.at(-1)
     if (last === undefined || last.seq === this.#toldSeq) return undefined
     this.#toldSeq = last.seq
-    return { seq: last.seq, chain: last.effectChain, s: digestToHex(last.sum) }
+    return toDigest(last)
   }
 
-  /** Takes a peer's digest. True if this replica is found to differ from now on. */
-  note(peer: number, digest: Digest, voters: number): boolean {
+  /** At a follower: the leader says what a majority has recorded. True if this replica is found to differ from now on. */
+  noteAgreed(agreed: Digest): boolean {
+    const own = this.#ownAt(agreed.seq)
+    return own !== undefined && isUnlike(own, agreed) && this.#drifted(own, agreed)
+  }
+
+  /** At the leader: takes a peer's own digest. True if this replica is found to differ from now on. */
+  note(peer: number, digest: Digest, voters: readonly number[]): boolean {
     this.#peers.set(peer, digest)
-    const own = this.#machine.digests.find(({ seq }) => seq === digest.seq)
-    if (own === undefined || this.drift !== undefined) return false
-    const ownText = `${own.effectChain}:${digestToHex(own.sum)}`
-    const votes = new Map<string, number>()
-    for (const { seq, chain, s } of this.#peers.values()) {
-      if (seq === digest.seq) votes.set(`${chain}:${s}`, (votes.get(`${chain}:${s}`) ?? 0) + 1)
+    const own = this.#ownAt(digest.seq)
+    if (own === undefined || !isUnlike(own, digest)) return false
+    return this.#count(digest, voters) * 2 > voters.length && this.#drifted(own, digest)
+  }
+
+  /** At the leader: a digest newer than the last one of which a majority, this replica among them, has the same. */
+  agreed(self: number, voters: readonly number[]): Digest | undefined {
+    for (const { seq } of this.#peers.values()) {
+      if (seq <= this.#agreedSeq) continue
+      const own = this.#ownAt(seq)
+      if (own === undefined) continue
+      const others = this.#count(own, voters)
+      if ((others + (voters.includes(self) ? 1 : 0)) * 2 <= voters.length) continue
+      this.#agreedSeq = seq
+      return own
     }
-    for (const [text, count] of votes) {
-      if (text === ownText || count * 2 <= voters) continue
-      this.drift = { seq: digest.seq, own: ownText, others: text }
-      return true
+    return undefined
+  }
+
+  #count(digest: Digest, voters: readonly number[]): number {
+    let count = 0
+    for (const [peer, other] of this.#peers) {
+      if (other.seq === digest.seq && !isUnlike(other, digest) && voters.includes(peer)) count++
     }
-    return false
+    return count
+  }
+
+  #ownAt(seq: number): Digest | undefined {
+    const found = this.#machine.digests.find(digest => digest.seq === seq)
+    return found && toDigest(found)
+  }
+
+  #drifted(own: Digest, others: Digest): boolean {
+    if (this.drift !== undefined) return false
+    this.drift = { seq: own.seq, own: `${own.chain}:${own.s}`, others: `${others.chain}:${others.s}` }
+    return true
   }
 
   /** The state was rebuilt from a peer. */
@@ -56,4 +86,12 @@ export class DriftWatch {
     this.#peers.clear()
     this.#toldSeq = 0
   }
+}
+
+function toDigest({ seq, effectChain, sum }: StateDigest): Digest {
+  return { seq, chain: effectChain, s: digestToHex(sum) }
+}
+
+function isUnlike(a: Digest, b: Digest): boolean {
+  return a.chain !== b.chain || a.s !== b.s
 }

@@ -1,10 +1,10 @@
 import { encodeConfiguration, EntryKind } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { EntryOutcome, PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { EntryOutcome, LeaderHint, PeerIdentity, PeerTransport } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import { ApplyLoop } from './apply-loop.ts'
-import type { Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
+import type { Digest, Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
 import { DriftWatch } from './drift.ts'
 import { encodeDrafts } from './entries.ts'
@@ -127,7 +127,7 @@ export class Driver {
       clock,
       ask: (group, mode) => this.input({ type: 'read', ctx: group, mode }),
       leaderHint: () => leaderHintOf(core, options.members),
-      isFenced: () => core.state.isFenced,
+      fenced: () => this.fenced,
     })
     this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
     this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
@@ -440,9 +440,43 @@ export class Driver {
     this.time.notePeer(from, wallMicros, roundTripMs)
     const isHandicapped = this.time.isClockOff
     if (isHandicapped !== this.core.state.isHandicapped) this.input({ type: 'handicap', isHandicapped })
-    if (digest !== null && this.drift.note(from, digest, this.#voters().length))
-      this.input({ type: 'fence', isFenced: true })
+    if (digest !== null) this.#compare(from, digest, roundTripMs === null)
     if (this.requests.hasUnplaced) this.schedule()
+  }
+
+  /** Another replica's digest, or what the leader says that a majority has. */
+  #compare(from: number, digest: Digest, isAgreed: boolean): void {
+    const voters = this.#voters()
+    const isDrifted = isAgreed ? this.drift.noteAgreed(digest) : this.drift.note(from, digest, voters)
+    if (isDrifted) return this.#fence()
+    const agreed = isAgreed ? undefined : this.drift.agreed(this.core.state.id, voters)
+    if (agreed !== undefined) this.input({ type: 'agreedDigest', digest: agreed })
+  }
+
+  /** From now on nothing is answered out of the own state: who waits for it is sent elsewhere. */
+  #fence(): void {
+    this.input({ type: 'fence', isFenced: true })
+    const error = fencedError(leaderHintOf(this.core, this.#options.members))
+    this.reads.failAll(error)
+    this.#failRequests(error)
+  }
+
+  /** Why nothing is answered out of the own state, if it is not. */
+  get fenced(): QuorateError | undefined {
+    if (this.drift.drift === undefined) return undefined
+    return fencedError(leaderHintOf(this.core, this.#options.members))
+  }
+
+  #failRequests({ code, message, leader }: QuorateError): void {
+    this.requests.failAll(({ session, serial, placedTerm }) => {
+      const isUnsent = placedTerm === 0
+      return new QuorateError(code, message, {
+        retryable: true,
+        applied: isUnsent ? 'no' : 'unknown',
+        ...(!isUnsent && { reference: { session, serial } }),
+        ...(leader !== undefined && { leader }),
+      })
+    })
   }
 
   #lowestMatch(): number {
@@ -457,7 +491,7 @@ export class Driver {
 
   /** hot path: bench/cluster. */
   #answer(outcomes: readonly EntryOutcome[]): void {
-    const { isFenced } = this.core.state
+    const isFenced = this.drift.drift !== undefined
     for (const { seq, session, serial, outcome } of outcomes) {
       if (!this.openings.answer(seq, outcome) && !isFenced) this.requests.answer(session, serial, outcome)
     }
@@ -561,20 +595,17 @@ export class Driver {
     this.session.close()
     void this.#shipping.close()
     this.reads.failAll(error)
-    this.requests.failAll(({ session, serial, placedTerm }) =>
-      placedTerm === 0
-        ? new QuorateError(error.code, error.message, { retryable: true, applied: 'no' })
-        : new QuorateError(error.code, error.message, {
-            retryable: true,
-            applied: 'unknown',
-            reference: { session, serial },
-          }),
-    )
+    this.#failRequests(error)
     this.#proposer.clear()
     this.openings.failAll(error)
     this.#forwarding.failOpenings(error)
     this.transferEnded('stopped')
   }
+}
+
+function fencedError(leader: LeaderHint | undefined): QuorateError {
+  const message = 'this node differs from its peers and answers nothing until it is rebuilt'
+  return new QuorateError('fenced', message, { retryable: true, ...(leader && { leader }) })
 }
 
 function unknownEffect(effect: never): never {

@@ -16,7 +16,7 @@ export interface ReadsOptions {
   ask: (group: ReadGroup, mode: 'index' | 'lease') => void
   leaderHint: () => LeaderHint | undefined
   /** A replica whose state differs from its peers' answers nothing of its own. */
-  isFenced: () => boolean
+  fenced: () => QuorateError | undefined
 }
 
 interface Waiting {
@@ -54,7 +54,8 @@ export class Reads {
   }
 
   whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void {
-    if (this.#options.isFenced()) return onView(undefined, new QuorateError('fenced', FENCED, this.#elsewhere()))
+    const fenced = this.#options.fenced()
+    if (fenced !== undefined) return onView(undefined, fenced)
     const waiting = { deadlineMs, onView }
     if (consistency === 'linearizable') return this.#join('index', waiting)
     if (consistency === 'lease')
@@ -246,7 +247,6 @@ export class Reads {
   }
 }
 
-const FENCED = 'this node differs from its peers and answers nothing until it is rebuilt'
 const READ_FAILED: Partial<Record<Refusal, string>> = {
   noLeader: 'no leader is known here',
   leaderChanged: 'the leader changed while the read was confirmed',

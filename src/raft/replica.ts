@@ -59,9 +59,17 @@ export class Replica implements NodeService {
   submit(request: Uint8Array, onOutcome: OutcomeHandler): void {
     const refusal = this.#driver.stopped ?? this.#findRefusal(request)
     if (refusal !== undefined) return onOutcome(undefined, refusal)
+    const applied = requestCopy(request) === 0 ? 'no' : 'unknown'
+    const { fenced } = this.#driver
+    if (fenced !== undefined) {
+      const { code, message, leader } = fenced
+      return onOutcome(
+        undefined,
+        new QuorateError(code, message, { retryable: true, applied, ...(leader && { leader }) }),
+      )
+    }
     if (this.#driver.requests.add(request, onOutcome) === undefined) {
       const message = 'too many requests wait on this node'
-      const applied = requestCopy(request) === 0 ? 'no' : 'unknown'
       return onOutcome(undefined, new QuorateError('busy', message, { retryable: true, backoffMs: 50, applied }))
     }
     this.#driver.schedule()

@@ -212,6 +212,9 @@ function dispatch(state: RaftState, input: Input): void {
     case 'digest':
       state.digest = input.digest
       return
+    case 'agreedDigest':
+      state.agreedDigest = input.digest
+      return
     default:
       return assertNever(input)
   }

@@ -100,6 +100,7 @@ function blankState(options: CoreOptions, settings: Settings, rng: Rng): RaftSta
     isHandicapped: false,
     diskStallMs: 0,
     digest: null,
+    agreedDigest: null,
     storage: idleStorage(),
     effects: [],
     checked: { term, vote, commit: 0, done: 0 },

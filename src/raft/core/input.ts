@@ -42,8 +42,10 @@ export type Input =
   | { readonly type: 'fence'; readonly isFenced: boolean }
   /** The own wall clock is off: campaign last. */
   | { readonly type: 'handicap'; readonly isHandicapped: boolean }
-  /** The newest digest, to ride in heartbeats. */
+  /** The newest own digest, to ride in answers to heartbeats. */
   | { readonly type: 'digest'; readonly digest: Digest | null }
+  /** The newest digest that a majority of the voters has recorded alike, to ride in a leader's heartbeats. */
+  | { readonly type: 'agreedDigest'; readonly digest: Digest }
 
 /** What a configuration change asks for: the final configuration; the joint one in between is the core's business. */
 export type ConfigurationTarget = Pick<Configuration, 'members' | 'voters' | 'learners'>

@@ -119,6 +119,7 @@ export interface HeartbeatRequest extends Envelope {
   readonly readSeq: number
   readonly sentAtMs: number
   readonly wallMicros: number
+  /** One that a majority of the voters has recorded alike: a replica with another one at its seq has drifted. */
   readonly digest: Digest | null
 }
 

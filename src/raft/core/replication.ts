@@ -110,7 +110,7 @@ export function sendHeartbeats(state: RaftState): void {
       readSeq: state.reads.seq,
       sentAtMs: state.nowMs,
       wallMicros: state.wallMicros,
-      digest: state.digest,
+      digest: state.agreedDigest,
     })
   }
 }

@@ -175,6 +175,8 @@ export interface RaftState {
   isHandicapped: boolean
   diskStallMs: number
   digest: Digest | null
+  /** Of a seq that a majority has passed alike: it stays true whoever leads. */
+  agreedDigest: Digest | null
 
   storage: Storage
   effects: Effect[]

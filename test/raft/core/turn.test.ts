@@ -106,7 +106,7 @@ describe('peers', () => {
   it('are told clocks and digests by heartbeats, both ways', () => {
     const rig = leaderRig()
     const digest = { seq: 4_096, chain: 1, s: 'x' }
-    rig.turn({ type: 'digest', digest })
+    rig.turn({ type: 'agreedDigest', digest })
     rig.wait(50)
     assert.deepEqual(rig.lastSent('heartbeatRequest').digest, digest)
     assert.equal(rig.lastSent('heartbeatRequest').wallMicros, rig.nowMs * 1000)
