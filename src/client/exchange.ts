@@ -78,6 +78,7 @@ class Exchange implements OpenRequest {
   #id = 0
   #attempt = 0
   #retry: Timer | undefined
+  #isLeaderAsked = false
   #isOver = false
 
   constructor(
@@ -105,7 +106,7 @@ class Exchange implements OpenRequest {
   }
 
   start(): void {
-    const connection = this.#options.on ?? this.#pool.readTarget(this.#avoid)
+    const connection = this.#options.on ?? this.#target()
     if (connection === undefined) {
       if (this.#pool.refusal !== undefined) this.end(undefined, this.#pool.refusal)
       return
@@ -124,6 +125,10 @@ class Exchange implements OpenRequest {
     }
   }
 
+  #target(): NodeConnection | undefined {
+    return this.#isLeaderAsked ? this.#pool.writeTarget(undefined) : this.#pool.readTarget(this.#avoid)
+  }
+
   /** A connection opened or closed: whoever had none looks again. */
   poolChanged(): void {
     if (this.#connection === undefined && this.#retry === undefined && !this.#isOver) this.start()
@@ -134,6 +139,11 @@ class Exchange implements OpenRequest {
     if (message.type !== 'error') return this.end({ message, connection }, undefined)
     const { error } = message
     this.#pool.hint(error.leader)
+    // Each node has a window of its own, and that of the leader reaches furthest.
+    if (error.code === 'seq_unavailable' && this.#options.on === undefined && !this.#isLeaderAsked) {
+      this.#isLeaderAsked = true
+      if (this.#target() !== connection) return this.start()
+    }
     if (!error.retryable || this.#options.on !== undefined) return this.end(undefined, error)
     this.#avoid = connection
     const delayMs = Math.max(error.backoffMs ?? 0, fullJitterMs(this.#attempt++, this.#ports.random))

@@ -63,8 +63,8 @@ export class NodeConnection {
   isLeaving = false
   /** The session that commits on this connection belong to; 0 = none. */
   sessionId = 0
-  /** The session that this node was told of in advance. */
-  offeredSession = 0
+  /** A hello for a session is not answered yet. */
+  isGreeting = false
   /** Smoothed round trip, ms. */
   roundTripMs = 0
 

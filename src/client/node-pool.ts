@@ -83,7 +83,7 @@ export class NodePool implements ConnectionOwner {
     let best: NodeConnection | undefined
     let bestScore = 0
     for (const connection of this.ready()) {
-      let score = connection.isLeaving ? 1 : 3
+      let score = connection.isLeaving || connection.historyId === '' ? 1 : 3
       if (connection === current) score += 1
       if (leaderId !== 0 && connection.nodeId === leaderId && !connection.isLeaving) score += 8
       if (score > bestScore) {
@@ -98,7 +98,9 @@ export class NodePool implements ConnectionOwner {
   readTarget(avoid: NodeConnection | undefined): NodeConnection | undefined {
     if (this.#settings.readFrom === 'leader' && avoid === undefined) return this.writeTarget(undefined)
     const ready = [...this.ready()]
-    const staying = ready.filter(connection => !connection.isLeaving && connection !== avoid)
+    const staying = ready.filter(
+      connection => !connection.isLeaving && connection.historyId !== '' && connection !== avoid,
+    )
     if (staying.length === 0) return ready.find(connection => connection !== avoid) ?? ready[0]
     const nearestMs = Math.min(...staying.map(connection => connection.roundTripMs))
     const near = staying.filter(({ roundTripMs }) => roundTripMs <= nearestMs + this.#settings.latencyWindowMs)
@@ -144,6 +146,7 @@ export class NodePool implements ConnectionOwner {
   onNews(connection: NodeConnection, message: ServerMessage): void {
     switch (message.type) {
       case 'topology':
+        connection.historyId = message.topology.historyId
         this.#takeTopology(message.topology)
         this.#discover()
         return this.#changed()
@@ -167,7 +170,8 @@ export class NodePool implements ConnectionOwner {
     if (place?.connection !== connection) return
     place.connection = undefined
     place.isTried = true
-    place.refusal = refusal?.retryable === false ? refusal : undefined
+    // What is said before `welcome` is said of this client; later, of one of its messages.
+    place.refusal = refusal?.retryable === false && connection.nodeId === 0 ? refusal : undefined
     if (connection.nodeId !== 0) {
       this.#events.emit({ type: 'disconnected', url: place.url, nodeId: connection.nodeId, reason })
     }
@@ -219,6 +223,8 @@ export class NodePool implements ConnectionOwner {
   /** Takes what a node says of the cluster, unless more is known already. Versions are counted by each node for itself. */
   #takeTopology(next: Topology): void {
     const known = this.#topology
+    // A node that belongs to no cluster knows nothing of this one.
+    if (known !== undefined && next.historyId === '' && known.historyId !== '') return
     if (known !== undefined && known.historyId === next.historyId && !isNewerTopology(next, known)) return
     this.#topology = next
     this.#events.emit({ type: 'topology', topology: next })

@@ -45,7 +45,6 @@ export class ClientSession implements CommitSender {
   #isEnded = false
   #abandoned: number[] = []
   #connection: NodeConnection | undefined
-  #attaching: NodeConnection | undefined
   #needsResend = false
   #backoff: Timer | undefined
   #refusals = 0
@@ -148,7 +147,7 @@ export class ClientSession implements CommitSender {
   #poolChanged(): void {
     const { refusal } = this.#pool
     if (refusal !== undefined) this.#refuseAll(refusal)
-    if (this.#id !== 0) this.#attachSpares()
+    this.#attachSpares()
     const target = this.#pool.writeTarget(this.#connection)
     if (target === undefined || target === this.#connection) return
     this.#connection = target
@@ -203,23 +202,25 @@ export class ClientSession implements CommitSender {
     }
   }
 
-  /** Binds the connection to the session, opening it if there is none. */
+  /**
+   * Binds a connection to the session, opening it if there is none. One hello at a time: a node takes no second one while it opens a
+   * session for the first. An opening that is in doubt is made again elsewhere with the same nonce, and finds the same session.
+   */
   #attach(connection: NodeConnection): void {
-    if (this.#attaching === connection) return
-    this.#attaching = connection
+    if (connection.isGreeting) return
+    connection.isGreeting = true
     const nonce = this.#nonce
-    const done = (): boolean => {
-      if (this.#attaching === connection) this.#attaching = undefined
-      return nonce === this.#nonce && this.#closed === undefined
-    }
     connection.request(connection.hello({ id: this.#id, nonce }), {
       onAnswer: message => {
-        if (!done()) return
-        if (message.type === 'welcome' && message.session !== undefined) this.#attached(connection, message)
-        else if (message.type === 'error') this.#attachRefused(message.error)
-        else this.#attachRefused(new QuorateError('unavailable', 'the node gave no session', { retryable: true }))
+        connection.isGreeting = false
+        if (this.#closed !== undefined) return
+        const isTarget = connection === this.#connection
+        if (nonce !== this.#nonce) {
+          if (isTarget) this.#pump()
+        } else if (message.type === 'welcome' && message.session !== undefined) this.#attached(connection, message)
+        else if (isTarget) this.#attachRefused(message.type === 'error' ? message.error : noSession())
       },
-      onLost: () => void done(),
+      onLost: () => undefined,
     })
   }
 
@@ -227,7 +228,6 @@ export class ClientSession implements CommitSender {
     const { id, window } = session!
     this.#pool.setLeaderTime(leaderTimeMicros)
     connection.sessionId = id
-    this.#refusals = 0
     if (this.#id === 0) {
       this.#id = id
       this.#window = window
@@ -239,18 +239,8 @@ export class ClientSession implements CommitSender {
 
   /** All nodes know the session before it is needed there: a failover costs no round trip for it. */
   #attachSpares(): void {
-    const id = this.#id
-    for (const connection of this.#pool.ready()) {
-      if (connection.offeredSession === id) continue
-      connection.offeredSession = id
-      if (connection.sessionId === id || connection === this.#attaching) continue
-      connection.request(connection.hello({ id, nonce: this.#nonce }), {
-        onAnswer: message => {
-          if (message.type === 'welcome' && message.session?.id === id && this.#id === id) connection.sessionId = id
-        },
-        onLost: () => undefined,
-      })
-    }
+    if (this.#id === 0) return
+    for (const connection of this.#pool.ready()) if (connection.sessionId !== this.#id) this.#attach(connection)
   }
 
   #attachRefused(error: QuorateError): void {
@@ -291,11 +281,14 @@ export class ClientSession implements CommitSender {
       this.#movedOrLost(commit, refusalError(outcome).message)
       return true
     }
-    const isEarly = outcome.code === 'expired' && this.#ports.clock.monotonicMs() < commit.deadlineMs
-    if (!isEarly || commit.isSettled) return false
-    // Leader time had run ahead of what was known of it here: recorded as refused, so a new serial is a new request.
-    this.#remove(commit)
+    return outcome.code === 'expired' && this.#makeAnew(commit)
+  }
+
+  /** Leader time had run ahead of what was known of it here. It was refused for good, so a new serial is a new request. */
+  #makeAnew(commit: PendingCommit): boolean {
     const leftMs = commit.deadlineMs - this.#ports.clock.monotonicMs()
+    if (leftMs <= 0 || commit.isSettled) return false
+    this.#remove(commit)
     commit.notAfterMicros = this.#pool.leaderTimeMicros + Math.ceil(leftMs * 1000)
     this.#unsend(commit)
     this.#queue = [commit, ...this.#queue.slice(this.#queueAt)]
@@ -321,6 +314,7 @@ export class ClientSession implements CommitSender {
       this.#pool.hint(error.leader)
       return this.#backOff(error)
     }
+    if (error.code === 'expired' && !commit.isInDoubt && this.#makeAnew(commit)) return
     this.#remove(commit)
     commit.reject(error)
     this.#pump()
@@ -376,7 +370,6 @@ export class ClientSession implements CommitSender {
     this.#answeredThrough = 0
     this.#abandoned = []
     this.#needsResend = false
-    this.#attaching = undefined
     // Issue order: all of these were issued before what is queued, and were answered in the order of their serials.
     this.#queue = [...this.#moving, ...this.#queue.slice(this.#queueAt)]
     this.#queueAt = 0
@@ -424,4 +417,8 @@ export class ClientSession implements CommitSender {
     }
     if (next < Infinity) this.#armSweep(next)
   }
+}
+
+function noSession(): QuorateError {
+  return new QuorateError('unavailable', 'the node gave no session', { retryable: true })
 }
