@@ -1,3 +1,6 @@
 /** Who may come in: tokens, the cluster secret, and which addresses may be bound without either. */
+export { readClusterSecret } from './cluster-secret.ts'
 export { isLoopbackHost, requireSafeBind } from './loopback.ts'
 export type { BindSafety } from './loopback.ts'
+export { openTokens } from './tokens.ts'
+export type { TokenHolder, TokenRole, Tokens } from './tokens.ts'
