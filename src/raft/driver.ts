@@ -12,6 +12,7 @@ import { Forwarding } from './forwarding.ts'
 import { Founding } from './founding.ts'
 import { GroupTime } from './group-time.ts'
 import { Maintenance } from './maintenance.ts'
+import { MemberNames } from './member-names.ts'
 import { NodeSession } from './node-session.ts'
 import { Openings } from './openings.ts'
 import type { ReplicaOptions } from './options.ts'
@@ -24,7 +25,7 @@ import { Reads } from './reads.ts'
 import { RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
-import { leaderHintOf, nodeIdOf, nodeNameOf } from './status.ts'
+import { leaderHintOf } from './status.ts'
 import { fromCoreConfiguration, isCoreMessage } from './wire/index.ts'
 import type { IncomingPeerMessage } from './wire/index.ts'
 
@@ -39,6 +40,7 @@ export class Driver {
   readonly #options: ReplicaOptions
   readonly core: RaftCore
   readonly #transport: PeerTransport
+  readonly #names: MemberNames
   readonly #peers: Peers
   readonly founding: Founding
   readonly #persistence: Persistence
@@ -76,12 +78,12 @@ export class Driver {
     const onFailed = (error: Error): void => this.fail(error)
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.drift = new DriftWatch(machine)
+    this.#names = new MemberNames(core, options.members)
     this.#peers = new Peers({
       transport,
       groupId,
       log,
-      nameOf: id => nodeNameOf(core, options.members, id),
-      idOf: name => nodeIdOf(core, options.members, name),
+      names: this.#names,
       onMessage: message => this.#receive(message),
       onUnreachable: peer => this.input({ type: 'unreachable', peer }),
     })
@@ -90,6 +92,7 @@ export class Driver {
       replica: options,
       transport,
       peers: this.#peers,
+      names: this.#names,
       onFirstEntry: batch => this.#firstEntry(batch),
     })
     this.maintenance = new Maintenance({
@@ -148,7 +151,7 @@ export class Driver {
       machine,
       self: () => core.state.id,
       send: (_to, message) => this.#peers.sendNow(message),
-      bufferedBytes: to => this.#peers.bufferedBytes(to),
+      bufferedBytes: to => this.#peers.bufferedBytes(to, 'snapshot'),
       clock,
       timers,
       random,
@@ -387,11 +390,11 @@ export class Driver {
   }
 
   #linkChanged(peer: string, channel: string, isOpen: boolean): void {
-    const nodeId = nodeIdOf(this.core, this.#options.members, peer)
+    const nodeId = this.#names.idOf(peer)
     if (nodeId === undefined) return
     if (channel === 'snapshot') this.#shipping.linkChanged(nodeId, isOpen)
     if (!isOpen) this.input({ type: 'unreachable', peer: nodeId })
-    else if (channel === 'control') {
+    else if (channel !== 'snapshot') {
       if (nodeId === this.core.state.leader) this.requests.replaceAll()
       this.schedule()
     }

@@ -4,7 +4,7 @@ import { QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
 import type { Peers } from './peers.ts'
 import type { RefusalHandler } from './proposer.ts'
-import type { RequestTable, WaitingRequest } from './requests.ts'
+import type { RequestTable } from './requests.ts'
 import type { ForwardedRequest, ForwardMessage, ForwardResultsMessage, OpenSessionMessage } from './wire/index.ts'
 
 export interface ForwardingOptions {
@@ -14,12 +14,14 @@ export interface ForwardingOptions {
   /** At the leader: takes a request in. */
   offer: (request: Uint8Array, onRefused: RefusalHandler) => void
   openSession: (opening: SessionOpening, handler: OutcomeHandler) => void
-  /** Requests became unplaced again. */
+  /** Something is to be sent, or to be placed in another turn. */
   onPlaceAgain: () => void
 }
 
-/** Requests of one frame; more go in further frames of the same turn. */
+/** Requests of one frame; more go in the frames of later turns. */
 const FRAME_BYTES = 4 << 20
+/** While this much waits on the link to the leader, nothing is added. */
+const QUEUED_BYTES_MAX = 16 << 20
 
 /**
  * A follower's way to the leader and back (DESIGN 7.2). Outcomes of applied requests come from the own apply; the leader answers what did
@@ -35,24 +37,20 @@ export class Forwarding {
     this.#options = options
   }
 
-  /** Sends what waits to the leader, in order. */
+  /**
+   * Sends what waits to the leader, in order: one frame a turn, and only while the link is not full of earlier ones. What is left stays
+   * unplaced, for a frame that the link refuses would be lost without anybody noticing.
+   */
   place(leader: number, term: number): void {
-    const { peers, requests, self } = this.#options
-    if (!requests.hasUnplaced) return
-    let batch: ForwardedRequest[] = []
-    let bytes = 0
-    const send = (): void => {
-      if (batch.length > 0) peers.send({ type: 'forward', from: self(), to: leader, term, requests: batch })
-      batch = []
-      bytes = 0
-    }
-    for (const waiting of requests.takeUnplaced(term)) {
-      waiting.forwardId = this.#nextId++
+    const { peers, requests, self, onPlaceAgain } = this.#options
+    if (!requests.hasUnplaced || peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX) return
+    const batch: ForwardedRequest[] = []
+    for (const waiting of requests.takeUnplaced(term, FRAME_BYTES)) {
+      requests.nameForwarded(waiting, this.#nextId++)
       batch.push({ forwardId: waiting.forwardId, request: waiting.request })
-      bytes += waiting.request.length
-      if (bytes >= FRAME_BYTES) send()
     }
-    send()
+    peers.send({ type: 'forward', from: self(), to: leader, term, requests: batch })
+    if (requests.hasUnplaced) onPlaceAgain()
   }
 
   openSession(leader: number, term: number, opening: SessionOpening, handler: OutcomeHandler): void {
@@ -110,8 +108,7 @@ export class Forwarding {
   /** The leader refused a forwarded request: it is tried again where that may help, else its callers hear of it. */
   #refused(forwardId: number, error: QuorateError): void {
     const { requests } = this.#options
-    let refused: WaitingRequest | undefined
-    for (const waiting of requests.all()) if (waiting.forwardId === forwardId) refused = waiting
+    const refused = requests.byForwardId(forwardId)
     if (refused === undefined) return
     const { session, serial, request } = refused
     const isCertain = error.applied === 'no' && requestCopy(request) === 0

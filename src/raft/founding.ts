@@ -3,15 +3,16 @@ import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import { acceptFirstEntry, nextBootstrapStep } from './bootstrap.ts'
 import type { EntryBatch, RaftCore } from './core/index.ts'
 import { activeConfiguration } from './core/index.ts'
+import type { MemberNames } from './member-names.ts'
 import type { ReplicaOptions } from './options.ts'
 import type { Peers } from './peers.ts'
-import { nodeIdOf } from './status.ts'
 
 export interface FoundingOptions {
   core: RaftCore
   replica: ReplicaOptions
   transport: PeerTransport
   peers: Peers
+  names: MemberNames
   /** Entry 1, made here or taken from a holder. */
   onFirstEntry: (batch: EntryBatch) => void
 }
@@ -69,7 +70,7 @@ export class Founding {
 
   /** Hands entry 1, once it is durable here, to the empty nodes that it lists: they need it to vote. */
   #handOn(): void {
-    const { core, replica, transport, peers } = this.#options
+    const { core, replica, transport, peers, names } = this.#options
     const { log, members, name: own } = replica
     const { id, term, storage } = core.state
     if (log.base.seq > 0 || storage.durableSeq < 1) return
@@ -77,7 +78,7 @@ export class Founding {
       const identity = name === own ? undefined : transport.identityOf(name)
       if (identity === undefined || identity.historyId !== undefined) continue
       const first = log.readCached(1, 1)
-      const to = nodeIdOf(core, members, name)
+      const to = names.idOf(name)
       if (first === undefined || to === undefined) return
       const entry = first.bytes.subarray(0, readU32(first.bytes, 0))
       peers.send({ type: 'bootstrap', from: id, to, term, entry })

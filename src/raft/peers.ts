@@ -4,6 +4,7 @@ import type { Log } from '../log/index.ts'
 import type { PeerChannel, PeerTransport } from '../model/index.ts'
 import type { EntryRange, OutgoingMessage } from './core/index.ts'
 import { joinEntries, sliceEntries } from './entries.ts'
+import type { MemberNames } from './member-names.ts'
 import { PEER_FRAME_BYTES_MAX } from './options.ts'
 import { PeerFrameCursor, PeerFrameWriter, readPeerMessage } from './wire/index.ts'
 import type { IncomingPeerMessage, OutgoingPeerMessage } from './wire/index.ts'
@@ -12,9 +13,7 @@ export interface PeersOptions {
   transport: PeerTransport
   groupId: number
   log: Log
-  /** Names and ids of the members, as far as this node knows them. */
-  nameOf: (nodeId: number) => string | undefined
-  idOf: (name: string) => number | undefined
+  names: MemberNames
   onMessage: (message: IncomingPeerMessage) => void
   onUnreachable: (nodeId: number) => void
 }
@@ -51,7 +50,7 @@ export class Peers {
 
   /** Queues a message for the end of the turn. False if its peer is unknown. */
   send(message: OutgoingPeerMessage): boolean {
-    const peer = this.#options.nameOf(message.to)
+    const peer = this.#options.names.nameOf(message.to)
     if (peer === undefined) return false
     this.#writerFor(peer, channelOf(message)).add(message)
     return true
@@ -59,16 +58,16 @@ export class Peers {
 
   /** Sends at once, outside turns: bulk of the snapshot channel. False if there is no link or its queue is full. */
   sendNow(message: OutgoingPeerMessage): boolean {
-    const peer = this.#options.nameOf(message.to)
+    const peer = this.#options.names.nameOf(message.to)
     if (peer === undefined) return false
     const writer = new PeerFrameWriter(this.#options.groupId)
     writer.add(message)
     return this.#options.transport.send(peer, channelOf(message), writer.finish())
   }
 
-  bufferedBytes(nodeId: number): number {
-    const peer = this.#options.nameOf(nodeId)
-    return peer === undefined ? 0 : this.#options.transport.bufferedBytes(peer, 'snapshot')
+  bufferedBytes(nodeId: number, channel: PeerChannel): number {
+    const peer = this.#options.names.nameOf(nodeId)
+    return peer === undefined ? 0 : this.#options.transport.bufferedBytes(peer, channel)
   }
 
   /** Ends the turn: everything queued leaves. */
@@ -77,7 +76,7 @@ export class Peers {
       if (writer.isEmpty) continue
       const isSent = this.#options.transport.send(peer, channel, writer.finish())
       if (isSent) continue
-      const nodeId = this.#options.idOf(peer)
+      const nodeId = this.#options.names.idOf(peer)
       if (nodeId !== undefined) this.#options.onUnreachable(nodeId)
     }
   }
@@ -141,6 +140,8 @@ export class Peers {
 function channelOf(message: OutgoingPeerMessage): PeerChannel {
   switch (message.type) {
     case 'appendRequest':
+    // Requests are bulk as well: they must not delay heartbeats.
+    case 'forward':
       return 'log'
     case 'snapshotManifest':
     case 'snapshotChunk':

@@ -22,6 +22,7 @@ export interface WaitingRequest {
 export class RequestTable {
   readonly #sessions = new Map<number, Map<number, WaitingRequest>>()
   #unplaced: WaitingRequest[] = []
+  readonly #forwarded = new Map<number, WaitingRequest>()
   #bytes = 0
   #count = 0
 
@@ -54,12 +55,28 @@ export class RequestTable {
     return waiting
   }
 
-  /** The requests to place now, in order; they count as placed in `term`. */
-  takeUnplaced(term: number): WaitingRequest[] {
-    const taken = this.#unplaced
-    this.#unplaced = []
-    for (const waiting of taken) waiting.placedTerm = term
-    return taken
+  /** The requests to place now, in order, up to about `bytesMax`; they count as placed in `term`. */
+  takeUnplaced(term: number, bytesMax: number = Number.POSITIVE_INFINITY): WaitingRequest[] {
+    const unplaced = this.#unplaced
+    let count = 0
+    for (let bytes = 0; count < unplaced.length && bytes < bytesMax; count++) {
+      const waiting = unplaced[count]!
+      waiting.placedTerm = term
+      bytes += waiting.request.length
+    }
+    this.#unplaced = count === unplaced.length ? [] : unplaced.slice(count)
+    return count === unplaced.length ? unplaced : unplaced.slice(0, count)
+  }
+
+  /** Names a request between this node and the leader; an earlier name is void. */
+  nameForwarded(waiting: WaitingRequest, forwardId: number): void {
+    if (waiting.forwardId !== 0) this.#forwarded.delete(waiting.forwardId)
+    waiting.forwardId = forwardId
+    this.#forwarded.set(forwardId, waiting)
+  }
+
+  byForwardId(forwardId: number): WaitingRequest | undefined {
+    return this.#forwarded.get(forwardId)
   }
 
   get hasUnplaced(): boolean {
@@ -103,6 +120,7 @@ export class RequestTable {
     if (serials === undefined || waiting === undefined) return undefined
     serials.delete(serial)
     if (serials.size === 0) this.#sessions.delete(session)
+    if (waiting.forwardId !== 0) this.#forwarded.delete(waiting.forwardId)
     this.#bytes -= waiting.request.length
     this.#count--
     return waiting

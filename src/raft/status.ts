@@ -5,7 +5,7 @@ import type { MemberAddress, ReplicaOptions } from './options.ts'
 import type { GroupMember } from './wire/index.ts'
 
 /** The members as this node knows them: of the active configuration, or as configured while there is none. */
-function membersOf(core: RaftCore, listed: readonly MemberAddress[]): Topology['members'] {
+export function membersOf(core: RaftCore, listed: readonly MemberAddress[]): Topology['members'] {
   const configuration = activeConfiguration(core.state)
   if (configuration === undefined) {
     return listed.map(({ name, clientAddress }, i) => ({ nodeId: i + 1, name, clientAddress, role: 'voter' as const }))
@@ -28,14 +28,6 @@ export function topologyOf(core: RaftCore, listed: readonly MemberAddress[], ver
   const { id, term, leader } = core.state
   const historyId = activeConfiguration(core.state)?.historyId ?? ''
   return { historyId, term, version, leaderId: leader, nodeId: id, members: membersOf(core, listed) }
-}
-
-export function nodeNameOf(core: RaftCore, listed: readonly MemberAddress[], id: number): string | undefined {
-  return membersOf(core, listed).find(({ nodeId }) => nodeId === id)?.name
-}
-
-export function nodeIdOf(core: RaftCore, listed: readonly MemberAddress[], name: string): number | undefined {
-  return membersOf(core, listed).find(member => member.name === name)?.nodeId
 }
 
 export function leaderHintOf(core: RaftCore, listed: readonly MemberAddress[]): LeaderHint | undefined {

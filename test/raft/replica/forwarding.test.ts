@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { encodeEnvelope, encodeRequest, requestSerial } from '../../../src/encoding/index.ts'
+import { QuorateError } from '../../../src/model/index.ts'
+import { Forwarding } from '../../../src/raft/forwarding.ts'
+import type { Peers } from '../../../src/raft/peers.ts'
+import { RequestTable } from '../../../src/raft/requests.ts'
+import type { OutgoingPeerMessage } from '../../../src/raft/wire/index.ts'
+
+const MIB = 1 << 20
+const LEADER = 2
+
+function requestOf(serial: number, valueBytes: number): Uint8Array {
+  const value = new Uint8Array(valueBytes)
+  const envelope = encodeEnvelope({ mutations: [{ type: 'kvSet', project: 'p', key: new Uint8Array(1), value }] })
+  const header = { caller: 'root', session: 7, serial, acknowledgedThrough: 0, notAfterMicros: 0, copy: 0 }
+  return encodeRequest(header, envelope)
+}
+
+/** A follower's forwarding over a link whose queue a test fills. */
+class Rig {
+  queuedBytes = 0
+  turnsAsked = 0
+  readonly requests = new RequestTable()
+  readonly answers: string[] = []
+  readonly sent: Extract<OutgoingPeerMessage, { type: 'forward' }>[] = []
+  readonly forwarding: Forwarding
+
+  constructor() {
+    const peers = {
+      bufferedBytes: () => this.queuedBytes,
+      send: (message: OutgoingPeerMessage) => message.type === 'forward' && this.sent.push(message),
+    }
+    this.forwarding = new Forwarding({
+      peers: peers as unknown as Peers,
+      requests: this.requests,
+      self: () => 1,
+      offer: () => assert.fail('no leader'),
+      openSession: () => assert.fail('no leader'),
+      onPlaceAgain: () => this.turnsAsked++,
+    })
+  }
+
+  add(count: number, valueBytes: number): void {
+    for (let serial = 1; serial <= count; serial++) {
+      this.requests.add(requestOf(serial, valueBytes), (_, error) =>
+        this.answers.push(`${serial} ${error?.code} ${error?.applied}`),
+      )
+    }
+  }
+}
+
+describe('forwarding to the leader', () => {
+  it('sends a frame of bounded size a turn, in order, and asks for the next turn', () => {
+    const rig = new Rig()
+    rig.add(12, MIB)
+    rig.forwarding.place(LEADER, 3)
+    assert.equal(rig.turnsAsked, 1)
+    while (rig.requests.hasUnplaced) rig.forwarding.place(LEADER, 3)
+    const frames = rig.sent.map(({ requests }) => requests.map(({ request }) => requestSerial(request)))
+    assert.deepEqual(frames, [
+      [1, 2, 3, 4],
+      [5, 6, 7, 8],
+      [9, 10, 11, 12],
+    ])
+    assert.equal(rig.turnsAsked, 2)
+  })
+
+  it('adds nothing to a full link, which would drop it', () => {
+    const rig = new Rig()
+    rig.add(1, 10)
+    rig.queuedBytes = 16 * MIB
+    rig.forwarding.place(LEADER, 3)
+    assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [0, true])
+    rig.queuedBytes = 0
+    rig.forwarding.place(LEADER, 3)
+    assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [1, false])
+  })
+
+  it('believes a refusal of the newest forwarding only', () => {
+    const rig = new Rig()
+    rig.add(1, 10)
+    rig.forwarding.place(LEADER, 3)
+    rig.requests.replaceAll()
+    rig.forwarding.place(LEADER, 4)
+    const [old, newest] = rig.sent.map(({ requests }) => requests[0]!.forwardId)
+    const refuse = (forwardId: number): void => {
+      const error = new QuorateError('busy', 'busy', { retryable: true })
+      rig.forwarding.onMessage({ type: 'forwardResults', from: 2, to: 1, term: 4, results: [{ forwardId, error }] })
+    }
+    refuse(old!)
+    assert.deepEqual(rig.answers, [])
+    refuse(newest!)
+    assert.deepEqual(rig.answers, ['1 busy unknown'])
+    assert.equal(rig.requests.byForwardId(newest!), undefined)
+  })
+})
