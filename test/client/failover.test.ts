@@ -1,17 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseEndpoints } from '../../src/client/index.ts'
-import type { Client } from '../../src/client/index.ts'
-import type { CommitResult } from '../../src/model/index.ts'
+import { keys, set } from './calls.ts'
 import { FakeCluster } from './fake-cluster.ts'
-
-const VALUE = new Uint8Array([1])
-
-function set(client: Client, key: string, options = {}): Promise<CommitResult> {
-  return client.kv('p').set(key, VALUE, options)
-}
-
-const keys = (count: number): string[] => Array.from({ length: count }, (_, i) => `k${i + 1}`)
 
 describe('endpoints', () => {
   it('are a list of hosts in one URL, or several, with the usual port and path', () => {
@@ -66,5 +57,81 @@ describe('commits', () => {
       assert.equal(notAfterMicros, original.notAfterMicros)
     }
     await cluster.world.runToCompletion(client.close())
+  })
+
+  it('move at once when another node tells of a new leader, though the old connection still looks alive', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    await cluster.world.runToCompletion(set(client, 'k0'))
+    cluster.node(1).rule = () => 'ignore'
+    const writes = Promise.all(keys(5).map(key => set(client, key)))
+    await cluster.world.runFor(20)
+    const startMs = cluster.world.nowMs
+    cluster.term = 2
+    cluster.leaderId = 3
+    cluster.node(3).push()
+    await cluster.world.runToCompletion(writes)
+    assert.ok(cluster.world.nowMs - startMs < 50, `${cluster.world.nowMs - startMs} ms`)
+    assert.equal(cluster.node(2).commits.length, 0)
+    assert.deepEqual(cluster.applied, ['k0', ...keys(5)])
+    assert.deepEqual(
+      cluster.node(3).commits.map(({ serial }) => serial),
+      [2, 3, 4, 5, 6],
+    )
+  })
+
+  it('stay where they are when the news are older than what is known', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    await cluster.world.runToCompletion(set(client, 'k0'))
+    cluster.elect(2)
+    await cluster.world.runFor(20)
+    cluster.node(3).push({ ...cluster.topologyOf(3), term: 1, leaderId: 3 })
+    await cluster.world.runFor(20)
+    assert.equal(client.topology?.leaderId, 2)
+    await cluster.world.runToCompletion(set(client, 'k1'))
+    assert.deepEqual(
+      cluster.node(2).commits.map(({ serial }) => serial),
+      [2],
+    )
+  })
+
+  it('leave a node that is silent though connected, within three pings', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    await cluster.world.runToCompletion(set(client, 'k0'))
+    cluster.node(1).rule = () => 'ignore'
+    const startMs = cluster.world.nowMs
+    await cluster.world.runToCompletion(set(client, 'k1'))
+    const tookMs = cluster.world.nowMs - startMs
+    assert.ok(tookMs > 1_000 && tookMs < 4_500, `${tookMs} ms`)
+    assert.deepEqual(cluster.applied, ['k0', 'k1'])
+    assert.ok(cluster.events.some(({ type }) => type === 'disconnected'))
+  })
+
+  it('leave a node that asks for it, and what it still answers counts', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    await cluster.world.runToCompletion(set(client, 'k0'))
+    const leader = { nodeId: 2, clientAddress: 'n2:7400', term: 2 }
+    for (const link of cluster.node(1).links) {
+      link.send({ type: 'goaway', requestId: 0, reason: 'draining', graceMs: 500, leader })
+    }
+    await cluster.world.runFor(20)
+    await cluster.world.runToCompletion(set(client, 'k1'))
+    assert.equal(cluster.node(2).commits.length, 1)
+    await cluster.world.runFor(2_000)
+    const types = cluster.events.map(({ type }) => type)
+    assert.ok(types.indexOf('goaway') < types.indexOf('disconnected'))
+    assert.ok(types.lastIndexOf('connected') > types.indexOf('disconnected'), 'the pool comes back')
+  })
+
+  it('find members that the endpoints do not name', async () => {
+    const cluster = new FakeCluster()
+    cluster.leaderId = 3
+    const client = await cluster.connect({}, 'ws://n2')
+    await cluster.world.runToCompletion(set(client, 'k1'))
+    assert.equal(cluster.node(3).commits.length, 1)
+    assert.equal(cluster.node(2).links.size, 1)
   })
 })
