@@ -138,6 +138,14 @@ class RemoteDatabase implements Client {
     return this.#database.outcome(reference)
   }
 
+  projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+    return this.#database.projects(options)
+  }
+
+  scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+    return this.#database.scopes(project, options)
+  }
+
   status(): Promise<DatabaseStatus> {
     return this.#database.status()
   }

@@ -1,8 +1,9 @@
 /** Replicated state: a state machine of layers on one keyspace. */
 export { DIGEST_INTERVAL, EngineStateMachine, REPLAY_ENTRIES_MAX } from './state-machine.ts'
 export type { Origin } from './state-machine.ts'
-export { openStateMachine } from './open-state-machine.ts'
+export { inspectState, openStateMachine } from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'
+export type { InspectedRegion } from './keyspace/index.ts'
 export { openEngine } from './engine.ts'
 export type { Engine, EngineOptions } from './engine.ts'
 export type { LocalKeys, LocalScan, LocalView } from './local-view.ts'

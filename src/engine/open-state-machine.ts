@@ -1,8 +1,8 @@
 import { QuorateError } from '../model/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
 import { ChangeFiles } from './events/index.ts'
-import { Keyspace, PageDamage } from './keyspace/index.ts'
-import type { KeyspaceOptions, Mutants } from './keyspace/index.ts'
+import { inspectKeyspace, Keyspace, PageDamage } from './keyspace/index.ts'
+import type { InspectedRegion, KeyspaceOptions, Mutants } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
 import { EngineStateMachine } from './state-machine.ts'
@@ -33,8 +33,17 @@ export interface StateMachineOptions {
  * applied next. Rejects with QuorateError `damaged` where superblocks or maps are, with `FileError` where the disk fails.
  */
 export async function openStateMachine(options: StateMachineOptions): Promise<{ machine: EngineStateMachine }> {
+  const { files, directory } = options
+  const keyspace = await openOrCreate(keyspaceOptions(options))
+  const superblock = keyspace.superblocks[0]!
+  const { seq, entryChain } = superblock
+  const changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
+  return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
+}
+
+function keyspaceOptions(options: StateMachineOptions): KeyspaceOptions {
   const { files, directory, clock, directoryId, groupId, pageBytes, budgetBytes } = options
-  const keyspaceOptions: KeyspaceOptions = {
+  return {
     files,
     directory: `${directory}/pages`,
     pageBytes,
@@ -45,11 +54,14 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
     identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },
     ...(options.mutants !== undefined && { mutants: options.mutants }),
   }
-  const keyspace = await openOrCreate(keyspaceOptions)
-  const superblock = keyspace.superblocks[0]!
-  const { seq, entryChain } = superblock
-  const changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
-  return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
+}
+
+/**
+ * Reads all pages and values of a directory that is not open, changes nothing, and calls `onRegion` for each place: `quorate check
+ * data`. Rejects with `FileError` where the disk fails.
+ */
+export function inspectState(options: StateMachineOptions, onRegion: (region: InspectedRegion) => void): Promise<void> {
+  return inspectKeyspace(keyspaceOptions(options), onRegion)
 }
 
 async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {

@@ -1,6 +1,6 @@
 import type { Files } from '../platform/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
-import { logDirectory, segmentName } from './file-names.ts'
+import { logDirectory, segmentName, VOTES_NAME } from './file-names.ts'
 import { FrameFlag, checkFrame } from './frame.ts'
 import type { FrameCheck } from './frame.ts'
 import type { ChainPoint, HardState, LogIdentity } from './positions.ts'
@@ -11,6 +11,7 @@ import type { DamageReport } from './errors.ts'
 import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
 import { readSuspects } from './suspects.ts'
 import { resolveVotes } from './vote-resolution.ts'
+import { VOTE_RECORD_BYTES, VOTE_SLOT_BYTES } from './votes.ts'
 import { readVoteSlots } from './votes-file.ts'
 import { isFrameAt, lastWrittenEnd } from './walk.ts'
 
@@ -40,6 +41,17 @@ export interface LogInspection {
   readonly isVoteCertain: boolean
   readonly damage: readonly DamageReport[]
   readonly keptAside: readonly string[]
+  /** Header of each segment and slot of the votes. */
+  readonly fixed: readonly FixedRegion[]
+}
+
+/** A part of the log that always lies at the same place. */
+export interface FixedRegion {
+  readonly file: string
+  readonly offset: number
+  readonly length: number
+  readonly kind: 'segment_header' | 'vote'
+  readonly isValid: boolean
 }
 
 export interface InspectOptions extends LogIdentity {
@@ -59,11 +71,22 @@ export async function inspectLog(
   const { files, directory } = options
   const scan = await scanLog(files, directory, options)
   const logPath = logDirectory(directory)
+  const fixed: FixedRegion[] = []
   for (const segment of await listSegments(files, logPath)) {
     const path = `${logPath}/${segmentName(segment)}`
-    new SegmentLister(options, scan, segment, path, await readWhole(files, path), onFrame).run()
+    const bytes = await readWhole(files, path)
+    const { state } = checkSegmentHeader(bytes, options, new ChecksumSeeds(options.directoryId), segment)
+    const header = { file: path, offset: 0, length: SEGMENT_HEADER_BYTES, kind: 'segment_header' as const }
+    if (state !== 'empty') fixed.push({ ...header, isValid: state === 'valid' })
+    new SegmentLister(options, scan, segment, path, bytes, onFrame).run()
   }
-  const votes = resolveVotes(scan, await readVoteSlots(files, logPath, options), logPath)
+  const slots = await readVoteSlots(files, logPath, options)
+  const votes = resolveVotes(scan, slots, logPath)
+  const file = `${logPath}/${VOTES_NAME}`
+  for (const offset of slots === undefined ? [] : [0, VOTE_SLOT_BYTES]) {
+    const isValid = slots?.badSlots.includes(offset) !== true
+    fixed.push({ file, offset, length: VOTE_RECORD_BYTES, kind: 'vote', isValid })
+  }
   const damage = [...scan.damage, ...votes.damage]
   return {
     verdict: damage.length > 0 ? 'damaged' : scan.verdict.kind,
@@ -73,6 +96,7 @@ export async function inspectLog(
     isVoteCertain: votes.isCertain,
     damage,
     keptAside: (await readSuspects(files, logPath)).paths,
+    fixed,
   }
 }
 

@@ -33,6 +33,10 @@ export interface Database extends AsyncDisposable {
    * @throws QuorateError the refusal, if the request was refused
    */
   outcome(reference: RequestReference): Promise<CommitResult | undefined>
+  /** All projects, by name. */
+  projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]>
+  /** The scopes of a project. @throws QuorateError `project_not_found` */
+  scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]>
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
 }

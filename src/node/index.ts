@@ -1,3 +1,14 @@
-/** The composition root: builds one node out of the rooms. */
+/** The composition root: configuration, and one node built out of the rooms. */
 export { DEFAULT_STORAGE, openReplicaNode } from './open-replica.ts'
 export type { ReplicaNode, ReplicaNodeOptions, StorageOptions } from './open-replica.ts'
+export { checkConfiguration } from './configuration.ts'
+export type { Configuration, ConfiguredMember, Endpoint } from './configuration.ts'
+export { loadConfiguration, SETTINGS } from './configuration-sources.ts'
+export type { ConfigurationSources, Setting } from './configuration-sources.ts'
+export { checkDataDirectory } from './check-data.ts'
+export type { DataCheck, DataRegion } from './check-data.ts'
+export { startNode } from './start-node.ts'
+export type { RunningNode } from './start-node.ts'
+export { VERSION } from './version.ts'
+export { readTextFile, writeTextFile } from './text-file.ts'
+export * from './host.ts'

@@ -18,6 +18,8 @@ export interface PageReport {
   /** Bytes from the start of the file. */
   readonly offset: number
   readonly length: number
+  /** So many of them are checked; what lies behind a large value, to the end of its last page, belongs to nobody. */
+  readonly checkedBytes: number
   readonly kind: 'leaf' | 'branch' | 'extent' | 'unknown'
   /** Seq of the last change below, from the pointer. */
   readonly seq: number
@@ -100,7 +102,7 @@ export class Scrub {
     const { table, pageBytes } = this.#storage
     const { page, seq, lower, upper } = pending
     const state = table.state[page]!
-    const place = { file: this.#file.path, offset: page * pageBytes, length: pageBytes, seq, lower, upper }
+    const place = { file: this.#file.path, offset: page * pageBytes, length: pageBytes, checkedBytes: pageBytes, seq, lower, upper }
     const here = new PageRef(pageBytes)
     if ((state & STAGED) === 0 && table.locate(page, here)) {
       this.#page.bytes.set(here.bytes.subarray(here.base, here.base + pageBytes))
@@ -152,7 +154,9 @@ export class Scrub {
     const { pageBytes, extents } = this.#storage
     const length = extentPages(extent.length, pageBytes) * pageBytes
     const offset = extent.page * pageBytes
-    const place = { file: this.#file.path, offset, length, kind: 'extent' as const, seq: extent.seq, lower, upper }
+    const checkedBytes = PAGE_HEADER_BYTES + extent.length
+    const span = { file: this.#file.path, offset, length, checkedBytes }
+    const place = { ...span, kind: 'extent' as const, seq: extent.seq, lower, upper }
     const cached = extents.entry(extent.page)
     if (cached !== undefined && cached.state !== 'clean') return { ...place, state: 'in_memory' }
     const bytes = new Uint8Array(PAGE_HEADER_BYTES + extent.length)

@@ -104,6 +104,12 @@ export function decodeSuperblock(area: Uint8Array): SuperblockState | undefined 
   return decodeBody(new ByteReader(bytes, BODY))
 }
 
+/** How many bytes the superblock at the start of `area` says it has; those before its checksum if that cannot be. */
+export function superblockBytes(area: Uint8Array): number {
+  const length = readU32(area, AT_LENGTH)
+  return length < BODY || length > area.length ? BODY : length
+}
+
 function decodeBody(reader: ByteReader): SuperblockState {
   const pageBytes = reader.u32()
   const kind = KINDS[reader.u8()]

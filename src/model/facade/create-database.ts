@@ -2,6 +2,7 @@ import type { RequestOptions } from '../consistency.ts'
 import { checkedDdl, checkedTransaction, type Ddl, type TransactionEnvelope } from '../../encoding/index.ts'
 import type {
   CommitResult,
+  CoreRead,
   Database,
   DatabaseCore,
   DatabaseStatus,
@@ -15,7 +16,10 @@ import type {
   WatchOptions,
   WatchSelector,
 } from '../database.ts'
+import { QuorateError } from '../errors.ts'
 import type { RequestReference } from '../errors.ts'
+import { requireName } from '../names.ts'
+import type { ReadRequest } from '../reads.ts'
 import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
@@ -96,6 +100,23 @@ class CoreDatabase implements Database {
     return recorded === undefined ? undefined : commitResult(recorded)
   }
 
+  async projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+    const { result } = await this.#read({ type: 'projects' }, options)
+    if (result.type !== 'projects') throw unfitAnswer('projects', result.type)
+    return result.projects
+  }
+
+  async scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+    requireName('project', project)
+    const { result } = await this.#read({ type: 'scopes', project }, options)
+    if (result.type !== 'scopes') throw unfitAnswer('scopes', result.type)
+    return result.scopes
+  }
+
+  async #read(request: ReadRequest, options: RequestOptions | undefined): Promise<CoreRead> {
+    return this.#connection.core.read(request, coreOptions(this.#connection, options))
+  }
+
   status(): Promise<DatabaseStatus> {
     return this.#connection.core.status()
   }
@@ -107,4 +128,8 @@ class CoreDatabase implements Database {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function unfitAnswer(request: string, answer: string): QuorateError {
+  return new QuorateError('internal', `a read of ${request} was answered by ${answer}`)
 }

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { stringify } from 'yaml'
+import { checkDataDirectory, loadConfiguration } from '../node/index.ts'
+import type { DataRegion } from '../node/index.ts'
+import type { CommandContext, GlobalOptions } from './context.ts'
+import { CommandExit, ExitCode } from './exit-codes.ts'
+import { createOutput } from './output.ts'
+
+/** `quorate check`: what a directory or a configuration holds, without a node. */
+export function addCheckCommands(program: Command, context: CommandContext): void {
+  const check = program.command('check').description('check a data directory or a configuration')
+  check
+    .command('data <directory>')
+    .description('reads every page, value and log frame of a directory that no node has open')
+    .action(async (directory: string, _options: unknown, command: Command) => {
+      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const { regions, damage, verdict } = await checkDataDirectory(context.files, directory)
+      output.result({ directory, verdict, damage, regions }, () => {
+        for (const region of damage) output.line(describe(region))
+        const bytes = regions.reduce((sum, { length }) => sum + length, 0)
+        output.line(`${directory}: ${verdict}; ${regions.length} regions, ${bytes} bytes checked`)
+      })
+      const [first] = damage
+      if (first !== undefined) throw new CommandExit(ExitCode.damage, `damaged: ${describe(first)}`)
+    })
+  check
+    .command('config <file>')
+    .description('checks a configuration file and prints it with its defaults')
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const configuration = await loadConfiguration({ files: context.files, file, variables: {}, flags: {} })
+      output.result(configuration, () => context.terminal.write(stringify(configuration)))
+    })
+}
+
+function describe({ file, offset, length, kind, reason }: DataRegion): string {
+  return `${file} at ${offset} (${kind}, ${length} bytes): ${reason ?? 'damaged'}`
+}

@@ -1,0 +1,177 @@
+import type { Command } from 'commander'
+import { QuorateError } from '../model/index.ts'
+import type { DatabaseStatus } from '../model/index.ts'
+import { httpRequest, nodePlatform } from '../node/index.ts'
+import { delayOn } from '../platform/index.ts'
+import type { Session, WithSession } from './context.ts'
+
+/** One node as its own client port describes it, or why it did not. */
+type NodeReport = { endpoint: string; status: DatabaseStatus } | { endpoint: string; error: string }
+
+const STATUS_TIMEOUT_MS = 2_000
+const LEADER_POLL_MS = 20
+
+/** `quorate status`, `quorate leader` and `quorate drain`. */
+export function addClusterCommands(program: Command, withSession: WithSession): void {
+  program
+    .command('status')
+    .description('every node with its role, term and how far it has applied')
+    .action(withSession(async session => showStatus(session)))
+  const leader = program.command('leader').description('show the leader, hand leadership over')
+  leader.command('show').action(
+    withSession(async session => {
+      const found = await requireLeader(session)
+      session.output.result(found, () =>
+        session.output.line(`${found.name} (${found.clientAddress}), term ${found.term}`),
+      )
+    }),
+  )
+  leader
+    .command('transfer')
+    .description('hands leadership to the named node, or to the one that is furthest')
+    .argument('[name]', 'name of the node')
+    .action(withSession(transferLeadership))
+  program
+    .command('drain')
+    .description('stops a node in order: it hands leadership over, sends its clients away and ends')
+    .argument('[endpoint]', 'client address of the node; default: the first of --endpoints')
+    .action(
+      withSession(async (session, command) => {
+        const [endpoint] = command.args
+        const index = endpoint === undefined ? 0 : session.endpoints.indexOf(endpoint)
+        const admin = session.adminEndpoints[index]
+        if (admin === undefined) throw new QuorateError('invalid_argument', `${endpoint} is not among --endpoints`)
+        await adminCall(session, admin, '/admin/v1/drain', {})
+        const drained = session.endpoints[index]!
+        session.output.result({ draining: drained }, () => session.output.line(`${drained} is draining`))
+      }),
+    )
+}
+
+async function showStatus(session: Session): Promise<void> {
+  const reports = await Promise.all(session.endpoints.map(endpoint => reportOf(session, endpoint)))
+  const reached = reports.filter(report => 'status' in report)
+  session.output.result(
+    reports.map(report => ('status' in report ? { endpoint: report.endpoint, ...report.status } : report)),
+    () => {
+      session.output.table(reports.map(rowOf))
+      if (reached.length === 0) return
+      const leaders = new Set(reached.map(({ status }) => status.leader?.name ?? ''))
+      session.output.line(leaders.size === 1 && !leaders.has('') ? '' : '\nno leader that all nodes agree on')
+    },
+  )
+  if (reached.length === 0) throw new QuorateError('unavailable', 'no node answers', { retryable: true })
+}
+
+function rowOf(report: NodeReport): Record<string, string | number> {
+  const { endpoint } = report
+  if ('error' in report)
+    return { node: '-', endpoint, role: `unreachable: ${report.error}`, term: '', applied: '', leader: '' }
+  const { nodeId, members, role, term, appliedSeq, leader } = report.status
+  const name = members.find(member => member.nodeId === nodeId)?.name ?? '-'
+  return { node: name, endpoint, role, term, applied: appliedSeq, leader: leader?.name ?? '-' }
+}
+
+async function reportOf(session: Session, endpoint: string): Promise<NodeReport> {
+  try {
+    const { status, body } = await httpRequest({
+      method: 'GET',
+      url: `http://${endpoint}/v1/status`,
+      headers: authorization(session),
+      timeoutMs: Math.min(STATUS_TIMEOUT_MS, session.timeoutMs),
+    })
+    if (status !== 200) return { endpoint, error: errorOf(status, body).message }
+    return { endpoint, status: JSON.parse(body) as DatabaseStatus }
+  } catch (error) {
+    return { endpoint, error: error instanceof Error ? shortReason(error) : String(error) }
+  }
+}
+
+function shortReason(error: Error): string {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : error.message
+}
+
+interface FoundLeader {
+  nodeId: number
+  name: string
+  clientAddress: string
+  term: number
+}
+
+/** The leader of the highest term that any node names. @throws QuorateError `unavailable` */
+async function requireLeader(session: Session): Promise<FoundLeader> {
+  const reports = await Promise.all(session.endpoints.map(endpoint => reportOf(session, endpoint)))
+  let newest: FoundLeader | undefined
+  for (const report of reports) {
+    if (!('status' in report) || report.status.leader === undefined || report.status.leader === null) continue
+    const { term, leader } = report.status
+    if (newest === undefined || term > newest.term) newest = { ...leader, term }
+  }
+  if (newest === undefined) throw new QuorateError('unavailable', 'no node knows a leader', { retryable: true })
+  return newest
+}
+
+async function transferLeadership(session: Session, command: Command): Promise<void> {
+  const [name] = command.args
+  const before = await requireLeader(session)
+  const index = session.endpoints.indexOf(before.clientAddress)
+  const at = before.clientAddress.lastIndexOf(':')
+  const byConvention = `${before.clientAddress.slice(0, at)}:${Number(before.clientAddress.slice(at + 1)) + 20}`
+  const admin = session.adminEndpoints[index] ?? byConvention
+  await adminCall(session, admin, '/admin/v1/leader/transfer', name === undefined ? {} : { to: name })
+  const after = await newLeader(session, before)
+  session.output.result({ from: before, to: after }, () =>
+    session.output.line(`leadership went from ${before.name} to ${after.name} (term ${after.term})`),
+  )
+}
+
+/** Waits until the nodes name a leader of a later term. */
+async function newLeader(session: Session, before: FoundLeader): Promise<FoundLeader> {
+  const { clock, timers } = nodePlatform()
+  const deadlineMs = clock.monotonicMs() + session.timeoutMs
+  for (;;) {
+    try {
+      const found = await requireLeader(session)
+      if (found.term > before.term) return found
+    } catch (error) {
+      if (!(error instanceof QuorateError) || clock.monotonicMs() > deadlineMs) throw error
+    }
+    if (clock.monotonicMs() > deadlineMs) {
+      throw new QuorateError('timeout', 'no node names a new leader', { retryable: true })
+    }
+    await delayOn(timers, LEADER_POLL_MS, undefined)
+  }
+}
+
+async function adminCall(session: Session, endpoint: string, path: string, body: unknown): Promise<string> {
+  const { status, body: answer } = await httpRequest({
+    method: 'POST',
+    url: `http://${endpoint}${path}`,
+    headers: { 'content-type': 'application/json', ...authorization(session) },
+    body: JSON.stringify(body),
+    timeoutMs: session.timeoutMs,
+  }).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? shortReason(cause) : String(cause)
+    throw new QuorateError('unavailable', `${endpoint} does not answer: ${reason}`, { retryable: true, cause })
+  })
+  if (status >= 300) throw errorOf(status, answer)
+  return answer
+}
+
+function authorization({ token }: Session): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
+}
+
+/** The error of an HTTP door: {code, message, retryable, applied} in its body. */
+function errorOf(status: number, body: string): QuorateError {
+  try {
+    const { code, message, retryable, applied } = JSON.parse(body) as Partial<QuorateError>
+    if (code !== undefined && message !== undefined) {
+      return new QuorateError(code, message, { retryable: retryable === true, ...(applied && { applied }) })
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  return new QuorateError('internal', `HTTP status ${status}`)
+}

@@ -1,0 +1,48 @@
+import { QuorateError } from '../model/index.ts'
+import type { ErrorCode } from '../model/index.ts'
+import { FileError } from '../platform/index.ts'
+
+/** What the command line ends with; documented in README.md and stable. */
+export const ExitCode = { fine: 0, failed: 1, usage: 2, unavailable: 3, damage: 4 } as const
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
+
+const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set([
+  'unavailable',
+  'timeout',
+  'not_leader',
+  'busy',
+  'draining',
+  'unjoined',
+  'fenced',
+  'closed',
+  'too_many_connections',
+])
+const USAGE: ReadonlySet<ErrorCode> = new Set(['invalid_argument', 'invalid_name', 'configuration_invalid'])
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (!(error instanceof QuorateError)) return ExitCode.failed
+  if (error.code === 'damaged') return ExitCode.damage
+  if (UNAVAILABLE.has(error.code)) return ExitCode.unavailable
+  return USAGE.has(error.code) ? ExitCode.usage : ExitCode.failed
+}
+
+/** One line for people: the code first, so that it can be looked up. */
+export function describeError(error: unknown): string {
+  if (error instanceof QuorateError) {
+    const unsure = error.applied === 'unknown' ? ' (it may have been applied)' : ''
+    return `${error.code}: ${error.message}${unsure}`
+  }
+  if (error instanceof FileError) return `${error.code}: ${error.message}`
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Ends a command with an exit code of its own; the message, if any, is printed. */
+export class CommandExit extends Error {
+  override readonly name = 'CommandExit'
+  readonly code: ExitCode
+
+  constructor(code: ExitCode, message = '') {
+    super(message)
+    this.code = code
+  }
+}

@@ -1,0 +1,117 @@
+import type { Command } from 'commander'
+import { utf8Bytes } from '../encoding/index.ts'
+import { bytesCodec } from '../model/index.ts'
+import type { KeyValueSpace } from '../model/index.ts'
+import { onSignals } from '../node/index.ts'
+import type { CommandContext, Session, WithSession } from './context.ts'
+import { positiveInteger } from './context.ts'
+import { CommandExit, ExitCode } from './exit-codes.ts'
+import { printable } from './output.ts'
+
+/** `quorate kv`: keys and values are text on the command line and bytes below. */
+export function addKeyValueCommands(program: Command, context: CommandContext, withSession: WithSession): void {
+  const kv = program.command('kv').description('read and write keys')
+  addReads(kv, withSession)
+  kv.command('set <project> <scope> <key> <value>')
+    .description("writes a key; the value '-' is read from standard input")
+    .option('--ttl-ms <ms>', 'the key expires this long after the write')
+    .option('--if-seq <seq>', 'only if the last change of the key has this seq')
+    .option('--if-absent', 'only if there is no such key')
+    .action(
+      withSession(async (session, command) => {
+        const [, , key = '', text = ''] = command.args
+        const { ttlMs, ifSeq, ifAbsent } = command.opts<{ ttlMs?: string; ifSeq?: string; ifAbsent?: boolean }>()
+        const value = text === '-' ? await context.terminal.readInput() : utf8Bytes(text)
+        const { seq, token } = await (
+          await spaceOf(session, command)
+        ).set(utf8Bytes(key), value, {
+          ...(ttlMs !== undefined && { ttlMs: positiveInteger('--ttl-ms', ttlMs) }),
+          ...(ifSeq !== undefined && { ifSeq: positiveInteger('--if-seq', ifSeq) }),
+          ...(ifAbsent === true && { ifAbsent }),
+        })
+        session.output.result({ seq, token }, () => session.output.line(`seq ${seq}`))
+      }),
+    )
+  kv.command('delete <project> <scope> <key>')
+    .option('--if-seq <seq>', 'only if the last change of the key has this seq')
+    .action(
+      withSession(async (session, command) => {
+        const { ifSeq } = command.opts<{ ifSeq?: string }>()
+        const options = ifSeq === undefined ? {} : { ifSeq: positiveInteger('--if-seq', ifSeq) }
+        const { seq, token } = await (await spaceOf(session, command)).delete(utf8Bytes(command.args[2] ?? ''), options)
+        session.output.result({ seq, token }, () => session.output.line(`seq ${seq}`))
+      }),
+    )
+}
+
+function addReads(kv: Command, withSession: WithSession): void {
+  kv.command('get <project> <scope> <key>')
+    .description('prints the value as it is')
+    .action(
+      withSession(async (session, command) => {
+        const key = command.args[2] ?? ''
+        const entry = await (await spaceOf(session, command)).entry(utf8Bytes(key))
+        if (entry === undefined) throw new CommandExit(ExitCode.failed, `not_found: there is no key ${key}`)
+        session.output.result(entry, () => session.output.raw(entry.value))
+      }),
+    )
+  kv.command('scan <project> <scope>')
+    .description('prints keys and values in the order of the keys')
+    .option('--prefix <text>', 'only keys that start so')
+    .option('--limit <count>', 'at most so many')
+    .option('--reverse', 'from the last key')
+    .action(
+      withSession(async (session, command) => {
+        const { prefix, limit, reverse } = command.opts<{ prefix?: string; limit?: string; reverse?: boolean }>()
+        const found = (await spaceOf(session, command)).scan({
+          ...(prefix !== undefined && { prefix: utf8Bytes(prefix) }),
+          ...(limit !== undefined && { limit: positiveInteger('--limit', limit) }),
+          ...(reverse === true && { reverse }),
+        })
+        // One line an entry in both formats: a scan may be long.
+        for await (const entry of found) {
+          session.output.result(entry, () => session.output.line(`${printable(entry.key)}\t${printable(entry.value)}`))
+        }
+      }),
+    )
+  kv.command('watch <project> <scope>')
+    .description('prints changes as they happen, until Ctrl-C')
+    .option('--prefix <text>', 'only keys that start so')
+    .option('--from <token>', 'first the changes after this point')
+    .action(withSession(watchKeys))
+}
+
+async function watchKeys(session: Session, command: Command): Promise<void> {
+  const { prefix, from } = command.opts<{ prefix?: string; from?: string }>()
+  const { output } = session
+  const ending = new AbortController()
+  const stopListening = onSignals(['SIGINT', 'SIGTERM'], () => ending.abort())
+  try {
+    const events = (await spaceOf(session, command)).watch({
+      signal: ending.signal,
+      ...(prefix !== undefined && { prefix: utf8Bytes(prefix) }),
+      ...(from !== undefined && { from }),
+    })
+    for await (const event of events) {
+      if (event.type === 'reset') {
+        await event.view.close()
+        output.result({ type: 'reset', seq: event.seq, token: event.token }, () =>
+          output.line(`${event.seq}\treset\tchanges before this point are not known any more`),
+        )
+      } else if (event.type === 'commit') {
+        output.result(event, () => {
+          for (const { kind, key, value, seq } of event.changes) {
+            output.line(`${seq}\t${kind}\t${printable(key)}${value === undefined ? '' : `\t${printable(value)}`}`)
+          }
+        })
+      }
+    }
+  } finally {
+    stopListening()
+  }
+}
+
+async function spaceOf(session: Session, command: Command): Promise<KeyValueSpace<Uint8Array, Uint8Array>> {
+  const [project = '', scope = ''] = command.args
+  return (await session.database()).kv<Uint8Array>(project, { scope, key: bytesCodec, value: bytesCodec })
+}

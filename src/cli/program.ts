@@ -1,0 +1,74 @@
+import { Command, CommanderError, Option } from 'commander'
+import { addBenchCommand } from './bench-command.ts'
+import { addCheckCommands } from './check-commands.ts'
+import { addClusterCommands } from './cluster-commands.ts'
+import type { CommandContext, WithSession } from './context.ts'
+import { openSession } from './context.ts'
+import { addDevCommand } from './dev-command.ts'
+import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
+import { addKeyValueCommands } from './key-value-commands.ts'
+import { addCatalogCommands } from './catalog-commands.ts'
+import { addServerCommand } from './server-command.ts'
+
+/** Runs one command line (without the program's name) and resolves with the exit code. */
+export async function runProgram(context: CommandContext, args: readonly string[]): Promise<ExitCode> {
+  const program = createProgram(context)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return ExitCode.fine
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.fine : ExitCode.usage
+    if (error instanceof CommandExit) {
+      if (error.message !== '') context.terminal.writeError(`${error.message}\n`)
+      return error.code
+    }
+    context.terminal.writeError(`quorate: ${describeError(error)}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+function createProgram(context: CommandContext): Command {
+  const { terminal } = context
+  const program = new Command('quorate')
+    .description('A replicated, transactional key-value database')
+    .exitOverride()
+    .showHelpAfterError('(quorate --help lists the commands)')
+    .configureOutput({
+      writeOut: text => terminal.write(text),
+      writeErr: text => terminal.writeError(text),
+    })
+    .addOption(
+      new Option('--endpoints <list>', 'client addresses of the nodes')
+        .default('127.0.0.1:7400,7401,7402')
+        .env('QUORATE_ENDPOINTS'),
+    )
+    .addOption(
+      new Option('--admin-endpoints <list>', 'admin addresses (default: 20 above the client ports)').env(
+        'QUORATE_ADMIN_ENDPOINTS',
+      ),
+    )
+    .addOption(new Option('--output <format>', 'how results are printed').choices(['table', 'json']).default('table'))
+    .option('--token <token>', 'bearer token (also QUORATE_TOKEN)')
+    .option('--token-file <file>', 'file that holds the bearer token')
+    .option('--timeout-ms <ms>', 'time for one request with all its retries', '30000')
+    .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage, 3 unavailable, 4 damage.')
+  const withSession: WithSession =
+    action =>
+    async (...args) => {
+      const command = args.at(-1) as Command
+      const session = await openSession(context, command)
+      try {
+        await action(session, command)
+      } finally {
+        await session.close()
+      }
+    }
+  addDevCommand(program, context)
+  addServerCommand(program, context)
+  addClusterCommands(program, withSession)
+  addCatalogCommands(program, withSession)
+  addKeyValueCommands(program, context, withSession)
+  addCheckCommands(program, context)
+  addBenchCommand(program, withSession)
+  return program
+}

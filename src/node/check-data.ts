@@ -1,0 +1,146 @@
+import { hexToBytes } from '../encoding/index.ts'
+import { inspectState } from '../engine/index.ts'
+import { inspectLog, LogError, readIdentity } from '../log/index.ts'
+import type { DirectoryIdentity, InspectedFrame } from '../log/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { Files } from '../platform/index.ts'
+import { readTextFile } from './text-file.ts'
+
+/** One place of a data directory, as `quorate check data --output json` prints it. */
+export interface DataRegion {
+  readonly file: string
+  readonly offset: number
+  readonly length: number
+  readonly kind: string
+  /** First and last seq in it, where it has any. */
+  readonly seqs?: readonly [number, number]
+  /** `torn` and `suspect` are ends of the log that a crash leaves; recovery deals with them. */
+  readonly state: string
+  readonly reason?: string
+}
+
+export interface DataCheck {
+  /** `clean`, `torn`, `suspect` (what a crash may leave at the end of the log) or `damaged`. */
+  readonly verdict: 'clean' | 'torn' | 'suspect' | 'damaged'
+  readonly regions: readonly DataRegion[]
+  readonly damage: readonly DataRegion[]
+}
+
+const INSPECTION_BUDGET_BYTES = 32 << 20
+
+/**
+ * Reads every page, value and frame of a data directory that no node has open; changes nothing in it but the lock for as long as that
+ * takes.
+ * @throws FileError `directory_locked` naming the holder; QuorateError `not_found` if there is no data directory
+ */
+export async function checkDataDirectory(files: Files, directory: string): Promise<DataCheck> {
+  const lock = (await files.size(`${directory}/identity.json`)) === undefined ? undefined : await files.lock(directory)
+  if (lock === undefined) throw new QuorateError('not_found', `${directory} is no data directory`)
+  try {
+    return await new Inspection(files, directory).run()
+  } finally {
+    await lock.release()
+  }
+}
+
+class Inspection {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #regions: DataRegion[] = []
+  readonly #damage: DataRegion[] = []
+
+  constructor(files: Files, directory: string) {
+    this.#files = files
+    this.#directory = directory
+  }
+
+  async run(): Promise<DataCheck> {
+    const identity = await this.#readIdentity()
+    // A directory whose creation was interrupted never held anything.
+    if (identity === undefined || !identity.isComplete) return this.#result('clean')
+    await this.#inspectPages(identity)
+    return this.#result(await this.#inspectLog(identity))
+  }
+
+  #result(logVerdict: DataCheck['verdict']): DataCheck {
+    const verdict = this.#damage.length > 0 ? 'damaged' : logVerdict
+    return { verdict, regions: this.#regions, damage: this.#damage }
+  }
+
+  #add(region: DataRegion): void {
+    this.#regions.push(region)
+    if (region.state === 'damaged') this.#damage.push(region)
+  }
+
+  async #readIdentity(): Promise<DirectoryIdentity | undefined> {
+    const file = `${this.#directory}/identity.json`
+    const length = (await readTextFile(this.#files, file))?.length ?? 0
+    try {
+      const identity = await readIdentity(this.#files, this.#directory)
+      this.#add({ file, offset: 0, length, kind: 'identity', state: 'ok' })
+      return identity
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+      this.#add({ file, offset: 0, length, kind: 'identity', state: 'damaged', reason: error.message })
+      return undefined
+    }
+  }
+
+  async #inspectPages({ directoryId, groupId, pageBytes }: DirectoryIdentity): Promise<void> {
+    const file = `${this.#directory}/pages/data`
+    if ((await this.#files.size(file)) === undefined) {
+      return this.#add({
+        file,
+        offset: 0,
+        length: 0,
+        kind: 'superblock',
+        state: 'damaged',
+        reason: 'the page file is missing',
+      })
+    }
+    await inspectState(
+      {
+        files: this.#files,
+        directory: this.#directory,
+        directoryId,
+        groupId,
+        pageBytes,
+        budgetBytes: INSPECTION_BUDGET_BYTES,
+        clock: { monotonicMs: () => 0, wallMicros: () => 0 },
+      },
+      ({ seq, ...region }) => this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) }),
+    )
+  }
+
+  async #inspectLog({ directoryId, groupId }: DirectoryIdentity): Promise<DataCheck['verdict']> {
+    const frames: InspectedFrame[] = []
+    try {
+      const found = await inspectLog(
+        { files: this.#files, directory: this.#directory, directoryId: hexToBytes(directoryId), groupId },
+        frame => frames.push(frame),
+      )
+      const reasons = new Map(found.damage.map(({ file, offset, what }) => [`${file} ${offset}`, what]))
+      for (const { isValid, ...region } of found.fixed) {
+        this.#add({
+          ...region,
+          ...(isValid ? { state: 'ok' } : { state: 'damaged', reason: `the ${region.kind} does not hold` }),
+        })
+      }
+      for (const { file, offset, length, seqs, state } of frames) {
+        const reason = reasons.get(`${file} ${offset}`)
+        const range = seqs && { seqs: [seqs.first, seqs.last] as const }
+        this.#add({ file, offset, length, kind: 'frame', ...range, state, ...(reason !== undefined && { reason }) })
+      }
+      for (const { file, offset, what } of found.damage) {
+        if (this.#damage.some(region => region.file === file && region.offset === offset)) continue
+        this.#add({ file, offset, length: 0, kind: 'log', state: 'damaged', reason: what })
+      }
+      return found.verdict
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+      const file = `${this.#directory}/log`
+      this.#add({ file, offset: 0, length: 0, kind: 'log', state: 'damaged', reason: error.message })
+      return 'damaged'
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import { z } from 'zod'
+import { QuorateError } from '../model/index.ts'
+import { DEFAULT_STORAGE } from './open-replica.ts'
+
+const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):(\d{1,5})$/
+
+const address = z.string().refine(text => ADDRESS.test(text) && Number(ADDRESS.exec(text)![2]) <= 65_535, {
+  error: 'must be host:port',
+})
+const whole = (min: number, max: number): z.ZodInt => z.int().min(min).max(max)
+const port = whole(0, 65_535)
+
+const endpoint = (defaultPort: number, whose: string) =>
+  z
+    .strictObject({
+      host: z.string().min(1).default('127.0.0.1').describe(`Address on which ${whose} are served`),
+      port: port.default(defaultPort).describe(`Port for ${whose}; 0 takes a free one`),
+    })
+    .prefault({})
+
+const storage = z
+  .strictObject({
+    pageBytes: z
+      .literal([4096, 8192, 16384, 32768])
+      .default(DEFAULT_STORAGE.pageBytes)
+      .describe('Bytes of a page; fixed when the directory is created'),
+    budgetBytes: whole(1 << 20, 2 ** 40)
+      .default(DEFAULT_STORAGE.budgetBytes)
+      .describe('Memory for pages and large values'),
+    segmentBytes: whole(1 << 16, 2 ** 30)
+      .default(DEFAULT_STORAGE.segmentBytes)
+      .describe('Bytes of a segment of the log'),
+    lane: z
+      .literal(['worker', 'inline'])
+      .default(DEFAULT_STORAGE.lane)
+      .describe('Where the log is written: in a thread of its own, or on the main thread'),
+    checkpointLogBytes: whole(1 << 16, 2 ** 40)
+      .default(DEFAULT_STORAGE.checkpointLogBytes)
+      .describe('A checkpoint is due when the log has grown by this much'),
+    checkpointAgeMs: whole(100, 86_400_000)
+      .default(DEFAULT_STORAGE.checkpointAgeMs)
+      .describe('A checkpoint is due when the last one is this old, ms'),
+  })
+  .prefault({})
+
+const member = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'must be 1 to 64 of A-Z a-z 0-9 _ . -' }),
+  peer: address.describe('host:port at which other members reach it'),
+  client: address.describe('host:port at which clients reach it'),
+})
+
+/**
+ * The configuration of one node. This schema is the only place that knows the settings: the YAML file, the flags, the variables,
+ * `--print-config` and the help text are all derived from it.
+ */
+export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
+  name: z.string().default('').describe('Name of this node, one of the members; default: the only member'),
+  dataDirectory: z.string().min(1).default('./quorate-data').describe('Directory of log, pages and identity'),
+  members: z
+    .array(member)
+    .default([])
+    .describe('The same ordered list on all nodes; as a flag NAME=PEER/CLIENT,... Default: this node alone'),
+  client: endpoint(7400, 'clients'),
+  peer: endpoint(7410, 'peers'),
+  admin: endpoint(7420, 'probes, metrics and administration'),
+  secretFile: z.string().optional().describe('File with the secret that the members of the cluster share'),
+  tokensFile: z.string().optional().describe('File with the bearer tokens of clients and operators'),
+  insecure: z.boolean().default(false).describe('Allows public addresses without secret and tokens'),
+  storage,
+  log: z
+    .strictObject({
+      level: z
+        .literal(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info')
+        .describe('The least severe lines written to standard error'),
+    })
+    .prefault({}),
+  drainSeconds: whole(0, 3600).default(10).describe('Longest time for an orderly stop'),
+})
+
+export interface Endpoint {
+  host: string
+  port: number
+}
+
+export interface ConfiguredMember {
+  name: string
+  /** host:port */
+  peer: string
+  /** host:port */
+  client: string
+}
+
+/** What a node is told. Everything that members must agree on is not here but in the replicated settings. */
+export interface Configuration {
+  name: string
+  dataDirectory: string
+  members: ConfiguredMember[]
+  client: Endpoint
+  peer: Endpoint
+  admin: Endpoint
+  secretFile?: string | undefined
+  tokensFile?: string | undefined
+  insecure: boolean
+  storage: {
+    pageBytes: 4096 | 8192 | 16384 | 32768
+    budgetBytes: number
+    segmentBytes: number
+    lane: 'worker' | 'inline'
+    checkpointLogBytes: number
+    checkpointAgeMs: number
+  }
+  log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
+  drainSeconds: number
+}
+
+/**
+ * Checks raw settings and fills in the defaults; a node without members is a cluster of one.
+ * @throws QuorateError `configuration_invalid` naming every setting that does not fit
+ */
+export function checkConfiguration(raw: unknown, source: string): Configuration {
+  const parsed = CONFIGURATION_SCHEMA.safeParse(raw ?? {})
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(issue => {
+      const path = issue.path.map(String).join('.')
+      return path === '' ? issue.message : `${path}: ${issue.message}`
+    })
+    throw invalid(source, problems.join('; '))
+  }
+  const configuration = parsed.data
+  if (configuration.members.length === 0) {
+    const { peer, client } = configuration
+    const name = configuration.name === '' ? 'n0' : configuration.name
+    const alone = { name, peer: `${peer.host}:${peer.port}`, client: `${client.host}:${client.port}` }
+    return { ...configuration, name, members: [alone] }
+  }
+  return requireMember(configuration, source)
+}
+
+function requireMember(configuration: Configuration, source: string): Configuration {
+  const { members } = configuration
+  const names = members.map(({ name }) => name)
+  if (new Set(names).size < names.length) throw invalid(source, 'members: a name stands twice')
+  const name = configuration.name === '' && names.length === 1 ? names[0]! : configuration.name
+  if (!names.includes(name)) {
+    throw invalid(source, `name: '${name}' is not among the members ${names.join(', ')}`)
+  }
+  return { ...configuration, name }
+}
+
+function invalid(source: string, problems: string): QuorateError {
+  return new QuorateError('configuration_invalid', `${source}: ${problems}`)
+}

@@ -1,0 +1,13 @@
+/** What the programs of this package need of their machine besides the ports of a replica. */
+export {
+  freePorts,
+  httpRequest,
+  isPortFree,
+  nodePlatform,
+  onParentGone,
+  onSignals,
+  readEnvironment,
+  setExitCode,
+  startChild,
+} from '../platform/node/index.ts'
+export type { ChildProcess, Environment, HttpAnswer } from '../platform/node/index.ts'

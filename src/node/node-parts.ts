@@ -1,0 +1,13 @@
+import type { Platform } from '../platform/index.ts'
+import type { Gateway } from '../transport/gateway/index.ts'
+import type { Authentication } from './authentication.ts'
+import type { ReplicaNode } from './open-replica.ts'
+
+/** What the doors of a node are made of. */
+export interface NodeParts {
+  readonly node: ReplicaNode
+  readonly gateway: Gateway
+  readonly platform: Platform
+  readonly authentication: Authentication
+  readonly version: string
+}

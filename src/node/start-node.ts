@@ -1,0 +1,188 @@
+import { QuorateError } from '../model/index.ts'
+import type { PeerIdentity, PeerTransport } from '../model/index.ts'
+import { LOG_WRITER_JOB } from '../log/index.ts'
+import { FileError } from '../platform/index.ts'
+import type { Platform } from '../platform/index.ts'
+import type { nodePlatform } from '../platform/node/index.ts'
+import { createGateway } from '../transport/gateway/index.ts'
+import type { Gateway } from '../transport/gateway/index.ts'
+import { openAdminDoor } from './admin-door.ts'
+import { loadAuthentication } from './authentication.ts'
+import type { Authentication } from './authentication.ts'
+import { checkDataDirectory } from './check-data.ts'
+import { openClientDoor } from './client-door.ts'
+import type { Configuration, Endpoint } from './configuration.ts'
+import { createLogger } from './logger.ts'
+import type { NodeLogger } from './logger.ts'
+import { openReplicaNode } from './open-replica.ts'
+import type { ReplicaNode } from './open-replica.ts'
+import { createPeerLinks } from './peer-links.ts'
+import { RoleLog } from './role-log.ts'
+import { VERSION } from './version.ts'
+
+/** A node that serves. */
+export interface RunningNode {
+  readonly clientAddress: Endpoint
+  readonly adminAddress: Endpoint
+  /** Stops in order: not ready, leadership handed over, clients sent away, closed. Repeats are harmless. */
+  stop(reason: string): Promise<void>
+  /** Resolves when the node has stopped: undefined after `stop`, else why. */
+  readonly stopped: Promise<Error | undefined>
+}
+
+/**
+ * Builds and starts one node.
+ * @throws QuorateError `damaged` naming file and offset, `directory_locked` naming the holder, `configuration_invalid`
+ */
+export async function startNode(
+  configuration: Configuration,
+  createPlatform: typeof nodePlatform,
+): Promise<RunningNode> {
+  const jobs = { [LOG_WRITER_JOB]: new URL('./log-writer-thread.js', import.meta.url) }
+  const platform = createPlatform(jobs)
+  const logger = createLogger(configuration)
+  try {
+    const authentication = await loadAuthentication(configuration, platform.files)
+    await requireUndamaged(configuration, platform, logger)
+    const node = new NodeAssembly(configuration, platform, logger, authentication)
+    return await node.start()
+  } catch (error) {
+    const reason = lockedError(error) ?? error
+    logger.error({ error: String(reason) }, `the node did not start: ${String(reason)}`)
+    throw reason
+  }
+}
+
+/** Damage is found before anything is served, not when a reader happens to meet it (promise 6). */
+async function requireUndamaged(
+  { dataDirectory }: Configuration,
+  { files, clock }: Platform,
+  logger: NodeLogger,
+): Promise<void> {
+  if ((await files.size(`${dataDirectory}/identity.json`)) === undefined) return
+  const startMs = clock.monotonicMs()
+  const { damage, regions } = await checkDataDirectory(files, dataDirectory)
+  const [first] = damage
+  if (first !== undefined) {
+    const { file, offset, reason = 'damaged' } = first
+    throw new QuorateError('damaged', `${file} at ${offset}: ${reason}`, { detail: { file, offset } })
+  }
+  const ms = Math.round(clock.monotonicMs() - startMs)
+  logger.info({ regions: regions.length, ms }, 'the data directory was checked')
+}
+
+function lockedError(error: unknown): QuorateError | undefined {
+  if (!(error instanceof FileError) || error.code !== 'directory_locked') return undefined
+  return new QuorateError('directory_locked', error.message, { cause: error })
+}
+
+class NodeAssembly {
+  readonly #configuration: Configuration
+  readonly #platform: Platform
+  readonly #logger: NodeLogger
+  readonly #authentication: Authentication
+  readonly #closing: (() => Promise<void>)[] = []
+  #resolveStopped: (failure: Error | undefined) => void = () => undefined
+  readonly #stopped = new Promise<Error | undefined>(resolve => (this.#resolveStopped = resolve))
+  #replica: ReplicaNode | undefined
+  #gateway: Gateway | undefined
+  #failure: Error | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(configuration: Configuration, platform: Platform, logger: NodeLogger, authentication: Authentication) {
+    this.#configuration = configuration
+    this.#platform = platform
+    this.#logger = logger
+    this.#authentication = authentication
+  }
+
+  async start(): Promise<RunningNode> {
+    try {
+      return await this.#open()
+    } catch (error) {
+      await this.#closeAll()
+      throw error
+    }
+  }
+
+  async #open(): Promise<RunningNode> {
+    const { client, admin, members, name, dataDirectory, storage } = this.#configuration
+    const node = await openReplicaNode({
+      platform: this.#platform,
+      directory: dataDirectory,
+      name,
+      members: members.map(({ name, peer, client }) => ({ name, peerAddress: peer, clientAddress: client })),
+      createTransport: identity => this.#createTransport(identity),
+      storage,
+      onFatal: error => this.#failed(error),
+    })
+    this.#replica = node
+    this.#closing.push(() => node.close())
+    const { clock, timers, random } = this.#platform
+    const gateway = createGateway({
+      service: node.replica,
+      clock,
+      timers,
+      random,
+      authenticate: (token, isLoopback) => this.#authentication.callerOf(token, isLoopback),
+      serverVersion: VERSION,
+      onFault: error => this.#logger.error({ error: String(error) }, 'a request met a fault of this program'),
+    })
+    this.#gateway = gateway
+    this.#closing.push(() => Promise.resolve(gateway.close()))
+    const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
+    this.#closing.push(() => Promise.resolve(roles.close()))
+    const parts = { node, gateway, platform: this.#platform, authentication: this.#authentication, version: VERSION }
+    const clientDoor = await openClientDoor(client, parts)
+    this.#closing.push(() => clientDoor.close())
+    const adminDoor = await openAdminDoor(admin, { ...parts, drain: () => void this.#stop('drained by request') })
+    this.#closing.push(() => adminDoor.close())
+    this.#logger.info({ client: clientDoor.address, admin: adminDoor.address, version: VERSION }, 'the node serves')
+    return {
+      clientAddress: clientDoor.address,
+      adminAddress: adminDoor.address,
+      stop: reason => this.#stop(reason),
+      stopped: this.#stopped,
+    }
+  }
+
+  #createTransport(identity: () => PeerIdentity): PeerTransport {
+    const { secret } = this.#authentication
+    return createPeerLinks(this.#configuration, this.#platform, secret, identity)
+  }
+
+  #failed(error: Error): void {
+    this.#failure ??= error
+    this.#logger.error({ error: String(error) }, `the replica has stopped: ${error.message}`)
+    void this.#stop('the replica has stopped')
+  }
+
+  #stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stopInOrder(reason)
+    return this.#stopping
+  }
+
+  async #stopInOrder(reason: string): Promise<void> {
+    this.#logger.info({ reason }, 'the node stops')
+    const graceMs = this.#configuration.drainSeconds * 1000
+    const replica = this.#replica?.replica
+    if (this.#failure === undefined && replica !== undefined) {
+      await replica.drain(graceMs)
+      await this.#gateway?.drain(Math.min(graceMs, GOAWAY_GRACE_MS), replica.leaderHint)
+    }
+    await this.#closeAll()
+    this.#logger.info({}, 'the node has stopped')
+    this.#resolveStopped(this.#failure)
+  }
+
+  /** Doors first, the directory last. */
+  async #closeAll(): Promise<void> {
+    for (const close of this.#closing.toReversed()) {
+      await close().catch((error: unknown) => this.#logger.warn({ error: String(error) }, 'a part did not close'))
+    }
+    this.#closing.length = 0
+  }
+}
+
+/** Requests under way have this long to be answered after clients were told to go elsewhere. */
+const GOAWAY_GRACE_MS = 2_000
