@@ -1,0 +1,7 @@
+/** The HTTP door: raw bytes and JSON under /v1 (`/v1/openapi.json` describes it). */
+export { createHttpApp } from './app.ts'
+export type { HttpApp } from './app.ts'
+export { STATUS_OF } from './http-error.ts'
+export { httpListener } from './listener.ts'
+export type { HttpOptions } from './options.ts'
+export type { HttpPeer } from './request.ts'

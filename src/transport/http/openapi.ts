@@ -1,0 +1,141 @@
+import { z } from 'zod'
+import {
+  commitSchema,
+  ddlResultSchema,
+  ddlSchema,
+  deleteQuery,
+  envelopeSchema,
+  errorSchema,
+  listQuery,
+  listSchema,
+  putQuery,
+  readQuery,
+  statusSchema,
+  transactionQuery,
+  writtenSchema,
+} from './schemas.ts'
+
+type Plain = Record<string, unknown>
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output' = 'output'): Plain {
+  const { $schema: _dialect, ...plain } = z.toJSONSchema(schema, { io })
+  return plain
+}
+
+function queryParameters(schema: z.ZodType): Plain[] {
+  const { properties = {}, required = [] } = schemaOf(schema) as {
+    properties?: Record<string, Plain>
+    required?: string[]
+  }
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name) && rest['default'] === undefined,
+    ...(description !== undefined && { description }),
+    schema: rest,
+  }))
+}
+
+const pathParameter = (name: string, description: string): Plain => ({
+  name,
+  in: 'path',
+  required: true,
+  description,
+  schema: { type: 'string' },
+})
+const PROJECT = pathParameter('project', '1 to 128 of A-Z a-z 0-9 _ -')
+const SCOPE = pathParameter('scope', '1 to 128 of A-Z a-z 0-9 _ -')
+const KEY = pathParameter('key', 'Any bytes, percent-encoded; slashes need no escape')
+const IDEMPOTENCY_KEY: Plain = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description: 'Makes the write apply once, also across processes and the death of this node',
+  schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,128}$' },
+}
+
+const jsonContent = (schema: z.ZodType, io?: 'input' | 'output'): Plain => ({
+  'application/json': { schema: schemaOf(schema, io) },
+})
+const BYTES: Plain = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
+const TOKEN_HEADER: Plain = {
+  'Quorate-Token': { description: 'history:seq of the answer', schema: { type: 'string' } },
+}
+const ERROR: Plain = {
+  description: 'Refused or failed; `code` says why',
+  content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+}
+
+function operation(
+  operationId: string,
+  summary: string,
+  parameters: readonly Plain[],
+  content: Plain,
+  body?: Plain,
+): Plain {
+  return {
+    operationId,
+    summary,
+    parameters,
+    ...(body !== undefined && { requestBody: { required: true, content: body } }),
+    responses: { '200': { description: 'Done', headers: TOKEN_HEADER, content }, default: ERROR },
+  }
+}
+
+/** OpenAPI 3.1 of the HTTP door, made of the schemas that requests are checked against. */
+export function openApiDocument(version: string): Plain {
+  const names = [PROJECT, SCOPE]
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Quorate', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    security: [{ bearer: [] }, {}],
+    paths: {
+      '/v1/kv/{project}/{scope}/{key}': {
+        get: operation('getKey', 'The value of a key', [...names, KEY, ...queryParameters(readQuery)], BYTES),
+        put: operation(
+          'putKey',
+          'Sets a key',
+          [...names, KEY, IDEMPOTENCY_KEY, ...queryParameters(putQuery)],
+          jsonContent(writtenSchema),
+          BYTES,
+        ),
+        delete: operation(
+          'deleteKey',
+          'Deletes a key; a missing one is a success',
+          [...names, KEY, IDEMPOTENCY_KEY, ...queryParameters(deleteQuery)],
+          jsonContent(writtenSchema),
+        ),
+      },
+      '/v1/kv/{project}/{scope}': {
+        get: operation(
+          'listKeys',
+          'Keys in order, page by page, all of one seq',
+          [...names, ...queryParameters(listQuery)],
+          jsonContent(listSchema),
+        ),
+      },
+      '/v1/commit': {
+        post: operation(
+          'commit',
+          'Applies a transaction, all or nothing',
+          [IDEMPOTENCY_KEY, ...queryParameters(transactionQuery)],
+          jsonContent(commitSchema),
+          jsonContent(envelopeSchema, 'input'),
+        ),
+      },
+      '/v1/ddl': {
+        post: operation(
+          'ddl',
+          'Changes catalog, permissions or settings',
+          [IDEMPOTENCY_KEY, ...queryParameters(transactionQuery)],
+          jsonContent(ddlResultSchema),
+          jsonContent(z.union([ddlSchema, z.array(ddlSchema)]), 'input'),
+        ),
+      },
+      '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
+    },
+    components: {
+      schemas: { Error: schemaOf(errorSchema) },
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+    },
+  }
+}

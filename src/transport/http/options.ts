@@ -1,0 +1,26 @@
+import type { DatabaseCore, NodeService } from '../../model/index.ts'
+
+export interface HttpOptions {
+  service: NodeService
+  /** The same node: requests are submitted, tried again and timed by it. */
+  core: DatabaseCore
+  /** Who a request is; undefined = refused. */
+  authenticate: (token: string | undefined, isLoopback: boolean) => string | undefined
+  serverVersion: string
+  /** Requests at a time; more are answered `busy`. 1,024. */
+  requestsMax?: number
+  /** An error that is a fault of this program; the client gets `internal`. */
+  onFault?: (error: unknown) => void
+}
+
+/** A request whose caller is known. */
+export interface HttpCall {
+  readonly options: HttpOptions
+  readonly request: Request
+  readonly caller: string
+  /** As it came, without the question mark. */
+  readonly query: string
+}
+
+/** Time of a request that gives none, ms. */
+export const DEFAULT_TIMEOUT_MS = 10_000

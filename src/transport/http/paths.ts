@@ -1,0 +1,60 @@
+import { QuorateError, requireName } from '../../model/index.ts'
+
+const PREFIX = '/v1/kv/'
+const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
+
+/** What `/v1/kv/{project}/{scope}[/{key}]` names. */
+export interface KeyPath {
+  project: string
+  scope: string
+  /** Any bytes; undefined = the path has no key: the scope itself. */
+  key: Uint8Array | undefined
+}
+
+/** The path and the query of a request target, as they came. */
+export function splitTarget(target: string): { path: string; query: string } {
+  const at = target.indexOf('?')
+  return at < 0 ? { path: target, query: '' } : { path: target.slice(0, at), query: target.slice(at + 1) }
+}
+
+/**
+ * The key is everything after the scope: slashes in it need no escape. `.` and `..` as a segment are refused, for whatever lies between
+ * client and server may have resolved them, and then another key would be meant.
+ * @throws QuorateError `malformed_request`, `invalid_name`
+ */
+export function parseKeyPath(path: string): KeyPath {
+  if (!path.startsWith(PREFIX)) throw new QuorateError('not_found', 'no such path')
+  if (DOT_SEGMENT.test(path)) {
+    throw new QuorateError('malformed_request', 'a path with . or .. as a segment: use POST /v1/commit for such keys')
+  }
+  const rest = path.slice(PREFIX.length)
+  const [project = '', scope = ''] = rest.split('/', 2).map(decodeName)
+  requireName('project', project)
+  requireName('scope', scope)
+  const keyAt = rest.indexOf('/', rest.indexOf('/') + 1)
+  return { project, scope, key: keyAt < 0 ? undefined : percentDecode(rest.slice(keyAt + 1)) }
+}
+
+function decodeName(text: string): string {
+  return new TextDecoder().decode(percentDecode(text))
+}
+
+/** The bytes that a percent-encoded text stands for. @throws QuorateError `malformed_request` */
+export function percentDecode(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  let length = 0
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit > 0x7f)
+      throw new QuorateError('malformed_request', 'a URL has ASCII characters only: percent-encode others')
+    if (unit !== 0x25) {
+      bytes[length++] = unit
+      continue
+    }
+    const hex = text.slice(i + 1, i + 3)
+    if (!/^[0-9A-Fa-f]{2}$/.test(hex)) throw new QuorateError('malformed_request', 'a % without two hexadecimal digits')
+    bytes[length++] = Number.parseInt(hex, 16)
+    i += 2
+  }
+  return bytes.slice(0, length)
+}

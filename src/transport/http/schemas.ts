@@ -1,0 +1,226 @@
+import { z } from 'zod'
+
+/** What the HTTP door takes, as schemas: requests are checked against them and `/v1/openapi.json` is made of them. */
+
+const whole = (min: number, max: number): z.ZodType<number> =>
+  z
+    .string()
+    .regex(/^\d{1,16}$/, 'not a whole number')
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max))
+
+const yesOrNo = z
+  .enum(['true', 'false'])
+  .transform(value => value === 'true')
+  .pipe(z.boolean())
+
+const point = z.string().regex(/^([0-9a-f]{32}:)?\d{1,16}$/, 'not a seq, nor a token history:seq')
+
+const TTL_MS_MAX = 10 * 365 * 86_400_000
+const TIMEOUT_MS_MAX = 120_000
+
+const timeout = { timeout_ms: whole(1, TIMEOUT_MS_MAX).optional().describe('Time for the whole request, ms; 10,000') }
+
+const reads = {
+  ...timeout,
+  consistency: z.enum(['linearizable', 'lease', 'checkpoint', 'local']).optional().describe('How fresh; linearizable'),
+  min_seq: point.optional().describe('At least this seq or token: read your writes on any node'),
+  at_seq: point.optional().describe('Exactly the state after this seq or token'),
+  max_stale_ms: whole(0, 86_400_000).optional().describe('At most so old'),
+}
+
+export interface TimedQuery {
+  timeout_ms?: number | undefined
+}
+
+export interface ReadQuery extends TimedQuery {
+  consistency?: 'linearizable' | 'lease' | 'checkpoint' | 'local' | undefined
+  min_seq?: string | undefined
+  at_seq?: string | undefined
+  max_stale_ms?: number | undefined
+}
+
+export const readQuery: z.ZodType<ReadQuery> = z.strictObject(reads)
+
+export interface ListQuery extends ReadQuery {
+  prefix?: string | undefined
+  limit: number
+  cursor?: string | undefined
+  reverse: boolean
+  values: boolean
+}
+
+export const listQuery: z.ZodType<ListQuery> = z.strictObject({
+  ...reads,
+  prefix: z.string().optional().describe('Keys that begin with these bytes, percent-encoded'),
+  limit: whole(1, 1_000).default(100).describe('Entries at most; a page may hold fewer'),
+  cursor: z.string().min(1).max(8_192).optional().describe('Of the page before; all pages show the same seq'),
+  reverse: yesOrNo.default(false).describe('From the last key'),
+  values: yesOrNo.default(true).describe('false leaves the values out'),
+})
+
+const condition = {
+  ...timeout,
+  if_seq: whole(0, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe('Only if the last change of the key has this seq; 0 = absent'),
+}
+
+export interface DeleteQuery extends TimedQuery {
+  if_seq?: number | undefined
+}
+
+export interface PutQuery extends DeleteQuery {
+  ttl_ms?: number | undefined
+}
+
+export const deleteQuery: z.ZodType<DeleteQuery> = z.strictObject(condition)
+export const putQuery: z.ZodType<PutQuery> = z.strictObject({
+  ...condition,
+  ttl_ms: whole(1, TTL_MS_MAX).optional().describe('The key expires so long after the write'),
+})
+
+export const transactionQuery: z.ZodType<TimedQuery> = z.strictObject(timeout)
+
+/** 1..128 bytes of visible ASCII: what a header can carry. */
+export const idempotencyKeyHeader: z.ZodType<string> = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, 'not 1 to 128 visible characters')
+
+const bytes = z.strictObject({ $b: z.base64() }).describe('Bytes in base64')
+const integer = z.number().int().nonnegative()
+const bigInteger = z.union([integer, z.string().regex(/^\d{1,78}$/)])
+const target = { project: z.string(), scope: z.string().default('app'), key: bytes }
+
+const assertion = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('keyVersion'), ...target, seq: integer }),
+  z.strictObject({ type: z.literal('keyExists'), ...target, expected: z.boolean() }),
+  z.strictObject({ type: z.literal('keyEquals'), ...target, value: bytes }),
+  z.strictObject({
+    type: z.literal('keyCompare'),
+    ...target,
+    op: z.enum(['eq', 'ne', 'lt', 'lte', 'gt', 'gte']),
+    threshold: bytes,
+  }),
+])
+
+const permission = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('admin') }),
+  z.strictObject({ type: z.literal('impersonate') }),
+  z.strictObject({
+    type: z.enum(['kvRead', 'kvWrite']),
+    project: z.string().optional(),
+    scope: z.string().optional(),
+    prefix: bytes.optional(),
+  }),
+])
+
+export const ddlSchema: z.ZodType = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('createProject'), project: z.string(), ifNotExists: z.boolean().optional() }),
+  z.strictObject({ type: z.literal('renameProject'), project: z.string(), to: z.string() }),
+  z.strictObject({ type: z.literal('dropProject'), project: z.string(), ifExists: z.boolean().optional() }),
+  z.strictObject({
+    type: z.literal('createScope'),
+    project: z.string(),
+    scope: z.string(),
+    ifNotExists: z.boolean().optional(),
+  }),
+  z.strictObject({ type: z.literal('renameScope'), project: z.string(), scope: z.string(), to: z.string() }),
+  z.strictObject({
+    type: z.literal('dropScope'),
+    project: z.string(),
+    scope: z.string(),
+    ifExists: z.boolean().optional(),
+  }),
+  z.strictObject({ type: z.enum(['grant', 'revoke']), caller: z.string(), permission }),
+  z.strictObject({ type: z.literal('setSetting'), name: z.string(), value: z.number() }),
+])
+
+const counter = {
+  ...target,
+  by: bigInteger,
+  width: z.union([z.literal(64), z.literal(256)]),
+  onMissing: z.enum(['zero', 'reject']).optional(),
+}
+
+const mutation = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('kvSet'), ...target, value: bytes, ttlMs: integer.optional() }),
+  z.strictObject({ type: z.literal('kvDelete'), ...target }),
+  z.strictObject({ type: z.literal('kvIncrement'), ...counter, onOverflow: z.enum(['reject', 'saturate']).optional() }),
+  z.strictObject({
+    type: z.literal('kvDecrement'),
+    ...counter,
+    onUnderflow: z.enum(['reject', 'saturate', 'ignore']).optional(),
+  }),
+  z.strictObject({ type: z.literal('ddl'), operation: ddlSchema }),
+])
+
+export const envelopeSchema: z.ZodType = z.strictObject({
+  idempotencyKey: z.string().min(1).max(128).optional(),
+  assertions: z.array(assertion).optional(),
+  readSet: z
+    .strictObject({
+      points: z.array(z.strictObject({ ...target, seq: integer })).optional(),
+      ranges: z
+        .array(
+          z.strictObject({
+            project: z.string(),
+            scope: z.string().optional(),
+            start: bytes.optional(),
+            end: bytes.optional(),
+            reverse: z.boolean().optional(),
+            limit: integer,
+            digest: z.string().regex(/^[0-9a-f]{16}$/),
+          }),
+        )
+        .optional(),
+    })
+    .optional(),
+  mutations: z.array(mutation),
+})
+
+const written = { seq: integer, token: z.string() }
+export const writtenSchema: z.ZodType = z.object(written)
+export const commitSchema: z.ZodType = z.object({
+  ...written,
+  results: z
+    .array(z.union([bigInteger, z.boolean(), z.null()]))
+    .describe('One per mutation; empty if none answers anything'),
+})
+export const ddlResultSchema: z.ZodType = z.object({ ...written, changed: z.array(z.boolean()) })
+export const listSchema: z.ZodType = z.object({
+  ...written,
+  entries: z.array(
+    z.object({
+      key: bytes,
+      text: z.string().optional().describe('The key, if it is UTF-8'),
+      value: bytes.optional(),
+      seq: integer,
+      createdSeq: integer,
+      expiresAtMicros: integer.optional(),
+    }),
+  ),
+  cursor: z.string().optional().describe('For the next page; absent on the last one'),
+})
+export const errorSchema: z.ZodType = z.object({
+  code: z.string(),
+  message: z.string(),
+  retryable: z.boolean(),
+  applied: z.enum(['no', 'yes', 'unknown']),
+  leader: z.object({ nodeId: integer, clientAddress: z.string(), term: integer }).optional(),
+  detail: z.record(z.string(), z.unknown()).optional(),
+})
+const role = z.enum(['voter', 'learner'])
+export const statusSchema: z.ZodType = z.object({
+  deployment: z.enum(['engine', 'replica', 'client']),
+  historyId: z.string(),
+  appliedSeq: integer,
+  commitSeq: integer,
+  term: integer,
+  role: z.string(),
+  nodeId: integer,
+  leader: z.object({ nodeId: integer, name: z.string(), clientAddress: z.string() }).optional(),
+  members: z.array(
+    z.object({ nodeId: integer, name: z.string(), peerAddress: z.string(), clientAddress: z.string(), role }),
+  ),
+})

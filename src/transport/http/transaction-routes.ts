@@ -1,0 +1,76 @@
+import { decodeOutcome, encodeEnvelope } from '../../encoding/index.ts'
+import type { MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
+import { ddlFromJson, envelopeFromJson, formatToken, QuorateError, refusalError, toJson } from '../../model/index.ts'
+import type { Token } from '../../model/index.ts'
+import { DEFAULT_TIMEOUT_MS } from './options.ts'
+import type { HttpCall } from './options.ts'
+import { parseQuery } from './query.ts'
+import { bodyText, readBody } from './request.ts'
+import { idempotencyKeyHeader, transactionQuery } from './schemas.ts'
+
+/** JSON of a transaction is longer than its binary form: base64, names, quotes. */
+const JSON_FACTOR = 2
+
+/** POST /v1/commit: a `TransactionEnvelope`. */
+export async function commitRoute(call: HttpCall): Promise<Response> {
+  const { timeout_ms: timeoutMs } = parseQuery(transactionQuery, call.query)
+  const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
+  const envelope = envelopeFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  const { seq, token, results } = await submit(call, encoded(withKeyOfHeader(call, envelope)), timeoutMs)
+  return written(token, { seq, token, results })
+}
+
+/** POST /v1/ddl: an operation or a list of them, applied all or none. */
+export async function ddlRoute(call: HttpCall): Promise<Response> {
+  const { timeout_ms: timeoutMs } = parseQuery(transactionQuery, call.query)
+  const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
+  const operations = ddlFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  const mutations = operations.map(operation => ({ type: 'ddl' as const, operation }))
+  const { seq, token, results } = await submit(call, encoded(withKeyOfHeader(call, { mutations })), timeoutMs)
+  return written(token, { seq, token, changed: mutations.map((_, i) => results[i] === true) })
+}
+
+function withKeyOfHeader(call: HttpCall, envelope: TransactionEnvelope): TransactionEnvelope {
+  const idempotencyKey = idempotencyKeyOf(call)
+  if (idempotencyKey === undefined) return envelope
+  if (envelope.idempotencyKey !== undefined && envelope.idempotencyKey !== idempotencyKey) {
+    throw new QuorateError('invalid_argument', 'Idempotency-Key and idempotencyKey of the body differ')
+  }
+  return { ...envelope, idempotencyKey }
+}
+
+function encoded(envelope: TransactionEnvelope): Uint8Array {
+  try {
+    return encodeEnvelope(envelope)
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new QuorateError('malformed_request', cause.message, { cause })
+    throw cause
+  }
+}
+
+/** @throws QuorateError `invalid_argument` */
+export function idempotencyKeyOf({ request }: HttpCall): string | undefined {
+  const header = request.headers.get('idempotency-key')
+  if (header === null) return undefined
+  const parsed = idempotencyKeyHeader.safeParse(header)
+  if (!parsed.success) throw new QuorateError('invalid_argument', 'Idempotency-Key: 1 to 128 visible characters')
+  return parsed.data
+}
+
+/** Resolves when it is durable and applied. @throws QuorateError also for refusals */
+export async function submit(
+  call: HttpCall,
+  envelope: Uint8Array,
+  timeoutMs: number = DEFAULT_TIMEOUT_MS,
+): Promise<{ seq: number; token: Token; results: readonly MutationResult[] }> {
+  const { options, request, caller } = call
+  const answer = await options.core.submit(envelope, { caller, signal: request.signal, timeoutMs })
+  const outcome = decodeOutcome(answer.outcome)
+  if (outcome.status === 'refused') throw refusalError(outcome)
+  const { seq, results } = outcome
+  return { seq, token: formatToken(answer.historyId, seq), results }
+}
+
+export function written(token: Token, body: unknown): Response {
+  return new Response(toJson(body), { headers: { 'content-type': 'application/json', 'quorate-token': token } })
+}

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ERROR_CODES } from '../../../src/model/index.ts'
+import { STATUS_OF } from '../../../src/transport/http/index.ts'
+import { HttpRig } from './http-rig.ts'
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+const base64 = (value: string): { $b: string } => ({ $b: btoa(value) })
+
+describe('a key over HTTP', () => {
+  for (const place of ['leader', 'follower'] as const) {
+    it(`is written, read with its token, and deleted, at the ${place}`, async () => {
+      const rig = await HttpRig.open({ place })
+      const put = await rig.ask('PUT', '/v1/kv/p/app/a', { body: 'one' })
+      assert.equal(put.status, 200)
+      assert.equal(put.headers.get('quorate-token'), put.body.token)
+      assert.match(put.body.token, /^[0-9a-f]{32}:\d+$/)
+      const get = await rig.ask('GET', `/v1/kv/p/app/a?min_seq=${put.body.token}`)
+      assert.equal(text(get.bytes), 'one')
+      assert.equal(get.headers.get('content-type'), 'application/octet-stream')
+      assert.equal(Number(get.headers.get('quorate-seq')), put.body.seq)
+      assert.equal((await rig.ask('DELETE', '/v1/kv/p/app/a')).status, 200)
+      const gone = await rig.ask('GET', '/v1/kv/p/app/a')
+      assert.equal(gone.status, 404)
+      assert.match(gone.headers.get('quorate-token') ?? '', /:\d+$/)
+      assert.equal(gone.headers.get('x-content-type-options'), 'nosniff')
+      assert.match(get.headers.get('content-security-policy') ?? '', /sandbox/)
+      assert.deepEqual([gone.body.code, gone.body.retryable, gone.body.applied], ['not_found', false, 'no'])
+    })
+  }
+
+  it('may have any bytes: slashes as they are, others percent-encoded', async () => {
+    const rig = await HttpRig.open()
+    await rig.ask('PUT', '/v1/kv/p/app/a/b%00%FF%2Fc', { body: 'x' })
+    const list = await rig.ask('GET', '/v1/kv/p/app')
+    assert.deepEqual(list.body.entries[0].key, { $b: Buffer.from([97, 47, 98, 0, 255, 47, 99]).toString('base64') })
+    assert.equal(list.body.entries[0].text, undefined)
+    assert.equal(text((await rig.ask('GET', '/v1/kv/p/app/a%2Fb%00%ff/c')).bytes), 'x')
+  })
+
+  it('is written only if the condition holds, and the refusal names what is there', async () => {
+    const rig = await HttpRig.open()
+    const first = await rig.ask('PUT', '/v1/kv/p/app/a?if_seq=0', { body: '1' })
+    const second = await rig.ask('PUT', '/v1/kv/p/app/a?if_seq=0', { body: '2' })
+    assert.equal(second.status, 412)
+    assert.deepEqual([second.body.code, second.body.detail.actualSeq], ['assertion_failed', first.body.seq])
+    assert.equal((await rig.ask('DELETE', `/v1/kv/p/app/a?if_seq=${first.body.seq}`)).status, 200)
+  })
+
+  it('expires after its time', async () => {
+    const rig = await HttpRig.open()
+    await rig.ask('PUT', '/v1/kv/p/app/a?ttl_ms=1000', { body: '1' })
+    assert.ok(Number((await rig.ask('GET', '/v1/kv/p/app/a')).headers.get('quorate-expires-at-micros')) > 0)
+    await rig.trio.world.runToCompletion(rig.trio.world.delay(3_000))
+    assert.equal((await rig.ask('GET', '/v1/kv/p/app/a')).status, 404)
+  })
+
+  it('is written once under one Idempotency-Key', async () => {
+    const rig = await HttpRig.open()
+    const headers = { 'idempotency-key': 'order-7' }
+    const first = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '1', headers })
+    const again = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '1', headers })
+    assert.equal(again.body.seq, first.body.seq)
+    const other = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '2', headers })
+    assert.deepEqual([other.status, other.body.code], [422, 'idempotency_mismatch'])
+  })
+
+  it('answers HEAD without the body', async () => {
+    const rig = await HttpRig.open()
+    await rig.ask('PUT', '/v1/kv/p/app/a', { body: 'one' })
+    const head = await rig.ask('HEAD', '/v1/kv/p/app/a')
+    assert.deepEqual([head.status, head.bytes.length], [200, 0])
+    assert.match(head.headers.get('quorate-token') ?? '', /:\d+$/)
+  })
+})
+
+describe('a list over HTTP', () => {
+  it('gives pages of one state, whatever is written between them, in both directions', async () => {
+    const rig = await HttpRig.open()
+    for (const name of ['a1', 'a2', 'a3', 'a4', 'a5', 'b1'])
+      await rig.ask('PUT', `/v1/kv/p/app/${name}`, { body: name })
+    for (const reverse of [false, true]) {
+      const names: string[] = []
+      let cursor = ''
+      let seq: number | undefined
+      do {
+        const page = await rig.ask('GET', `/v1/kv/p/app?prefix=a&limit=2&reverse=${reverse}${cursor}`)
+        assert.equal(page.status, 200, JSON.stringify(page.body))
+        seq ??= page.body.seq
+        assert.equal(page.body.seq, seq)
+        names.push(...page.body.entries.map((entry: { text: string }) => entry.text))
+        await rig.ask('PUT', '/v1/kv/p/app/a3x', { body: 'later' })
+        cursor = page.body.cursor === undefined ? '' : `&cursor=${page.body.cursor}`
+      } while (cursor !== '')
+      const expected = ['a1', 'a2', 'a3', 'a4', 'a5']
+      assert.deepEqual(names, reverse ? ['a5', 'a4', 'a3x', 'a3', 'a2', 'a1'] : expected)
+    }
+  })
+
+  it('refuses a cursor of another list, and nonsense', async () => {
+    const rig = await HttpRig.open()
+    for (const name of ['a1', 'a2', 'a3']) await rig.ask('PUT', `/v1/kv/p/app/${name}`, { body: name })
+    const { cursor } = (await rig.ask('GET', '/v1/kv/p/app?prefix=a&limit=1')).body
+    for (const query of [
+      `prefix=b&cursor=${cursor}`,
+      `prefix=a&reverse=true&cursor=${cursor}`,
+      'cursor=AAAA',
+      'cursor=%21',
+    ]) {
+      const answer = await rig.ask('GET', `/v1/kv/p/app?${query}`)
+      assert.deepEqual([answer.status, answer.body.code], [400, 'invalid_argument'], query)
+    }
+  })
+
+  it('leaves the values out when asked', async () => {
+    const rig = await HttpRig.open()
+    await rig.ask('PUT', '/v1/kv/p/app/a', { body: '1' })
+    const { entries } = (await rig.ask('GET', '/v1/kv/p/app?values=false')).body
+    assert.deepEqual([entries.length, entries[0].value], [1, undefined])
+  })
+})
+
+describe('a transaction over HTTP', () => {
+  it('is applied as a whole or not at all', async () => {
+    const rig = await HttpRig.open()
+    const set = (name: string): object => ({ type: 'kvSet', project: 'p', key: base64(name), value: base64('1') })
+    const counter = { type: 'kvIncrement', project: 'p', key: base64('n'), by: '9007199254740993', width: 64 }
+    const good = await rig.ask('POST', '/v1/commit', { body: JSON.stringify({ mutations: [set('a'), counter] }) })
+    assert.equal(good.status, 200, JSON.stringify(good.body))
+    assert.deepEqual(good.body.results, [null, '9007199254740993'])
+    const refused = await rig.ask('POST', '/v1/commit', {
+      body: JSON.stringify({
+        assertions: [{ type: 'keyExists', project: 'p', key: base64('zz'), expected: true }],
+        mutations: [set('b')],
+      }),
+    })
+    assert.deepEqual([refused.status, refused.body.code, refused.body.detail.index], [412, 'assertion_failed', 0])
+    assert.equal((await rig.ask('GET', '/v1/kv/p/app/b')).status, 404)
+  })
+
+  it('tells which operations of a DDL changed something', async () => {
+    const rig = await HttpRig.open()
+    const operations = [
+      { type: 'createProject', project: 'p', ifNotExists: true },
+      { type: 'createScope', project: 'p', scope: 's' },
+    ]
+    const answer = await rig.ask('POST', '/v1/ddl', { body: JSON.stringify(operations) })
+    assert.deepEqual([answer.status, answer.body.changed], [200, [false, true]])
+    const again = await rig.ask('POST', '/v1/ddl', { body: JSON.stringify(operations[1]) })
+    assert.deepEqual([again.status, again.body.code], [409, 'already_exists'])
+  })
+})
+
+describe('what is wrong with a request', () => {
+  it('is said with a code and a fitting status', async () => {
+    const rig = await HttpRig.open()
+    const cases: readonly [string, string, string | undefined, number, string][] = [
+      ['GET', '/v1/nothing', undefined, 404, 'not_found'],
+      ['GET', '/v1/query', undefined, 404, 'not_found'],
+      ['POST', '/v1/kv/p/app/a', 'x', 405, 'method_not_allowed'],
+      ['PUT', '/v1/kv/p/app', 'x', 405, 'method_not_allowed'],
+      ['GET', '/v1/commit', undefined, 405, 'method_not_allowed'],
+      ['DELETE', '/v1/status', undefined, 405, 'method_not_allowed'],
+      ['GET', '/v1/kv/nowhere/app/a', undefined, 404, 'project_not_found'],
+      ['GET', '/v1/kv/p/nowhere/a', undefined, 404, 'scope_not_found'],
+      ['GET', '/v1/kv/b%20d/app/a', undefined, 400, 'invalid_name'],
+      ['GET', '/v1/kv/p', undefined, 400, 'invalid_name'],
+      ['GET', '/v1/kv/p/app/%zz', undefined, 400, 'malformed_request'],
+      ['GET', '/v1/kv/p/app/a/../b', undefined, 400, 'malformed_request'],
+      ['GET', '/v1/kv/p/app/%2E%2e', undefined, 400, 'malformed_request'],
+      ['GET', '/v1/kv/p/app/a?consistencyy=local', undefined, 400, 'invalid_argument'],
+      ['GET', '/v1/kv/p/app/a?consistency=maybe', undefined, 400, 'invalid_argument'],
+      ['GET', '/v1/kv/p/app/a?consistency=local&min_seq=3', undefined, 400, 'invalid_argument'],
+      ['GET', '/v1/kv/p/app/a?min_seq=0000000000000000000000000000000f:1', undefined, 409, 'history_changed'],
+      ['PUT', '/v1/kv/p/app/a?ttl_ms=0', 'x', 400, 'invalid_argument'],
+      ['PUT', '/v1/kv/p/app/a?ttl_ms=1e3', 'x', 400, 'invalid_argument'],
+      ['PUT', '/v1/kv/p/app/a?if_seq=1&if_seq=2', 'x', 400, 'malformed_request'],
+      ['PUT', `/v1/kv/p/app/${'k'.repeat(2_000)}`, 'x', 413, 'key_too_large'],
+      ['POST', '/v1/commit', 'not json', 400, 'malformed_request'],
+      ['POST', '/v1/commit', '{"mutations":[],"asertions":[]}', 400, 'malformed_request'],
+      ['POST', '/v1/ddl', '{"type":"explode"}', 400, 'malformed_request'],
+      ['GET', '/v1/kv/p/app?limit=0', undefined, 400, 'invalid_argument'],
+    ]
+    for (const [method, target, body, status, code] of cases) {
+      const answer = await rig.ask(method, target, body === undefined ? {} : { body })
+      assert.deepEqual([answer.status, answer.body?.code], [status, code], `${method} ${target}`)
+      assert.equal(JSON.stringify(answer.body).includes('.ts:'), false)
+      if (status === 405) assert.ok(answer.headers.get('allow') !== null)
+    }
+    assert.deepEqual(rig.faults, [])
+  })
+
+  it('has a status for every code', () => {
+    assert.deepEqual(Object.keys(STATUS_OF).toSorted(), [...ERROR_CODES].toSorted())
+  })
+
+  it('includes a body beyond the limit, announced or not', async () => {
+    const rig = await HttpRig.open()
+    await rig.ask('POST', '/v1/ddl', { body: JSON.stringify({ type: 'setSetting', name: 'valueBytesMax', value: 64 }) })
+    for (const headers of [{}, { 'content-length': '65' }] as Record<string, string>[]) {
+      const answer = await rig.ask('PUT', '/v1/kv/p/app/a', { body: 'x'.repeat(65), headers })
+      assert.deepEqual([answer.status, answer.body.code], [413, 'frame_too_large'])
+    }
+    assert.equal((await rig.ask('PUT', '/v1/kv/p/app/a', { body: 'x'.repeat(64) })).status, 200)
+  })
+})
+
+describe('who may ask', () => {
+  it('is whoever has a token, or is on this machine and no page of another site', async () => {
+    const rig = await HttpRig.open({
+      authenticate: (token, isLoopback) =>
+        token === 'bad' || (token === undefined && !isLoopback) ? undefined : 'root',
+    })
+    const status = async (isLoopback: boolean, headers: Record<string, string>): Promise<number> =>
+      (await rig.ask('GET', '/v1/status', { isLoopback, headers })).status
+    assert.equal(await status(false, {}), 401)
+    assert.equal(await status(false, { authorization: 'Bearer good' }), 200)
+    assert.equal(await status(true, { authorization: 'Bearer bad' }), 401)
+    assert.equal(await status(true, { authorization: 'Basic Z29vZA==' }), 401)
+    assert.equal(await status(true, {}), 200)
+    assert.equal(await status(true, { origin: 'http://evil.example' }), 403)
+    assert.equal(await status(true, { origin: 'null' }), 403)
+    assert.equal(await status(true, { 'sec-fetch-site': 'cross-site' }), 403)
+    assert.equal(await status(true, { host: 'evil.example:7400' }), 403)
+    assert.equal(await status(true, { origin: 'http://127.0.0.1:7400' }), 200)
+  })
+
+  it('reads and writes only what its permissions allow', async () => {
+    const rig = await HttpRig.open()
+    const headers = { authorization: 'Bearer ann' }
+    assert.equal((await rig.ask('GET', '/v1/kv/p/app/a', { headers })).status, 403)
+    assert.equal((await rig.ask('PUT', '/v1/kv/p/app/a', { headers, body: '1' })).status, 403)
+    const grant = { type: 'grant', caller: 'ann', permission: { type: 'kvRead', project: 'p' } }
+    await rig.ask('POST', '/v1/ddl', { body: JSON.stringify(grant) })
+    assert.equal((await rig.ask('GET', '/v1/kv/p/app/a', { headers })).status, 404)
+    assert.equal((await rig.ask('PUT', '/v1/kv/p/app/a', { headers, body: '1' })).status, 403)
+  })
+})
+
+describe('a node without a leader', () => {
+  it('says so in time, and that it may be tried again; what it has itself it still shows', async () => {
+    const rig = await HttpRig.open({ place: 'follower' })
+    const leader = rig.trio.leader!
+    rig.trio.crash(leader)
+    rig.trio.wire.cutOff.add([...rig.trio.nodes.keys()][0]!)
+    const answer = await rig.ask('GET', '/v1/kv/p/app/a?timeout_ms=3000')
+    assert.ok([503, 504].includes(answer.status))
+    assert.equal(answer.body.retryable, true)
+    const write = await rig.ask('PUT', '/v1/kv/p/app/a?timeout_ms=3000', { body: '1' })
+    assert.ok([503, 504].includes(write.status), JSON.stringify(write.body))
+    assert.equal((await rig.ask('GET', '/v1/kv/p/app/a?consistency=local')).status, 404)
+  })
+})
+
+describe('the description', () => {
+  it('is OpenAPI with every path, and needs no token', async () => {
+    const rig = await HttpRig.open()
+    const { status, body } = await rig.ask('GET', '/v1/openapi.json', { isLoopback: false })
+    assert.equal(status, 200)
+    assert.equal(body.openapi, '3.1.0')
+    assert.deepEqual(Object.keys(body.paths).toSorted(), [
+      '/v1/commit',
+      '/v1/ddl',
+      '/v1/kv/{project}/{scope}',
+      '/v1/kv/{project}/{scope}/{key}',
+      '/v1/status',
+    ])
+    const { parameters } = body.paths['/v1/kv/{project}/{scope}/{key}'].put
+    assert.equal(parameters.find((p: { name: string }) => p.name === 'ttl_ms').schema.type, 'integer')
+  })
+})
