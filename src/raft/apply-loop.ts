@@ -79,8 +79,9 @@ export class ApplyLoop {
   #next(): EncodedBatch | undefined {
     const { machine, log } = this.#options
     const from = machine.appliedSeq + 1
+    // What was read from files is kept until all of it is applied: a slice may take only a little of it.
+    if (this.#read !== undefined && this.#read.lastSeq < from) this.#read = undefined
     const kept = this.#read
-    this.#read = undefined
     const batch =
       kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from ? kept : log.readCached(from, READ_BYTES)
     if (batch === undefined || batch.lastSeq <= this.#commit) return batch

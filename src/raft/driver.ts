@@ -135,6 +135,7 @@ export class Driver {
     this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
     this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
     this.#forwarding = new Forwarding({
+      random,
       peers: this.#peers,
       requests: this.requests,
       self: () => core.state.id,

@@ -2,6 +2,7 @@ import { requestCopy } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
+import type { Random } from '../platform/index.ts'
 import type { Peers } from './peers.ts'
 import type { RefusalHandler } from './proposer.ts'
 import type { RequestTable } from './requests.ts'
@@ -9,6 +10,7 @@ import type { ForwardedRequest, ForwardMessage, ForwardResultsMessage, OpenSessi
 
 export interface ForwardingOptions {
   peers: Peers
+  random: Random
   requests: RequestTable
   self: () => number
   /** At the leader: takes a request in. */
@@ -22,6 +24,8 @@ export interface ForwardingOptions {
 const FRAME_BYTES = 4 << 20
 /** While this much waits on the link to the leader, nothing is added. */
 const QUEUED_BYTES_MAX = 16 << 20
+/** Names of requests that one process may use up before it comes near those of another. */
+const FORWARD_IDS = 2 ** 20
 
 /**
  * A follower's way to the leader and back (DESIGN 7.2). Outcomes of applied requests come from the own apply; the leader answers what did
@@ -29,12 +33,14 @@ const QUEUED_BYTES_MAX = 16 << 20
  */
 export class Forwarding {
   readonly #options: ForwardingOptions
-  #nextId = 1
+  /** Begins elsewhere in each process: a leader may still answer what an earlier one asked. */
+  #nextId: number
   /** Openings sent to the leader. */
   readonly #openings = new Map<number, OutcomeHandler>()
 
   constructor(options: ForwardingOptions) {
     this.#options = options
+    this.#nextId = options.random.u32() * FORWARD_IDS + 1
   }
 
   /**
