@@ -70,6 +70,7 @@ export async function openParts(options: KeyspaceOptions): Promise<{ parts: Part
   const path = `${options.directory}/${FILE_NAME}`
   const file = await options.files.open(path, 'readWrite')
   try {
+    await settleSuperblocks(file)
     const [newest, older] = await readSuperblocks(file)
     if (newest === undefined) {
       throw new PageDamage(path, 0, SUPERBLOCK_AREA_BYTES, 'neither superblock holds')
@@ -82,6 +83,18 @@ export async function openParts(options: KeyspaceOptions): Promise<{ parts: Part
     await file.close()
     throw error
   }
+}
+
+/**
+ * Makes durable what is about to be believed. A process may have died between writing a superblock and syncing it, or after a sync
+ * that failed and left it "clean" in the page cache: without this a loss of power could bring an earlier superblock back, whose pages
+ * were given away in the meantime.
+ */
+async function settleSuperblocks(file: File): Promise<void> {
+  const area = new Uint8Array(SUPERBLOCK_AREA_BYTES)
+  const length = await file.read(area, 0)
+  await file.write(area.subarray(0, length), 0)
+  await file.sync()
 }
 
 /** The superblocks that hold, newest first. One torn by a crash is none. */
