@@ -90,7 +90,10 @@ export class ApplyLoop {
 
   async #readFiles(): Promise<void> {
     const { machine, log } = this.#options
-    this.#read = await log.read(machine.appliedSeq + 1, READ_BYTES)
+    const from = machine.appliedSeq + 1
+    const batch = await log.read(from, READ_BYTES)
+    // Only what is committed is kept: the rest of the log may be replaced before it is.
+    this.#read = batch.lastSeq <= this.#commit ? batch : sliceEntries(batch.bytes, from, this.#commit)
   }
 
   #schedule(): void {
