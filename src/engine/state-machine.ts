@@ -269,7 +269,14 @@ export class EngineStateMachine implements StateMachine {
   /** A pinned view of the newest published state. */
   view(): EngineView {
     this.#requireOpen()
-    return this.#viewOf(this.#keyspace.view(), this.#published, this.leaderTimeMicros)
+    let pinned: KeyspaceView | undefined = this.#keyspace.view()
+    if (pinned.seq > this.#seq) {
+      // An install has swapped the root, and what is in memory has not followed yet: until then the state before it is shown.
+      pinned.close()
+      pinned = this.#keyspace.viewAt(this.#seq)
+      if (pinned === undefined) throw this.#unavailable(this.#seq)
+    }
+    return this.#viewOf(pinned, this.#published, this.leaderTimeMicros)
   }
 
   async #valueOf(key: Uint8Array, seq: number): Promise<Uint8Array | undefined> {

@@ -33,6 +33,7 @@ class Rig {
     }
     this.forwarding = new Forwarding({
       peers: peers as unknown as Peers,
+      random: { u32: () => 0, float: () => 0, bytes: length => new Uint8Array(length) },
       requests: this.requests,
       self: () => 1,
       offer: () => assert.fail('no leader'),
