@@ -55,9 +55,8 @@ async function showStatus(session: Session): Promise<void> {
     reports.map(report => ('status' in report ? { endpoint: report.endpoint, ...report.status } : report)),
     () => {
       session.output.table(reports.map(rowOf))
-      if (reached.length === 0) return
-      const leaders = new Set(reached.map(({ status }) => status.leader?.name ?? ''))
-      session.output.line(leaders.size === 1 && !leaders.has('') ? '' : '\nno leader that all nodes agree on')
+      const leaders = new Set(reached.map(({ status }) => status.leader?.name))
+      if (leaders.size !== 1 || leaders.has(undefined)) session.output.line('the nodes name no common leader')
     },
   )
   if (reached.length === 0) throw new QuorateError('unavailable', 'no node answers', { retryable: true })

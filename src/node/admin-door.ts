@@ -59,7 +59,7 @@ async function answer(
   }
   if (path === '/startupz') return { status: 200, body: { started: true } }
   if (path === '/leaderz') return { status: status.role === 'leader' ? 200 : 503, body: { role: status.role } }
-  if (authentication.callerOf(bearerToken(call.authorization), call.isLoopback) === undefined) {
+  if (authentication.callerOf('admin', bearerToken(call.authorization), call.isLoopback) === undefined) {
     throw new QuorateError('unauthenticated', 'a token is needed')
   }
   if (path === '/admin/v1/status') return { status: 200, body: status }

@@ -1,9 +1,9 @@
-import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, QuorateError } from '../model/index.ts'
-import { jsonListener, listenHttp } from '../platform/node/index.ts'
-import type { HttpCall, JsonAnswer } from '../platform/node/index.ts'
+import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON } from '../model/index.ts'
+import { listenHttp } from '../platform/node/index.ts'
+import { ReplicaCore } from '../raft/index.ts'
 import { DEFAULT_GATEWAY_LIMITS } from '../transport/gateway/index.ts'
+import { createHttpApp, httpListener } from '../transport/http/index.ts'
 import { acceptWebSocket, refuse } from '../transport/websocket/index.ts'
-import { answerOrError } from './admin-door.ts'
 import { bearerToken } from './bearer-token.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
@@ -18,7 +18,16 @@ const CONNECT_PATH = '/v1/connect'
 const CLOSE_GRACE_MS = 1_000
 
 export async function openClientDoor(endpoint: Endpoint, parts: NodeParts): Promise<ClientDoor> {
-  const { gateway } = parts
+  const { gateway, node, platform, authentication, version, onFault } = parts
+  const service = node.replica
+  const { clock, timers, random } = platform
+  const app = createHttpApp({
+    service,
+    core: new ReplicaCore({ service, clock, timers, random }),
+    authenticate: (token, isLoopback) => authentication.callerOf('client', token, isLoopback),
+    serverVersion: version,
+    onFault,
+  })
   const acceptor = acceptWebSocket({
     path: CONNECT_PATH,
     subprotocols: [CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON],
@@ -29,7 +38,7 @@ export async function openClientDoor(endpoint: Endpoint, parts: NodeParts): Prom
   })
   const server = await listenHttp({
     ...endpoint,
-    onRequest: jsonListener(call => answerOrError(() => answer(call, parts))),
+    onRequest: httpListener(app),
     onUpgrade: (request, socket, head) => {
       if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')
     },
@@ -41,12 +50,4 @@ export async function openClientDoor(endpoint: Endpoint, parts: NodeParts): Prom
       await server.close({ graceMs: CLOSE_GRACE_MS })
     },
   }
-}
-
-function answer({ path, authorization, isLoopback }: HttpCall, parts: NodeParts): Promise<JsonAnswer> {
-  if (parts.authentication.callerOf(bearerToken(authorization), isLoopback) === undefined) {
-    throw new QuorateError('unauthenticated', 'a token is needed')
-  }
-  if (path !== '/v1/status') throw new QuorateError('not_found', 'there is no such page')
-  return Promise.resolve({ status: 200, body: parts.node.replica.status() })
 }

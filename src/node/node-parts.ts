@@ -10,4 +10,6 @@ export interface NodeParts {
   readonly platform: Platform
   readonly authentication: Authentication
   readonly version: string
+  /** An error that is a fault of this program. */
+  readonly onFault: (error: unknown) => void
 }

@@ -119,20 +119,25 @@ class NodeAssembly {
     this.#replica = node
     this.#closing.push(() => node.close())
     const { clock, timers, random } = this.#platform
+    const onFault = (error: unknown): void => {
+      const stack = error instanceof Error ? error.stack : undefined
+      this.#logger.error({ error: String(error), stack }, 'a request met a fault of this program')
+    }
     const gateway = createGateway({
       service: node.replica,
       clock,
       timers,
       random,
-      authenticate: (token, isLoopback) => this.#authentication.callerOf(token, isLoopback),
+      authenticate: (token, isLoopback) => this.#authentication.callerOf('client', token, isLoopback),
       serverVersion: VERSION,
-      onFault: error => this.#logger.error({ error: String(error) }, 'a request met a fault of this program'),
+      onFault,
     })
     this.#gateway = gateway
     this.#closing.push(() => Promise.resolve(gateway.close()))
     const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
     this.#closing.push(() => Promise.resolve(roles.close()))
-    const parts = { node, gateway, platform: this.#platform, authentication: this.#authentication, version: VERSION }
+    const [platform, authentication] = [this.#platform, this.#authentication]
+    const parts = { node, gateway, platform, authentication, version: VERSION, onFault }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
     const adminDoor = await openAdminDoor(admin, { ...parts, drain: () => void this.#stop('drained by request') })

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { ProcessCluster, quorate } from './processes.ts'
+
+describe('the command line on three nodes', { timeout: 60_000 }, () => {
+  let cluster: ProcessCluster
+
+  before(async () => {
+    cluster = await ProcessCluster.create()
+    cluster.startAll()
+    await cluster.leader()
+  })
+  after(() => cluster.remove())
+
+  it('creates, lists and drops projects and scopes', async () => {
+    assert.equal((await cluster.run('project', 'create', 'shop')).code, 0)
+    const again = await cluster.run('project', 'create', 'shop')
+    assert.equal(again.code, 1)
+    assert.match(again.errors, /already_exists/)
+    assert.equal((await cluster.run('scope', 'create', 'shop', 'carts')).code, 0)
+    const scopes = await cluster.run('scope', 'list', 'shop', '--output', 'json')
+    assert.deepEqual((JSON.parse(scopes.output) as { name: string }[]).map(({ name }) => name).toSorted(), [
+      'app',
+      'carts',
+    ])
+    assert.equal((await cluster.run('scope', 'drop', 'shop', 'carts')).code, 0)
+    assert.match((await cluster.run('project', 'list')).output, /shop/)
+  })
+
+  it('writes a key and prints its value as it is', async () => {
+    await cluster.run('project', 'create', 'bench', '--if-not-exists')
+    assert.equal((await cluster.run('kv', 'set', 'bench', 'app', 'greeting', 'hello')).code, 0)
+    assert.equal((await cluster.run('kv', 'get', 'bench', 'app', 'greeting')).output, 'hello')
+    const absent = await cluster.run('kv', 'set', 'bench', 'app', 'greeting', 'x', '--if-absent')
+    assert.equal(absent.code, 1)
+    assert.match(absent.errors, /assertion_failed/)
+    assert.match((await cluster.run('kv', 'scan', 'bench', 'app', '--prefix', 'gr')).output, /^greeting\thello\n$/)
+    assert.equal((await cluster.run('kv', 'delete', 'bench', 'app', 'greeting')).code, 0)
+    assert.equal((await cluster.run('kv', 'get', 'bench', 'app', 'greeting')).code, 1)
+  })
+
+  it('shows and hands over leadership', async () => {
+    const leader = await cluster.leader()
+    const to = `n${(leader + 1) % 3}`
+    const transferred = await cluster.run('leader', 'transfer', to)
+    assert.equal(transferred.code, 0, transferred.errors)
+    const shown = await cluster.run('leader', 'show', '--output', 'json')
+    assert.equal((JSON.parse(shown.output) as { name: string }).name, to)
+    assert.match((await cluster.run('status')).output, new RegExp(`${to} .* leader`))
+  })
+
+  it('refuses wrong usage with 2 and absent nodes with 3', async () => {
+    assert.equal((await quorate('kv', 'get', 'bench')).code, 2)
+    assert.equal((await quorate('nonsense')).code, 2)
+    assert.equal((await quorate('status', '--endpoints', '127.0.0.1:1')).code, 3)
+  })
+
+  it('names the holder of a directory that another process has open', async () => {
+    const { directory, process } = cluster.nodes[0]!
+    const checked = await quorate('check', 'data', directory)
+    assert.equal(checked.code, 1)
+    assert.match(checked.errors, new RegExp(`directory_locked.*${process!.pid}`, 's'))
+  })
+
+  it('stops a node in order on SIGTERM', async () => {
+    const leader = await cluster.leader()
+    assert.equal(await cluster.kill(leader, 'SIGTERM'), 0, cluster.nodes[leader]!.errors)
+    const others = [0, 1, 2].filter(index => index !== leader)
+    await cluster.leader(others)
+    cluster.start(leader)
+    assert.equal((await cluster.run('kv', 'set', 'bench', 'app', 'k', 'v')).code, 0)
+  })
+})
