@@ -2,11 +2,16 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { QuorateError } from '../../model/index.ts'
 import { isLoopbackAddress } from '../websocket/index.ts'
-import type { HttpApp } from './app.ts'
 import { errorResponse } from './http-error.ts'
+import type { HttpPeer } from './request.ts'
 
-/** Serves the app on a server of node:http. */
-export function httpListener(app: HttpApp): RequestListener {
+/** An app that answers requests of a known peer: the HTTP door, or the admin port's. */
+export interface ServedApp {
+  fetch(request: Request, peer: HttpPeer): Response | Promise<Response>
+}
+
+/** Serves an app on a server of node:http. */
+export function httpListener(app: ServedApp): RequestListener {
   const listener = getRequestListener(
     (request, env) => {
       const { incoming } = env as { incoming: IncomingMessage }

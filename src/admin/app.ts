@@ -1,0 +1,224 @@
+import { Hono } from 'hono'
+import { errorToPlain, isOtherPage, QuorateError, toJson } from '../model/index.ts'
+import type { NodeService } from '../model/index.ts'
+import type { Clock } from '../platform/index.ts'
+import { CONSOLE_PAGE, CONSOLE_SCRIPT, CONSOLE_STYLE } from './console/index.ts'
+import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts'
+import type { MetricsSource } from './metrics.ts'
+import { answerProbe } from './probe-answers.ts'
+import { Probes } from './probes.ts'
+import type { NodeHealth } from './probes.ts'
+
+/** What the listener knows of a request beyond its form. */
+export interface AdminPeer {
+  isLoopback: boolean
+}
+
+/** Serve it with `httpListener` of transport/http. */
+export interface AdminApp {
+  fetch(request: Request, peer: AdminPeer): Response | Promise<Response>
+}
+
+/** What can be done to a node. Each resolves when it is done and rejects with a QuorateError. */
+export interface AdminActions {
+  /** Hands leadership to a member, or to whom the leader finds fit. */
+  transferLeadership(toNodeId: number | undefined): Promise<void>
+  /** Starts to drain; resolves at once. */
+  drain(): Promise<void>
+  /** Takes a checkpoint; answers its seq. */
+  checkpoint(): Promise<number>
+}
+
+export interface AdminOptions {
+  service: NodeService
+  clock: Clock
+  health: () => NodeHealth
+  /** Who asks, if that is an operator; undefined = refused. */
+  authenticate: (token: string | undefined, isLoopback: boolean) => string | undefined
+  metrics: readonly MetricsSource[]
+  actions: AdminActions
+  serverVersion: string
+  /** Further fields of `/admin/v1/status`, for example the number of clients. */
+  details?: () => Readonly<Record<string, unknown>>
+  /** Something was asked to be done: for the audit log. */
+  onAction?: (caller: string, action: string) => void
+  onFault?: (error: unknown) => void
+}
+
+type App = Hono<{ Bindings: AdminPeer }>
+
+const BODY_CHARACTERS_MAX = 4_096
+const CONSOLE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** The admin port of a node; `fetch` never rejects. */
+export function createAdminApp(options: AdminOptions): AdminApp {
+  const app: App = new Hono()
+  const probes = new Probes(options)
+  app.use('*', async (c, next) => {
+    await next()
+    c.res.headers.set('cache-control', 'no-store')
+    c.res.headers.set('x-content-type-options', 'nosniff')
+    c.res.headers.set('referrer-policy', 'no-referrer')
+  })
+  addProbes(app, probes)
+  addConsole(app)
+  addOperations(app, options, probes)
+  app.notFound(() => errorAnswer(new QuorateError('not_found', 'no such path')))
+  app.onError(error => {
+    if (error instanceof QuorateError) return errorAnswer(error)
+    options.onFault?.(error)
+    return errorAnswer(new QuorateError('internal', 'the request failed inside the node', { applied: 'unknown' }))
+  })
+  return { fetch: (request, peer) => app.fetch(request, peer) }
+}
+
+function addProbes(app: App, probes: Probes): void {
+  for (const name of ['livez', 'readyz', 'startupz'] as const) {
+    app.get(`/${name}`, c => answerProbe(name, probes.checks(name), new URL(c.req.url).searchParams, undefined))
+    app.get(`/${name}/:check`, c =>
+      answerProbe(name, probes.checks(name), new URL(c.req.url).searchParams, c.req.param('check')),
+    )
+  }
+  app.get('/leaderz', c => {
+    const wanted = c.req.query('role') ?? 'leader'
+    if (wanted !== 'leader' && wanted !== 'follower')
+      throw new QuorateError('invalid_argument', 'role: leader or follower')
+    const role = probes.isLeader ? 'leader' : 'follower'
+    return c.text(`${role}\n`, role === wanted ? 200 : 503)
+  })
+  for (const path of ['/livez', '/livez/*', '/readyz', '/readyz/*', '/startupz', '/startupz/*', '/leaderz']) {
+    app.all(path, () => notAllowed('GET, HEAD'))
+  }
+}
+
+function addConsole(app: App): void {
+  const files: readonly (readonly [string, string, string])[] = [
+    ['/', 'text/html; charset=utf-8', CONSOLE_PAGE],
+    ['/console.js', 'text/javascript; charset=utf-8', CONSOLE_SCRIPT],
+    ['/console.css', 'text/css; charset=utf-8', CONSOLE_STYLE],
+  ]
+  for (const [path, type, body] of files) {
+    app.get(
+      path,
+      () => new Response(body, { headers: { 'content-type': type, 'content-security-policy': CONSOLE_POLICY } }),
+    )
+    app.all(path, () => notAllowed('GET, HEAD'))
+  }
+}
+
+function addOperations(app: App, options: AdminOptions, probes: Probes): void {
+  const { service, actions, metrics, serverVersion: version } = options
+  const as = (request: Request, peer: AdminPeer): string => operatorOf(options, request, peer)
+  app.get('/metrics', c => {
+    as(c.req.raw, c.env)
+    const text = formatMetrics(metrics.flatMap(source => source.collect()))
+    return new Response(text, { headers: { 'content-type': METRICS_CONTENT_TYPE } })
+  })
+  app.get('/admin/v1/status', c => {
+    as(c.req.raw, c.env)
+    const checks = probes.checks('readyz')
+    return json({ version, ...service.status(), isDraining: service.isDraining, checks, ...options.details?.() })
+  })
+  for (const path of ['/metrics', '/admin/v1/status']) app.all(path, () => notAllowed('GET, HEAD'))
+  const act = (path: string, run: (body: Record<string, unknown>) => Promise<Response>): void => {
+    app.post(path, async c => {
+      const caller = as(c.req.raw, c.env)
+      const body = await readFields(c.req.raw)
+      options.onAction?.(caller, path)
+      return run(body)
+    })
+    app.all(path, () => notAllowed('POST'))
+  }
+  act('/admin/v1/leader/transfer', async ({ to }) => {
+    await actions.transferLeadership(to === undefined ? undefined : memberOf(service, to))
+    return json({ leaderId: service.topology.leaderId })
+  })
+  act('/admin/v1/drain', async () => {
+    await actions.drain()
+    return json({ isDraining: true }, 202)
+  })
+  act('/admin/v1/checkpoint', async () => json({ seq: await actions.checkpoint() }))
+}
+
+/** A member by name or node id. @throws QuorateError `not_found` */
+function memberOf(service: NodeService, to: unknown): number {
+  const member = service.topology.members.find(({ name, nodeId }) => name === to || nodeId === to)
+  if (member === undefined) throw new QuorateError('not_found', 'no member has this name or id')
+  return member.nodeId
+}
+
+/** @throws QuorateError `unauthenticated`, `permission_denied` for pages of other sites */
+function operatorOf(options: AdminOptions, request: Request, { isLoopback }: AdminPeer): string {
+  const { headers } = request
+  const token = /^Bearer ([^\s]+)$/i.exec(headers.get('authorization') ?? '')?.[1]
+  const page = { host: headers.get('host'), origin: headers.get('origin'), fetchSite: headers.get('sec-fetch-site') }
+  if (token === undefined && isOtherPage(page, isLoopback)) {
+    throw new QuorateError('permission_denied', 'a page of another site may not use this node without a token')
+  }
+  const caller =
+    headers.has('authorization') && token === undefined ? undefined : options.authenticate(token, isLoopback)
+  if (caller === undefined) throw new QuorateError('unauthenticated', 'a token of an operator is needed')
+  return caller
+}
+
+/** An optional JSON object. @throws QuorateError `malformed_request` */
+async function readFields(request: Request): Promise<Record<string, unknown>> {
+  const text = await readShort(request)
+  if (text.trim() === '') return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  } catch (cause) {
+    throw wrongBody(cause)
+  }
+  throw wrongBody()
+}
+
+async function readShort(request: Request): Promise<string> {
+  if (request.body === null) return ''
+  const decoder = new TextDecoder()
+  const reader = request.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
+  let text = ''
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return text
+    text += decoder.decode(value, { stream: true })
+    if (text.length > BODY_CHARACTERS_MAX) {
+      await reader.cancel()
+      throw wrongBody()
+    }
+  }
+}
+
+function wrongBody(cause?: unknown): QuorateError {
+  return new QuorateError('malformed_request', 'the body is a short JSON object', { cause })
+}
+
+function json(body: unknown, status = 200): Response {
+  return new Response(toJson(body), { status, headers: { 'content-type': 'application/json' } })
+}
+
+function notAllowed(allow: string): Response {
+  return errorAnswer(new QuorateError('method_not_allowed', `this path understands ${allow}`), { allow })
+}
+
+const STATUS: Partial<Record<QuorateError['code'], number>> = {
+  malformed_request: 400,
+  invalid_argument: 400,
+  unauthenticated: 401,
+  permission_denied: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  not_leader: 409,
+  timeout: 504,
+  internal: 500,
+}
+
+function errorAnswer(error: QuorateError, headers: Readonly<Record<string, string>> = {}): Response {
+  const status = STATUS[error.code] ?? (error.retryable ? 503 : 500)
+  return new Response(toJson(errorToPlain(error)), {
+    status,
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+}

@@ -1,0 +1,11 @@
+/** The operators' port: probes, metrics, status and what can be done to a node, the console. */
+export { createAdminApp } from './app.ts'
+export type { AdminActions, AdminApp, AdminOptions, AdminPeer } from './app.ts'
+export { formatMetrics } from './metrics.ts'
+export type { MetricFamily, MetricSample, MetricsSource } from './metrics.ts'
+export { nodeMetrics } from './node-metrics.ts'
+export type { DoorCounters } from './node-metrics.ts'
+export { Probes } from './probes.ts'
+export type { NodeHealth } from './probes.ts'
+export { processMetrics } from './process-metrics.ts'
+export type { ProcessReadings } from './process-metrics.ts'

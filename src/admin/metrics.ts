@@ -1,0 +1,66 @@
+/** One value of a family. `suffix` is `_bucket`, `_sum` or `_count` in a histogram. */
+export interface MetricSample {
+  value: number
+  labels?: Readonly<Record<string, string | number>>
+  suffix?: string
+}
+
+/** Values of one meaning. Names are prefix_subsystem_name_unit; counters end in `_total`; seconds and bytes; labels are few and bounded. */
+export interface MetricFamily {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  samples: readonly MetricSample[]
+}
+
+/** What a part of the node counts, read when somebody asks. */
+export interface MetricsSource {
+  collect(): readonly MetricFamily[]
+}
+
+export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+const NAME = /^[a-z_:][a-z0-9_:]*$/
+
+/**
+ * Prometheus text format 0.0.4. Families of one name are written together.
+ * @throws RangeError for a name that the format does not allow
+ */
+export function formatMetrics(families: readonly MetricFamily[]): string {
+  const byName = new Map<string, MetricFamily[]>()
+  for (const family of families) {
+    if (!NAME.test(family.name)) throw new RangeError(`no name of a metric: ${family.name}`)
+    const same = byName.get(family.name)
+    if (same === undefined) byName.set(family.name, [family])
+    else same.push(family)
+  }
+  let text = ''
+  for (const [name, same] of byName) {
+    const { help, type } = same[0]!
+    text += `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${type}\n`
+    for (const { samples } of same) for (const sample of samples) text += formatSample(name, sample)
+  }
+  return text
+}
+
+function formatSample(name: string, { value, labels = {}, suffix = '' }: MetricSample): string {
+  const pairs = Object.entries(labels).map(([label, of]) => `${label}="${escapeLabel(String(of))}"`)
+  return `${name}${suffix}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${formatNumber(value)}\n`
+}
+
+function escapeLabel(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+}
+
+function formatNumber(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return '+Inf'
+  if (value === Number.NEGATIVE_INFINITY) return '-Inf'
+  return String(value)
+}
+
+export function gauge(name: string, help: string, value: number): MetricFamily {
+  return { name, help, type: 'gauge', samples: [{ value }] }
+}
+
+export function counter(name: string, help: string, value: number): MetricFamily {
+  return { name, help, type: 'counter', samples: [{ value }] }
+}

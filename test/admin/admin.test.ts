@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createAdminApp, formatMetrics, nodeMetrics } from '../../src/admin/index.ts'
+import type { AdminApp, NodeHealth } from '../../src/admin/index.ts'
+import { Trio } from '../raft/replica/trio.ts'
+
+const HEALTHY: NodeHealth = { storage: undefined, unjoined: undefined, fenced: undefined, startProgress: 1 }
+
+interface Answer {
+  status: number
+  text: string
+  headers: Headers
+}
+
+/** The admin port of one of three nodes on virtual time. */
+class AdminRig {
+  readonly trio = new Trio(3)
+  readonly actions: string[] = []
+  readonly done: string[] = []
+  health: NodeHealth = HEALTHY
+  name = ''
+  app!: AdminApp
+
+  async open(place: 'leader' | 'follower' = 'leader'): Promise<this> {
+    await this.trio.start()
+    const leader = await this.trio.untilLed()
+    this.name = place === 'leader' ? leader : [...this.trio.nodes.keys()].find(name => name !== leader)!
+    const { replica } = this.trio.node(this.name)
+    this.app = createAdminApp({
+      service: replica,
+      clock: this.trio.machines.get(this.name)!.process!.clock,
+      health: () => this.health,
+      authenticate: (token, isLoopback) => (token === 'ops' || (token === undefined && isLoopback) ? 'ops' : undefined),
+      metrics: [nodeMetrics(replica)],
+      serverVersion: '0.1.0',
+      actions: {
+        transferLeadership: to => replica.transferLeadership(to, 5_000),
+        drain: () => Promise.resolve(void this.done.push('drain')),
+        checkpoint: () => replica.checkpoint(),
+      },
+      onAction: (caller, action) => this.actions.push(`${caller} ${action}`),
+    })
+    return this
+  }
+
+  async ask(
+    method: string,
+    path: string,
+    headers: Record<string, string> = {},
+    body?: string,
+    isLoopback = true,
+  ): Promise<Answer> {
+    const request = new Request(`http://127.0.0.1:7420${path}`, {
+      method,
+      headers: { host: '127.0.0.1:7420', ...headers },
+      ...(body !== undefined && { body }),
+    })
+    const { world } = this.trio
+    const answered = async (): Promise<Answer> => {
+      const response = await this.app.fetch(request, { isLoopback })
+      return { status: response.status, text: await response.text(), headers: response.headers }
+    }
+    return world.runToCompletion(answered())
+  }
+
+  async status(path: string): Promise<number> {
+    return (await this.ask('GET', path, {}, undefined, false)).status
+  }
+
+  pass(ms: number): Promise<void> {
+    return this.trio.world.runToCompletion(this.trio.world.delay(ms))
+  }
+}
+
+describe('the probes', () => {
+  it('say alive, ready and started on a healthy node, without a token, in few words', async () => {
+    const rig = await new AdminRig().open()
+    for (const probe of ['livez', 'readyz', 'startupz']) {
+      const answer = await rig.ask('GET', `/${probe}`, {}, undefined, false)
+      assert.deepEqual([answer.status, answer.text], [200, 'ok\n'])
+      assert.equal((await rig.ask('HEAD', `/${probe}`)).status, 200)
+      assert.equal((await rig.ask('POST', `/${probe}`)).status, 405)
+    }
+  })
+
+  it('name every check when asked, one alone, and leave some out', async () => {
+    const rig = await new AdminRig().open()
+    rig.health = { ...HEALTHY, fenced: 'differs from its peers' }
+    const { text, status } = await rig.ask('GET', '/readyz?verbose')
+    assert.equal(status, 503)
+    assert.match(text, /^\[\+\]storage ok$/m)
+    assert.match(text, /^\[-\]fenced failed: differs from its peers$/m)
+    assert.match(text, /^readyz check failed$/m)
+    assert.equal(await rig.status('/readyz/fenced'), 503)
+    assert.equal(await rig.status('/readyz/leader'), 200)
+    assert.equal(await rig.status('/readyz?exclude=fenced'), 200)
+    assert.equal(await rig.status('/readyz?exclude=nonsense'), 404)
+    assert.equal(await rig.status('/readyz/nonsense'), 404)
+  })
+
+  it('stay alive without a quorum, and ready until the grace for a lost leader is over', async () => {
+    const rig = await new AdminRig().open('follower')
+    for (const name of rig.trio.nodes.keys()) if (name !== rig.name) rig.trio.crash(name)
+    await rig.trio.until('the leader to be missed', () => rig.trio.node(rig.name).replica.topology.leaderId === 0)
+    assert.equal(await rig.status('/readyz'), 200)
+    await rig.pass(11_000)
+    assert.equal(await rig.status('/readyz'), 503)
+    assert.equal(await rig.status('/livez'), 200)
+    assert.equal((await rig.ask('GET', '/admin/v1/status')).status, 200)
+  })
+
+  it('tell the leader from the others', async () => {
+    const leader = await new AdminRig().open('leader')
+    const follower = await new AdminRig().open('follower')
+    assert.deepEqual([await leader.status('/leaderz'), await follower.status('/leaderz')], [200, 503])
+    assert.deepEqual(
+      [await leader.status('/leaderz?role=follower'), await follower.status('/leaderz?role=follower')],
+      [503, 200],
+    )
+    assert.equal(await leader.status('/leaderz?role=king'), 400)
+  })
+
+  it('are not alive once the storage has failed, and not started before the start is done', async () => {
+    const rig = await new AdminRig().open()
+    rig.health = { ...HEALTHY, storage: 'a write failed' }
+    assert.equal(await rig.status('/livez'), 503)
+    rig.health = { ...HEALTHY, startProgress: 0.42 }
+    assert.deepEqual(
+      [await rig.status('/livez'), await rig.status('/startupz'), await rig.status('/readyz')],
+      [200, 503, 503],
+    )
+    assert.match((await rig.ask('GET', '/startupz')).text, /42 %/)
+  })
+})
+
+describe('what an operator may do', () => {
+  it('needs a token or this machine, and no page of another site', async () => {
+    const rig = await new AdminRig().open()
+    const asked = async (path: string, headers: Record<string, string>, isLoopback = false): Promise<number> =>
+      (await rig.ask(path.endsWith('drain') ? 'POST' : 'GET', path, headers, undefined, isLoopback)).status
+    for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/drain']) {
+      assert.equal(await asked(path, {}), 401)
+      assert.equal(await asked(path, { authorization: 'Bearer other' }), 401)
+      assert.equal(await asked(path, { authorization: 'Digest ops' }, true), 401)
+      assert.equal(await asked(path, { origin: 'http://evil.example' }, true), 403)
+      assert.equal(await asked(path, { host: 'evil.example' }, true), 403)
+    }
+    assert.deepEqual([rig.done, rig.actions], [[], []])
+    assert.equal(await asked('/admin/v1/drain', { authorization: 'Bearer ops' }), 202)
+    assert.deepEqual([rig.done, rig.actions], [['drain'], ['ops /admin/v1/drain']])
+  })
+
+  it('hands leadership to a named member, and takes a checkpoint', async () => {
+    const rig = await new AdminRig().open()
+    const to = [...rig.trio.nodes.keys()].find(name => name !== rig.name)!
+    assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer', {}, JSON.stringify({ to: 'nobody' }))).status, 404)
+    assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer', {}, 'to n2')).status, 400)
+    assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer', {}, ' '.repeat(5_000))).status, 400)
+    const answer = await rig.ask('POST', '/admin/v1/leader/transfer', {}, JSON.stringify({ to }))
+    assert.equal(answer.status, 200, answer.text)
+    await rig.trio.until('the other to lead', () => rig.trio.leader === to)
+    assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer')).status, 409)
+    const checkpoint = await rig.ask('POST', '/admin/v1/checkpoint')
+    assert.ok(JSON.parse(checkpoint.text).seq > 0)
+  })
+})
+
+describe('the metrics', () => {
+  it('are Prometheus text: every sample belongs to a family with help and type, and is a number', async () => {
+    const rig = await new AdminRig().open()
+    const { text, headers } = await rig.ask('GET', '/metrics')
+    assert.match(headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+    const typed = new Set<string>()
+    for (const line of text.trimEnd().split('\n')) {
+      const family = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line)?.[1]
+      if (family !== undefined) {
+        assert.equal(typed.has(family), false, `${family} twice`)
+        typed.add(family)
+      } else if (!line.startsWith('# HELP ')) {
+        const [, name = '', value = ''] = /^([a-z_:][a-z0-9_:]*)(?:\{[^}]*\})? (\S+)$/.exec(line) ?? []
+        assert.ok(typed.has(name), line)
+        assert.ok(Number.isFinite(Number(value)), line)
+      }
+    }
+    assert.match(text, /^quorate_server_has_leader 1$/m)
+    assert.match(text, /^quorate_server_is_leader 1$/m)
+    assert.match(text, /^quorate_server_voters 3$/m)
+  })
+
+  it('escape labels and help, write families of one name once, and refuse wrong names', () => {
+    const sample = (label: string, value: number): { value: number; labels: Record<string, string> } => ({
+      value,
+      labels: { peer: label },
+    })
+    const family = { name: 'quorate_x', help: 'a\nb\\', type: 'gauge' as const }
+    const text = formatMetrics([
+      { ...family, samples: [sample('a"b\\c\nd', 1)] },
+      { ...family, samples: [sample('e', Number.POSITIVE_INFINITY)] },
+    ])
+    assert.equal(
+      text,
+      '# HELP quorate_x a\\nb\\\\\n# TYPE quorate_x gauge\nquorate_x{peer="a\\"b\\\\c\\nd"} 1\nquorate_x{peer="e"} +Inf\n',
+    )
+    assert.throws(() => formatMetrics([{ ...family, name: 'quorate x', samples: [] }]), RangeError)
+  })
+})
+
+describe('the console', () => {
+  it('is served with a strict policy and loads nothing from elsewhere', async () => {
+    const rig = await new AdminRig().open()
+    for (const path of ['/', '/console.js', '/console.css']) {
+      const { status, text, headers } = await rig.ask('GET', path, {}, undefined, false)
+      assert.equal(status, 200)
+      assert.match(headers.get('content-security-policy') ?? '', /default-src 'none'.*frame-ancestors 'none'/)
+      assert.doesNotMatch(text, /https?:\/\/|innerHTML|\bon[a-z]+=|<style|javascript:/)
+    }
+  })
+})
+
+describe('an error', () => {
+  it('has a code and no stack', async () => {
+    const rig = await new AdminRig().open()
+    const { status, text } = await rig.ask('GET', '/admin/v1/nothing')
+    assert.equal(status, 404)
+    assert.equal(JSON.parse(text).code, 'not_found')
+    assert.doesNotMatch(text, /at .*\.ts/)
+  })
+})
