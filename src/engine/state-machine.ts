@@ -72,6 +72,8 @@ export class EngineStateMachine implements StateMachine {
   #effectChain: number
   #isEpochOpen = false
   #failure: unknown
+  /** Pins what is shown until an install has been taken over. */
+  #beforeInstall: KeyspaceView | undefined
   #isClosed = false
 
   private constructor(
@@ -379,6 +381,7 @@ export class EngineStateMachine implements StateMachine {
   async beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink> {
     this.#requireRunning()
     this.#failure = new InvariantError('a snapshot is being installed')
+    this.#beforeInstall = this.#keyspace.view()
     const committed = (): Promise<void> => this.#adopt(manifest)
     await this.#keyspace.prepareInstall()
     return new ImageSink(this.#keyspace, manifest, committed)
@@ -397,11 +400,14 @@ export class EngineStateMachine implements StateMachine {
     await this.#changes.startOver(manifest.seq)
     this.#isEpochOpen = false
     this.#failure = undefined
+    this.#beforeInstall?.close()
+    this.#beforeInstall = undefined
     this.#hub.resetAll()
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#beforeInstall?.close()
     this.#failure ??= new InvariantError('the state machine is closed')
     this.#hub.close()
     await this.#changes.close()

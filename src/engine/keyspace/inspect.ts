@@ -132,7 +132,14 @@ async function inspectRoots(parts: Parts, path: string, onRegion: (region: Inspe
     let isWhole = true
     for await (const { kind, offset, checkedBytes, seq, state, reason } of scrub.pages()) {
       isWhole &&= state !== 'damaged'
-      const region = { file: path, offset, length: checkedBytes, kind, seq, state: state === 'damaged' ? state : ('ok' as const) }
+      const region = {
+        file: path,
+        offset,
+        length: checkedBytes,
+        kind,
+        seq,
+        state: state === 'damaged' ? state : ('ok' as const),
+      }
       once({ ...region, ...(reason !== undefined && { reason }) })
     }
     if (isWhole && scrub.records !== root.records) {

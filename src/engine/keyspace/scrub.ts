@@ -102,7 +102,15 @@ export class Scrub {
     const { table, pageBytes } = this.#storage
     const { page, seq, lower, upper } = pending
     const state = table.state[page]!
-    const place = { file: this.#file.path, offset: page * pageBytes, length: pageBytes, checkedBytes: pageBytes, seq, lower, upper }
+    const place = {
+      file: this.#file.path,
+      offset: page * pageBytes,
+      length: pageBytes,
+      checkedBytes: pageBytes,
+      seq,
+      lower,
+      upper,
+    }
     const here = new PageRef(pageBytes)
     if ((state & STAGED) === 0 && table.locate(page, here)) {
       this.#page.bytes.set(here.bytes.subarray(here.base, here.base + pageBytes))
