@@ -5,6 +5,7 @@ import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
+import { delayOn } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { Replica } from '../raft/index.ts'
 import type { LogHearer, MemberAddress } from '../raft/index.ts'
@@ -57,6 +58,7 @@ export interface ReplicaNode {
 }
 
 const GROUP_ID = 1
+const CLOSING_CHECKPOINT_MS = 5_000
 
 /**
  * Opens a data directory (creating it where there is none) and starts its replica.
@@ -134,6 +136,9 @@ async function openInDirectory(
     log,
     directory,
     async close(): Promise<void> {
+      // The next start then has nothing to apply again. It must not hold up the stop: an install in its way may never end.
+      const checkpointed = replica.checkpoint().then(undefined, () => undefined)
+      if (replica.failure === undefined) await Promise.race([checkpointed, delayOn(timers, CLOSING_CHECKPOINT_MS)])
       await replica.close()
       const isClean = log.state === 'open'
       await log.close()

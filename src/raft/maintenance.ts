@@ -30,7 +30,8 @@ export class Maintenance {
   readonly #checkpoints: CheckpointSchedule
   readonly #marker: IdleMarker
   #lastProgressMs: number
-  #isTickPending = false
+  /** The newest tick, until it is applied: while apply lags behind, more of them would only add to it. Infinite = not appended yet. */
+  #tickSeq = 0
   /** Bytes of log since the beginning, and by seq where checkpoints were taken: the bound of what is kept for laggards. */
   #bytes = 0
   readonly #marks: { seq: number; bytes: number }[] = []
@@ -62,7 +63,6 @@ export class Maintenance {
   }
 
   applied(): void {
-    this.#isTickPending = false
     this.#checkpoints.consider()
   }
 
@@ -85,15 +85,24 @@ export class Maintenance {
   /** Once a turn on the leader: while something is due to expire, ticks are proposed, one at a time. */
   tick(core: RaftCore, proposer: Proposer, leaderTimeMicros: number): void {
     const next = this.#options.machine.nextExpiryMicros()
-    if (next === undefined || next > leaderTimeMicros || this.#isTickPending || core.state.role !== 'leader') return
-    this.#isTickPending = true
-    proposer.propose(EntryKind.tick, encodeTick(this.#options.machine.settings.tickKeysMax), undefined, () => {
-      this.#isTickPending = false
-    })
+    if (
+      next === undefined ||
+      next > leaderTimeMicros ||
+      this.#tickSeq > this.#options.machine.appliedSeq ||
+      core.state.role !== 'leader'
+    )
+      return
+    this.#tickSeq = Number.POSITIVE_INFINITY
+    proposer.propose(
+      EntryKind.tick,
+      encodeTick(this.#options.machine.settings.tickKeysMax),
+      seq => (this.#tickSeq = seq),
+      () => (this.#tickSeq = 0),
+    )
   }
 
   roleChanged(): void {
-    this.#isTickPending = false
+    this.#tickSeq = 0
   }
 
   turn(): void {
