@@ -29,6 +29,8 @@ export class ApplyLoop {
   #isScheduled = false
   #isStopped = false
   #isHeld = false
+  /** Entries out of the files, kept until all of them are applied: a slice may take few of them. */
+  #read: EncodedBatch | undefined
 
   constructor(options: ApplyLoopOptions) {
     this.#options = options
@@ -73,17 +75,14 @@ export class ApplyLoop {
     }
   }
 
-  #read: EncodedBatch | undefined
-
   /** The next committed entries out of memory. */
   #next(): EncodedBatch | undefined {
     const { machine, log } = this.#options
     const from = machine.appliedSeq + 1
-    // What was read from files is kept until all of it is applied: a slice may take only a little of it.
-    if (this.#read !== undefined && this.#read.lastSeq < from) this.#read = undefined
     const kept = this.#read
-    const batch =
-      kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from ? kept : log.readCached(from, READ_BYTES)
+    const isKept = kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from
+    if (!isKept) this.#read = undefined
+    const batch = isKept ? kept : log.readCached(from, READ_BYTES)
     if (batch === undefined || batch.lastSeq <= this.#commit) return batch
     return sliceEntries(batch.bytes, from, this.#commit)
   }
@@ -91,9 +90,10 @@ export class ApplyLoop {
   async #readFiles(): Promise<void> {
     const { machine, log } = this.#options
     const from = machine.appliedSeq + 1
+    const commit = this.#commit
     const batch = await log.read(from, READ_BYTES)
-    // Only what is committed is kept: the rest of the log may be replaced before it is.
-    this.#read = batch.lastSeq <= this.#commit ? batch : sliceEntries(batch.bytes, from, this.#commit)
+    // What was not committed when it was read may be overwritten before it is: it is not kept.
+    this.#read = batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
   }
 
   #schedule(): void {
@@ -122,7 +122,8 @@ export class ApplyLoop {
   /** Applies nothing until `release`: a snapshot is about to replace the state. Resolves when nothing is under way. */
   async hold(): Promise<void> {
     this.#isHeld = true
-    while (this.#isSuspended) await new Promise<void>(resolve => this.#options.timers.after(1, resolve))
+    while (this.#isSuspended && !this.#isStopped)
+      await new Promise<void>(resolve => this.#options.timers.after(1, resolve))
   }
 
   release(): void {
