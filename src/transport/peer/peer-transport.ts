@@ -6,7 +6,8 @@ import { membersHash, NONCE_BYTES, printable } from './handshake-frames.ts'
 import { Handshake, type HandshakeSelf, type OpenedPeer } from './handshake.ts'
 import { DEFAULT_PEER_LIMITS, PEER_PATH, PEER_SUBPROTOCOL } from './options.ts'
 import type { IncomingPeerLink, PeerLimits, PeerMember, PeerTransportOptions } from './options.ts'
-import { KEEPALIVE, PEER_CHANNELS, Pipes, type Pipe, type PipeDirection } from './pipe.ts'
+import { KEEPALIVE, newPeerCounters, PEER_CHANNELS, Pipes } from './pipe.ts'
+import type { PeerCounters, Pipe, PipeDirection } from './pipe.ts'
 import { Redial } from './redial.ts'
 import {
   CLOSE_IDENTITY_CHANGED,
@@ -34,7 +35,21 @@ interface Peer {
   readonly member: PeerMember
   readonly pipes: Pipes
   readonly dialled: Dialled[]
+  readonly counters: PeerCounters
   lastIdentity: PeerIdentity | undefined
+}
+
+/** What is known of the links to one peer, for status and metrics. */
+export interface PeerLinkStatus {
+  readonly name: string
+  /** Channels that can be used both ways. */
+  readonly openChannels: readonly PeerChannel[]
+  readonly queuedBytes: number
+  readonly counters: Readonly<PeerCounters>
+}
+
+export interface ObservedPeerTransport extends PeerTransport {
+  status(): PeerLinkStatus[]
 }
 
 /**
@@ -42,11 +57,11 @@ interface Peer {
  * @throws QuorateError `configuration_invalid` if `self` is no member, a name is there twice, or the secret is empty although an
  * address is not a loopback one
  */
-export function createPeerTransport(options: PeerTransportOptions): PeerTransport {
+export function createPeerTransport(options: PeerTransportOptions): ObservedPeerTransport {
   return new LinkedPeerTransport(options)
 }
 
-class LinkedPeerTransport implements PeerTransport {
+class LinkedPeerTransport implements ObservedPeerTransport {
   onFrame: PeerTransport['onFrame'] = undefined
   onLink: PeerTransport['onLink'] = undefined
   onRefusal: PeerTransport['onRefusal'] = undefined
@@ -86,12 +101,18 @@ class LinkedPeerTransport implements PeerTransport {
 
   // hot path: once per turn, peer and channel
   send(to: string, channel: PeerChannel, frame: Uint8Array): boolean {
-    const pipe = this.#peers.get(to)?.pipes.outgoing(channel)
-    if (pipe === undefined) return false
-    if (frame.length > this.#limits.maxFrameBytes)
-      throw new RangeError(`a frame of ${frame.length} bytes would break its link`)
+    const peer = this.#peers.get(to)
+    const pipe = peer?.pipes.outgoing(channel)
+    if (peer === undefined || pipe === undefined) return false
+    const { length } = frame
+    if (length > this.#limits.maxFrameBytes) throw new RangeError(`a frame of ${length} bytes would break its link`)
     const queuedBytes = pipe.link.bufferedBytes
-    if (queuedBytes > 0 && queuedBytes + frame.length > this.#limits.queueBytes[channel]) return false
+    if (queuedBytes > 0 && queuedBytes + length > this.#limits.queueBytes[channel]) {
+      peer.counters.fullQueues++
+      return false
+    }
+    peer.counters.sentFrames++
+    peer.counters.sentBytes += length
     pipe.spokeAtMs = this.#options.clock.monotonicMs()
     pipe.link.send(frame)
     return true
@@ -99,6 +120,15 @@ class LinkedPeerTransport implements PeerTransport {
 
   bufferedBytes(peer: string, channel: PeerChannel): number {
     return this.#peers.get(peer)?.pipes.outgoing(channel)?.link.bufferedBytes ?? 0
+  }
+
+  status(): PeerLinkStatus[] {
+    return [...this.#peers.values()].map(({ member, pipes, counters }) => ({
+      name: member.name,
+      openChannels: PEER_CHANNELS.filter(channel => pipes.isOpen(channel)),
+      queuedBytes: pipes.all().reduce((sum, { link }) => sum + link.bufferedBytes, 0),
+      counters: { ...counters },
+    }))
   }
 
   identityOf(name: string): PeerIdentity | undefined {
@@ -140,7 +170,7 @@ class LinkedPeerTransport implements PeerTransport {
   // --- opening -----------------------------------------------------------------------------------------------------------------
 
   #createPeer(member: PeerMember): Peer {
-    const peer: Peer = { member, pipes: new Pipes(), dialled: [], lastIdentity: undefined }
+    const peer: Peer = { member, pipes: new Pipes(), dialled: [], counters: newPeerCounters(), lastIdentity: undefined }
     const isLater = this.#names.indexOf(this.#options.self) > this.#names.indexOf(member.name)
     for (const channel of PEER_CHANNELS) {
       if (channel === 'control' && !isLater) continue
@@ -260,6 +290,7 @@ class LinkedPeerTransport implements PeerTransport {
       before.link.close(CLOSE_REPLACED, 'a newer link took its place')
     }
     peer.lastIdentity = identity
+    peer.counters.opened++
     if (wasOpen) this.onLink?.(name, channel, false) // frames may have been lost with the older link
     if (!pipe.isOver && peer.pipes.isOpen(channel)) this.onLink?.(name, channel, true)
   }
@@ -269,6 +300,8 @@ class LinkedPeerTransport implements PeerTransport {
     if (pipe.isOver) return
     pipe.heardAtMs = this.#options.clock.monotonicMs()
     if (frame.length === 0) return
+    peer.counters.receivedFrames++
+    peer.counters.receivedBytes += frame.length
     // Bulk comes on the link that this node dialled: two links into one channel would have no order.
     if (isSilent) this.#drop(peer, pipe, CLOSE_PROTOCOL_ERROR, 'bulk on the wrong link')
     else this.onFrame?.(pipe.peer, pipe.channel, frame)
@@ -323,7 +356,9 @@ class LinkedPeerTransport implements PeerTransport {
     const isGone = control !== undefined && nowMs - control.heardAtMs > silenceMs.control
     for (const pipe of pipes) {
       const boundMs = isGone ? silenceMs.control : silenceMs[pipe.channel]
-      if (nowMs - pipe.heardAtMs > boundMs) this.#drop(peer, pipe, CLOSE_SILENT, 'nothing was heard')
+      if (nowMs - pipe.heardAtMs <= boundMs) continue
+      peer.counters.silent++
+      this.#drop(peer, pipe, CLOSE_SILENT, 'nothing was heard')
     }
   }
 
@@ -331,7 +366,9 @@ class LinkedPeerTransport implements PeerTransport {
 
   /** Strangers may claim any name as often as they like: what is kept and reported of them is bounded. */
   #report(name: string, reason: PeerRefusal, detail: string): void {
-    const key = `${this.#names.includes(name) ? name : ''} ${reason}`
+    const peer = this.#peers.get(name)
+    if (peer !== undefined) peer.counters.refused++
+    const key = `${peer === undefined ? '' : name} ${reason}`
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - (this.#reportedAtMs.get(key) ?? Number.NEGATIVE_INFINITY) < this.#limits.refusedRedialMs) return
     this.#reportedAtMs.set(key, nowMs)

@@ -25,6 +25,35 @@ export const KEEPALIVE: Uint8Array = new Uint8Array(0)
 
 export const PEER_CHANNELS: readonly PeerChannel[] = ['control', 'log', 'snapshot']
 
+/** What went over all links of one peer since the start. */
+export interface PeerCounters {
+  sentFrames: number
+  sentBytes: number
+  receivedFrames: number
+  receivedBytes: number
+  /** Frames that were not taken because the queue was full. */
+  fullQueues: number
+  /** Links that opened; beyond the first of each channel and direction these are reconnections. */
+  opened: number
+  /** Links that were closed because nothing was heard. */
+  silent: number
+  /** Refusals, in both directions. */
+  refused: number
+}
+
+export function newPeerCounters(): PeerCounters {
+  return {
+    sentFrames: 0,
+    sentBytes: 0,
+    receivedFrames: 0,
+    receivedBytes: 0,
+    fullQueues: 0,
+    opened: 0,
+    silent: 0,
+    refused: 0,
+  }
+}
+
 type ByChannel = Record<PeerChannel, Pipe | undefined>
 
 /**

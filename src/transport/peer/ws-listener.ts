@@ -10,13 +10,23 @@ export type ListenHttp = (options: {
   port: number
   onRequest?: RequestListener
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  tls?: ListenerTls
 }) => Promise<{ host: string; port: number; close(): Promise<void> }>
+
+/** PEM texts. With `clientAuthority` peers must present a certificate of that authority. */
+export interface ListenerTls {
+  readonly certificate: string
+  readonly key: string
+  readonly clientAuthority?: string
+}
 
 export interface PeerListenerOptions {
   readonly listenHttp: ListenHttp
   readonly host: string
   readonly port: number
   readonly maxFrameBytes?: number
+  /** Serves wss; the transports then dial with `scheme: 'wss'` and a `webSocketDialer` that knows the authority. */
+  readonly tls?: ListenerTls
 }
 
 /** A stranger sends an upgrade, two frames of the handshake and their framing. */
@@ -24,7 +34,7 @@ const STRANGER_BYTES_MAX = 4 * HANDSHAKE_FRAME_BYTES_MAX
 
 /** Listens for peers with WebSockets on a port of their own. */
 export function webSocketPeerListener(options: PeerListenerOptions): ListenForPeers {
-  const { listenHttp, host, port, maxFrameBytes = DEFAULT_PEER_LIMITS.maxFrameBytes } = options
+  const { listenHttp, host, port, tls, maxFrameBytes = DEFAULT_PEER_LIMITS.maxFrameBytes } = options
   return async accept => {
     const acceptor = acceptWebSocket({
       path: PEER_PATH,
@@ -36,6 +46,7 @@ export function webSocketPeerListener(options: PeerListenerOptions): ListenForPe
     const server = await listenHttp({
       host,
       port,
+      ...(tls === undefined ? {} : { tls }),
       onUpgrade: (request, socket, head) => {
         if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')
       },

@@ -151,6 +151,22 @@ describe('the links between replicas', () => {
     }
   })
 
+  it('are counted', async () => {
+    const net = new PeerWorld()
+    const first = await net.start('n1')
+    const second = await net.start('n2')
+    await net.untilLinked([first, second])
+    for (let n = 0; n < 4; n++) first.transport.send('n2', 'log', new Uint8Array(100).fill(1))
+    await net.world.runFor(5_000)
+    const [sender, absent] = first.transport.status()
+    assert.deepEqual(sender?.openChannels, ['control', 'log', 'snapshot'])
+    assert.deepEqual(absent?.openChannels, [])
+    assert.deepEqual([sender.counters.sentFrames, sender.counters.sentBytes, sender.counters.opened], [4, 400, 5])
+    const receiver = second.transport.status().find(({ name }) => name === 'n1')!
+    assert.deepEqual([receiver.counters.receivedFrames, receiver.counters.receivedBytes], [4, 400])
+    assert.equal(receiver.queuedBytes, 0)
+  })
+
   it('end with the transport, which dials no more', async () => {
     const { net, peers } = await trio()
     for (const peer of peers) await peer.transport.close()

@@ -1,8 +1,9 @@
-import type { PeerChannel, PeerIdentity, PeerTransport } from '../../../src/model/index.ts'
+import type { PeerChannel, PeerIdentity } from '../../../src/model/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedNetwork, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
 import type { NetworkProfile, SimulatedProcess } from '../../../src/platform/simulated/index.ts'
-import { createPeerTransport, type PeerLimits, type PeerMember } from '../../../src/transport/peer/index.ts'
+import { createPeerTransport } from '../../../src/transport/peer/index.ts'
+import type { ObservedPeerTransport, PeerLimits, PeerMember } from '../../../src/transport/peer/index.ts'
 import { seed } from './seed.ts'
 
 export const SECRET = new TextEncoder().encode('a secret of this cluster')
@@ -10,7 +11,7 @@ export const MEMBERS: readonly PeerMember[] = ['n1', 'n2', 'n3'].map(name => ({ 
 
 export interface SimulatedPeer {
   readonly name: string
-  readonly transport: PeerTransport
+  readonly transport: ObservedPeerTransport
   readonly identity: PeerIdentity
   /** "peer channel: text" of each frame. */
   readonly frames: string[]

@@ -189,6 +189,45 @@ describe('a WebSocket link', () => {
   })
 })
 
+describe('a WebSocket link whose reader pauses', () => {
+  it('holds the sender back, loses nothing, and goes on when the reader does', async () => {
+    await withServer({}, async ({ url, accepted }) => {
+      const near = await dial(url)
+      const far = accepted[0]!.link
+      let bytes = 0
+      const count = 64
+      const all = new Promise<void>(resolve => {
+        far.onFrame = frame => {
+          bytes += frame.length
+          if (bytes === count << 19) resolve()
+        }
+      })
+      far.pause?.()
+      for (let n = 0; n < count; n++) near.send(new Uint8Array(1 << 19))
+      for (let turn = 0; turn < 200; turn++) {
+        await new Promise(resolve => {
+          setImmediate(resolve)
+        })
+      }
+      assert.ok(near.bufferedBytes > 1 << 20, `${near.bufferedBytes} queued`)
+      assert.ok(bytes < count << 18)
+      far.resume?.()
+      await all
+      assert.equal(near.bufferedBytes, 0)
+    })
+  })
+
+  it('can be closed while it is paused', async () => {
+    await withServer({}, async ({ url, accepted }) => {
+      const near = await dial(url)
+      accepted[0]!.link.pause?.()
+      const closed = closeOf(near)
+      accepted[0]!.link.close(4000, 'over')
+      assert.equal((await closed).code, 4000)
+    })
+  })
+})
+
 describe('an acceptor of WebSockets', () => {
   const refused = async (url: string, options: Parameters<typeof dial>[1], status: RegExp): Promise<void> => {
     await assert.rejects(dial(url, options), status)
