@@ -137,8 +137,10 @@ async function openInDirectory(
     directory,
     async close(): Promise<void> {
       // The next start then has nothing to apply again. It must not hold up the stop: an install in its way may never end.
-      const checkpointed = replica.checkpoint().then(undefined, () => undefined)
-      if (replica.failure === undefined) await Promise.race([checkpointed, delayOn(timers, CLOSING_CHECKPOINT_MS)])
+      if (replica.failure === undefined) {
+        const checkpointed = replica.checkpoint().then(undefined, () => undefined)
+        await Promise.race([checkpointed, delayOn(timers, CLOSING_CHECKPOINT_MS, undefined)])
+      }
       await replica.close()
       const isClean = log.state === 'open'
       await log.close()
