@@ -1,7 +1,6 @@
 import { QuorateError } from '../model/index.ts'
 import type { ClientMessage, CoreOptions, ServerMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
-import { fullJitterMs } from './backoff.ts'
 import type { NodeConnection, OpenRequest } from './node-connection.ts'
 import type { NodePool } from './node-pool.ts'
 import type { ClientPorts, ClientSettings } from './options.ts'
@@ -77,6 +76,8 @@ class Exchange implements OpenRequest {
   #avoid: NodeConnection | undefined
   #id = 0
   #attempt = 0
+  /** When it was sent, in terms. */
+  #term = 0
   #retry: Timer | undefined
   #isLeaderAsked = false
   #isOver = false
@@ -113,6 +114,7 @@ class Exchange implements OpenRequest {
     }
     if (this.#options.on !== undefined && !connection.isReady) return this.onLost()
     this.#connection = connection
+    this.#term = this.#pool.topology?.term ?? 0
     try {
       const message = this.#make(Math.max(1, Math.ceil(this.#deadlineMs - this.#ports.clock.monotonicMs())))
       this.#id = connection.request(message, this)
@@ -129,14 +131,33 @@ class Exchange implements OpenRequest {
     return this.#isLeaderAsked ? this.#pool.writeTarget(undefined) : this.#pool.readTarget(this.#avoid)
   }
 
-  /** A connection opened or closed: whoever had none looks again. */
+  /** A connection opened or closed, or another node leads: whoever waits for nothing looks again, and so does who waits in vain. */
   poolChanged(): void {
-    if (this.#connection === undefined && this.#retry === undefined && !this.#isOver) this.start()
+    if (this.#isOver) return
+    const connection = this.#connection
+    const term = this.#pool.topology?.term ?? 0
+    if (this.#retry !== undefined) {
+      if (term === this.#term || this.#pool.topology?.leaderId === 0) return
+      // What it waits for has come.
+      this.#retry.cancel()
+      this.#retry = undefined
+      this.#avoid = undefined
+    }
+    if (connection === undefined) return this.start()
+    const isElsewhere = term > this.#term && connection.nodeId !== this.#pool.topology?.leaderId
+    if (this.#options.on !== undefined || !(isElsewhere || this.#pool.isCutOff(connection))) return
+    if (this.#pool.topology?.leaderId === 0 || this.#target() === connection) return
+    // The node may be cut off, or hung, without its connection showing it; nothing is changed by asking twice.
+    connection.forget(this.#id)
+    this.start()
   }
 
   onAnswer(message: ServerMessage, connection: NodeConnection): void {
     this.#connection = undefined
-    if (message.type !== 'error') return this.end({ message, connection }, undefined)
+    if (message.type !== 'error') {
+      this.#pool.retries.succeeded()
+      return this.end({ message, connection }, undefined)
+    }
     const { error } = message
     this.#pool.hint(error.leader)
     // Each node has a window of its own, and that of the leader reaches furthest.
@@ -146,7 +167,7 @@ class Exchange implements OpenRequest {
     }
     if (!error.retryable || this.#options.on !== undefined) return this.end(undefined, error)
     this.#avoid = connection
-    const delayMs = Math.max(error.backoffMs ?? 0, fullJitterMs(this.#attempt++, this.#ports.random))
+    const delayMs = this.#pool.retries.delayMs(this.#attempt++, error)
     this.#retry = this.#ports.timers.after(delayMs, () => {
       this.#retry = undefined
       this.start()

@@ -58,6 +58,8 @@ export class NodeConnection {
   #missedPings = 0
   nodeId = 0
   historyId = ''
+  /** Who leads, as its node said last; 0 = it knows none. */
+  leaderId = 0
   isReady = false
   /** Asked to go elsewhere; chosen only if there is nothing else. */
   isLeaving = false

@@ -1,6 +1,6 @@
 import type { LeaderHint, QuorateError, ServerMessage, Topology, WelcomeMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
-import { fullJitterMs } from './backoff.ts'
+import { fullJitterMs, RetryBudget } from './backoff.ts'
 import { NodeConnection } from './node-connection.ts'
 import type { ConnectionOwner } from './node-connection.ts'
 import { endpointUrl } from './options.ts'
@@ -36,12 +36,13 @@ export class NodePool implements ConnectionOwner {
   #isClosed = false
   #leaderTime = 0
   #leaderTimeAtMs = 0
-  historyId = ''
+  readonly retries: RetryBudget
 
   constructor(endpoints: readonly string[], ports: ClientPorts, settings: ClientSettings, events: StatusEvents) {
     this.#ports = ports
     this.#settings = settings
     this.#events = events
+    this.retries = new RetryBudget(ports.random)
     this.#scheme = `${new URL(endpoints[0]!).protocol}//`
     for (const url of endpoints) this.#addPlace(url, true)
   }
@@ -83,7 +84,7 @@ export class NodePool implements ConnectionOwner {
     let best: NodeConnection | undefined
     let bestScore = 0
     for (const connection of this.ready()) {
-      let score = connection.isLeaving || connection.historyId === '' ? 1 : 3
+      let score = connection.isLeaving || this.isCutOff(connection) ? 1 : 3
       if (connection === current) score += 1
       if (leaderId !== 0 && connection.nodeId === leaderId && !connection.isLeaving) score += 8
       if (score > bestScore) {
@@ -99,7 +100,7 @@ export class NodePool implements ConnectionOwner {
     if (this.#settings.readFrom === 'leader' && avoid === undefined) return this.writeTarget(undefined)
     const ready = [...this.ready()]
     const staying = ready.filter(
-      connection => !connection.isLeaving && connection.historyId !== '' && connection !== avoid,
+      connection => !connection.isLeaving && !this.isCutOff(connection) && connection !== avoid,
     )
     if (staying.length === 0) return ready.find(connection => connection !== avoid) ?? ready[0]
     const nearestMs = Math.min(...staying.map(connection => connection.roundTripMs))
@@ -108,6 +109,11 @@ export class NodePool implements ConnectionOwner {
     const one = near[Math.floor(this.#ports.random.float() * near.length)]!
     const other = near[Math.floor(this.#ports.random.float() * near.length)]!
     return other.openCount < one.openCount ? other : one
+  }
+
+  /** Whether its node says that it knows no leader, or belongs to no cluster, while others know one: it looks alive and is of no use. */
+  isCutOff(connection: NodeConnection): boolean {
+    return connection.historyId === '' || (connection.leaderId === 0 && this.#topology?.leaderId !== 0)
   }
 
   /** The refusal that every endpoint gave, if all did: no retry will help. */
@@ -135,7 +141,7 @@ export class NodePool implements ConnectionOwner {
     place.isTried = true
     place.refusal = undefined
     place.nodeId = welcome.nodeId
-    if (this.historyId === '' || welcome.historyId !== '') this.historyId = welcome.historyId
+    connection.leaderId = welcome.topology.leaderId
     this.setLeaderTime(welcome.leaderTimeMicros)
     this.#events.emit({ type: 'connected', url: connection.url, nodeId: welcome.nodeId })
     this.#takeTopology(welcome.topology)
@@ -147,6 +153,7 @@ export class NodePool implements ConnectionOwner {
     switch (message.type) {
       case 'topology':
         connection.historyId = message.topology.historyId
+        connection.leaderId = message.topology.leaderId
         this.#takeTopology(message.topology)
         this.#discover()
         return this.#changed()

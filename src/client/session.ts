@@ -2,7 +2,6 @@ import { decodeOutcome } from '../encoding/index.ts'
 import { QuorateError, refusalError } from '../model/index.ts'
 import type { CoreOptions, CoreOutcome, ServerMessage, WelcomeMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
-import { fullJitterMs } from './backoff.ts'
 import type { NodeConnection } from './node-connection.ts'
 import type { NodePool } from './node-pool.ts'
 import type { ClientPorts, ClientSettings } from './options.ts'
@@ -47,6 +46,7 @@ export class ClientSession implements CommitSender {
   #connection: NodeConnection | undefined
   #needsResend = false
   #backoff: Timer | undefined
+  #backoffTerm = 0
   #refusals = 0
   #sweep: Timer | undefined
   #sweepAtMs = Infinity
@@ -149,9 +149,11 @@ export class ClientSession implements CommitSender {
     if (refusal !== undefined) this.#refuseAll(refusal)
     this.#attachSpares()
     const target = this.#pool.writeTarget(this.#connection)
-    if (target === undefined || target === this.#connection) return
+    const { leaderId = 0, term = 0 } = this.#pool.topology ?? {}
+    const hasNewLeader = this.#backoff !== undefined && leaderId !== 0 && term > this.#backoffTerm
+    if (target === undefined || (target === this.#connection && !hasNewLeader)) return
+    if (target !== this.#connection) this.#needsResend = this.#open.size > 0
     this.#connection = target
-    this.#needsResend = this.#open.size > 0
     // Somebody new to ask: its first refusal waits little, and what waits is sent to it at once.
     this.#backoff?.cancel()
     this.#backoff = undefined
@@ -264,10 +266,11 @@ export class ClientSession implements CommitSender {
     if (message.type === 'outcome') {
       this.#pool.setLeaderTime(message.leaderTimeMicros)
       this.#refusals = 0
+      this.#pool.retries.succeeded()
       if (message.outcome[STATUS_OFFSET] === REFUSED && this.#isTakenBack(commit, message.outcome)) return
       this.#remove(commit)
       if (commit.isSettled) this.#rememberAbandoned(commit.serial)
-      else commit.resolve(message.outcome, this.#pool.historyId)
+      else commit.resolve(message.outcome, connection.historyId)
       // Answers of one frame make room together; the frame that uses it leaves at the end of the turn.
       if (this.#queueAt < this.#queue.length) this.#pump()
     } else if (message.type === 'error') this.#failed(commit, message.error, connection)
@@ -323,7 +326,8 @@ export class ClientSession implements CommitSender {
   /** Waits before anything is sent again: later serials wait with what was refused, so that they stay behind it. */
   #backOff(error: QuorateError): void {
     if (this.#backoff !== undefined) return
-    const delayMs = Math.max(error.backoffMs ?? 0, fullJitterMs(this.#refusals++, this.#ports.random))
+    const delayMs = this.#pool.retries.delayMs(this.#refusals++, error)
+    this.#backoffTerm = this.#pool.topology?.term ?? 0
     this.#backoff = this.#ports.timers.after(delayMs, () => {
       this.#backoff = undefined
       this.#pump()

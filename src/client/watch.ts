@@ -112,8 +112,12 @@ export class ClientWatch implements OpenRequest {
   }
 
   #poolChanged(): void {
-    // A node that asks its clients to go has no events for long.
-    if (this.#connection?.isLeaving === true) this.#give()
+    const connection = this.#connection
+    // A node that asks its clients to go has no events for long, and one that has lost the leader none at all.
+    if (connection !== undefined && (connection.isLeaving || this.#pool.isCutOff(connection))) {
+      if (this.#pool.readTarget(connection) === connection) return
+      this.#give()
+    }
     this.#open()
   }
 

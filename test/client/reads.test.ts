@@ -187,3 +187,27 @@ describe('a watch', () => {
     )
   })
 })
+
+describe('a node that has lost its leader while others have one', () => {
+  it('is left by reads and watches, though it answers', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    cluster.node(1).rule = message => (message.type === 'read' ? 'ignore' : 'pass')
+    const iterator = client.watch({ project: 'p' }, { from: formatToken(HISTORY, 100) })[Symbol.asyncIterator]()
+    void iterator.next().catch(() => undefined)
+    const waiting = read(client)
+    await cluster.world.runFor(50)
+    const startMs = cluster.world.nowMs
+    cluster.node(1).push({ ...cluster.topologyOf(1), leaderId: 0 })
+    await cluster.world.runFor(20)
+    cluster.term = 2
+    cluster.leaderId = 2
+    cluster.node(2).push()
+    assert.equal(await cluster.world.runToCompletion(waiting), 'answered')
+    assert.ok(cluster.world.nowMs - startMs < 100, `${cluster.world.nowMs - startMs} ms`)
+    await cluster.world.runFor(20)
+    assert.ok(cluster.node(2).received.some(({ type }) => type === 'watch'))
+    assert.ok(cluster.node(1).received.filter(({ type }) => type === 'cancel').length === 2)
+    await client.close()
+  })
+})
