@@ -25,7 +25,7 @@ import { Reads } from './reads.ts'
 import { RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
-import { leaderHintOf } from './status.ts'
+import { leaderHintOf, lowestMatch } from './status.ts'
 import { fromCoreConfiguration, isCoreMessage } from './wire/index.ts'
 import type { IncomingPeerMessage } from './wire/index.ts'
 
@@ -105,7 +105,7 @@ export class Driver {
       lagLogBytes: options.lagLogBytes,
       onFailed,
       onCompacted: seq => this.input({ type: 'compacted', seq }),
-      neededFrom: () => this.#lowestMatch(),
+      neededFrom: () => lowestMatch(core),
     })
     this.#persistence = new Persistence({
       log,
@@ -462,33 +462,13 @@ export class Driver {
     this.input({ type: 'fence', isFenced: true })
     const error = fencedError(leaderHintOf(this.core, this.#options.members))
     this.reads.failAll(error)
-    this.#failRequests(error)
+    this.requests.failAll(error)
   }
 
   /** Why nothing is answered out of the own state, if it is not. */
   get fenced(): QuorateError | undefined {
     if (this.drift.drift === undefined) return undefined
     return fencedError(leaderHintOf(this.core, this.#options.members))
-  }
-
-  #failRequests({ code, message, leader }: QuorateError): void {
-    this.requests.failAll(({ session, serial, placedTerm }) => {
-      const isUnsent = placedTerm === 0
-      return new QuorateError(code, message, {
-        retryable: true,
-        applied: isUnsent ? 'no' : 'unknown',
-        ...(!isUnsent && { reference: { session, serial } }),
-        ...(leader !== undefined && { leader }),
-      })
-    })
-  }
-
-  #lowestMatch(): number {
-    const leadership = this.core.state.leadership
-    if (leadership === null) return Number.POSITIVE_INFINITY
-    let lowest = Number.POSITIVE_INFINITY
-    for (const progress of leadership.progress.values()) lowest = Math.min(lowest, progress.match)
-    return lowest
   }
 
   // --- outcomes ----------------------------------------------------------------------------------------------------------------
@@ -599,7 +579,7 @@ export class Driver {
     this.session.close()
     void this.#shipping.close()
     this.reads.failAll(error)
-    this.#failRequests(error)
+    this.requests.failAll(error)
     this.#proposer.clear()
     this.openings.failAll(error)
     this.#forwarding.failOpenings(error)

@@ -141,8 +141,18 @@ export class RequestTable {
     this.#unplaced = this.#unplaced.filter(({ session, serial }) => this.#sessions.get(session)?.has(serial) === true)
   }
 
-  failAll(error: (waiting: WaitingRequest) => QuorateError): void {
-    for (const waiting of Array.from(this.all())) this.fail(waiting.session, waiting.serial, error(waiting))
+  /** Tells everybody who waits: certainly not applied, or in doubt, as far as the request had come. */
+  failAll({ code, message, leader }: QuorateError): void {
+    for (const { session, serial, placedTerm } of Array.from(this.all())) {
+      const isUnsent = placedTerm === 0
+      const error = new QuorateError(code, message, {
+        retryable: true,
+        applied: isUnsent ? 'no' : 'unknown',
+        ...(!isUnsent && { reference: { session, serial } }),
+        ...(leader !== undefined && { leader }),
+      })
+      this.fail(session, serial, error)
+    }
     this.#unplaced = []
   }
 }

@@ -66,3 +66,10 @@ function roleOf({ state }: RaftCore, isUnjoined: boolean): DatabaseStatus['role'
   if (state.role === 'leader' || state.role === 'follower') return state.role
   return 'candidate'
 }
+
+/** The lowest seq that a member is known to have matched; infinite on a node that does not lead. */
+export function lowestMatch({ state }: RaftCore): number {
+  let lowest = Number.POSITIVE_INFINITY
+  for (const { match } of state.leadership?.progress.values() ?? []) lowest = Math.min(lowest, match)
+  return lowest
+}
