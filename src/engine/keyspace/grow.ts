@@ -149,7 +149,10 @@ function splitPage(
   const firstLength = readKey(left, middle, keyBuffer)
   const separator = path.separators[depth]!
   separator.set(keyBuffer.subarray(0, firstLength))
-  const separatorBytes = isLeaf ? commonPrefix(left, middle - 1, middle) + 1 : firstLength
+  // A new cell that stands right at the split was counted on the left: the separator must leave it there.
+  const common =
+    index === middle ? commonLength(key, length, keyBuffer, firstLength) : commonPrefix(left, middle - 1, middle)
+  const separatorBytes = isLeaf ? common + 1 : firstLength
   fillRight(left, right, middle, count)
   rebuildPage(left, storage.scratch, 0, middle, leadingPrefix(left, middle))
   addSibling(storage, path, depth, separator, separatorBytes, page)
