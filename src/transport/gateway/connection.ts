@@ -212,8 +212,9 @@ export class Connection implements ClientChannel {
   /** Reads on if less is waiting now. Answers whether it does. */
   tryToUnchoke(): boolean {
     const { limits } = this.#owner
-    const isBlocked = (): boolean => this.#link.bufferedBytes > limits.unsentBytesHigh / 2 || this.#requests.isHalfFull
-    while (!this.#isClosed && !isBlocked()) {
+    // Half of the bounds to begin, the whole to stop: so it does not go back and forth with every answer.
+    if (this.#link.bufferedBytes > limits.unsentBytesHigh / 2 || this.#requests.isHalfFull) return this.#isClosed
+    while (!this.#isClosed && !this.#requests.isOverfull) {
       const frame = this.#unread.shift()
       if (frame === undefined) {
         this.#isChoked = false
