@@ -18,6 +18,8 @@ export interface FrameLink {
   pause?(): void
   /** Reads again after `pause`. */
   resume?(): void
+  /** Lifts `strangerBytesMax`: the other side has proved who it is. */
+  trust?(): void
 }
 
 /** Opens frame links. */
@@ -33,6 +35,8 @@ export interface DialOptions {
   signal?: AbortSignal
   /** Frames above this size break the link. */
   maxFrameBytes: number
+  /** Bytes that may come before `trust` is called on the link; more break it. Unbounded if not given. */
+  strangerBytesMax?: number
 }
 
 /** Accepts frame links on one address. */

@@ -42,8 +42,7 @@ export class SimulatedPeerTransport implements PeerTransport {
       secret: SECRET,
       identity,
       dialer: network.dialer(host),
-      listen: accept =>
-        Promise.resolve(network.listen(host, { port }, link => accept({ link, isLoopback: false, trust: () => {} }))),
+      listen: accept => Promise.resolve(network.listen(host, { port }, link => accept({ link, isLoopback: false }))),
       clock: host.clock,
       timers: host.timers,
       random: host.random.split('links'),

@@ -8,6 +8,9 @@ export const NONCE_BYTES = 32
 /** No frame of the handshake is longer. */
 export const HANDSHAKE_FRAME_BYTES_MAX = 2_048
 
+/** What a link may bring before it is open: two frames of the handshake and their framing, with room to spare. */
+export const STRANGER_BYTES_MAX: number = 4 * HANDSHAKE_FRAME_BYTES_MAX
+
 const MAGIC = 0x5051 // "QP"
 const HASH_BYTES = 32
 const NAME_BYTES_MAX = 255

@@ -16,8 +16,6 @@ export interface PeerMember {
 export interface IncomingPeerLink {
   readonly link: FrameLink
   readonly isLoopback: boolean
-  /** Lifts the bound on how much a stranger may send. */
-  readonly trust: () => void
 }
 
 /** Listens for peers; the owner of the address decides how (`webSocketPeerListener`, or the simulated network). */

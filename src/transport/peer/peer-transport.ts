@@ -2,7 +2,7 @@ import { QuorateError } from '../../model/index.ts'
 import type { PeerChannel, PeerIdentity, PeerRefusal, PeerTransport } from '../../model/index.ts'
 import type { FrameLink, FrameListener, Timer } from '../../platform/index.ts'
 import { isLoopbackHost } from '../security/index.ts'
-import { membersHash, NONCE_BYTES, printable } from './handshake-frames.ts'
+import { membersHash, NONCE_BYTES, printable, STRANGER_BYTES_MAX } from './handshake-frames.ts'
 import { Handshake, type HandshakeSelf, type OpenedPeer } from './handshake.ts'
 import { DEFAULT_PEER_LIMITS, PEER_PATH, PEER_SUBPROTOCOL } from './options.ts'
 import type { IncomingPeerLink, PeerLimits, PeerMember, PeerTransportOptions } from './options.ts'
@@ -192,6 +192,7 @@ class LinkedPeerTransport implements ObservedPeerTransport {
       timeoutMs: dialTimeoutMs,
       subprotocol: PEER_SUBPROTOCOL,
       maxFrameBytes,
+      strangerBytesMax: STRANGER_BYTES_MAX,
       signal: dialled.abort.signal,
     }
     dialer.dial(`${scheme}://${peer.member.address}${PEER_PATH}`, options).then(
@@ -228,7 +229,7 @@ class LinkedPeerTransport implements ObservedPeerTransport {
     link.send(handshake.start())
   }
 
-  #accept({ link, isLoopback, trust }: IncomingPeerLink): void {
+  #accept({ link, isLoopback }: IncomingPeerLink): void {
     if (this.#isClosed || (this.#options.secret.length === 0 && !isLoopback)) {
       link.onFrame = () => {}
       link.close(POLICY_VIOLATION, 'not accepted')
@@ -239,7 +240,6 @@ class LinkedPeerTransport implements ObservedPeerTransport {
       timeoutMs: this.#limits.handshakeTimeoutMs,
       onOpened: opened => {
         this.#strangers.delete(stranger)
-        trust()
         const peer = this.#peers.get(opened.identity.name)!
         this.#open(peer, link, opened, 'accepted')
         for (const { redial } of peer.dialled) redial.hurry()
@@ -268,6 +268,7 @@ class LinkedPeerTransport implements ObservedPeerTransport {
 
   #open(peer: Peer, link: FrameLink, { identity, channel }: OpenedPeer, direction: PipeDirection): void {
     const { name } = peer.member
+    link.trust?.()
     const nowMs = this.#options.clock.monotonicMs()
     const times = { heardAtMs: nowMs, spokeAtMs: nowMs }
     const pipe: Pipe = {

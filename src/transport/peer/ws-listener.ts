@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { acceptWebSocket, refuse } from '../websocket/index.ts'
-import { HANDSHAKE_FRAME_BYTES_MAX } from './handshake-frames.ts'
+import { STRANGER_BYTES_MAX } from './handshake-frames.ts'
 import { DEFAULT_PEER_LIMITS, PEER_PATH, PEER_SUBPROTOCOL, type ListenForPeers } from './options.ts'
 
 /** The HTTP server that is needed here; `listenHttp` of `platform/node` is one. */
@@ -11,7 +11,11 @@ export type ListenHttp = (options: {
   onRequest?: RequestListener
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   tls?: ListenerTls
+  limits?: { maxConnections: number }
 }) => Promise<{ host: string; port: number; close(): Promise<void> }>
+
+/** Each peer has five connections at most; the rest is room for strangers who are on their way out. */
+const CONNECTIONS_MAX = 512
 
 /** PEM texts. With `clientAuthority` peers must present a certificate of that authority. */
 export interface ListenerTls {
@@ -29,9 +33,6 @@ export interface PeerListenerOptions {
   readonly tls?: ListenerTls
 }
 
-/** A stranger sends an upgrade, two frames of the handshake and their framing. */
-const STRANGER_BYTES_MAX = 4 * HANDSHAKE_FRAME_BYTES_MAX
-
 /** Listens for peers with WebSockets on a port of their own. */
 export function webSocketPeerListener(options: PeerListenerOptions): ListenForPeers {
   const { listenHttp, host, port, tls, maxFrameBytes = DEFAULT_PEER_LIMITS.maxFrameBytes } = options
@@ -41,11 +42,12 @@ export function webSocketPeerListener(options: PeerListenerOptions): ListenForPe
       subprotocols: [PEER_SUBPROTOCOL],
       maxFrameBytes,
       strangerBytesMax: STRANGER_BYTES_MAX,
-      onLink: ({ link, isLoopback, trust }) => accept({ link, isLoopback, trust }),
+      onLink: ({ link, isLoopback }) => accept({ link, isLoopback }),
     })
     const server = await listenHttp({
       host,
       port,
+      limits: { maxConnections: CONNECTIONS_MAX },
       ...(tls === undefined ? {} : { tls }),
       onUpgrade: (request, socket, head) => {
         if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')

@@ -19,8 +19,6 @@ export interface AcceptedLink {
   readonly remoteAddress: string
   /** Whether the caller is on this machine. */
   readonly isLoopback: boolean
-  /** Lifts the bound `strangerBytesMax`: the caller has proved who it is. */
-  readonly trust: () => void
 }
 
 export interface AcceptOptions {
@@ -30,7 +28,7 @@ export interface AcceptOptions {
   subprotocols: readonly string[]
   /** Messages above this size break the link (1009). */
   maxFrameBytes: number
-  /** Bytes that may come on a link before `trust` is called; more break it. Unbounded if not given. */
+  /** Bytes that may come on a link before `link.trust` is called; more break it. Unbounded if not given. */
   strangerBytesMax?: number
   /** Links at a time; more are refused with 503. 10,000. */
   maxLinks?: number
@@ -88,13 +86,15 @@ export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
       const { remoteAddress: address = '', remotePort = 0 } = request.socket
       server.handleUpgrade(request, socket, head, webSocket => {
         const remoteAddress = `${address}:${remotePort}`
-        const link = new WebSocketLink(webSocket, remoteAddress, isTextSubprotocol(webSocket.protocol))
+        const link = new WebSocketLink(webSocket, remoteAddress, isTextSubprotocol(webSocket.protocol), {
+          socket,
+          bytesMax: options.strangerBytesMax,
+        })
         links.add(link)
         webSocket.on('close', () => links.delete(link))
         const { protocol: subprotocol } = webSocket
         const isLoopback = isLoopbackAddress(address)
-        const trust = boundBytes(socket, options.strangerBytesMax)
-        onLink({ link, subprotocol, path, headers: request.headers, remoteAddress, isLoopback, trust })
+        onLink({ link, subprotocol, path, headers: request.headers, remoteAddress, isLoopback })
       })
       return true
     },
@@ -105,23 +105,6 @@ export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
       isClosed = true
       for (const link of links) link.close(code, reason)
     },
-  }
-}
-
-/**
- * Destroys the socket once this many bytes have come, until the returned function is called. A limit on the frame alone would let
- * a stranger make this process keep the whole of a large frame.
- */
-function boundBytes(socket: Duplex, bytesMax: number | undefined): () => void {
-  if (bytesMax === undefined) return () => {}
-  let leftBytes = bytesMax
-  const count = (chunk: Buffer): void => {
-    leftBytes -= chunk.length
-    if (leftBytes < 0) socket.destroy()
-  }
-  socket.on('data', count)
-  return () => {
-    socket.off('data', count)
   }
 }
 

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 import type { Dialer, DialOptions, FrameLink } from '../../platform/index.ts'
-import { SOCKET_OPTIONS, WebSocketLink } from './link.ts'
+import { SOCKET_OPTIONS, WebSocketLink, type StrangerBound } from './link.ts'
 
 /** What a caller must present to servers with TLS: PEM texts. */
 export interface DialerTls {
@@ -21,7 +21,7 @@ export function webSocketDialer(tls: DialerTls = {}): Dialer {
 }
 
 function dial(url: string, options: DialOptions, secrets: object): Promise<FrameLink> {
-  const { signal, timeoutMs, headers = {}, maxFrameBytes, subprotocol } = options
+  const { signal, timeoutMs, headers = {}, maxFrameBytes, subprotocol, strangerBytesMax } = options
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(new Error(`cannot open ${url}: aborted`))
@@ -44,11 +44,13 @@ function dial(url: string, options: DialOptions, secrets: object): Promise<Frame
       signal?.removeEventListener('abort', abort)
       reject(new Error(`cannot open ${url}: ${abortReason ?? error.message}`, { cause: error }))
     }
+    let stranger: StrangerBound | undefined
+    socket.on('upgrade', response => (stranger = { socket: response.socket, bytesMax: strangerBytesMax }))
     socket.on('error', fail)
     socket.on('open', () => {
       signal?.removeEventListener('abort', abort)
       // The link listens before this one stops, so that no error of the socket is ever unheard.
-      const link = new WebSocketLink(socket, new URL(url).host, isTextSubprotocol(subprotocol))
+      const link = new WebSocketLink(socket, new URL(url).host, isTextSubprotocol(subprotocol), stranger)
       socket.off('error', fail)
       resolve(link)
     })

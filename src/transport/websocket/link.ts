@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { RawData, WebSocket } from 'ws'
 import type { FrameLink } from '../../platform/index.ts'
 
@@ -32,12 +33,15 @@ export class WebSocketLink implements FrameLink {
   #early: Uint8Array[] = []
   #closed: { code: number; reason: string } | undefined = undefined
   #isCloseReported = false
+  readonly #liftBound: () => void
 
-  constructor(socket: WebSocket, remoteAddress: string, isText: boolean) {
+  /** `stranger` bounds what comes on the socket below until `trust` is called. */
+  constructor(socket: WebSocket, remoteAddress: string, isText: boolean, stranger?: StrangerBound) {
     this.#socket = socket
     this.remoteAddress = remoteAddress
     this.#isText = isText
     this.#sendOptions = { binary: !isText, compress: false }
+    this.#liftBound = boundBytes(stranger)
     socket.binaryType = 'nodebuffer'
     socket.on('message', (data: RawData, isBinary: boolean) => this.#take(data, isBinary))
     socket.on('close', (code: number, reason: Buffer) => this.#finish(code, reason.toString()))
@@ -91,6 +95,10 @@ export class WebSocketLink implements FrameLink {
     this.#socket.resume()
   }
 
+  trust(): void {
+    this.#liftBound()
+  }
+
   #take(data: RawData, isBinary: boolean): void {
     if (this.#closed !== undefined) return
     if (isBinary === this.#isText) {
@@ -123,6 +131,29 @@ export class WebSocketLink implements FrameLink {
     this.#isCloseReported = true
     this.#early = []
     this.#onClose(this.#closed.code, this.#closed.reason)
+  }
+}
+
+export interface StrangerBound {
+  readonly socket: Duplex
+  readonly bytesMax: number | undefined
+}
+
+/**
+ * Destroys the socket once this many bytes have come, until the returned function is called. A limit on the frame alone would let
+ * a stranger make this process keep the whole of a large frame.
+ */
+function boundBytes(stranger: StrangerBound | undefined): () => void {
+  if (stranger?.bytesMax === undefined) return () => {}
+  const { socket } = stranger
+  let leftBytes = stranger.bytesMax
+  const count = (chunk: Buffer): void => {
+    leftBytes -= chunk.length
+    if (leftBytes < 0) socket.destroy()
+  }
+  socket.on('data', count)
+  return () => {
+    socket.off('data', count)
   }
 }
 

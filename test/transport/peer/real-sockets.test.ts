@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, describe, it } from 'node:test'
 import type { PeerChannel, PeerTransport } from '../../../src/model/index.ts'
-import type { Dialer, FrameListener } from '../../../src/platform/index.ts'
+import type { Dialer, FrameLink, FrameListener } from '../../../src/platform/index.ts'
 import { listenHttp, nodePlatform } from '../../../src/platform/node/index.ts'
 import { createPeerTransport, webSocketPeerListener, type ListenForPeers } from '../../../src/transport/peer/index.ts'
-import { webSocketDialer } from '../../../src/transport/websocket/index.ts'
+import { acceptWebSocket, webSocketDialer } from '../../../src/transport/websocket/index.ts'
 import { CHANNELS, MEMBERS, SECRET } from './simulated-peers.ts'
 
 const platform = nodePlatform()
@@ -20,6 +20,8 @@ const dialer: Dialer = {
     return webSocketDialer().dial(`ws://127.0.0.1:${port}${pathname}`, options)
   },
 }
+
+let impostor: (link: FrameLink) => void = () => {}
 
 interface RealPeer {
   transport: PeerTransport
@@ -117,6 +119,34 @@ describe('links between replicas over real sockets', () => {
     // One large frame that never ends: nothing of it may be kept until it is complete.
     link.send(new Uint8Array(30 << 20))
     assert.equal(await closed, 1006)
+  })
+
+  it('cut off an impostor at the address of a peer who sends more than a handshake', async () => {
+    const acceptor = acceptWebSocket({
+      path: '/v1/peer',
+      subprotocols: ['quorate.peer.v1'],
+      maxFrameBytes: 64 << 20,
+      onLink: ({ link }) => impostor(link),
+    })
+    const server = await listenHttp({
+      host: '127.0.0.1',
+      port: 0,
+      onUpgrade: (...upgrade) => acceptor.handleUpgrade(...upgrade),
+    })
+    ports.set('n1', server.port)
+    const code = new Promise<number>(resolve => {
+      impostor = link => {
+        link.onFrame = () => {}
+        link.onClose = resolve
+        link.send(new Uint8Array(30 << 20))
+      }
+    })
+    const second = await start('n2')
+    assert.equal(await code, 1006)
+    assert.deepEqual(second.taken, [])
+    await second.transport.close()
+    acceptor.close()
+    await server.close()
   })
 
   it('answer what is no peer at all', async () => {

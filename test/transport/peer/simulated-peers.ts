@@ -68,8 +68,7 @@ export class PeerWorld {
       ...(settings.directoryOf === undefined ? {} : { directoryOf: settings.directoryOf }),
       dialer: this.network.dialer(process),
       listen: accept => {
-        const take = (link: Parameters<typeof accept>[0]['link']): void =>
-          accept({ link, isLoopback: false, trust: () => {} })
+        const take = (link: Parameters<typeof accept>[0]['link']): void => accept({ link, isLoopback: false })
         return Promise.resolve(this.network.listen(process, { port: 7410 }, take))
       },
       clock: process.clock,

@@ -247,9 +247,7 @@ describe('the configuration of a peer transport', () => {
       identity: () => ({ name: 'n1', nodeId: 0, directoryId: 'd', historyId: undefined }),
       dialer: net.network.dialer(process),
       listen: accept =>
-        Promise.resolve(
-          net.network.listen(process, { port: 7410 }, link => accept({ link, isLoopback: false, trust: () => {} })),
-        ),
+        Promise.resolve(net.network.listen(process, { port: 7410 }, link => accept({ link, isLoopback: false }))),
       clock: process.clock,
       timers: process.timers,
       random: process.random,
