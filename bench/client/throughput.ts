@@ -15,9 +15,9 @@ const kv = client.kv('shop')
 
 async function measure(writers: number): Promise<void> {
   let count = 0
-  let isOver = false
+  const run = { isOver: false }
   const writing = Array.from({ length: writers }, async (_, writer) => {
-    for (let i = 0; !isOver; i++) {
+    for (let i = 0; !run.isOver; i++) {
       await kv.set(`user/${writer}/${i % 1_000}`, VALUE)
       count++
     }
@@ -34,7 +34,7 @@ async function measure(writers: number): Promise<void> {
   console.log(
     `${String(writers).padStart(4)} writers: ${Math.round(done / seconds)} commits/s, ${((user + system) / done).toFixed(2)} us of processor each`,
   )
-  isOver = true
+  run.isOver = true
   await Promise.all(writing)
 }
 
