@@ -1,5 +1,6 @@
 import { digestToHex } from '../encoding/index.ts'
-import type { StateDigest, StateMachine } from '../model/index.ts'
+import { QuorateError } from '../model/index.ts'
+import type { LeaderHint, StateDigest, StateMachine } from '../model/index.ts'
 import type { Digest } from './core/index.ts'
 
 /** A replica whose state differs from its peers' (promise 5). */
@@ -94,4 +95,10 @@ function toDigest({ seq, effectChain, sum }: StateDigest): Digest {
 
 function isUnlike(a: Digest, b: Digest): boolean {
   return a.chain !== b.chain || a.s !== b.s
+}
+
+/** What a replica that has drifted says instead of an answer. */
+export function fencedError(leader: LeaderHint | undefined): QuorateError {
+  const message = 'this node differs from its peers and answers nothing until it is rebuilt'
+  return new QuorateError('fenced', message, { retryable: true, ...(leader && { leader }) })
 }

@@ -1,13 +1,12 @@
-import { encodeConfiguration, EntryKind } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { EntryOutcome, LeaderHint, PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { ClusterSettings, EntryOutcome, PeerIdentity, PeerTransport } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import { ApplyLoop } from './apply-loop.ts'
 import type { Digest, Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
-import { DriftWatch } from './drift.ts'
-import { encodeDrafts } from './entries.ts'
+import { coreSettings } from './core-settings.ts'
+import { DriftWatch, fencedError } from './drift.ts'
 import { Forwarding } from './forwarding.ts'
 import { Founding } from './founding.ts'
 import { GroupTime } from './group-time.ts'
@@ -26,7 +25,8 @@ import { RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
 import { leaderHintOf, lowestMatch } from './status.ts'
-import { fromCoreConfiguration, isCoreMessage } from './wire/index.ts'
+import { appendWanted } from './wanted-entries.ts'
+import { isCoreMessage } from './wire/index.ts'
 import type { IncomingPeerMessage } from './wire/index.ts'
 
 /** How often time limits are looked at. */
@@ -61,6 +61,8 @@ export class Driver {
   #isTurnScheduled = false
   #deadline: Timer | undefined
   #lastExpiredMs = 0
+  /** What the core was last told of. */
+  #settings: ClusterSettings
   #transfers: ((refusal: string | null) => void)[] = []
   /** Why it has stopped for good. */
   stopped: QuorateError | undefined
@@ -72,6 +74,7 @@ export class Driver {
   private constructor(options: ReplicaOptions, core: RaftCore, lastTimeMicros: number) {
     this.#options = options
     this.core = core
+    this.#settings = options.machine.settings
     const { log, machine, clock, timers, random, groupId } = options
     const transport = options.createTransport(() => this.identity)
     this.#transport = transport
@@ -232,7 +235,7 @@ export class Driver {
     this.#housekeep(nowMs)
     core.step({ type: 'diskHealth', oldestPendingMs: this.#persistence.oldestPendingMs })
     core.step({ type: 'tick' })
-    this.#appendWanted()
+    appendWanted(core, this.time)
     this.#place()
     for (const effect of core.takeEffects()) this.#execute(effect)
   }
@@ -250,23 +253,6 @@ export class Driver {
       if (this.#leads() && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
     }
     this.founding.turn(nowMs)
-  }
-
-  /** Entries that the core itself asks for; its no-op is stamped with the time of the entry before (DESIGN 7). */
-  #appendWanted(): void {
-    const core = this.core
-    if ((core.state.leadership?.wanted.length ?? 0) === 0) return
-    this.time.noteLastEntry()
-    for (let wanted = core.wantedEntry(); wanted !== undefined; wanted = core.wantedEntry()) {
-      const { configuration } = wanted
-      const isNoop = configuration === null
-      if (isNoop) this.time.leadershipBegan()
-      const payload = isNoop ? new Uint8Array(0) : encodeConfiguration(fromCoreConfiguration(configuration))
-      const draft = { kind: isNoop ? EntryKind.noop : EntryKind.configuration, payload }
-      const configurations = isNoop ? [] : [{ seq: wanted.firstSeq, configuration }]
-      const time = isNoop || !this.time.isSet ? this.time.last : this.time.next()
-      core.step({ type: 'append', batch: encodeDrafts([draft], wanted, time, configurations) })
-    }
   }
 
   /** Brings waiting requests to the leader, which may be here. */
@@ -483,8 +469,17 @@ export class Driver {
 
   #applied(): void {
     this.time.noteApplied()
+    this.#followSettings()
     this.reads.applied()
     this.maintenance.applied()
+  }
+
+  /** The machine never changes its settings in place. */
+  #followSettings(): void {
+    const { settings } = this.#options.machine
+    if (settings === this.#settings) return
+    this.#settings = settings
+    this.input({ type: 'settings', settings: coreSettings(settings) })
   }
 
   /** A snapshot replaced the state: requests whose entries it covers are answered from their sessions (S8). */
@@ -585,11 +580,6 @@ export class Driver {
     this.#forwarding.failOpenings(error)
     this.transferEnded('stopped')
   }
-}
-
-function fencedError(leader: LeaderHint | undefined): QuorateError {
-  const message = 'this node differs from its peers and answers nothing until it is rebuilt'
-  return new QuorateError('fenced', message, { retryable: true, ...(leader && { leader }) })
 }
 
 function unknownEffect(effect: never): never {

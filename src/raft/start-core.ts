@@ -1,6 +1,7 @@
 import { MalformedBytes } from '../encoding/index.ts'
 import type { ConfigurationAt, EntryBatch, Recovery } from './core/index.ts'
 import { RaftCore } from './core/index.ts'
+import { coreSettings } from './core-settings.ts'
 import { QuorateError } from '../model/index.ts'
 import type { ReplicaOptions } from './options.ts'
 import { lastLeaderTime } from './entries.ts'
@@ -18,12 +19,7 @@ export async function startCore(options: ReplicaOptions): Promise<{ core: RaftCo
   const core = new RaftCore({
     id: ownId(options, baseConfiguration, batches),
     directoryId,
-    settings: {
-      heartbeatMs: machine.settings.heartbeatMs,
-      electionMinMs: machine.settings.electionTimeoutMinMs,
-      electionMaxMs: machine.settings.electionTimeoutMaxMs,
-      isLeaseAllowed: machine.settings.leaseReads === 1,
-    },
+    settings: coreSettings(machine.settings),
     seed: random.u32(),
     hardState: { term, vote: votedFor, commit: commitSeq },
     base,

@@ -55,6 +55,7 @@ import {
 } from './replication.ts'
 import { becomeFollower, resetElectionTimer } from './roles.ts'
 import { onSnapshotInstalled, onSnapshotOffer } from './snapshot-flow.ts'
+import { findSettingsError, type Settings } from './settings.ts'
 import type { RaftState } from './state.ts'
 import { onTimeoutNow } from './timeout-now.ts'
 import { leaveOffice, resignForDisk, startTransfer } from './transfer.ts'
@@ -206,6 +207,8 @@ function dispatch(state: RaftState, input: Input): void {
       return
     case 'fence':
       return onFence(state, input.isFenced)
+    case 'settings':
+      return onSettings(state, input.settings)
     case 'handicap':
       state.isHandicapped = input.isHandicapped
       return
@@ -247,6 +250,19 @@ function onIoFailed(state: RaftState, error: string): void {
   const farewell = state.storage.outbox.filter(entry => entry.gate === 'now')
   for (const { message } of farewell) state.effects.push({ type: 'send', to: message.to, message })
   stopWith(state, 'ioFailed', state.storage.durableSeq, error)
+}
+
+/**
+ * Members learn of new times one after the other. A lease rests on all of them agreeing, so for the rest of its term a leader whose
+ * times have changed gives none.
+ */
+function onSettings(state: RaftState, changed: Partial<Settings>): void {
+  const settings = { ...state.settings, ...changed }
+  const error = findSettingsError(settings)
+  if (error !== undefined) throw new RangeError(error)
+  const isLeaseInDoubt = settings.electionMinMs !== state.settings.electionMinMs
+  state.settings = settings
+  if (state.leadership !== null && isLeaseInDoubt) state.leadership.isLeaseBarred = true
 }
 
 /** A replica whose state differs must not lead: it hands over, and steps down if nobody takes over in time. */

@@ -1,4 +1,5 @@
 import type { Message } from './message.ts'
+import type { Settings } from './settings.ts'
 import type { Configuration, Digest, EntryBatch, NodeId, Seq, SnapshotMeta } from './types.ts'
 
 /** Everything that can happen to a core. */
@@ -40,6 +41,8 @@ export type Input =
   | { readonly type: 'diskHealth'; readonly oldestPendingMs: number }
   /** This replica's state differs from its peers': it appends and votes, but never leads. */
   | { readonly type: 'fence'; readonly isFenced: boolean }
+  /** Replicated settings have changed here; from now on they count. */
+  | { readonly type: 'settings'; readonly settings: Partial<Settings> }
   /** The own wall clock is off: campaign last. */
   | { readonly type: 'handicap'; readonly isHandicapped: boolean }
   /** The newest own digest, to ride in answers to heartbeats. */

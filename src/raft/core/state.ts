@@ -135,7 +135,7 @@ export interface Leadership {
 export interface RaftState {
   readonly id: NodeId
   readonly directoryId: string
-  readonly settings: Settings
+  settings: Settings
   readonly rng: Rng
   nowMs: number
   wallMicros: number
