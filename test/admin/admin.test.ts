@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createAdminApp, formatMetrics, nodeMetrics } from '../../src/admin/index.ts'
+import { createAdminApp, formatMetrics, nodeMetrics, processMetrics } from '../../src/admin/index.ts'
 import type { AdminApp, NodeHealth } from '../../src/admin/index.ts'
+import { readProcess } from '../../src/platform/node/index.ts'
 import { Trio } from '../raft/replica/trio.ts'
 
 const HEALTHY: NodeHealth = { storage: undefined, unjoined: undefined, fenced: undefined, startProgress: 1 }
@@ -31,7 +32,7 @@ class AdminRig {
       clock: this.trio.machines.get(this.name)!.process!.clock,
       health: () => this.health,
       authenticate: (token, isLoopback) => (token === 'ops' || (token === undefined && isLoopback) ? 'ops' : undefined),
-      metrics: [nodeMetrics(replica)],
+      metrics: [nodeMetrics(replica), processMetrics(readProcess)],
       serverVersion: '0.1.0',
       actions: {
         transferLeadership: to => replica.transferLeadership(to, 5_000),

@@ -85,7 +85,7 @@ export class Connection implements ClientChannel {
     stats.bytesReceivedTotal += frame.length
     if (!this.#isChoked) {
       this.#read(frame)
-      if (this.#requests.isOverfull || this.#link.bufferedBytes > limits.unsentBytesHigh) this.#choke()
+      if (this.#requests.isOverfull || this.#link.bufferedBytes > limits.unsentBytesHigh) this.choke()
       return
     }
     this.#unread.push(frame)
@@ -189,7 +189,7 @@ export class Connection implements ClientChannel {
     if (this.#isClosed) return
     this.#push()
     if (this.#isChoked) this.tryToUnchoke()
-    else if (this.#link.bufferedBytes > this.#owner.limits.unsentBytesHigh) this.#choke()
+    else if (this.#link.bufferedBytes > this.#owner.limits.unsentBytesHigh) this.choke()
   }
 
   #push(): void {
@@ -202,7 +202,7 @@ export class Connection implements ClientChannel {
     if (this.#link.bufferedBytes + this.#unreadBytes > limits.heldBytesMax) this.#closeSlow()
   }
 
-  #choke(): void {
+  choke(): void {
     if (this.#isChoked || this.#isClosed) return
     this.#isChoked = true
     this.#link.pause?.()
@@ -214,6 +214,7 @@ export class Connection implements ClientChannel {
     const { limits } = this.#owner
     // Half of the bounds to begin, the whole to stop: so it does not go back and forth with every answer.
     if (this.#link.bufferedBytes > limits.unsentBytesHigh / 2 || this.#requests.isHalfFull) return this.#isClosed
+    if (!this.#requests.runPostponed()) return this.#isClosed
     while (!this.#isClosed && !this.#requests.isOverfull) {
       const frame = this.#unread.shift()
       if (frame === undefined) {

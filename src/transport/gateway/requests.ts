@@ -40,6 +40,8 @@ export class ClientRequests implements WatchOwner {
   #heldBackSerial = 0
   #heldBackAtMs = 0
   #areWatchesFull = false
+  /** Reads that can be made, once the client has taken earlier answers. */
+  #postponed: (() => void)[] = []
 
   constructor(connection: ClientChannel, shared: Shared) {
     this.#connection = connection
@@ -209,7 +211,6 @@ export class ClientRequests implements WatchOwner {
     }
     this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
       if (view === undefined) return this.#fail(requestId, waiting, error!)
-      if (waiting.isCancelled) return view.release()
       this.#readFrom(view, true, requestId, waiting, request, caller)
     })
   }
@@ -223,6 +224,14 @@ export class ClientRequests implements WatchOwner {
     request: ReadRequest,
     caller: string,
   ): void {
+    if (waiting.isCancelled) {
+      if (isOwned) view.release()
+      return
+    }
+    if (this.#connection.unsentBytes > this.#shared.limits.unsentBytesHigh) {
+      this.#postponed.push(() => this.#readFrom(view, isOwned, requestId, waiting, request, caller))
+      return this.#connection.choke()
+    }
     const answer = (result: ReadResult): void => {
       if (isOwned) view.release()
       if (!this.#finish(requestId, waiting)) return
@@ -241,6 +250,14 @@ export class ClientRequests implements WatchOwner {
     } catch (error) {
       failed(error)
     }
+  }
+
+  /** Makes postponed reads while the client takes their answers. Answers whether all are made. */
+  runPostponed(): boolean {
+    const postponed = this.#postponed
+    this.#postponed = []
+    for (const read of postponed) read()
+    return this.#postponed.length === 0
   }
 
   /** Acting as somebody else needs the permission `impersonate`, by the newest permissions. @throws QuorateError */
@@ -349,6 +366,8 @@ export class ClientRequests implements WatchOwner {
     for (const [requestId, waiting] of this.#waiting) this.#finish(requestId, waiting)
     for (const requestId of this.#watches.keys()) this.#endWatch(requestId)
     this.#views.closeAll()
+    // Nobody waits for them any more: they release their views.
+    for (const read of this.#postponed.splice(0)) read()
   }
 
   get #nowMs(): number {

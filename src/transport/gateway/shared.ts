@@ -22,6 +22,8 @@ export interface ClientChannel {
   /** Bytes that the client has not taken yet. */
   readonly unsentBytes: number
   send(message: ServerMessage): void
+  /** Reads nothing more until the client has taken what there is; then postponed work is run. */
+  choke(): void
   sendError(requestId: number, error: QuorateError): void
   /** A fault of this program: the client hears `internal`. */
   fault(requestId: number, error: unknown): void

@@ -23,9 +23,13 @@ export class TestLink implements FrameLink {
   readonly sent: Uint8Array[] = []
   closed: { code: number; reason: string } | undefined
   isPaused = false
+  /** Frames lie in `bufferedBytes` until the test says otherwise. */
+  isSlow = false
 
   send(frame: Uint8Array): void {
-    if (this.closed === undefined) this.sent.push(frame)
+    if (this.closed !== undefined) return
+    this.sent.push(frame)
+    if (this.isSlow) this.bufferedBytes += frame.length
   }
 
   close(code = 1000, reason = ''): void {

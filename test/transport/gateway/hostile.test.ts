@@ -193,15 +193,36 @@ describe('a client that does not take its answers', () => {
     const rig = await Rig.open({ limits: { unsentBytesHigh: 1_000 } })
     const client = await rig.welcome()
     client.link.bufferedBytes = 2_000
-    client.say(get(2, 'a'))
+    client.say({ type: 'ping', requestId: 2 })
     assert.equal(client.link.isPaused, true)
     client.say(get(3, 'a'))
     await rig.pass(200)
-    assert.ok(client.find('readResult', 2) !== undefined)
+    assert.ok(client.find('pong', 2) !== undefined)
     assert.equal(client.find('readResult', 3), undefined)
     client.link.bufferedBytes = 0
     await rig.until('the second read', () => client.find('readResult', 3) !== undefined)
     assert.equal(client.link.isPaused, false)
+  })
+
+  it('gets the answers to many large reads one after the other, never more than it may leave untaken', async () => {
+    const rig = await Rig.open({ limits: { unsentBytesHigh: 100_000, heldBytesMax: 1_000_000 } })
+    const client = await rig.welcome()
+    client.say(commit(2, 1, put('a', 'x'.repeat(50_000))))
+    await rig.until('the write', () => client.find('outcome', 2) !== undefined)
+    client.link.isSlow = true
+    client.say(...Array.from({ length: 100 }, (_, i) => get(i + 10, 'a')))
+    let most = 0
+    await rig.until('all reads', () => {
+      most = Math.max(most, client.link.bufferedBytes)
+      if (client.link.bufferedBytes > 0) client.link.bufferedBytes -= Math.min(20_000, client.link.bufferedBytes)
+      return client.all('readResult').length === 100
+    })
+    assert.ok(most > 100_000 && most < 700_000, `${most} bytes`)
+    client.say(...Array.from({ length: 100 }, (_, i) => get(i + 200, 'a')))
+    await rig.pass(50)
+    client.link.onClose!(1006, '')
+    await rig.pass(50)
+    assert.equal(rig.gateway.stats.connections, 0)
   })
 
   it('is closed when that lasts, or when it sends on and on', async () => {
