@@ -1,10 +1,11 @@
 import type { KeyspaceMutants } from '../../src/engine/index.ts'
 import { setEngineMutants } from '../../src/engine/mutants.ts'
 import type { EngineMutant } from '../../src/engine/mutants.ts'
+import { setOwnClockSkew } from '../../src/engine/kv/expiry.ts'
 import { setLogMutants } from '../../src/log/mutants.ts'
 import type { LogMutant } from '../../src/log/mutants.ts'
 import { activateMutant, MUTANTS as CORE_MUTANTS } from '../../src/raft/core/index.ts'
-import type { Profile } from '../../src/testing/index.ts'
+import type { FaultClasses, Profile } from '../../src/testing/index.ts'
 
 /** A planted bug, and where the simulator should look for it. */
 export interface Mutant {
@@ -46,17 +47,66 @@ const KEYSPACE_MUTANTS: readonly (keyof KeyspaceMutants)[] = [
   'digestKeepsOverwritten',
 ]
 
-/** Every switch of every room, under one kind of name: room and bug. */
+const on = (profile: Profile, faults: Partial<FaultClasses>, change: Partial<Profile> = {}): Profile => ({
+  ...profile,
+  ...change,
+  faults: { ...profile.faults, ...faults },
+})
+
+/** Where a bug needs a certain weather to show, its seeds have it; all else is as drawn. */
+const WEATHER: Readonly<Record<string, (profile: Profile) => Profile>> = {
+  'keyspace: checksumInPage': profile =>
+    on(
+      profile,
+      { hasLyingDisk: true, hasPowerLosses: true },
+      { meanFaultGapMs: 200, storage: { ...profile.storage, checkpointAgeMs: 500, checkpointLogBytes: 8192 } },
+    ),
+  'keyspace: superblockBeforePages': profile =>
+    on(
+      profile,
+      { hasPowerLosses: true, hasCrashesInside: true },
+      { meanFaultGapMs: 200, storage: { ...profile.storage, checkpointAgeMs: 500, checkpointLogBytes: 8192 } },
+    ),
+  'log: retry_failed_sync': profile =>
+    on(profile, { hasFailedSyncs: true, hasPowerLosses: true }, { meanFaultGapMs: 200 }),
+  'log: acknowledge_before_sync': profile =>
+    on(profile, { hasPowerLosses: true, hasCrashesInside: true }, { meanFaultGapMs: 200 }),
+  'log: skip_directory_sync': profile =>
+    on(
+      profile,
+      { hasPowerLosses: true },
+      { meanFaultGapMs: 200, storage: { ...profile.storage, segmentBytes: 16_384 } },
+    ),
+  'core: skip vote sync': profile =>
+    on(profile, { hasPowerLosses: true, hasCrashesInside: true, hasPartitions: true }, { meanFaultGapMs: 200 }),
+  'engine: slot_not_in_digest': profile => ({
+    ...profile,
+    sliceChance: 1,
+    workload: { ...profile.workload, pipeline: 8, clients: 2, meanGapMs: 10 },
+  }),
+}
+
+/** Every switch of every room that the simulator is to notice, under one kind of name: room and bug. */
 export const MUTANTS: readonly Mutant[] = [
-  ...ENGINE_MUTANTS.map(name => ({ name: `engine: ${name}`, activate: () => setEngineMutants(name) })),
+  ...ENGINE_MUTANTS.map(name => ({
+    name: `engine: ${name}`,
+    activate: () => {
+      setEngineMutants(name)
+      if (name === 'expiry_by_own_clock') setOwnClockSkew(300_000)
+    },
+  })),
   ...KEYSPACE_MUTANTS.map(name => ({ name: `keyspace: ${name}`, activate: () => {}, keyspace: { [name]: true } })),
   ...LOG_MUTANTS.map(name => ({ name: `log: ${name}`, activate: () => setLogMutants(name) })),
   ...CORE_MUTANTS.map(name => ({ name: `core: ${name}`, activate: () => activateMutant(name) })),
-]
+].map(mutant => {
+  const adjust = WEATHER[mutant.name]
+  return adjust === undefined ? mutant : { ...mutant, adjust }
+})
 
 /** Switches all planted bugs off. */
 export function restoreHealth(): void {
   setEngineMutants()
+  setOwnClockSkew(0)
   setLogMutants()
   activateMutant(null)
 }

@@ -11,14 +11,14 @@ describe('a leaf that is split right where the new record goes', () => {
     const keyspace = await Keyspace.create(optionsFor(files, 4096, { retention }))
     // Many small records, then large ones: half of the bytes is reached with the new one, in front of the large ones.
     const sizes = new Map<string, number>([
-      ...Array.from({ length: 11 }, (_, i) => [`a${i + 10}`, 8] as [string, number]),
+      ...Array.from({ length: 7 }, (_, i) => [`a${i + 10}`, 8] as [string, number]),
     ])
     for (const [name, size] of [
       ['m1', 944],
       ['m2', 944],
-      ['m3', 540],
-      ['m4', 540],
-      ['m0', 957],
+      ['m3', 560],
+      ['m4', 560],
+      ['m0', 980],
     ] as const)
       sizes.set(name, size)
     keyspace.beginEpoch()
