@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { MUTANTS, restoreHealth } from './mutants.ts'
 import { runSeed } from './run-seed.ts'
 
 /**
@@ -7,6 +8,7 @@ import { runSeed } from './run-seed.ts'
  *   --seeds N [--from S]   runs N seeds on two processes; failed ones are listed
  *   --hours H [--from S]   the same until the time is over
  *   --seed S               runs one seed and prints its trace
+ *   --mutants [--budget N] switches every planted bug on, one after the other: each must be caught within N seeds (200)
  */
 const args = process.argv.slice(2)
 const WORKERS = 2
@@ -81,10 +83,53 @@ async function replay(seed: number): Promise<void> {
   if (result.failure !== undefined) process.exitCode = 1
 }
 
+/** Looks for the mutants of one worker: every `WORKERS`-th. */
+async function findMutants(part: number, budget: number): Promise<void> {
+  for (const [index, mutant] of MUTANTS.entries()) {
+    if (index % WORKERS !== part) continue
+    const caught = await findMutant(mutant, budget)
+    if (caught === undefined) process.exitCode = 1
+    console.log(
+      `${caught === undefined ? 'SURVIVED' : 'caught'} ${mutant.name}${caught === undefined ? '' : ` by ${caught}`}`,
+    )
+  }
+}
+
+async function findMutant(mutant: (typeof MUTANTS)[number], budget: number): Promise<string | undefined> {
+  mutant.activate()
+  try {
+    for (let seed = 1; seed <= budget; seed++) {
+      const options = mutant.adjust === undefined ? {} : { adjust: mutant.adjust }
+      const { failure } = await runSeed(seed, options, mutant.keyspace)
+      if (failure !== undefined) return `seed ${seed}: ${failure.split('\n')[0]!.slice(0, 120)}`
+    }
+    return undefined
+  } finally {
+    restoreHealth()
+  }
+}
+
+/** Planted bugs are switches of a process, so that each worker is one. */
+async function runMutants(budget: number): Promise<void> {
+  const runPart = (_: unknown, part: number): Promise<boolean> =>
+    new Promise((resolve, reject) => {
+      const worker = fork(fileURLToPath(import.meta.url), ['--mutants-of', String(part), '--budget', String(budget)])
+      worker.on('error', reject)
+      worker.on('exit', code => resolve(code === 0))
+    })
+  const parts = await Promise.all(Array.from({ length: WORKERS }, runPart))
+  console.log(`${MUTANTS.length} mutants, each looked for in at most ${budget} seeds`)
+  if (parts.includes(false)) process.exitCode = 1
+}
+
 const from = option('from') ?? 1
+const part = option('mutants-of')
+const budget = option('budget') ?? 200
 const seed = option('seed')
 const hours = option('hours')
 if (args.includes('--worker')) serve()
+else if (part !== undefined) await findMutants(part, budget)
+else if (args.includes('--mutants')) await runMutants(budget)
 else if (seed !== undefined) await replay(seed)
 else if (hours !== undefined) {
   const endMs = performance.now() + hours * 3_600_000
