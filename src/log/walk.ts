@@ -66,9 +66,13 @@ export function walkFrames(
   }
 }
 
+const ZEROS = Buffer.alloc(1 << 16)
+
 /** The end of what is not zero at or behind `from`; `from` itself if all is zero. */
 export function lastWrittenEnd(bytes: Uint8Array, from: number): number {
   let end = bytes.length
+  // A prepared segment is mostly zeros: whole blocks of them are compared at once.
+  while (end - ZEROS.length >= from && ZEROS.equals(bytes.subarray(end - ZEROS.length, end))) end -= ZEROS.length
   while (end > from && (end & 7) !== 0 && bytes[end - 1] === 0) end--
   const words = (bytes.byteOffset & 3) === 0 ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2) : []
   while (end - 8 >= from && (end & 7) === 0 && words[(end >>> 2) - 1] === 0 && words[(end >>> 2) - 2] === 0) end -= 8

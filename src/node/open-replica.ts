@@ -26,7 +26,7 @@ export interface StorageOptions {
 export const DEFAULT_STORAGE: StorageOptions = {
   pageBytes: 8192,
   budgetBytes: 256 << 20,
-  segmentBytes: 64 << 20,
+  segmentBytes: 16 << 20,
   lane: 'worker',
   checkpointLogBytes: 64 << 20,
   checkpointAgeMs: 60_000,
