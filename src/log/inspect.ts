@@ -11,7 +11,7 @@ import type { DamageReport } from './errors.ts'
 import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
 import { readSuspects } from './suspects.ts'
 import { resolveVotes } from './vote-resolution.ts'
-import { VOTE_RECORD_BYTES, VOTE_SLOT_BYTES } from './votes.ts'
+import { readVote, VOTE_RECORD_BYTES, VOTE_SLOT_BYTES } from './votes.ts'
 import { readVoteSlots } from './votes-file.ts'
 import { isFrameAt, lastWrittenEnd } from './walk.ts'
 
@@ -50,14 +50,17 @@ export interface FixedRegion {
   readonly file: string
   readonly offset: number
   readonly length: number
-  readonly kind: 'segment_header' | 'vote'
-  readonly isValid: boolean
+  readonly kind: 'segment_header' | 'vote' | 'end'
+  /** What is wrong with it. */
+  readonly fault?: string
 }
 
 export interface InspectOptions extends LogIdentity {
   readonly files: Files
   /** The data directory. */
   readonly directory: string
+  /** The log was closed in order: then no vote may be missing from the slots. */
+  readonly wasClosed?: boolean
 }
 
 /**
@@ -77,15 +80,17 @@ export async function inspectLog(
     const bytes = await readWhole(files, path)
     const { state } = checkSegmentHeader(bytes, options, new ChecksumSeeds(options.directoryId), segment)
     const header = { file: path, offset: 0, length: SEGMENT_HEADER_BYTES, kind: 'segment_header' as const }
-    if (state !== 'empty') fixed.push({ ...header, isValid: state === 'valid' })
+    if (state === 'valid') fixed.push(header)
+    else if (state !== 'empty') fixed.push({ ...header, fault: 'the header of the segment does not hold' })
     new SegmentLister(options, scan, segment, path, bytes, onFrame).run()
   }
   const slots = await readVoteSlots(files, logPath, options)
   const votes = resolveVotes(scan, slots, logPath)
   const file = `${logPath}/${VOTES_NAME}`
-  for (const offset of slots === undefined ? [] : [0, VOTE_SLOT_BYTES]) {
-    const isValid = slots?.badSlots.includes(offset) !== true
-    fixed.push({ file, offset, length: VOTE_RECORD_BYTES, kind: 'vote', isValid })
+  if (slots !== undefined) fixed.push(...inspectVotes(options, file, await readWhole(files, file), scan.hardState))
+  if (options.wasClosed === true && scan.verdict.kind === 'clean' && !scan.isMarked) {
+    const end = { file: `${logPath}/${segmentName(scan.end.segment)}`, offset: scan.end.offset, length: 8 }
+    fixed.push({ ...end, kind: 'end', fault: 'the log was closed in order, but the mark of its end is missing' })
   }
   const damage = [...scan.damage, ...votes.damage]
   return {
@@ -98,6 +103,28 @@ export async function inspectLog(
     keptAside: (await readSuspects(files, logPath)).paths,
     fixed,
   }
+}
+
+/** The slots of the votes. Both are always written, in turn, so that their generations follow each other. */
+function inspectVotes(options: InspectOptions, file: string, bytes: Uint8Array, fromFrames: HardState): FixedRegion[] {
+  const seeds = new ChecksumSeeds(options.directoryId)
+  const slots = [0, VOTE_SLOT_BYTES].map(offset => {
+    const place = { file, offset, length: VOTE_RECORD_BYTES, kind: 'vote' as const }
+    return { place, vote: readVote(bytes, offset, options, seeds) }
+  })
+  const generations = slots.map(({ vote }) => vote?.generation ?? 0)
+  const newest = Math.max(...generations)
+  const vote = slots.find(one => one.vote?.generation === newest)?.vote
+  // Every vote is in a frame before it is in a slot: only a crash leaves the slots behind the frames.
+  const isBehind =
+    vote !== undefined &&
+    (vote.term < fromFrames.term || (vote.term === fromFrames.term && vote.votedFor === 0 && fromFrames.votedFor !== 0))
+  return slots.map(({ place, vote: own }) => {
+    if (own === undefined) return { ...place, fault: 'the vote does not hold' }
+    const isStale =
+      own.generation !== newest && (own.generation !== newest - 1 || (options.wasClosed === true && isBehind))
+    return isStale ? { ...place, fault: 'the vote is older than the one that was written last' } : place
+  })
 }
 
 /** Lists one segment's frames, going on behind whatever is bad. */

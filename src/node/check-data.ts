@@ -112,24 +112,31 @@ class Inspection {
     )
   }
 
-  async #inspectLog({ directoryId, groupId }: DirectoryIdentity): Promise<DataCheck['verdict']> {
+  async #inspectLog({ directoryId, groupId, isClosed }: DirectoryIdentity): Promise<DataCheck['verdict']> {
     const frames: InspectedFrame[] = []
     try {
       const found = await inspectLog(
-        { files: this.#files, directory: this.#directory, directoryId: hexToBytes(directoryId), groupId },
+        {
+          files: this.#files,
+          directory: this.#directory,
+          directoryId: hexToBytes(directoryId),
+          groupId,
+          wasClosed: isClosed,
+        },
         frame => frames.push(frame),
       )
       const reasons = new Map(found.damage.map(({ file, offset, what }) => [`${file} ${offset}`, what]))
-      for (const { isValid, ...region } of found.fixed) {
-        this.#add({
-          ...region,
-          ...(isValid ? { state: 'ok' } : { state: 'damaged', reason: `the ${region.kind} does not hold` }),
-        })
+      for (const { fault, ...region } of found.fixed) {
+        this.#add({ ...region, ...(fault === undefined ? { state: 'ok' } : { state: 'damaged', reason: fault }) })
       }
       for (const { file, offset, length, seqs, state } of frames) {
-        const reason = reasons.get(`${file} ${offset}`)
+        const isCut = (state === 'torn' || state === 'suspect') && isClosed
+        const reason = isCut
+          ? 'the log was closed in order, but its end is not whole'
+          : reasons.get(`${file} ${offset}`)
         const range = seqs && { seqs: [seqs.first, seqs.last] as const }
-        this.#add({ file, offset, length, kind: 'frame', ...range, state, ...(reason !== undefined && { reason }) })
+        const place = { file, offset, length, kind: 'frame', ...range, state: isCut ? 'damaged' : state }
+        this.#add({ ...place, ...(reason !== undefined && { reason }) })
       }
       for (const { file, offset, what } of found.damage) {
         if (this.#damage.some(region => region.file === file && region.offset === offset)) continue
