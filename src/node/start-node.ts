@@ -140,7 +140,11 @@ class NodeAssembly {
     const parts = { node, gateway, platform, authentication, version: VERSION, onFault }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
-    const adminDoor = await openAdminDoor(admin, { ...parts, drain: () => void this.#stop('drained by request') })
+    const adminDoor = await openAdminDoor(admin, {
+      ...parts,
+      drain: () => void this.#stop('drained by request'),
+      onAction: (caller, action) => this.#logger.info({ caller, action }, 'an operator asked for something'),
+    })
     this.#closing.push(() => adminDoor.close())
     this.#logger.info({ client: clientDoor.address, admin: adminDoor.address, version: VERSION }, 'the node serves')
     return {
