@@ -78,7 +78,11 @@ const WEATHER: Readonly<Record<string, (profile: Profile) => Profile>> = {
       { meanFaultGapMs: 200, storage: { ...profile.storage, segmentBytes: 16_384 } },
     ),
   'core: skip vote sync': profile =>
-    on(profile, { hasPowerLosses: true, hasCrashesInside: true, hasPartitions: true }, { meanFaultGapMs: 200 }),
+    on(
+      profile,
+      { hasPowerLosses: true, hasCrashesInside: true, hasPartitions: true },
+      { meanFaultGapMs: 400, syncMs: 5 },
+    ),
   'engine: slot_not_in_digest': profile => ({
     ...profile,
     sliceChance: 1,

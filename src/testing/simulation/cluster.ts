@@ -14,6 +14,7 @@ import type { Trace } from './trace.ts'
 const DIRECTORY = '/data'
 const PEER_PORT = 7410
 const LOOK_MS = 10
+const VOTE_DEATHS = 0.1
 
 export interface ClusterOptions {
   readonly world: SimulatedWorld
@@ -109,7 +110,11 @@ export class ClusterNode {
   #onSend(host: SimulatedProcess, frame: Uint8Array): void {
     if (host.state === 'dead') throw new SimulatedCrash('a dead process sends')
     if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) {
-      this.#cluster.guard(() => this.#cluster.promises.onSend(this.name, frame))
+      this.#cluster.guard(() => {
+        const hasVote = this.#cluster.promises.onSend(this.name, frame)
+        // Right behind a vote: the moment in which one that is not on disk is lost.
+        if (hasVote && this.#cluster.diesAfterVote()) this.#cluster.world.schedule(0, () => this.crash('power'), host)
+      })
       return
     }
     this.#cluster.trace.note(`${this.name} dies while it sends`)
@@ -182,6 +187,11 @@ export class SimulatedCluster {
     } catch (error) {
       this.fail(error as Error)
     }
+  }
+
+  /** Power losses come right after votes more often than by chance. */
+  diesAfterVote(): boolean {
+    return !this.isHealing && this.profile.faults.hasPowerLosses && this.#random.chance(VOTE_DEATHS)
   }
 
   drawClock(): { rate: number; wallOffsetMicros: number } {

@@ -26,8 +26,9 @@ export class PromiseOracle {
   readonly #leaders = new Map<number, string>()
   readonly #cursor = new PeerFrameCursor()
 
-  /** A frame leaves a node. */
-  onSend(node: string, frame: Uint8Array): void {
+  /** A frame leaves a node. True if it carries a vote. */
+  onSend(node: string, frame: Uint8Array): boolean {
+    let hasVote = false
     const cursor = this.#cursor
     cursor.open(frame, MAX_FRAME_BYTES)
     while (cursor.next()) {
@@ -39,8 +40,10 @@ export class PromiseOracle {
         promises.matchSeq = Math.max(promises.matchSeq, message.matchSeq)
       } else if (message.type === 'voteResponse' && message.isGranted) {
         this.#vote(node, message.campaignTerm, message.to)
+        hasVote = true
       }
     }
+    return hasVote
   }
 
   #vote(node: string, term: number, candidate: number): void {
@@ -73,6 +76,8 @@ export class PromiseOracle {
     if (last !== undefined) {
       require(seen.term >= last.syncedTerm, () => `${node} opens in term ${seen.term}, and was in ${last.syncedTerm}`)
     }
+    const votedTerm = Math.max(0, ...votes.keys())
+    require(seen.term >= votedTerm, () => `${node} opens in term ${seen.term}, and has voted in ${votedTerm}`)
     const vote = votes.get(seen.term)
     require(vote === undefined || seen.vote === vote, () =>
       `${node} opens with a vote for ${seen.vote} in term ${seen.term}, and has voted for ${vote}`)
