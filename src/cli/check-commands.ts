@@ -22,6 +22,9 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
       })
       const [first] = damage
       if (first !== undefined) throw new CommandExit(ExitCode.damage, `damaged: ${describe(first)}`)
+      if (verdict === 'suspect') {
+        throw new CommandExit(ExitCode.damage, 'the end of the log may have been acknowledged and does not hold')
+      }
     })
   check
     .command('config <file>')

@@ -189,7 +189,7 @@ class Supervisor {
       const seconds = ((this.#platform.clock.monotonicMs() - this.#startedMs) / 1000).toFixed(1)
       this.#status.note(`ready after ${seconds} s: try \`npx quorate status\``)
     }
-    this.#status.show(this.#nodes.map(({ line }) => line.text).join('  |  '))
+    this.#status.show(this.#nodes.map(({ line }) => line.text).join(' | '))
   }
 }
 

@@ -23,9 +23,9 @@ export class NodeLine {
     return this.#role
   }
 
-  /** `n0 leader (pid 123, term 2)` */
+  /** `n0 leader pid 123 term 2` */
   get text(): string {
-    const detail = this.#pid === 0 ? '' : ` (pid ${this.#pid}${this.#term > 0 ? `, term ${this.#term}` : ''})`
+    const detail = this.#pid === 0 ? '' : ` pid ${this.#pid}${this.#term > 0 ? ` term ${this.#term}` : ''}`
     return `${this.#name} ${this.#role}${detail}`
   }
 

@@ -15,6 +15,8 @@ export interface Output {
 /** Where the program writes; a test gives its own. */
 export interface Terminal {
   readonly isTerminal: boolean
+  /** Characters in a line of the terminal. */
+  readonly columns: number
   write(text: string | Uint8Array): void
   writeError(text: string): void
   /** Everything on standard input. */

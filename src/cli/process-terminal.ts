@@ -9,6 +9,9 @@ export function processTerminal(isTerminal: boolean): Terminal {
   })
   return {
     isTerminal,
+    get columns() {
+      return process.stdout.columns ?? 80
+    },
     write: text => void process.stdout.write(text),
     writeError: text => void process.stderr.write(text),
     async readInput() {

@@ -49,9 +49,11 @@ function camelCase(flag: string): string {
 async function serve(configuration: Configuration, exitsWithParent: boolean): Promise<void> {
   const node = await startNode(configuration, nodePlatform)
   const stop = (reason: string): void => void node.stop(reason)
-  const stopListening = onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], stop)
+  const stopListening = onSignals(['SIGINT', 'SIGTERM'], stop)
+  const stopReloading = onSignals(['SIGHUP'], () => void node.reload())
   if (exitsWithParent) onParentGone(() => stop('the supervisor is gone'))
   const failure = await node.stopped
   stopListening()
+  stopReloading()
   if (failure !== undefined) throw new CommandExit(exitCodeOf(failure) || ExitCode.failed, describeError(failure))
 }

@@ -14,14 +14,18 @@ export class StatusLine {
   show(text: string): void {
     if (text === this.#shown) return
     this.#shown = text
-    if (this.#terminal.isTerminal) this.#terminal.write(`${CLEAR_LINE}${text}`)
+    if (this.#terminal.isTerminal) this.#terminal.write(`${CLEAR_LINE}${this.#fitting(text)}`)
     else this.#terminal.write(`${text}\n`)
   }
 
   note(text: string): void {
     if (!this.#terminal.isTerminal) return this.#terminal.write(`${text}\n`)
-    const below = this.#shown === '' ? '' : this.#shown
-    this.#terminal.write(`${CLEAR_LINE}${text}\n${below}`)
+    this.#terminal.write(`${CLEAR_LINE}${text}\n${this.#fitting(this.#shown)}`)
+  }
+
+  /** A line that wrapped could not be cleared again. */
+  #fitting(text: string): string {
+    return text.slice(0, this.#terminal.columns - 1)
   }
 
   end(): void {

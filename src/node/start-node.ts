@@ -24,6 +24,8 @@ import { VERSION } from './version.ts'
 export interface RunningNode {
   readonly clientAddress: Endpoint
   readonly adminAddress: Endpoint
+  /** Reads the tokens again; where the file is not sound the old ones stay, and the log says so. */
+  reload(): Promise<void>
   /** Stops in order: not ready, leadership handed over, clients sent away, closed. Repeats are harmless. */
   stop(reason: string): Promise<void>
   /** Resolves when the node has stopped: undefined after `stop`, else why. */
@@ -150,8 +152,18 @@ class NodeAssembly {
     return {
       clientAddress: clientDoor.address,
       adminAddress: adminDoor.address,
+      reload: () => this.#reload(),
       stop: reason => this.#stop(reason),
       stopped: this.#stopped,
+    }
+  }
+
+  async #reload(): Promise<void> {
+    try {
+      await this.#authentication.reload()
+      this.#logger.info({}, 'the tokens were read again')
+    } catch (error) {
+      this.#logger.error({ error: String(error) }, 'the tokens could not be read again; the old ones stay')
     }
   }
 

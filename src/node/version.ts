@@ -1,2 +1,2 @@
-/** Version of the package, as said to clients and in metrics; test/node/version.test.ts compares it with package.json. */
+/** Version of the package, as said to clients and in metrics; `test/node/configuration.test.ts` compares it with package.json. */
 export const VERSION = '0.1.0'

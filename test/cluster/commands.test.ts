@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
+import type { DataRegion } from '../../src/node/index.ts'
 import { ProcessCluster, quorate } from './processes.ts'
 
 describe('the command line on three nodes', { timeout: 60_000 }, () => {
@@ -69,5 +71,25 @@ describe('the command line on three nodes', { timeout: 60_000 }, () => {
     await cluster.leader(others)
     cluster.start(leader)
     assert.equal((await cluster.run('kv', 'set', 'bench', 'app', 'k', 'v')).code, 0)
+  })
+
+  it('ends with 4 on a damaged directory, naming file and offset, and so does the check', async () => {
+    const index = ((await cluster.leader()) + 1) % 3
+    const { directory } = cluster.nodes[index]!
+    await cluster.kill(index, 'SIGTERM')
+    const listed = await quorate('check', 'data', directory, '--output', 'json')
+    assert.equal(listed.code, 0, listed.errors)
+    const { regions } = JSON.parse(listed.output) as { regions: DataRegion[] }
+    const leaf = regions.find(({ kind }) => kind === 'leaf')!
+    const bytes = await readFile(leaf.file)
+    bytes[leaf.offset + 100]! ^= 1
+    await writeFile(leaf.file, bytes)
+    const checked = await quorate('check', 'data', directory)
+    assert.equal(checked.code, 4)
+    assert.ok(checked.errors.includes(`${leaf.file} at ${leaf.offset}`), checked.errors)
+    cluster.start(index)
+    assert.equal(await cluster.nodes[index]!.exit, 4)
+    cluster.nodes[index]!.process = undefined
+    assert.ok(cluster.nodes[index]!.errors.includes(`${leaf.file} at ${leaf.offset}`))
   })
 })

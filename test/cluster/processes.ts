@@ -8,7 +8,7 @@ import { stringify } from 'yaml'
 import type { DatabaseStatus } from '../../src/entry/client.ts'
 import { freePorts } from '../../src/platform/node/index.ts'
 
-const PROGRAM = new URL('../../src/cli/main.js', import.meta.url).pathname
+export const PROGRAM: string = new URL('../../src/cli/main.js', import.meta.url).pathname
 
 /** How one run of the command line ended. */
 export interface CommandResult {
