@@ -4,7 +4,8 @@ import type { EngineMutant } from '../../src/engine/mutants.ts'
 import { setOwnClockSkew } from '../../src/engine/kv/expiry.ts'
 import { setLogMutants } from '../../src/log/mutants.ts'
 import type { LogMutant } from '../../src/log/mutants.ts'
-import { activateMutant, MUTANTS as CORE_MUTANTS } from '../../src/raft/core/index.ts'
+import { activateMutant } from '../../src/raft/core/index.ts'
+import type { MutantName } from '../../src/raft/core/index.ts'
 import type { FaultClasses, Profile } from '../../src/testing/index.ts'
 
 /** A planted bug, and where the simulator should look for it. */
@@ -15,6 +16,16 @@ export interface Mutant {
   /** Changes what a seed has drawn, where plain swarm does not come by within a few hundred seeds. */
   readonly adjust?: (profile: Profile) => Profile
 }
+
+/** Of the core's mutants those that whole nodes show; its own simulator (test/raft/core/sim) looks for all of them. */
+const WHOLE_NODE_CORE_MUTANTS: readonly MutantName[] = [
+  'skip vote sync',
+  'compare last seq before last term',
+  'truncate on any append',
+  'unsorted quorum array',
+  'leader counts itself unsynced',
+  'ack before sync',
+]
 
 const LOG_MUTANTS: readonly LogMutant[] = [
   'skip_directory_sync',
@@ -83,6 +94,10 @@ const WEATHER: Readonly<Record<string, (profile: Profile) => Profile>> = {
       { hasPowerLosses: true, hasCrashesInside: true, hasPartitions: true },
       { meanFaultGapMs: 400, syncMs: 5 },
     ),
+  'engine: preflight_answers_retries': profile => ({
+    ...profile,
+    workload: { ...profile.workload, clients: 5, meanGapMs: 20, lostAnswers: 0.3 },
+  }),
   'engine: slot_not_in_digest': profile => ({
     ...profile,
     sliceChance: 1,
@@ -101,7 +116,7 @@ export const MUTANTS: readonly Mutant[] = [
   })),
   ...KEYSPACE_MUTANTS.map(name => ({ name: `keyspace: ${name}`, activate: () => {}, keyspace: { [name]: true } })),
   ...LOG_MUTANTS.map(name => ({ name: `log: ${name}`, activate: () => setLogMutants(name) })),
-  ...CORE_MUTANTS.map(name => ({ name: `core: ${name}`, activate: () => activateMutant(name) })),
+  ...WHOLE_NODE_CORE_MUTANTS.map(name => ({ name: `core: ${name}`, activate: () => activateMutant(name) })),
 ].map(mutant => {
   const adjust = WEATHER[mutant.name]
   return adjust === undefined ? mutant : { ...mutant, adjust }

@@ -191,11 +191,18 @@ export class SimulatedClient {
       const header = { caller: ROOT_CALLER, session, serial, notAfterMicros, copy }
       const bytes = encodeRequest({ ...header, acknowledgedThrough: this.#acknowledgedThroughOf(request) }, envelope)
       let isAnswered = false
+      const wasApplied = this.#oracle.reference.answerOf(session, serial) !== undefined
       node.service.submit(bytes, (outcome, error) => {
         if (host?.state === 'dead') return
         if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
         isAnswered = true
         if (this.#random.chance(this.#cluster.profile.workload.lostAnswers)) return
+        // Only a first sending may be refused by what the catalog says now: this one has an answer already.
+        if (wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
+          this.#cluster.fail(
+            new Violation(`${owner.name} refuses ${session}/${serial} with ${error.code}, and it was applied`),
+          )
+        }
         const answer = outcome?.slice()
         world.schedule(this.#random.uniform(0.05, 1), () =>
           this.#guard(() => this.#onAnswer(owner, request, copy, answer, error)),
