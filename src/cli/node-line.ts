@@ -3,7 +3,6 @@ interface LogLine {
   readonly level?: number
   readonly msg?: string
   readonly role?: string
-  readonly term?: number
 }
 
 const WARNING = 40
@@ -13,7 +12,6 @@ export class NodeLine {
   readonly #name: string
   #pid = 0
   #role = 'stopped'
-  #term = 0
 
   constructor(name: string) {
     this.#name = name
@@ -23,16 +21,14 @@ export class NodeLine {
     return this.#role
   }
 
-  /** `n0 leader pid 123 term 2` */
+  /** `n0 leader pid 123`: three of them fit a line of 80 characters. */
   get text(): string {
-    const detail = this.#pid === 0 ? '' : ` pid ${this.#pid}${this.#term > 0 ? ` term ${this.#term}` : ''}`
-    return `${this.#name} ${this.#role}${detail}`
+    return this.#pid === 0 ? `${this.#name} ${this.#role}` : `${this.#name} ${this.#role} pid ${this.#pid}`
   }
 
   started(pid: number): void {
     this.#pid = pid
     this.#role = 'starting'
-    this.#term = 0
   }
 
   ended(): void {
@@ -44,10 +40,7 @@ export class NodeLine {
   take(text: string): string | undefined {
     const line = parse(text)
     if (line === undefined) return text.trim() === '' ? undefined : `${this.#name}: ${text}`
-    if (typeof line.role === 'string') {
-      this.#role = line.role
-      this.#term = line.term ?? 0
-    }
+    if (typeof line.role === 'string') this.#role = line.role
     return (line.level ?? 0) > WARNING ? `${this.#name}: ${line.msg ?? text}` : undefined
   }
 }

@@ -8,6 +8,7 @@ import { addDevCommand } from './dev-command.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
+import { VERSION } from '../node/index.ts'
 import { addServerCommand } from './server-command.ts'
 
 /** Runs one command line (without the program's name) and resolves with the exit code. */
@@ -31,6 +32,7 @@ function createProgram(context: CommandContext): Command {
   const { terminal } = context
   const program = new Command('quorate')
     .description('A replicated, transactional key-value database')
+    .version(VERSION)
     .exitOverride()
     .showHelpAfterError('(quorate --help lists the commands)')
     .configureOutput({

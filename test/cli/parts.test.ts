@@ -56,11 +56,11 @@ describe('what a command prints', () => {
 })
 
 describe('the line of a node', () => {
-  it('follows role and term in its log and passes errors on', () => {
+  it('follows the role in its log and passes errors on', () => {
     const line = new NodeLine('n1')
     line.started(42)
     assert.equal(line.take('{"level":30,"role":"leader","term":3,"msg":"this node is leader"}'), undefined)
-    assert.equal(line.text, 'n1 leader pid 42 term 3')
+    assert.equal(line.text, 'n1 leader pid 42')
     assert.equal(line.take('{"level":50,"msg":"the disk is full"}'), 'n1: the disk is full')
     assert.equal(line.take('Segmentation fault'), 'n1: Segmentation fault')
     line.ended()

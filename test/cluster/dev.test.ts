@@ -46,13 +46,13 @@ describe('quorate dev', { timeout: 55_000 }, () => {
         void exit.then(() => reject(new Error(`it ended: ${output}`)))
         onOutput()
       })
-    const [, name, pid] = await seen(/(n\d) leader pid (\d+) term/)
+    const [, name, pid] = await seen(/(n\d) leader pid (\d+)\b/)
     const endpoints = `127.0.0.1:${basePort},${basePort + 1},${basePort + 2}`
     assert.equal((await quorate('project', 'create', 'p', '--endpoints', endpoints)).code, 0)
     const from = output.length
     process.kill(Number(pid), 'SIGKILL')
     await seen(new RegExp(`${name} was ended by SIGKILL; it is started again`), from)
-    await seen(new RegExp(`${name} follower pid (?!${pid})\\d+ term`), from)
+    await seen(new RegExp(`${name} follower pid (?!${pid}\\b)\\d+`), from)
     child.kill('SIGINT')
     assert.equal(await exit, 0)
     assert.equal(await isPortFree('127.0.0.1', basePort), true)
