@@ -10,7 +10,7 @@ import { startThreeNodes } from './three-nodes.ts'
 const SECTION = 'cluster'
 const WRITERS = [1, 64, 256]
 const READERS = 64
-const ROUNDS = 3
+const ROUNDS = Number(process.env['QUORATE_BENCH_ROUNDS'] ?? 3)
 const SECONDS = 4
 
 interface Round {

@@ -5,7 +5,7 @@ import { measureGap } from './load.ts'
 import { startThreeNodes } from './three-nodes.ts'
 
 const SECTION = 'failover'
-const TRIALS = 20
+const TRIALS = Number(process.env['QUORATE_BENCH_TRIALS'] ?? 20)
 const WRITERS = 8
 const SETTLE_MS = 1_500
 
@@ -40,6 +40,7 @@ export async function run(): Promise<Row[]> {
         }),
       )
       nodes.start(leader)
+      await nodes.ready(leader)
       await pause(SETTLE_MS)
     }
     for (let trial = 0; trial < TRIALS; trial++) {

@@ -18,6 +18,8 @@ export interface ThreeNodes {
   /** kill -9. */
   kill(node: number): Promise<void>
   start(node: number): void
+  /** Waits until the node takes part again. */
+  ready(node: number): Promise<void>
   /** Hands leadership over, away from `from`. */
   transfer(from: number): Promise<void>
   close(): Promise<void>
@@ -41,15 +43,15 @@ export async function startThreeNodes(): Promise<ThreeNodes> {
     const stdio = ['ignore', 'ignore', 'inherit'] as const
     children.set(i, spawn('node', [CLI, 'server', '--config', configs[i]!], { stdio: [...stdio] }))
   }
-  const isLeader = (i: number): Promise<boolean> =>
-    fetch(`http://127.0.0.1:${ports[i]!.admin}/leaderz`).then(
+  const answers = (i: number, path: string): Promise<boolean> =>
+    fetch(`http://127.0.0.1:${ports[i]!.admin}${path}`).then(
       response => response.status === 200,
       () => false,
     )
   const leader = async (): Promise<number> => {
     let found = -1
     await until('a leader', async () => {
-      for (const i of children.keys()) if (await isLeader(i)) found = i
+      for (const i of children.keys()) if (await answers(i, '/leaderz')) found = i
       return found >= 0
     })
     return found
@@ -58,6 +60,7 @@ export async function startThreeNodes(): Promise<ThreeNodes> {
     url: `ws://${ports.map(({ client }) => `127.0.0.1:${client}`).join(',')}`,
     leader,
     start,
+    ready: i => until(`node ${i}`, () => answers(i, '/readyz')),
     async kill(i): Promise<void> {
       const child = children.get(i)!
       children.delete(i)
