@@ -10,9 +10,7 @@ describe('a leaf that is split right where the new record goes', () => {
     const retention = { maxVersions: 100, maxAgeMs: 60_000, now: () => 0 }
     const keyspace = await Keyspace.create(optionsFor(files, 4096, { retention }))
     // Many small records, then large ones: half of the bytes is reached with the new one, in front of the large ones.
-    const sizes = new Map<string, number>([
-      ...Array.from({ length: 7 }, (_, i) => [`a${i + 10}`, 8] as [string, number]),
-    ])
+    const sizes = new Map<string, number>(Array.from({ length: 7 }, (_, i): [string, number] => [`a${i + 10}`, 8]))
     for (const [name, size] of [
       ['m1', 944],
       ['m2', 944],
