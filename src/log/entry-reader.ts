@@ -24,7 +24,7 @@ export class EntryReader {
   readonly #directory: string
   readonly #seeds: ChecksumSeeds
   readonly #segmentEnd: SegmentEnd
-  readonly #open = new Map<number, Promise<File>>()
+  readonly #open = new Map<number, OpenSegment>()
 
   constructor(files: Files, directory: string, seeds: ChecksumSeeds, segmentEnd: SegmentEnd) {
     this.#files = files
@@ -77,7 +77,17 @@ export class EntryReader {
   async #readFrame(at: LogPosition): Promise<{ header: FrameHeader; bytes: Uint8Array } | undefined> {
     const end = this.#segmentEnd(at.segment)
     if (end === undefined || at.offset >= end) return undefined
-    const file = await this.#file(at.segment)
+    const segment = this.#segment(at.segment)
+    segment.users++
+    try {
+      return await this.#readFrom(await segment.file, at, end)
+    } finally {
+      segment.users--
+      if (segment.isForgotten) closeUnused(segment)
+    }
+  }
+
+  async #readFrom(file: File, at: LogPosition, end: number): Promise<{ header: FrameHeader; bytes: Uint8Array }> {
     const head = new Uint8Array(Math.min(FRAME_HEADER_BYTES, end - at.offset))
     await file.read(head, at.offset)
     const isIntact =
@@ -89,24 +99,26 @@ export class EntryReader {
     return { header, bytes }
   }
 
-  #file(segment: number): Promise<File> {
-    let file = this.#open.get(segment)
-    if (file !== undefined) return file
-    file = this.#files.open(`${this.#directory}/${segmentName(segment)}`, 'read')
-    this.#open.set(segment, file)
+  #segment(segment: number): OpenSegment {
+    let open = this.#open.get(segment)
+    if (open !== undefined) return open
+    const file = this.#files.open(`${this.#directory}/${segmentName(segment)}`, 'read')
+    open = { file, users: 0, isForgotten: false }
+    this.#open.set(segment, open)
     for (const oldest of this.#open.keys()) {
       if (this.#open.size <= OPEN_FILES) break
       this.forget(oldest)
     }
-    return file
+    return open
   }
 
-  /** Closes the file of a segment, if it is open. */
+  /** Closes the file of a segment, if it is open, once nobody reads from it. */
   forget(segment: number): void {
-    const file = this.#open.get(segment)
+    const open = this.#open.get(segment)
+    if (open === undefined) return
     this.#open.delete(segment)
-    // A reader's handle that cannot be closed costs a descriptor and no byte.
-    file?.then(each => each.close()).catch(() => undefined)
+    open.isForgotten = true
+    closeUnused(open)
   }
 
   close(): void {
@@ -122,6 +134,18 @@ export class EntryReader {
   #lost(index: EntryIndex, seq: number): LogError {
     return this.#damaged(index.locate(seq) ?? { segment: 0, offset: 0 }, `entry ${seq} is not where it was written`)
   }
+}
+
+/** An open file and how many reads are under way in it: it is not closed under them. */
+interface OpenSegment {
+  readonly file: Promise<File>
+  users: number
+  isForgotten: boolean
+}
+
+/** A reader's handle that cannot be closed costs a descriptor and no byte. */
+function closeUnused({ file, users }: OpenSegment): void {
+  if (users === 0) file.then(each => each.close()).catch(() => undefined)
 }
 
 interface Taken {
