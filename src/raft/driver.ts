@@ -1,6 +1,6 @@
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { ClusterSettings, EntryOutcome, PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { ClusterSettings, EntryOutcome, PeerChannel, PeerIdentity, PeerTransport } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import { ApplyLoop } from './apply-loop.ts'
 import type { Digest, Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
@@ -376,10 +376,10 @@ export class Driver {
     }
   }
 
-  #linkChanged(peer: string, channel: string, isOpen: boolean): void {
+  #linkChanged(peer: string, channel: PeerChannel, isOpen: boolean): void {
     const nodeId = this.#names.idOf(peer)
     if (nodeId === undefined) return
-    if (channel === 'snapshot') this.#shipping.linkChanged(nodeId, isOpen)
+    if (channel !== 'log') this.#shipping.linkChanged(nodeId, isOpen, channel)
     if (!isOpen) this.input({ type: 'unreachable', peer: nodeId })
     else if (channel !== 'snapshot') {
       if (nodeId === this.core.state.leader) this.requests.replaceAll()

@@ -5,19 +5,20 @@ import { runSeed } from './run-seed.ts'
 
 /**
  * The simulator of whole nodes from the command line:
- *   --seeds N [--from S]   runs N seeds on two processes; failed ones are listed
+ *   --seeds N [--from S]   runs N seeds on two processes (--workers W: on W); failed ones are listed
  *   --hours H [--from S]   the same until the time is over
  *   --seed S               runs one seed and prints its trace
  *   --mutants [--budget N] switches every planted bug on, one after the other: each must be caught within N seeds (200)
  */
 const args = process.argv.slice(2)
-const WORKERS = 2
 const CHUNK = 10
 
 function option(name: string): number | undefined {
   const at = args.indexOf(`--${name}`)
   return at < 0 ? undefined : Number(args[at + 1])
 }
+
+const WORKERS = option('workers') ?? 2
 
 interface Report {
   readonly seed: number

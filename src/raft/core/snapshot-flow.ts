@@ -18,11 +18,24 @@ export function onSnapshotOffer(state: RaftState, message: SnapshotOffer): void 
   const refusal = findSnapshotObstacle(state, meta)
   if (refusal !== undefined) {
     state.effects.push({ type: 'event', event: { name: 'snapshotRefused', from: message.from, reason: refusal } })
+    if (refusal === COMMITTED_HERE) acknowledgeCommitted(state)
     return
   }
   state.pendingInstall = meta
   state.effects.push({ type: 'installSnapshot', from: message.from, meta })
 }
+
+/**
+ * S6: a leader that offers what is committed here missed the acknowledgement, or never had one: an install that ended in a
+ * restart gives none. It sends nothing else until it has, so it is told again. As in L5, its log has all that is committed.
+ */
+function acknowledgeCommitted(state: RaftState): void {
+  if (isMutant('offer of what is committed not answered')) return
+  state.ack.verifiedSeq = Math.max(state.ack.verifiedSeq, state.commit)
+  state.ack.isOwed = true
+}
+
+const COMMITTED_HERE = 'already committed here'
 
 function findSnapshotObstacle(state: RaftState, meta: SnapshotMeta): string | undefined {
   if (state.pendingInstall !== null) return 'another install is under way' // S4
@@ -32,7 +45,7 @@ function findSnapshotObstacle(state: RaftState, meta: SnapshotMeta): string | un
   if (ours !== undefined && (ours !== meta.term || chainAt(state.log, meta.seq) !== meta.chain)) {
     return 'it names another entry at a committed seq' // S2
   }
-  return 'already committed here'
+  return COMMITTED_HERE
 }
 
 /**

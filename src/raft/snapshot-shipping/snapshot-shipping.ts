@@ -12,12 +12,16 @@ export interface ShippingProgress {
   readonly incoming: TransferProgress | undefined
 }
 
+/** What the messages of a transfer travel on. */
+type ShippingChannel = 'control' | 'snapshot'
+
 /** Ships snapshots to peers, one to each, and installs one from a peer. The driver of the core's snapshot effects. */
 export class SnapshotShipping {
   readonly #context: ShippingContext
   readonly #outgoing: Map<NodeId, Outgoing> = new Map()
   #incoming: Incoming | undefined
-  readonly #unlinked: Set<NodeId> = new Set()
+  /** Channels that are down, by peer: the sender speaks on `snapshot`, the receiver on `control`. */
+  readonly #down: Map<NodeId, Set<ShippingChannel>> = new Map()
   /** The newest install, said again when its sender comes back: the first word may have been lost (S6). */
   #installed: { from: NodeId; transferId: number; seq: Seq } | undefined
   /** An incremental one did not lead to the sender's state: the records here are not what they should be. */
@@ -39,7 +43,7 @@ export class SnapshotShipping {
       minSeq,
       term,
       offer,
-      isLinked: !this.#unlinked.has(to),
+      isLinked: this.#isLinked(to),
       onEnd: (seq, isOk) => {
         this.#outgoing.delete(to)
         this.#context.options.onSent(to, seq, isOk)
@@ -62,7 +66,7 @@ export class SnapshotShipping {
       offered: meta,
       transferId: 1 + random.u32() * 0x100000 + (random.u32() >>> 12),
       base: this.#base(meta.seq),
-      isLinked: !this.#unlinked.has(from),
+      isLinked: this.#isLinked(from),
       previous,
       onInstalled: installed => {
         this.#incoming = undefined
@@ -99,13 +103,21 @@ export class SnapshotShipping {
     }
   }
 
-  /** The snapshot channel to a peer opened or closed. Transfers go on where they were. */
-  linkChanged(peer: NodeId, isOpen: boolean): void {
-    if (isOpen) this.#unlinked.delete(peer)
-    else this.#unlinked.add(peer)
-    this.#outgoing.get(peer)?.linkChanged(isOpen)
-    if (this.#incoming?.from === peer) this.#incoming.linkChanged(isOpen)
-    if (isOpen && this.#installed?.from === peer) this.#sayInstalled()
+  /** A channel to a peer opened or closed: what was on it may be lost. Transfers go on where they were. */
+  linkChanged(peer: NodeId, isOpen: boolean, channel: ShippingChannel = 'snapshot'): void {
+    const down = this.#down.get(peer) ?? new Set()
+    this.#down.set(peer, down)
+    if (isOpen) down.delete(channel)
+    else down.add(channel)
+    const isLinked = this.#isLinked(peer)
+    this.#outgoing.get(peer)?.linkChanged(isLinked)
+    if (this.#incoming?.from === peer) this.#incoming.linkChanged(isLinked)
+    if (isLinked && this.#installed?.from === peer) this.#sayInstalled()
+  }
+
+  #isLinked(peer: NodeId): boolean {
+    const down = this.#down.get(peer)
+    return down === undefined || down.size === 0
   }
 
   /**

@@ -35,6 +35,14 @@ describe('a snapshot transfer', () => {
     })
   })
 
+  it('goes on as soon as the channel of the receiver is back, if only that was lost', async () => {
+    await atEveryMessage('cut control', pair => {
+      assert.equal(pair.receiver.failed.length, 0)
+      assert.ok(pair.doneMs < 500, `took ${pair.doneMs} ms: lost words were repeated only after a silence`)
+      assert.equal(pair.sender.sent.length, 1)
+    })
+  })
+
   it('goes on when a chunk or a manifest arrives damaged, which ends its link', async () => {
     const isMeant = (type: string): boolean => type === 'snapshotChunk' || type === 'snapshotManifest'
     await atEveryMessage('damage', pair => assert.equal(pair.receiver.failed.length, 0), isMeant)

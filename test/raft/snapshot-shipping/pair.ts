@@ -104,8 +104,10 @@ export class Node {
   }
 }
 
-/** What befalls a message. `cut`: the link breaks before it arrives. */
-export type Fate = 'arrive' | 'cut' | 'damage' | 'crash receiver' | 'crash sender'
+/** What befalls a message. `cut`: all links break before it arrives; `cut control`: only the one that the receiver speaks on. */
+export type Fate = 'arrive' | 'cut' | 'cut control' | 'damage' | 'crash receiver' | 'crash sender'
+
+const SENDERS_TYPES = new Set(['snapshotManifest', 'snapshotChunk', 'snapshotEnd'])
 
 /** Two replicas and the snapshot link between them, over virtual time. Node 1 has the state. */
 export class Pair {
@@ -119,9 +121,13 @@ export class Pair {
   fate: (number: number, type: string) => Fate = () => 'arrive'
   bytesPerMs = BYTES_PER_MS
   queuedBytesMax = 0
+  /** When `shipUntilInstalled` was done. */
+  doneMs = 0
   /** How long a broken link stays so. */
   downMs = 50
   #generation = 0
+  #isControlOpen = true
+  #controlGeneration = 0
   readonly #queuedBytes = [0, 0, 0]
   readonly #freeAtMs = [0, 0, 0]
   readonly #cursor = new PeerFrameCursor()
@@ -162,6 +168,7 @@ export class Pair {
       if (isIdle() && !hasArrived()) this.ship()
       return isIdle() && hasArrived()
     }, limitMs)
+    this.doneMs = this.world.nowMs
     assert.ok(isDone, `not installed after ${limitMs} ms (seed ${this.world.seed})`)
   }
 
@@ -171,6 +178,18 @@ export class Pair {
     this.#generation++
     for (const node of this.nodes) if (node.isRunning) node.shipping.linkChanged(3 - node.id, false)
     this.world.schedule(this.downMs, () => this.#link())
+  }
+
+  cutControl(): void {
+    if (!this.isLinked || !this.#isControlOpen) return
+    this.#isControlOpen = false
+    this.#controlGeneration++
+    const tell = (isOpen: boolean): void => {
+      this.#isControlOpen = isOpen
+      for (const node of this.nodes) if (node.isRunning) node.shipping.linkChanged(3 - node.id, isOpen, 'control')
+    }
+    tell(false)
+    this.world.schedule(this.downMs, () => tell(true))
   }
 
   #link(): void {
@@ -254,11 +273,13 @@ export class Pair {
   }
 
   #send(to: number, message: OutgoingPeerMessage): boolean {
-    if (!this.isLinked) return false
+    const isOnControl = !SENDERS_TYPES.has(message.type)
+    if (!this.isLinked || (isOnControl && !this.#isControlOpen)) return false
     const writer = new PeerFrameWriter(1)
     writer.add(message)
     const frame = writer.finish()
     const generation = this.#generation
+    const controlGeneration = this.#controlGeneration
     const fate = this.fate(this.messages++, message.type)
     this.#queuedBytes[to]! += frame.length
     this.queuedBytesMax = Math.max(this.queuedBytesMax, this.#queuedBytes[to]!)
@@ -270,6 +291,7 @@ export class Pair {
     })
     this.world.schedule(leftMs + LATENCY_MS - this.world.nowMs, () => {
       if (generation !== this.#generation) return
+      if (isOnControl && controlGeneration !== this.#controlGeneration) return
       this.#arrive(this.nodes[to - 1]!, frame, fate, message.type)
     })
     return true
@@ -277,6 +299,7 @@ export class Pair {
 
   #arrive(to: Node, frame: Uint8Array, fate: Fate, type: string): void {
     if (fate === 'cut') return this.cut()
+    if (fate === 'cut control') return this.cutControl()
     if (fate === 'crash receiver') return this.crash(this.receiver)
     if (fate === 'crash sender') return this.crash(this.sender)
     if (fate === 'damage') frame[frame.length - 1]! ^= 0x40

@@ -306,6 +306,31 @@ export const durability: readonly Scenario[] = [
     },
   },
   {
+    rule: 'S6',
+    name: 'a leader that offers what a node has committed already hears so, whatever became of the first word',
+    mutant: 'offer of what is committed not answered',
+    run() {
+      const configuration = configurationOf([1, 2, 3])
+      const meta = { seq: 9, term: 1, chain: 4, configuration }
+      const offer = { type: 'snapshotOffer', from: 2, to: 1, term: 2, meta } as const
+      // Installed and acknowledged, and the acknowledgement was lost; or installed by a process that then ended.
+      const installer = new Rig({ entries: historyOf([1, 1, 1]), term: 2 })
+      installer.receive(offer)
+      installer.turn({ type: 'snapshotInstalled', meta })
+      const base = { seq: 9, term: 1, chain: 4 }
+      const baseConfiguration = { seq: 9, configuration }
+      const restarted = new Rig({ entries: [], base, baseConfiguration, term: 2, commit: 9, appliedSeq: 9 })
+      for (const rig of [installer, restarted]) {
+        rig.clear()
+        rig.receive({ ...offer, meta: { ...meta, seq: 9 } })
+        assert.equal(rig.all('installSnapshot').length, 0)
+        const { isAccepted, matchSeq } = rig.lastSent('appendResponse', 2)
+        assert.ok(isAccepted)
+        assert.equal(matchSeq, 9)
+      }
+    },
+  },
+  {
     rule: 'S7',
     name: 'a snapshot brings its configuration and drops what it covers',
     mutant: 'config kept after snapshot',
