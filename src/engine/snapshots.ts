@@ -57,18 +57,24 @@ export class ImageSource implements SnapshotSource {
   }
 }
 
+/** What the state machine does when its keyspace is installed, or is what it was before. */
+export interface ImageSinkEnd {
+  committed(): Promise<void>
+  aborted(): Promise<void>
+}
+
 /** Takes a snapshot into an unpublished root. */
 export class ImageSink implements SnapshotSink {
   /** An interrupted install begins again: its root was never published. */
   readonly resumeAfter: Uint8Array | undefined = undefined
   readonly #install: Install
   readonly #manifest: SnapshotManifest
-  readonly #onCommitted: () => Promise<void>
+  readonly #onEnd: ImageSinkEnd
 
-  constructor(keyspace: Keyspace, manifest: SnapshotManifest, onCommitted: () => Promise<void>) {
+  constructor(keyspace: Keyspace, manifest: SnapshotManifest, onEnd: ImageSinkEnd) {
     this.#manifest = manifest
     this.#install = keyspace.beginInstall(manifest.sinceSeq === 0 ? 'empty' : 'current')
-    this.#onCommitted = onCommitted
+    this.#onEnd = onEnd
   }
 
   async write(chunk: SnapshotChunk): Promise<void> {
@@ -85,11 +91,11 @@ export class ImageSink implements SnapshotSink {
     const { seq, term, chain, effectChain, sum, leaderTimeMicros, featureLevel, configuration } = this.#manifest
     const meta = { term, entryChain: chain, effectChain, leaderTimeMicros, featureLevel, membership: configuration }
     await this.#install.finish({ seq, meta, digestS: sum })
-    await this.#onCommitted()
+    await this.#onEnd.committed()
   }
 
-  /** Nothing was published: the directory holds what it held. The state machine is to be closed and opened again. */
-  abort(): Promise<void> {
-    return Promise.resolve()
+  async abort(): Promise<void> {
+    this.#install.abort()
+    await this.#onEnd.aborted()
   }
 }

@@ -377,14 +377,26 @@ export class EngineStateMachine implements StateMachine {
     return own !== undefined && own.effectChain === base.effectChain && equalDigests(own.sum, base.sum)
   }
 
-  /** From now on nothing is applied: until the sink has committed, or for ever if it aborts or fails. */
+  /** From now on nothing is applied, until the sink has committed or aborted. */
   async beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink> {
     this.#requireRunning()
     this.#failure = new InvariantError('a snapshot is being installed')
     this.#beforeInstall = this.#keyspace.view()
-    const committed = (): Promise<void> => this.#adopt(manifest)
+    // Left open by an entry that met a cold page and wrote nothing: a checkpoint may wait for its end.
+    if (this.#isEpochOpen) this.#keyspace.dropEpoch()
+    this.#isEpochOpen = false
     await this.#keyspace.prepareInstall()
-    return new ImageSink(this.#keyspace, manifest, committed)
+    return new ImageSink(this.#keyspace, manifest, {
+      committed: () => this.#adopt(manifest),
+      aborted: () => Promise.resolve(this.#endInstall()),
+    })
+  }
+
+  /** Applies again. */
+  #endInstall(): void {
+    this.#beforeInstall?.close()
+    this.#beforeInstall = undefined
+    this.#failure = this.#isClosed ? new InvariantError('the state machine is closed') : undefined
   }
 
   /** The installed root is the newest one: everything in memory follows it. */
@@ -398,10 +410,7 @@ export class EngineStateMachine implements StateMachine {
     this.#effectChain = manifest.effectChain
     this.#digests.length = 0
     await this.#changes.startOver(manifest.seq)
-    this.#isEpochOpen = false
-    this.#failure = undefined
-    this.#beforeInstall?.close()
-    this.#beforeInstall = undefined
+    this.#endInstall()
     this.#hub.resetAll()
   }
 

@@ -161,5 +161,9 @@ export interface SnapshotSink {
   write(chunk: SnapshotChunk): Promise<void>
   /** Verifies S, writes both superblocks, swaps the state. Resolves when durable: only then may it be acknowledged. */
   commit(): Promise<void>
+  /**
+   * Gives up: the state is what it was before, and entries are applied again. Rejects where that is impossible, because the commit has
+   * begun or the disk has failed: the state machine is to be closed and opened again.
+   */
   abort(): Promise<void>
 }

@@ -321,6 +321,7 @@ export class Driver {
         return
       case 'event':
         if (effect.event.name === 'configuration') this.onTopologyChanged?.()
+        if (effect.event.name === 'snapshotRefused') this.#shipping.offerRefused(effect.event.from)
         return
       case 'configurationChange':
         return

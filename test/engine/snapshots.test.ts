@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MalformedBytes } from '../../src/encoding/index.ts'
+import { EntryKind, MalformedBytes } from '../../src/encoding/index.ts'
 import type { SnapshotBase } from '../../src/model/index.ts'
 import { DIGEST_INTERVAL } from '../../src/engine/index.ts'
-import { Harness, set } from './harness.ts'
+import { Harness, request, set } from './harness.ts'
 
 async function ship(
   from: Harness,
@@ -71,6 +71,51 @@ describe('a snapshot', () => {
     assert.equal((await leader.core.snapshotSource({ ...since, effectChain: 1 })).manifest.sinceSeq, 0)
   })
 
+  it('that is given up half way leaves a state machine that goes on from where it was', async () => {
+    const leader = await filled(300)
+    const follower = await Harness.withProject()
+    await follower.commit({ mutations: [set('own', '1')] })
+    const { appliedSeq } = follower.core
+    const digest = follower.digest()
+    const source = await leader.core.snapshotSource(undefined)
+    const sink = await follower.core.beginInstall(source.manifest)
+    await sink.write((await source.next(8_192))!)
+    assert.equal(follower.get('own'), '1', 'what was there is read until then')
+    await assert.rejects(
+      Promise.resolve().then(() => follower.core.apply(leader.batch(appliedSeq + 1), () => false)),
+      /stopped/,
+    )
+    await sink.abort()
+    assert.equal(follower.core.appliedSeq, appliedSeq)
+    assert.equal(follower.digest(), digest)
+    await follower.commit({ mutations: [set('own', '2')] })
+    assert.equal(follower.get('own'), '2')
+    await follower.checkpoint()
+    assert.equal((await follower.reopen()).get('own'), '2')
+  })
+
+  it('begins although an entry waits for a cold page and a checkpoint for that entry', async () => {
+    const leader = await filled(700)
+    const small = await Harness.create({ pageBytes: 4096, budgetBytes: 4 * 4096 })
+    small.entries.push(...leader.entries)
+    await small.applyAll()
+    await small.checkpoint()
+    let cold: Promise<void> | undefined
+    for (let i = 1; cold === undefined; i++) {
+      assert.ok(i < 700, 'no page is cold')
+      small.append(EntryKind.transaction, request({ mutations: [set(`k${(i * 97) % 700}`, 'x')] }))
+      cold = small.core.apply(small.batch(small.nextSeq - 1), () => false).cold
+    }
+    const checkpoint = small.checkpoint()
+    await cold
+    const source = await leader.core.snapshotSource(undefined)
+    const sink = await small.core.beginInstall({ ...source.manifest, seq: source.manifest.seq + 1_000 })
+    await checkpoint
+    await sink.abort()
+    await small.applyAll()
+    assert.equal(small.core.appliedSeq, small.nextSeq - 1)
+  })
+
   it('is not taken if it is damaged or not what was announced', async () => {
     const leader = await filled(20)
     const source = await leader.core.snapshotSource(undefined)
@@ -82,7 +127,9 @@ describe('a snapshot', () => {
     await assert.rejects(sink.write({ ...chunk, bytes: damaged }), MalformedBytes)
     await sink.write(chunk)
     await assert.rejects(sink.commit(), { code: 'install_mismatch' })
-    assert.throws(() => empty.core.apply(leader.batch(1), () => false), /stopped/)
-    assert.equal((await empty.reopen()).core.appliedSeq, 0)
+    await sink.abort()
+    empty.entries.push(...leader.entries)
+    await empty.applyAll()
+    assert.equal(empty.digest(), leader.digest(), 'nothing of it is left')
   })
 })

@@ -114,7 +114,7 @@ export class ExtentCache {
     if (entry === undefined) return
     this.#entries.delete(page)
     this.bytes -= entry.bytes.length
-    if (entry.state !== 'clean') this.dirtyBytes -= entry.bytes.length
+    this.markClean(entry) // whoever is about to write it must not: its place may be another's by then
   }
 
   /** Those not handed to the file yet, born in `epoch` or before. */

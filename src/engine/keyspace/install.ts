@@ -27,6 +27,8 @@ export interface InstallHost {
   load(cold: Cold): Promise<void>
   /** Publishes, and writes both superblocks, the second after the first is synced. */
   commit(seq: number, meta: SuperblockMeta): Promise<void>
+  /** Forgets everything that the install has written. Throws if the file has failed. */
+  rollBack(): void
   trim(): void
 }
 
@@ -90,6 +92,16 @@ export class Install {
     }
     this.#isOpen = false
     await this.#host.commit(target.seq, target.meta)
+  }
+
+  /**
+   * Gives up: the keyspace is as it was before. Not while an image is being applied. Throws if the commit has begun, or the file has
+   * failed: then it is to be closed and opened again.
+   */
+  abort(): void {
+    invariant(this.#isOpen, 'the install is over')
+    this.#isOpen = false
+    this.#host.rollBack()
   }
 
   /** Own keys in the image's range that the image has not, and whether there are none at all. */

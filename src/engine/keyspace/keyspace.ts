@@ -9,6 +9,7 @@ import { PageKind } from './layout.ts'
 import type { KeyspaceOptions, Parts } from './opening.ts'
 import { createParts, newRoot, openParts } from './opening.ts'
 import { PageRef } from './page.ts'
+import { markNewest, rollBack } from './roll-back.ts'
 import type { SpaceDigest } from './spaces.ts'
 import type { SuperblockMeta, SuperblockState } from './superblock.ts'
 import { KeyspaceView } from './view.ts'
@@ -41,6 +42,8 @@ export class Keyspace {
   readonly #parts: Parts
   readonly #now: () => number
   #isInEpoch = false
+  /** The writer's count of changes when the epoch began. */
+  #changesBefore = 0
   #checkpointing: Promise<unknown> = Promise.resolve()
   /** From `prepareInstall` to the end of the commit: the install ends in superblocks of its own. */
   #isInstalling = false
@@ -133,6 +136,14 @@ export class Keyspace {
   beginEpoch(): void {
     invariant(!this.#isInEpoch, 'an epoch is open already')
     this.#isInEpoch = true
+    this.#changesBefore = this.writer.changes
+  }
+
+  /** Ends an epoch in which nothing was written. */
+  dropEpoch(): void {
+    invariant(this.#isInEpoch && this.writer.changes === this.#changesBefore, 'an epoch with changes is dropped')
+    this.#isInEpoch = false
+    this.#onBoundary?.()
   }
 
   /** Makes everything written since `beginEpoch` the newest root: views opened from now on see it. */
@@ -203,13 +214,13 @@ export class Keyspace {
 
   /**
    * Begins to take over the state of another replica (DESIGN 5, leaf images), from nothing or on top of the present records.
-   * Until its `finish` no entry may be applied and views see what was before; a crash leaves that too. There is no way back
-   * but to close and open again.
+   * Until its `finish` no entry may be applied and views see what was before; a crash leaves that too, and so does its `abort`.
    */
   beginInstall(base: 'current' | 'empty'): Install {
     this.beginEpoch()
     this.#isInstalling = true
-    const { storage, spaces, writer, pager, checkpointer } = this.#parts
+    const { storage, spaces, writer, pager, checkpointer, file } = this.#parts
+    const mark = markNewest(this.#parts)
     if (base === 'empty') {
       storage.buryAll()
       spaces.clear()
@@ -229,6 +240,12 @@ export class Keyspace {
         const capture = checkpointer.capture(spaces.encode())
         await checkpointer.commit(capture, 'install', wanted => wanted)
         await checkpointer.repeat(capture)
+        this.#isInstalling = false
+      },
+      rollBack: () => {
+        file.requireHealthy()
+        rollBack(this.#parts, mark)
+        this.#isInEpoch = false
         this.#isInstalling = false
       },
     })

@@ -75,6 +75,22 @@ export class SpaceMap {
     return runs
   }
 
+  /** `live` as it was: what died since is live again. Returns the runs of what was born since, which are dead now. */
+  revert(live: Uint32Array): [page: number, count: number][] {
+    const born: [number, number][] = []
+    for (let page = this.firstPage; page < this.end; page++) {
+      const bit = 1 << (page & 31)
+      const wasLive = ((live[page >>> 5] ?? 0) & bit) !== 0
+      if (!this.isLive(page) || wasLive) continue
+      const last = born.at(-1)
+      if (last !== undefined && last[0] + last[1] === page) last[1]++
+      else born.push([page, 1])
+    }
+    this.live.fill(0)
+    this.live.set(live)
+    return born
+  }
+
   /** All changes so far have been recorded. */
   forgetChanges(): void {
     this.changedChunks.clear()

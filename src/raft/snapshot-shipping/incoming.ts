@@ -64,7 +64,7 @@ export class Incoming {
   #stage: keyof typeof PUBLIC_STAGES = 'requested'
   #opened: Opened | undefined
   #sink: SnapshotSink | undefined
-  /** The state machine was asked to begin: from then on only a commit or reopening gets it going again. */
+  /** The state machine was asked to begin: from then on only the end of the sink gets it going again. */
   #hasBegun = false
   /** It did not take a chunk, or did not commit. */
   #hasSinkFailed = false
@@ -139,6 +139,16 @@ export class Incoming {
     void this.#giveUp(reason, isHeard)
   }
 
+  /**
+   * Another node, the leader by now, offers its state: a sender that has fallen silent is not waited for any longer. What still moves
+   * goes on, whoever leads.
+   */
+  yieldToAnother(): void {
+    const isWaiting = (this.#stage === 'requested' || this.#stage === 'receiving') && this.#queue.length === 0
+    const silentMs = this.#now() - this.#heardAtMs
+    if (isWaiting && silentMs >= this.#context.limits.repeatMs) this.fail('another sender took its place')
+  }
+
   /** Ends without a report; resolves when the state machine is no longer touched. */
   async abandon(reason: string): Promise<void> {
     this.#isMuted = true
@@ -146,9 +156,20 @@ export class Incoming {
       this.#sayFailed(reason)
       this.#close()
       await this.#work
-      await this.#sink?.abort()
+      await this.#abort()
     }
     await this.#work
+  }
+
+  /** Why the state machine cannot go on from what it was before, if it cannot. */
+  async #abort(): Promise<string | undefined> {
+    if (this.#sink === undefined) return this.#hasBegun ? 'the install did not begin' : undefined
+    try {
+      await this.#sink.abort()
+      return undefined
+    } catch (error) {
+      return describeError(error)
+    }
   }
 
   #onManifest(manifest: SnapshotManifest): void {
@@ -298,9 +319,11 @@ export class Incoming {
     if (!isHeard) this.#sayFailed(reason)
     this.#close()
     await work
-    await this.#sink?.abort()
+    const obstacle = await this.#abort()
     const isFullWanted = this.#hasSinkFailed && this.#opened?.manifest.sinceSeq !== 0
-    if (!this.#isMuted) this.#wanted.onFailed({ reason, mustReopen: this.#hasBegun, isFullWanted })
+    if (this.#isMuted) return
+    const whole = obstacle === undefined ? reason : `${reason}; ${obstacle}`
+    this.#wanted.onFailed({ reason: whole, mustReopen: obstacle !== undefined, isFullWanted })
   }
 
   #close(): void {

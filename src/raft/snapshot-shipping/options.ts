@@ -24,8 +24,8 @@ export interface ShippingOptions {
   /** Input `snapshotInstalled`: durable, both superblocks. `meta` may be newer than what was offered (S5). */
   readonly onInstalled: (meta: SnapshotMeta) => void
   /**
-   * Input `snapshotFailed`; nothing was committed. `mustReopen`: the state machine had begun the install and applies nothing more
-   * until it is closed and opened again from its last durable root.
+   * Input `snapshotFailed`; nothing was committed, and the state machine goes on from where it was. `mustReopen`: it cannot, and applies
+   * nothing more until it is closed and opened again from its last durable root.
    */
   readonly onFailed: (reason: string, mustReopen: boolean) => void
   /**

@@ -83,6 +83,11 @@ export class SnapshotShipping {
     this.#incoming = incoming
   }
 
+  /** The core refused an offer because an install is under way. */
+  offerRefused(from: NodeId): void {
+    if (this.#incoming !== undefined && this.#incoming.from !== from) this.#incoming.yieldToAnother()
+  }
+
   /** A message of the snapshot channel. Chunks are views of their frame, which must not change afterwards. */
   onMessage(message: SnapshotMessage): void {
     if (this.#closed !== undefined || message.to !== this.#context.options.self()) return
