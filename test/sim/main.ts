@@ -1,14 +1,16 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { MUTANTS, restoreHealth } from './mutants.ts'
+import { huntMutants } from './mutants/hunt.ts'
 import { runSeed } from './run-seed.ts'
 
 /**
  * The simulator of whole nodes from the command line:
- *   --seeds N [--from S]   runs N seeds on two processes (--workers W: on W); failed ones are listed
+ *   --seeds N [--from S]   runs N seeds; failed ones are listed
  *   --hours H [--from S]   the same until the time is over
  *   --seed S               runs one seed and prints its trace
- *   --mutants [--budget N] switches every planted bug on, one after the other: each must be caught within N seeds (200)
+ *   --mutants [--budget N] [--only TEXT]
+ *                          switches every planted bug on, one after the other: each must be caught within N seeds (200)
+ *   --workers N            processes (2)
  */
 const args = process.argv.slice(2)
 const CHUNK = 10
@@ -18,7 +20,7 @@ function option(name: string): number | undefined {
   return at < 0 ? undefined : Number(args[at + 1])
 }
 
-const WORKERS = option('workers') ?? 2
+const workers = option('workers') ?? 2
 
 interface Report {
   readonly seed: number
@@ -70,7 +72,7 @@ async function runSeeds(from: number, isOver: (seed: number) => boolean): Promis
       worker.on('exit', code => (code === 0 ? resolve() : reject(new Error(`a worker ended with ${code}`))))
       feed()
     })
-  await Promise.all(Array.from({ length: WORKERS }, drive))
+  await Promise.all(Array.from({ length: workers }, drive))
   const seconds = (performance.now() - startedMs) / 1000
   console.log(`${ran} seeds from ${from} in ${seconds.toFixed(1)} s, ${failed} failed; ${JSON.stringify(totals)}`)
   if (failed > 0) process.exitCode = 1
@@ -84,54 +86,15 @@ async function replay(seed: number): Promise<void> {
   if (result.failure !== undefined) process.exitCode = 1
 }
 
-/** Looks for the mutants of one worker: every `WORKERS`-th. */
-async function findMutants(part: number, budget: number): Promise<void> {
-  for (const [index, mutant] of MUTANTS.entries()) {
-    if (index % WORKERS !== part) continue
-    const caught = await findMutant(mutant, budget)
-    if (caught === undefined) process.exitCode = 1
-    console.log(
-      `${caught === undefined ? 'SURVIVED' : 'caught'} ${mutant.name}${caught === undefined ? '' : ` by ${caught}`}`,
-    )
-  }
-}
-
-async function findMutant(mutant: (typeof MUTANTS)[number], budget: number): Promise<string | undefined> {
-  mutant.activate()
-  try {
-    for (let seed = 1; seed <= budget; seed++) {
-      const options = mutant.adjust === undefined ? {} : { adjust: mutant.adjust }
-      const { failure } = await runSeed(seed, options, mutant.keyspace)
-      if (failure !== undefined) return `seed ${seed}: ${failure.split('\n')[0]!.slice(0, 120)}`
-    }
-    return undefined
-  } finally {
-    restoreHealth()
-  }
-}
-
-/** Planted bugs are switches of a process, so that each worker is one. */
-async function runMutants(budget: number): Promise<void> {
-  const runPart = (_: unknown, part: number): Promise<boolean> =>
-    new Promise((resolve, reject) => {
-      const worker = fork(fileURLToPath(import.meta.url), ['--mutants-of', String(part), '--budget', String(budget)])
-      worker.on('error', reject)
-      worker.on('exit', code => resolve(code === 0))
-    })
-  const parts = await Promise.all(Array.from({ length: WORKERS }, runPart))
-  console.log(`${MUTANTS.length} mutants, each looked for in at most ${budget} seeds`)
-  if (parts.includes(false)) process.exitCode = 1
-}
-
 const from = option('from') ?? 1
-const part = option('mutants-of')
 const budget = option('budget') ?? 200
 const seed = option('seed')
 const hours = option('hours')
 if (args.includes('--worker')) serve()
-else if (part !== undefined) await findMutants(part, budget)
-else if (args.includes('--mutants')) await runMutants(budget)
-else if (seed !== undefined) await replay(seed)
+else if (args.includes('--mutants')) {
+  const only = args.includes('--only') ? args[args.indexOf('--only') + 1]! : ''
+  if (!(await huntMutants({ budget, only, workers }))) process.exitCode = 1
+} else if (seed !== undefined) await replay(seed)
 else if (hours !== undefined) {
   const endMs = performance.now() + hours * 3_600_000
   await runSeeds(from, () => performance.now() >= endMs)

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { MUTANTS } from './mutants/catalogue.ts'
+import { findMutant } from './mutants/mutant.ts'
+
+/** Each shows in most seeds; `npm run sim -- --mutants` looks for all of them, in up to 200 seeds. */
+const QUICKLY_CAUGHT = [
+  'nodes engine: apply_reads_configuration',
+  'nodes engine: expiry_by_own_clock',
+  'nodes engine: idempotency_keeps_refusals',
+  'nodes engine: not_after_before_session',
+  'nodes engine: refusal_keeps_changes',
+  'nodes keyspace: viewSeesLater',
+  'nodes log: acknowledge_before_sync',
+  'nodes core: unsorted quorum array',
+  'core core: compare last seq before last term',
+  'core core: ack before sync',
+  'core core: read joins the running round',
+  'core core: restart forgets commit',
+]
+const SEEDS = 20
+
+describe('a planted bug', () => {
+  for (const title of QUICKLY_CAUGHT) {
+    it(`is caught: ${title}`, async () => {
+      const mutant = MUTANTS.find(({ simulator, name }) => title === `${simulator} ${name}`)
+      assert.ok(mutant !== undefined)
+      const { seed } = await findMutant({ ...mutant, story: () => undefined }, { budget: SEEDS, isControlled: false })
+      assert.notEqual(seed, undefined, `survived ${SEEDS} seeds`)
+    })
+  }
+})

@@ -1,0 +1,96 @@
+import type { KeyspaceMutants } from '../../../src/engine/index.ts'
+import { setOwnClockSkew } from '../../../src/engine/kv/expiry.ts'
+import { setEngineMutants } from '../../../src/engine/mutants.ts'
+import type { EngineMutant } from '../../../src/engine/mutants.ts'
+import { setLogMutants } from '../../../src/log/mutants.ts'
+import type { LogMutant } from '../../../src/log/mutants.ts'
+import { activateMutant } from '../../../src/raft/core/index.ts'
+import type { MutantName } from '../../../src/raft/core/index.ts'
+import { runSeed } from '../run-seed.ts'
+import { CORE_MUTANTS, CORE_RULES } from './core-mutants.ts'
+import type { Mutant } from './mutant.ts'
+import { WEATHER } from './weather.ts'
+
+/** Each room's switches, and the promise that each breaks. */
+const ENGINE_RULES: Readonly<Record<EngineMutant, string>> = {
+  read_set_by_neighbours: 'DESIGN 7 read sets',
+  preflight_answers_retries: 'DESIGN 7 preflight',
+  apply_reads_configuration: 'DESIGN 7 deterministic',
+  slot_not_in_digest: 'DESIGN 7 digests',
+  idempotency_keeps_refusals: 'DESIGN 7 refusals',
+  not_after_before_session: 'DESIGN 7 notAfter',
+  expiry_by_own_clock: 'DESIGN 7 leader time',
+  refusal_keeps_changes: 'promise 4',
+}
+
+const LOG_RULES: Readonly<Record<LogMutant, string>> = {
+  skip_directory_sync: 'D10',
+  unseeded_checksums: 'DESIGN 6 seeds',
+  truncate_at_damage: 'W2',
+  keep_bytes_after_truncation: 'W4',
+  retry_failed_sync: 'D9',
+  acknowledge_before_sync: 'D1',
+  vote_in_place: 'W8',
+}
+
+const KEYSPACE_RULES: Readonly<Record<keyof KeyspaceMutants, string>> = {
+  checksumInPage: 'DESIGN 5 checksums',
+  superblockBeforePages: 'DESIGN 5 checkpoint',
+  freeBeforeSuperblock: 'DESIGN 5 checkpoint',
+  seqLostOnMerge: 'DESIGN 5 leaf images',
+  overwriteInPlace: 'DESIGN 5 epochs',
+  viewSeesLater: 'DESIGN 5 views',
+  digestKeepsOverwritten: 'DESIGN 7 digests',
+}
+
+/** Of the core's bugs those that whole nodes show too; its own simulator looks for all of them. */
+const CORE_IN_NODES: readonly MutantName[] = [
+  'skip vote sync',
+  'compare last seq before last term',
+  'truncate on any append',
+  'unsorted quorum array',
+  'leader counts itself unsynced',
+  'ack before sync',
+]
+
+function inNodes(name: string, rule: string, plant: () => void, keyspace?: KeyspaceMutants): Mutant {
+  const adjust = WEATHER[name]
+  const options = adjust === undefined ? {} : { adjust }
+  const run = async (seed: number, isPlanted: boolean): Promise<string | undefined> => {
+    if (isPlanted) plant()
+    try {
+      return (await runSeed(seed, options, isPlanted ? keyspace : undefined)).failure
+    } finally {
+      restoreHealth()
+    }
+  }
+  return { name, rule, simulator: 'nodes', run }
+}
+
+function entries<K extends string>(rules: Readonly<Record<K, string>>): [K, string][] {
+  return Object.entries(rules) as [K, string][]
+}
+
+/** Bugs of whole nodes. */
+export const NODE_MUTANTS: readonly Mutant[] = [
+  ...entries(ENGINE_RULES).map(([name, rule]) =>
+    inNodes(`engine: ${name}`, rule, () => {
+      setEngineMutants(name)
+      if (name === 'expiry_by_own_clock') setOwnClockSkew(300_000)
+    }),
+  ),
+  ...entries(KEYSPACE_RULES).map(([name, rule]) => inNodes(`keyspace: ${name}`, rule, () => {}, { [name]: true })),
+  ...entries(LOG_RULES).map(([name, rule]) => inNodes(`log: ${name}`, rule, () => setLogMutants(name))),
+  ...CORE_IN_NODES.map(name => inNodes(`core: ${name}`, CORE_RULES[name], () => activateMutant(name))),
+]
+
+/** Every switch of every room that a simulator is to notice. */
+export const MUTANTS: readonly Mutant[] = [...NODE_MUTANTS, ...CORE_MUTANTS]
+
+/** Switches all planted bugs off. */
+function restoreHealth(): void {
+  setEngineMutants()
+  setOwnClockSkew(0)
+  setLogMutants()
+  activateMutant(null)
+}
