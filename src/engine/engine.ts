@@ -5,11 +5,10 @@ import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
 import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
-import { PageDamage } from './keyspace/index.ts'
 import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
 import { LocalView } from './local-view.ts'
-import { openStateMachine } from './open-state-machine.ts'
+import { asDamaged, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 import { OwnSession } from './own-session.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
@@ -71,9 +70,7 @@ export async function openEngine(directory: string, options: EngineOptions, plat
     return await new EngineOpening(owned, options, platform).open()
   } catch (error) {
     await owned.close({ isClean: false })
-    if (!(error instanceof PageDamage)) throw error
-    const { file, offset } = error
-    throw new QuorateError('damaged', error.message, { detail: { file, offset }, cause: error })
+    throw asDamaged(error)
   }
 }
 
@@ -103,6 +100,8 @@ class EngineOpening {
     const { log, recovered } = await this.#openLog()
     if (this.#directory.isNew) await this.#directory.completed()
     requireWholeLog(recovered, machine)
+    requireSuperblocks(machine, log, recovered)
+    requireContinuation(machine, log)
     await replay(machine, log)
     return this.#start(machine, log)
   }

@@ -1,4 +1,5 @@
 import { QuorateError } from '../model/index.ts'
+import type { Log, Recovered, SuperblockProof } from '../log/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
 import { ChangeFiles } from './events/index.ts'
 import { inspectKeyspace, Keyspace, PageDamage } from './keyspace/index.ts'
@@ -41,6 +42,29 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
 }
 
+/**
+ * Once the log is open: no superblock is older than the log knows, bad without a loss of power being the reason (a torn one is, docs/adr/
+ * 0003-torn-or-damaged.md), or below what the log still has. From now on the log hears of every superblock.
+ * @throws QuorateError `damaged` naming file and offset
+ */
+export function requireSuperblocks(machine: EngineStateMachine, log: Log, recovered: Recovered): void {
+  try {
+    machine.superviseSuperblocks(recovered.superblock, log)
+  } catch (error) {
+    throw asDamaged(error)
+  }
+}
+
+/**
+ * An older state is never gone back to past what the log has: entries between them would be missing (DESIGN 5).
+ * @throws QuorateError `damaged`
+ */
+export function requireContinuation(machine: EngineStateMachine, log: Log): void {
+  if (machine.appliedSeq >= log.base.seq) return
+  const message = `the newest checkpoint is at ${machine.appliedSeq}, but the log begins after ${log.base.seq}`
+  throw new QuorateError('damaged', message, { detail: { file: 'pages/data', offset: 0 } })
+}
+
 function keyspaceOptions(options: StateMachineOptions): KeyspaceOptions {
   const { files, directory, clock, directoryId, groupId, pageBytes, budgetBytes } = options
   return {
@@ -58,10 +82,14 @@ function keyspaceOptions(options: StateMachineOptions): KeyspaceOptions {
 
 /**
  * Reads all pages and values of a directory that is not open, changes nothing, and calls `onRegion` for each place: `quorate check
- * data`. Rejects with `FileError` where the disk fails.
+ * data`. `proof` is what the log says of the superblocks. Rejects with `FileError` where the disk fails.
  */
-export function inspectState(options: StateMachineOptions, onRegion: (region: InspectedRegion) => void): Promise<void> {
-  return inspectKeyspace(keyspaceOptions(options), onRegion)
+export function inspectState(
+  options: StateMachineOptions,
+  proof: SuperblockProof,
+  onRegion: (region: InspectedRegion) => void,
+): Promise<void> {
+  return inspectKeyspace(keyspaceOptions(options), proof, onRegion)
 }
 
 async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {
@@ -70,10 +98,15 @@ async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {
   try {
     return (await Keyspace.open(options)).keyspace
   } catch (error) {
-    if (!(error instanceof PageDamage)) throw error
-    const { file, offset } = error
-    throw new QuorateError('damaged', error.message, { detail: { file, offset }, cause: error })
+    throw asDamaged(error)
   }
+}
+
+/** What a caller hears of a damaged place of the page file; any other error as it is. */
+export function asDamaged(error: unknown): unknown {
+  if (!(error instanceof PageDamage)) return error
+  const { file, offset } = error
+  return new QuorateError('damaged', error.message, { detail: { file, offset }, cause: error })
 }
 
 function hexBytes(hex: string): Uint8Array {

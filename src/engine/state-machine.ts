@@ -23,7 +23,7 @@ import { EntryApplier } from './entry-applier.ts'
 import { EffectLog, WatchHub } from './events/index.ts'
 import type { ChangeFiles } from './events/index.ts'
 import { Cold } from './keyspace/index.ts'
-import type { Keyspace, KeyspaceStats, KeyspaceView } from './keyspace/index.ts'
+import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
 import { kvKey } from './layers.ts'
@@ -324,6 +324,11 @@ export class EngineStateMachine implements StateMachine {
   /** The newest durable root came from another node: log entries that do not lead to it are void (DESIGN 5). */
   get isInstalled(): boolean {
     return this.#keyspace.superblocks[0]!.kind === 'install'
+  }
+
+  /** See `Keyspace.superviseSuperblocks`; throws `PageDamage`. */
+  superviseSuperblocks(proof: SuperblockProof, ledger: SuperblockLedger): void {
+    this.#keyspace.superviseSuperblocks(proof, ledger)
   }
 
   get keyspaceStats(): KeyspaceStats {

@@ -41,6 +41,7 @@ const AT = {
   entriesBytes: 108,
   // 112 nonce (24), 136 tag (16), 152 HMAC (16): reserved for encryption at rest and the integrity key
   headerEnd: 168,
+  superblock: 172,
 } as const
 
 /** The fields of a frame's header. Mutable: the log fills one object again and again. */
@@ -66,6 +67,8 @@ export interface FrameHeader {
   lastTerm: number
   lastChain: number
   entriesBytes: number
+  /** What is known of the superblocks, encoded (superblock-proof.ts). */
+  superblock: number
 }
 
 export function emptyFrameHeader(groupId: number): FrameHeader {
@@ -87,6 +90,7 @@ export function emptyFrameHeader(groupId: number): FrameHeader {
     lastTerm: 0,
     lastChain: 0,
     entriesBytes: 0,
+    superblock: 0,
   }
 }
 
@@ -175,7 +179,7 @@ function writeHeader(target: Uint8Array, at: number, header: FrameHeader, bodyCr
   writeU32(target, at + AT.entriesBytes, header.entriesBytes)
   target.fill(0, at + AT.entriesBytes + 4, at + AT.headerEnd)
   writeU32(target, at + AT.headerEnd, HEADER_END_MAGIC)
-  writeU32(target, at + AT.headerEnd + 4, 0)
+  writeU32(target, at + AT.superblock, header.superblock)
 }
 
 const ZERO_FIELD = new Uint8Array(4)
@@ -240,6 +244,7 @@ export function readFrameHeader(bytes: Uint8Array, at: number): FrameHeader {
     lastTerm: readU64(bytes, at + AT.lastTerm),
     lastChain: readU32(bytes, at + AT.lastChain),
     entriesBytes: readU32(bytes, at + AT.entriesBytes),
+    superblock: readU32(bytes, at + AT.superblock),
   }
 }
 

@@ -17,6 +17,7 @@ export class IdleMarker {
     this.#log = log
     this.#timers = timers
     this.#idleMs = idleMs
+    log.onUnmarked = () => this.noteAppend()
     this.noteAppend()
   }
 
@@ -48,6 +49,7 @@ export class IdleMarker {
   }
 
   stop(): void {
+    this.#log.onUnmarked = undefined
     this.#timer?.cancel()
     this.#timer = undefined
   }

@@ -9,9 +9,10 @@ import { listSegments, readWhole, scanLog } from './scan.ts'
 import type { LogScan } from './scan.ts'
 import type { DamageReport } from './errors.ts'
 import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
+import type { SuperblockProof } from './superblock-proof.ts'
 import { readSuspects } from './suspects.ts'
 import { resolveVotes } from './vote-resolution.ts'
-import { readVote, VOTE_RECORD_BYTES, VOTE_SLOT_BYTES } from './votes.ts'
+import { isBehindFrames, readVote, VOTE_RECORD_BYTES, VOTE_SLOT_BYTES } from './votes.ts'
 import { readVoteSlots } from './votes-file.ts'
 import { isFrameAt, lastWrittenEnd } from './walk.ts'
 
@@ -41,6 +42,8 @@ export interface LogInspection {
   readonly isVoteCertain: boolean
   readonly damage: readonly DamageReport[]
   readonly keptAside: readonly string[]
+  /** What the log says of the superblocks in the page file. */
+  readonly superblock: SuperblockProof
   /** Header of each segment and slot of the votes. */
   readonly fixed: readonly FixedRegion[]
 }
@@ -53,6 +56,8 @@ export interface FixedRegion {
   readonly kind: 'segment_header' | 'vote' | 'end'
   /** What is wrong with it. */
   readonly fault?: string
+  /** What is wrong is what a loss of power leaves: the other slot counts, nothing is lost. */
+  readonly isTorn?: boolean
 }
 
 export interface InspectOptions extends LogIdentity {
@@ -87,7 +92,7 @@ export async function inspectLog(
   const slots = await readVoteSlots(files, logPath, options)
   const votes = resolveVotes(scan, slots, logPath)
   const file = `${logPath}/${VOTES_NAME}`
-  if (slots !== undefined) fixed.push(...inspectVotes(options, file, await readWhole(files, file), scan.hardState))
+  if (slots !== undefined) fixed.push(...inspectVotes(options, file, await readWhole(files, file), scan))
   if (options.wasClosed === true && scan.verdict.kind === 'clean' && !scan.isMarked) {
     const end = { file: `${logPath}/${segmentName(scan.end.segment)}`, offset: scan.end.offset, length: 8 }
     fixed.push({ ...end, kind: 'end', fault: 'the log was closed in order, but the mark of its end is missing' })
@@ -101,28 +106,31 @@ export async function inspectLog(
     isVoteCertain: votes.isCertain,
     damage,
     keptAside: (await readSuspects(files, logPath)).paths,
+    superblock: scan.superblock,
     fixed,
   }
 }
 
-/** The slots of the votes. Both are always written, in turn, so that their generations follow each other. */
-function inspectVotes(options: InspectOptions, file: string, bytes: Uint8Array, fromFrames: HardState): FixedRegion[] {
+/**
+ * The slots of the votes. Both are always written, in turn, so that their generations follow each other. A slot is written when the frame
+ * with the vote is synced, and nothing else before it is synced too: so only the vote of the log's last frame can be torn or missing in
+ * its slot, and only while the other slot has the vote before (docs/adr/0003-torn-or-damaged.md).
+ */
+function inspectVotes(options: InspectOptions, file: string, bytes: Uint8Array, scan: LogScan): FixedRegion[] {
   const seeds = new ChecksumSeeds(options.directoryId)
   const slots = [0, VOTE_SLOT_BYTES].map(offset => {
     const place = { file, offset, length: VOTE_RECORD_BYTES, kind: 'vote' as const }
     return { place, vote: readVote(bytes, offset, options, seeds) }
   })
-  const generations = slots.map(({ vote }) => vote?.generation ?? 0)
-  const newest = Math.max(...generations)
-  const vote = slots.find(one => one.vote?.generation === newest)?.vote
-  // Every vote is in a frame before it is in a slot: only a crash leaves the slots behind the frames.
-  const isBehind =
-    vote !== undefined &&
-    (vote.term < fromFrames.term || (vote.term === fromFrames.term && vote.votedFor === 0 && fromFrames.votedFor !== 0))
-  return slots.map(({ place, vote: own }) => {
-    if (own === undefined) return { ...place, fault: 'the vote does not hold' }
-    const isStale =
-      own.generation !== newest && (own.generation !== newest - 1 || (options.wasClosed === true && isBehind))
+  const votes = slots.flatMap(({ vote }) => (vote === undefined ? [] : [vote]))
+  const newest = votes.toSorted((a, b) => b.generation - a.generation)[0]
+  const isBehind = newest !== undefined && isBehindFrames(newest, scan.hardState)
+  const isUnderWay = scan.verdict.kind === 'clean' && scan.endsWithVote && options.wasClosed !== true && isBehind
+  return slots.map(({ place, vote }) => {
+    if (vote === undefined) return { ...place, fault: 'the vote does not hold', isTorn: isUnderWay }
+    // The slot that should have the newest vote is the one that was not written last.
+    const isMissed = isBehind && !isUnderWay && votes.length === 2 && vote !== newest
+    const isStale = isMissed || (vote !== newest && vote.generation !== newest!.generation - 1)
     return isStale ? { ...place, fault: 'the vote is older than the one that was written last' } : place
   })
 }

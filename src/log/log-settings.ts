@@ -2,6 +2,7 @@ import type { EntryBatch } from '../encoding/index.ts'
 import type { Files, Threads } from '../platform/index.ts'
 import type { EntryIndex } from './entry-index.ts'
 import type { LogError } from './errors.ts'
+import type { SuperblockProof } from './superblock-proof.ts'
 import type { ChainPoint, HardState, LogIdentity, LogPosition } from './positions.ts'
 
 /** One atomic batch: after a crash either all of it is there or nothing. */
@@ -55,5 +56,6 @@ export interface LogStart {
   readonly end: LogPosition
   readonly previousFrame: number
   readonly isMarked: boolean
+  readonly superblock: SuperblockProof
   readonly suspectAt?: LogPosition
 }

@@ -17,6 +17,8 @@ import type { ChainPoint, HardState, LogPosition } from './positions.ts'
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from './segment-header.ts'
 import { syncDirectory } from './segment-files.ts'
 import { keepAside, resolveSuspects } from './suspects.ts'
+import { encodeSuperblockProof } from './superblock-proof.ts'
+import type { SuperblockProof } from './superblock-proof.ts'
 import { SyncWaiters } from './sync-waiters.ts'
 import { VOTE_RECORD_BYTES, encodeVote, voteOffset } from './votes.ts'
 import { WorkerLane } from './worker-lane.ts'
@@ -44,6 +46,9 @@ export class Log {
   #current: HeldSegment
   #previousFrame: number
   #isMarked: boolean
+  #superblock: SuperblockProof
+  /** Told when the end of the log is not marked any more. */
+  onUnmarked: (() => void) | undefined
   #suspectAt: LogPosition | undefined
   #ioSeq = 0
   #writtenIoSeq = 0
@@ -72,6 +77,7 @@ export class Log {
     }
     this.#previousFrame = start.previousFrame
     this.#isMarked = start.isMarked
+    this.#superblock = start.superblock
     this.#suspectAt = start.suspectAt
     this.#synced = start.end
     this.#next = new NextSegment(settings, start.highestSegment, {
@@ -159,7 +165,7 @@ export class Log {
     if (hardState !== undefined) this.#takeHardState(hardState)
     const ioSeq = this.#ioSeq + 1
     if (entries !== undefined) this.#takeEntries(entries, ioSeq)
-    this.#isMarked = false
+    this.#unmark()
     this.#layFrame(lane, entries?.bytes)
     if (hardState !== undefined && (hardState.term !== previous.term || hardState.votedFor !== previous.votedFor)) {
       this.#layVote(lane, hardState)
@@ -223,6 +229,7 @@ export class Log {
     header.syncedOffset = this.#synced.offset
     const bound = maxFrameBytes(entries === undefined ? 0 : entries.length)
     assertLog(current.end + bound <= MAX_SEGMENT_BYTES, `segment ${current.segment} has no successor and is too long`)
+    header.superblock = encodeSuperblockProof(this.#superblock)
     lane.reserve(bound)
     const seed = this.#seeds.at(current.segment, current.end)
     const length = writeFrame(lane.target, lane.at, header, entries, current.end, seed)
@@ -282,6 +289,7 @@ export class Log {
       hardState: this.#hardState,
       previousEnd: isAnew ? 0 : previous.end,
       previousFrame: isAnew ? 0 : this.#previousFrame,
+      superblock: encodeSuperblockProof(this.#superblock),
     })
     this.#previousFrame = readU32(bytes, 8)
     this.#current = { segment, base, end: SEGMENT_HEADER_BYTES, lowestTruncation: Infinity }
@@ -311,6 +319,30 @@ export class Log {
     this.#layFrame(lane, undefined)
     this.#isMarked = true
     return this.#submit(lane, this.#ioSeq + 1)
+  }
+
+  #unmark(): void {
+    if (!this.#isMarked) return
+    this.#isMarked = false
+    this.onUnmarked?.()
+  }
+
+  /**
+   * To be awaited before superblock `number` is written: a frame that says so is synced then, so that a torn one is known for what it is.
+   * Rejects with `LogError` unless the log is `open`.
+   */
+  async superblockBegins(number: number): Promise<void> {
+    this.#superblock = { number: number - 1, isUnderWay: true }
+    const ioSeq = this.append({})
+    this.#writable().flush(true)
+    await this.whenSynced(ioSeq)
+  }
+
+  /** Superblock `number` is synced: from the next frame on, a mark if nothing else, whatever is wrong with it is damage. */
+  superblockSynced(number: number): void {
+    if (this.#superblock.number === number && !this.#superblock.isUnderWay) return
+    this.#superblock = { number, isUnderWay: false }
+    this.#unmark()
   }
 
   /** Inline lane: writes and syncs everything appended, on this thread; `onSynced` is called inside. Throws once latched. */
@@ -381,7 +413,7 @@ export class Log {
     this.#index = new EntryIndex(point)
     this.#source.cache.clear()
     this.#roll(lane, point, true)
-    this.#isMarked = false
+    this.#unmark()
     const ioSeq = this.#submit(lane, this.#ioSeq + 1)
     lane.flush(true)
     await this.whenSynced(ioSeq)

@@ -11,13 +11,13 @@ import { listSegments, readWhole, scanLog } from './scan.ts'
 import type { LogScan, LogVerdict } from './scan.ts'
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from './segment-header.ts'
 import { createSegmentFile, syncDirectory, zeroRange } from './segment-files.ts'
+import type { SuperblockProof } from './superblock-proof.ts'
 import { readSuspects } from './suspects.ts'
 import type { KeptSuspects, SuspectReport } from './suspects.ts'
 import { resolveVotes } from './vote-resolution.ts'
 import type { ResolvedVotes } from './vote-resolution.ts'
 import { readVoteSlots, repairVotes } from './votes-file.ts'
 import { VOTES_FILE_BYTES, encodeVote, readVotes, voteOffset } from './votes.ts'
-import type { VoteSlots } from './votes.ts'
 import { isFrameAt, lastWrittenEnd } from './walk.ts'
 
 export interface LogOptions {
@@ -59,8 +59,10 @@ export interface Recovered {
   readonly tornTruncated?: { readonly file: string; readonly offset: number }
   /** False if a vote may have been lost: the directory needs a new id (W8, D11). */
   readonly isVoteCertain: boolean
-  /** Offsets of vote slots that were bad and were written again. */
+  /** Offsets of vote slots that were bad or behind the frames and were written again. */
   readonly repairedVoteSlots: readonly number[]
+  /** What the log says of the superblocks in the page file. */
+  readonly superblock: SuperblockProof
   /** Paths of everything ever kept aside. */
   readonly keptAside: readonly string[]
 }
@@ -101,7 +103,7 @@ export async function createLog(
   await removeUnusedLog(settings, seeds)
   const hardState = options.hardState ?? NO_HARD_STATE
   const base = options.base ?? LOG_BEGINNING
-  const header = { segment: 1, isAnew: true, base, hardState, previousEnd: 0, previousFrame: 0 }
+  const header = { segment: 1, isAnew: true, base, hardState, previousEnd: 0, previousFrame: 0, superblock: 0 }
   const segment = await createSegmentFile(files, directory, 1, settings.segmentBytes)
   await segment.write(encodeSegmentHeader(identity, seeds, header), 0)
   await segment.sync()
@@ -157,7 +159,8 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
     repairedVoteSlots = await repairVotes(files, directory, identity, slots, votes.hardState)
     await syncRecovered(settings, scan)
   }
-  const log = new Log(settings, startOf(scan, verdict, votes, slots))
+  const voteGeneration = (slots?.latest?.generation ?? 1) + repairedVoteSlots.length
+  const log = new Log(settings, startOf(scan, verdict, votes, voteGeneration))
   if (log.state === 'open') await log.start()
   const recovered: Recovered = {
     hardState: votes.hardState,
@@ -168,6 +171,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
     damage,
     isVoteCertain: votes.isCertain,
     repairedVoteSlots,
+    superblock: scan.superblock,
     keptAside: kept.paths,
     ...suspectOf(verdict, scan, kept, directory),
     ...(verdict.kind === 'torn'
@@ -221,7 +225,7 @@ async function rewrite(files: Files, path: string, throughOffset: number): Promi
   }
 }
 
-function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, slots: VoteSlots | undefined): LogStart {
+function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, voteGeneration: number): LogStart {
   const segments = scan.live
     .filter(({ segment }) => segment <= scan.end.segment)
     .map(({ segment, header }, i) => {
@@ -241,7 +245,7 @@ function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, slots
     state: isOpen ? 'open' : verdict.kind,
     index: scan.index,
     hardState: votes.hardState,
-    voteGeneration: (slots?.latest?.generation ?? 1) + (slots?.badSlots.length ?? 0),
+    voteGeneration,
     isVoteCertain: votes.isCertain,
     segments,
     voidSegments: [...scan.void, ...skipped],
@@ -249,6 +253,7 @@ function startOf(scan: LogScan, verdict: LogVerdict, votes: ResolvedVotes, slots
     end: scan.end,
     previousFrame: scan.previousFrame,
     isMarked: scan.isMarked && verdict.kind === 'clean',
+    superblock: scan.superblock,
     ...(verdict.kind === 'suspect' ? { suspectAt: verdict.at } : {}),
   }
 }

@@ -14,6 +14,8 @@ import { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
 import { SEGMENT_HEADER_BYTES, checkSegmentHeader } from './segment-header.ts'
 import type { SegmentHeader, SegmentHeaderCheck } from './segment-header.ts'
 import { findProof, isTorn, lastWrittenEnd, walkFrames } from './walk.ts'
+import { decodeSuperblockProof } from './superblock-proof.ts'
+import type { SuperblockProof } from './superblock-proof.ts'
 import type { SegmentBytes, WalkEnd, WalkRange } from './walk.ts'
 
 /** A segment that belongs to the log as it stands. */
@@ -55,6 +57,10 @@ export interface LogScan {
   readonly isMarked: boolean
   /** Everything before this place was synced, as a frame says that was made later. */
   readonly synced: LogPosition
+  /** The last frame gives a vote: its slot may have been under way when the log ended. */
+  readonly endsWithVote: boolean
+  /** As the last valid frame or header has it. */
+  readonly superblock: SuperblockProof
 }
 
 interface NumberedCheck {
@@ -123,6 +129,8 @@ class Scanner {
   #previousFrame = 0
   #isMarked = false
   #synced: LogPosition = { segment: 0, offset: 0 }
+  #endsWithVote = false
+  #superblock = 0
 
   constructor(files: Files, directory: string, identity: LogIdentity) {
     this.#files = files
@@ -158,6 +166,7 @@ class Scanner {
   #beginWith(first: LiveSegment | undefined): void {
     this.#index = new EntryIndex(first?.header.base ?? LOG_BEGINNING)
     this.#hardState = first?.header.hardState ?? NO_HARD_STATE
+    this.#superblock = first?.header.superblock ?? 0
     this.#end = { segment: 0, offset: 0 }
   }
 
@@ -175,6 +184,8 @@ class Scanner {
       previousFrame: this.#previousFrame,
       isMarked: this.#isMarked,
       synced: this.#synced,
+      endsWithVote: this.#endsWithVote,
+      superblock: decodeSuperblockProof(this.#superblock),
     }
   }
 
@@ -242,6 +253,8 @@ class Scanner {
     this.#end = { segment: live.segment, offset: SEGMENT_HEADER_BYTES }
     this.#previousFrame = live.headerCrc
     this.#isMarked = false
+    this.#endsWithVote = false
+    this.#superblock = live.header.superblock
     const range = { start: SEGMENT_HEADER_BYTES, previousFrame: live.headerCrc }
     const end = this.#walkFrames(content, next === undefined ? range : { ...range, end: next.header.previousEnd })
     if (end === 'truncates_base' && next !== undefined) return { kind: 'begins_later' }
@@ -275,6 +288,10 @@ class Scanner {
   }
 
   #take(content: SegmentBytes, offset: number, header: FrameHeader): void {
+    const { term, votedFor } = this.#hardState
+    this.#endsWithVote =
+      (header.flags & FrameFlag.hardState) !== 0 && (header.term !== term || header.votedFor !== votedFor)
+    this.#superblock = header.superblock
     if ((header.flags & FrameFlag.hardState) !== 0) {
       this.#hardState = { term: header.term, votedFor: header.votedFor, commitSeq: header.commitSeq }
     }

@@ -20,6 +20,8 @@ export interface SegmentHeader {
   readonly previousEnd: number
   /** The chain value of the frame before; 0 if there is none or `isAnew`. */
   readonly previousFrame: number
+  /** What is known of the superblocks, encoded (superblock-proof.ts). */
+  readonly superblock: number
 }
 
 export function encodeSegmentHeader(identity: LogIdentity, seeds: ChecksumSeeds, header: SegmentHeader): Uint8Array {
@@ -38,7 +40,8 @@ export function encodeSegmentHeader(identity: LogIdentity, seeds: ChecksumSeeds,
   writeU64(bytes, 72, header.hardState.votedFor)
   writeU64(bytes, 80, header.hardState.commitSeq)
   writeU32(bytes, 88, header.previousEnd)
-  // 92..455 zero; 456 nonce (24), 480 tag (16), 496 HMAC (16): reserved
+  writeU32(bytes, 92, header.superblock)
+  // 96..455 zero; 456 nonce (24), 480 tag (16), 496 HMAC (16): reserved
   writeU32(bytes, 8, crc32(bytes, seeds.at(header.segment, 0)))
   return bytes
 }
@@ -82,5 +85,6 @@ function readFields(bytes: Uint8Array): SegmentHeader {
     previousFrame: readU32(bytes, 60),
     hardState: { term: readU64(bytes, 64), votedFor: readU64(bytes, 72), commitSeq: readU64(bytes, 80) },
     previousEnd: readU32(bytes, 88),
+    superblock: readU32(bytes, 92),
   }
 }

@@ -3,8 +3,8 @@ import { ChecksumSeeds } from './checksum-seed.ts'
 import { VOTES_NAME } from './file-names.ts'
 import type { HardState, LogIdentity } from './positions.ts'
 import { readWhole } from './scan.ts'
-import { encodeVote, readVotes, voteOffset } from './votes.ts'
-import type { VoteSlots } from './votes.ts'
+import { encodeVote, isBehindFrames, readVotes, voteOffset } from './votes.ts'
+import type { Vote, VoteSlots } from './votes.ts'
 
 /** The slots of a log directory's `votes`; undefined if the file is missing. */
 export async function readVoteSlots(
@@ -17,7 +17,10 @@ export async function readVoteSlots(
   return readVotes(await readWhole(files, path), identity, new ChecksumSeeds(identity.directoryId))
 }
 
-/** Writes bad slots again with the hard state that is certain. */
+/**
+ * Writes bad slots again with the hard state that is certain, and the older one if the power went between a vote's frame and its slot:
+ * from then on slots and frames agree, so that whoever finds them apart has found damage. Returns the offsets that were written.
+ */
 export async function repairVotes(
   files: Files,
   directory: string,
@@ -25,12 +28,15 @@ export async function repairVotes(
   slots: VoteSlots | undefined,
   hardState: HardState,
 ): Promise<readonly number[]> {
-  if (slots === undefined || slots.badSlots.length === 0) return []
+  const { latest, badSlots } = slots ?? { latest: undefined, badSlots: [] }
+  const isBehind = badSlots.length === 0 && latest !== undefined && isBehindFrames(latest, hardState)
+  const offsets = isBehind ? [voteOffset(latest.generation + 1)] : badSlots
+  if (offsets.length === 0) return []
   const seeds = new ChecksumSeeds(identity.directoryId)
   const file = await files.open(`${directory}/${VOTES_NAME}`, 'readWrite')
   try {
-    for (const offset of slots.badSlots) {
-      const generation = generationFor(slots, offset)
+    for (const offset of offsets) {
+      const generation = generationFor(latest, offset)
       const { term, votedFor } = hardState
       await file.write(encodeVote(identity, seeds, { generation, term, votedFor }), offset)
       await file.sync()
@@ -38,11 +44,11 @@ export async function repairVotes(
   } finally {
     await file.close()
   }
-  return slots.badSlots
+  return offsets
 }
 
 /** The next generation whose slot is the one at `offset`. */
-function generationFor(slots: VoteSlots, offset: number): number {
-  const next = (slots.latest?.generation ?? 1) + 1
+function generationFor(latest: Vote | undefined, offset: number): number {
+  const next = (latest?.generation ?? 1) + 1
   return voteOffset(next) === offset ? next : next + 1
 }

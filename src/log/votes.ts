@@ -1,7 +1,7 @@
 import { crc32, readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../encoding/index.ts'
 import type { ChecksumSeeds } from './checksum-seed.ts'
 import { isMutant } from './mutants.ts'
-import type { LogIdentity } from './positions.ts'
+import type { HardState, LogIdentity } from './positions.ts'
 
 /**
  * `log/votes`: two 4 KiB slots, written in turn, so that the vote before survives whatever happens to the write of the next
@@ -82,6 +82,12 @@ export function readVotes(bytes: Uint8Array, identity: LogIdentity, seeds: Check
     if (latest === undefined || isNewerVote(vote, latest)) latest = vote
   }
   return { latest, badSlots, isConflict }
+}
+
+/** Every vote is in a frame before it is in a slot: true if this one lacks what the frames have. */
+export function isBehindFrames(vote: Vote, fromFrames: HardState): boolean {
+  const isOlder = vote.term < fromFrames.term
+  return isOlder || (vote.term === fromFrames.term && vote.votedFor === 0 && fromFrames.votedFor !== 0)
 }
 
 function isNewerVote(a: Vote, b: Vote): boolean {

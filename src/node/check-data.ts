@@ -1,7 +1,7 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { inspectState } from '../engine/index.ts'
-import { inspectLog, LogError, readIdentity } from '../log/index.ts'
-import type { DirectoryIdentity, InspectedFrame } from '../log/index.ts'
+import { inspectLog, LogError, NO_SUPERBLOCK, readIdentity } from '../log/index.ts'
+import type { DirectoryIdentity, InspectedFrame, SuperblockProof } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { Files } from '../platform/index.ts'
 import { readTextFile } from './text-file.ts'
@@ -24,6 +24,12 @@ export interface DataCheck {
   readonly verdict: 'clean' | 'torn' | 'suspect' | 'damaged'
   readonly regions: readonly DataRegion[]
   readonly damage: readonly DataRegion[]
+}
+
+interface LogResult {
+  readonly verdict: DataCheck['verdict']
+  /** What the log says of the superblocks. */
+  readonly superblock: SuperblockProof
 }
 
 const INSPECTION_BUDGET_BYTES = 32 << 20
@@ -58,12 +64,15 @@ class Inspection {
     const identity = await this.#readIdentity()
     // A directory whose creation was interrupted never held anything.
     if (identity === undefined || !identity.isComplete) return this.#result('clean')
-    await this.#inspectPages(identity)
-    return this.#result(await this.#inspectLog(identity))
+    const { verdict, superblock } = await this.#inspectLog(identity)
+    // A directory that was closed in order has no write under way.
+    await this.#inspectPages(identity, identity.isClosed ? { ...superblock, isUnderWay: false } : superblock)
+    return this.#result(verdict)
   }
 
   #result(logVerdict: DataCheck['verdict']): DataCheck {
-    const verdict = this.#damage.length > 0 ? 'damaged' : logVerdict
+    const isTorn = logVerdict === 'clean' && this.#regions.some(({ state }) => state === 'torn')
+    const verdict = this.#damage.length > 0 ? 'damaged' : isTorn ? 'torn' : logVerdict
     return { verdict, regions: this.#regions, damage: this.#damage }
   }
 
@@ -86,7 +95,7 @@ class Inspection {
     }
   }
 
-  async #inspectPages({ directoryId, groupId, pageBytes }: DirectoryIdentity): Promise<void> {
+  async #inspectPages({ directoryId, groupId, pageBytes }: DirectoryIdentity, proof: SuperblockProof): Promise<void> {
     const file = `${this.#directory}/pages/data`
     if ((await this.#files.size(file)) === undefined) {
       return this.#add({
@@ -108,11 +117,12 @@ class Inspection {
         budgetBytes: INSPECTION_BUDGET_BYTES,
         clock: { monotonicMs: () => 0, wallMicros: () => 0 },
       },
+      proof,
       ({ seq, ...region }) => this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) }),
     )
   }
 
-  async #inspectLog({ directoryId, groupId, isClosed }: DirectoryIdentity): Promise<DataCheck['verdict']> {
+  async #inspectLog({ directoryId, groupId, isClosed }: DirectoryIdentity): Promise<LogResult> {
     const frames: InspectedFrame[] = []
     try {
       const found = await inspectLog(
@@ -126,8 +136,9 @@ class Inspection {
         frame => frames.push(frame),
       )
       const reasons = new Map(found.damage.map(({ file, offset, what }) => [`${file} ${offset}`, what]))
-      for (const { fault, ...region } of found.fixed) {
-        this.#add({ ...region, ...(fault === undefined ? { state: 'ok' } : { state: 'damaged', reason: fault }) })
+      for (const { fault, isTorn = false, ...region } of found.fixed) {
+        const state = isTorn ? 'torn' : 'damaged'
+        this.#add({ ...region, ...(fault === undefined ? { state: 'ok' } : { state, reason: fault }) })
       }
       for (const { file, offset, length, seqs, state } of frames) {
         const isCut = (state === 'torn' || state === 'suspect') && isClosed
@@ -142,12 +153,12 @@ class Inspection {
         if (this.#damage.some(region => region.file === file && region.offset === offset)) continue
         this.#add({ file, offset, length: 0, kind: 'log', state: 'damaged', reason: what })
       }
-      return found.verdict
+      return { verdict: found.verdict, superblock: found.superblock }
     } catch (error) {
       if (!(error instanceof LogError)) throw error
       const file = `${this.#directory}/log`
       this.#add({ file, offset: 0, length: 0, kind: 'log', state: 'damaged', reason: error.message })
-      return 'damaged'
+      return { verdict: 'damaged', superblock: NO_SUPERBLOCK }
     }
   }
 }

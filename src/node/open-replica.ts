@@ -1,5 +1,5 @@
 import { hexToBytes } from '../encoding/index.ts'
-import { openStateMachine } from '../engine/index.ts'
+import { openStateMachine, requireContinuation, requireSuperblocks } from '../engine/index.ts'
 import type { EngineStateMachine, KeyspaceMutants } from '../engine/index.ts'
 import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
@@ -106,10 +106,12 @@ async function openInDirectory(
   opened.push(() => log.close())
   if (directory.isNew) await directory.completed()
   requireUsable(recovered)
+  requireSuperblocks(machine, log, recovered)
   if (machine.isInstalled) {
     // The install may have been the last thing before a crash: what the log holds of another past, or of an earlier one, is void.
     await log.voidAfterInstall({ seq: machine.appliedSeq, term: machine.appliedTerm, chain: machine.appliedChain })
   }
+  requireContinuation(machine, log)
   const { directoryId } = directory.identity
   const replica = await Replica.start({
     name,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { inspectLog } from '../../src/log/index.ts'
 import { LogModel, isCrash, live, openThroughCrashes } from './crash-model.ts'
-import { LogWorld, batch, entry, settle, testSeed } from './log-world.ts'
+import { DIRECTORY_ID, GROUP_ID, LogWorld, batch, entry, settle, testSeed } from './log-world.ts'
 
 const HARD_STATE = { term: 1, votedFor: 0, commitSeq: 0 }
 
@@ -22,6 +23,16 @@ async function crashOnce(seed: number, call: number, moment: 'before' | 'after')
   await settle()
   await model.recover(await world.open(), `${note}, then a second crash right after recovery`)
   return hasCrashed
+}
+
+/** Nothing in the directory may be called damage; returns how many vote slots are torn. */
+async function requireUndamaged(world: LogWorld, note: string): Promise<number> {
+  const options = { files: world.disk.files(), directory: '/data', directoryId: DIRECTORY_ID, groupId: GROUP_ID }
+  const { damage, fixed } = await inspectLog(options, () => undefined)
+  assert.deepEqual(damage, [], note)
+  const bad = fixed.filter(({ fault }) => fault !== undefined)
+  for (const { kind, isTorn, fault } of bad) assert.ok(kind === 'vote' && isTorn === true, `${note}: ${kind} ${fault}`)
+  return bad.length
 }
 
 describe('a power loss', () => {
@@ -61,12 +72,47 @@ describe('a power loss', () => {
         world.disk.crashAt(random.between(1, 60), random.pick(['before', 'after']))
         if (!(await live(opened, model, random, 40))) world.disk.crash('power')
         await settle()
+        await requireUndamaged(world, `seed ${seed}, life ${life}`)
         opened = await world.open()
         if (opened.log.state === 'suspect') suspects++
         await model.recover(opened, `seed ${seed}, life ${life}`, true)
       }
     }
     assert.ok(suspects > 0, 'the profile is hard enough to make suspects')
+  })
+
+  it('in the middle of a vote is no damage, nor is one in the middle of mending its slot', async () => {
+    let tornVotes = 0
+    for (let seed = testSeed(); seed < testSeed() + 60; seed++) {
+      const world = new LogWorld(seed, {}, 'byte')
+      const { log } = await world.create()
+      await settle()
+      for (let term = 2; term < 5 + (seed % 2); term++) {
+        log.append({ hardState: { term, votedFor: 2, commitSeq: 0 } })
+        log.flushSync()
+      }
+      const term = log.hardState.term + 1
+      log.append({ hardState: { term, votedFor: 3, commitSeq: 0 } })
+      world.disk.crashAt(4, 'before') // frame, sync, slot: the sync of the slot
+      assert.throws(() => log.flushSync())
+      await settle()
+      tornVotes += await requireUndamaged(world, `seed ${seed}`)
+      for (let call = 1; call < 7; call++) {
+        world.disk.crashAt(call, 'after')
+        await world.open().catch((error: unknown) => assert.ok(isCrash(error)))
+        world.disk.crash('power')
+        await settle()
+        await requireUndamaged(world, `seed ${seed}, opened again until call ${call}`)
+      }
+      world.disk.cancelCrash()
+      const again = await world.open()
+      assert.deepEqual([again.recovered.hardState.term, again.recovered.hardState.votedFor], [term, 3])
+      again.log.append({ entries: batch(1, 1, 1) })
+      again.log.flushSync()
+      await again.log.close()
+      assert.equal(await requireUndamaged(world, `seed ${seed}, at the end`), 0, 'slots and frames agree again')
+    }
+    assert.ok(tornVotes > 0, 'the disk was hard enough to tear a vote')
   })
 
   it('leaves a log that was only written (durability os) at some whole frame; the end of the process alone leaves all', async () => {

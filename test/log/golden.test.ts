@@ -52,6 +52,27 @@ describe('the bytes of docs/formats/log.md', () => {
     assert.equal(hex(world.disk.contents('/data/log/votes').slice(0, 512)), vote)
   })
 
+  it('what a segment header and a frame say of superblocks: the number doubled, plus one while the next is written', async () => {
+    const world = new LogWorld(1)
+    const { log } = await world.create()
+    await settle()
+    const field = (offset: number): string => hex(world.disk.contents(segmentPath(1)).slice(offset, offset + 4))
+    log.superblockSynced(6)
+    const first = log.end.offset
+    await log.superblockBegins(7)
+    assert.equal(field(first + 172), '0d000000')
+    const second = log.end.offset
+    log.superblockSynced(7)
+    log.append({ entries: batch(1, 1, 1) })
+    log.flushSync()
+    assert.equal(field(second + 172), '0e000000')
+    await log.startAfter({ seq: 50, term: 1, chain: 1 })
+    const header = world.disk.contents(segmentPath(2))
+    assert.equal(hex(header.slice(92, 96)), '0e000000')
+    world.disk.crash('process')
+    assert.deepEqual((await world.open()).recovered.superblock, { number: 7, isUnderWay: false })
+  })
+
   it('a frame that lists its zero sectors', async () => {
     const world = new LogWorld(1)
     const { log } = await world.create()

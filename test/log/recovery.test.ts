@@ -157,6 +157,39 @@ describe('recovery', () => {
     }
   })
 
+  it('W8: a vote that was put back, or is bad, is damage once anything stands behind its frame, closed or not', async () => {
+    const world = new LogWorld()
+    const { log } = await world.create()
+    await settle()
+    const saved: Uint8Array[] = []
+    for (let term = 2; term < 6; term++) {
+      log.append({ hardState: { term, votedFor: 1, commitSeq: 0 } })
+      log.flushSync()
+      saved.push(world.disk.contents('/data/log/votes'))
+    }
+    log.mark()
+    log.flushSync()
+    world.disk.crash('process')
+    const faults = async (): Promise<unknown[]> => {
+      const { fixed } = await inspectLog(
+        { ...IDENTITY, files: world.disk.files(), directory: '/data' },
+        () => undefined,
+      )
+      return fixed.flatMap(({ offset, fault, isTorn }) =>
+        fault === undefined ? [] : [{ offset, isTorn: isTorn === true }],
+      )
+    }
+    assert.deepEqual(await faults(), [])
+    // Generations 0 and 1 are written at first; that of term 5 is 5 and lies in the second slot, which had that of term 3.
+    await tamper(world, '/data/log/votes', 4096, saved[1]!.slice(4096, 4608))
+    assert.deepEqual(await faults(), [{ offset: 4096, isTorn: false }])
+    for (const offset of [0, 4096]) {
+      await tamper(world, '/data/log/votes', 0, saved[3]!)
+      world.disk.flipBit('/data/log/votes', offset + 50, 1)
+      assert.deepEqual(await faults(), [{ offset, isTorn: false }])
+    }
+  })
+
   it('damage is left behind by beginning anew after an install', async () => {
     const { world, frames } = await threeFrames()
     world.disk.flipBit(segmentPath(1), frames[0]!.offset + 200, 0)

@@ -10,6 +10,7 @@ import { BATCH_PAGES } from './pager.ts'
 import { cellCount, PageRef, pageLevel } from './page.ts'
 import type { Root } from './roots.ts'
 import type { Storage } from './storage.ts'
+import type { SuperblockLedger } from './superblock-slots.ts'
 import type { KeyspaceIdentity, SuperblockState } from './superblock.ts'
 import { encodeSuperblock } from './superblock.ts'
 
@@ -37,6 +38,8 @@ export class Checkpointer {
   older: { state: SuperblockState; root: Root } | undefined
   /** The newest superblock's map, whose pages the next capture replaces. */
   mapOnFile: MapOnFile | undefined
+  /** Told of every superblock, so that a torn one is known for what it is. */
+  ledger: SuperblockLedger | undefined
   #forgotten = 0
 
   constructor(storage: Storage, file: PageFile, pager: Pager, identity: KeyspaceIdentity) {
@@ -76,7 +79,6 @@ export class Checkpointer {
     invariant(through >= capture.root.seq, `the log is synced through ${through} only, not ${capture.root.seq}`)
     const state = this.stateOf(capture, kind)
     await this.#writeSuperblock(state)
-    await this.#file.sync()
     capture.root.superblocks++
     this.#dropOlder()
     this.older = this.newest
@@ -90,7 +92,6 @@ export class Checkpointer {
     roots.hold(capture.root)
     const state = { ...this.newest!.state, number: this.newest!.state.number + 1 }
     await this.#writeSuperblock(state)
-    await this.#file.sync()
     capture.root.superblocks++
     this.#dropOlder()
     this.older = this.newest
@@ -135,7 +136,10 @@ export class Checkpointer {
   }
 
   async #writeSuperblock(state: SuperblockState): Promise<void> {
+    await this.ledger?.superblockBegins(state.number)
     await this.#file.write(encodeSuperblock(state), (state.number % 2) * SUPERBLOCK_SPACING_BYTES)
+    await this.#file.sync()
+    this.ledger?.superblockSynced(state.number)
   }
 
   /** Writes the unwritten pages below `root`, children before parents; what is written already is not entered. */

@@ -1,14 +1,13 @@
-import { MalformedBytes } from '../../encoding/index.ts'
 import type { File } from '../../platform/index.ts'
 import { PageDamage } from './damage.ts'
-import { PageKind, SUPERBLOCK_SPACING_BYTES } from './layout.ts'
+import { PageKind } from './layout.ts'
 import { readChain, readMap } from './map-file.ts'
 import type { KeyspaceOptions, Parts } from './opening.ts'
 import { openParts } from './opening.ts'
 import type { Root } from './roots.ts'
 import { Scrub } from './scrub.ts'
-import type { SuperblockState } from './superblock.ts'
-import { decodeSuperblock, superblockBytes } from './superblock.ts'
+import { judgeSlots, readSlots, wholeSuperblocks } from './superblock-slots.ts'
+import type { SuperblockProof } from './superblock-slots.ts'
 
 /** A stretch of the page file that a superblock reaches, and whether it is what it should be. */
 export interface InspectedRegion {
@@ -19,22 +18,24 @@ export interface InspectedRegion {
   readonly kind: 'superblock' | 'map' | 'digests' | 'leaf' | 'branch' | 'extent' | 'unknown'
   /** Seq of the last change below; 0 where that means nothing. */
   readonly seq: number
-  readonly state: 'ok' | 'damaged'
+  /** `torn`: a superblock that a loss of power cut short; the other one counts. */
+  readonly state: 'ok' | 'torn' | 'damaged'
   readonly reason?: string
 }
 
 /**
  * Reads everything that either superblock of a directory reaches, changes nothing, and calls `onRegion` for each place once. The
- * keyspace must not be open. Rejects with `FileError` where the disk fails; damage is a region.
+ * keyspace must not be open; `proof` is what its log says of the superblocks. Rejects with `FileError` where the disk fails; damage is a region.
  */
 export async function inspectKeyspace(
   options: KeyspaceOptions,
+  proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
 ): Promise<void> {
   const path = `${options.directory}/data`
   const file = await options.files.open(path, 'read')
   try {
-    if (!(await inspectSuperblocks(file, options, onRegion))) return
+    if (!(await inspectSuperblocks(file, options, proof, onRegion))) return
   } finally {
     await file.close()
   }
@@ -56,58 +57,20 @@ export async function inspectKeyspace(
 async function inspectSuperblocks(
   file: File,
   { identity }: KeyspaceOptions,
+  proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
 ): Promise<boolean> {
-  const found: { slot: number; state: SuperblockState | undefined; length: number; reason?: string }[] = []
-  for (const slot of [0, 1]) {
-    const area = new Uint8Array(SUPERBLOCK_SPACING_BYTES)
-    await file.read(area, slot * SUPERBLOCK_SPACING_BYTES)
-    if (area.every(byte => byte === 0)) continue
-    const length = superblockBytes(area)
-    try {
-      const state = decodeSuperblock(area)
-      found.push({ slot, state, length, ...(state === undefined && { reason: 'the superblock does not hold' }) })
-    } catch (error) {
-      if (!(error instanceof MalformedBytes)) throw error
-      found.push({ slot, state: undefined, length, reason: error.message })
-    }
+  const slots = await readSlots(file)
+  for (const [i, verdict] of judgeSlots(slots, proof, identity.directoryId).entries()) {
+    if (verdict.kind === 'absent') continue
+    const { offset, length, state } = slots[i]!
+    const region = { file: file.path, offset, length, kind: 'superblock' as const, seq: state?.seq ?? 0 }
+    if (verdict.kind === 'damaged') onRegion({ ...region, state: 'damaged', reason: verdict.reason })
+    else if (verdict.kind === 'torn')
+      onRegion({ ...region, state: 'torn', reason: 'a loss of power cut its write short' })
+    else onRegion({ ...region, state: 'ok' })
   }
-  const newest = Math.max(0, ...found.map(({ state }) => state?.number ?? 0))
-  for (const one of found) {
-    const reason = one.reason ?? misplacement(one.slot, one.state!, newest, identity.directoryId)
-    onRegion({
-      file: file.path,
-      offset: one.slot * SUPERBLOCK_SPACING_BYTES,
-      length: one.length,
-      kind: 'superblock',
-      seq: one.state?.seq ?? 0,
-      ...(reason === undefined ? { state: 'ok' } : { state: 'damaged', reason }),
-    })
-  }
-  if (found.length === 0) {
-    const reason = 'there is no superblock'
-    onRegion({ file: file.path, offset: 0, length: 16, kind: 'superblock', seq: 0, state: 'damaged', reason })
-  }
-  // From the second checkpoint on both slots are written.
-  if (found.length === 1 && newest > 1) {
-    const offset = (1 - found[0]!.slot) * SUPERBLOCK_SPACING_BYTES
-    const reason = 'a superblock is missing'
-    onRegion({ file: file.path, offset, length: 16, kind: 'superblock', seq: 0, state: 'damaged', reason })
-  }
-  return found.some(({ state }) => state !== undefined)
-}
-
-/** A superblock that passes, but is not the one that belongs here. */
-function misplacement(
-  slot: number,
-  state: SuperblockState,
-  newest: number,
-  directoryId: Uint8Array,
-): string | undefined {
-  if (state.number % 2 !== slot) return `superblock ${state.number} belongs in the other slot`
-  if (state.number + 1 < newest) return `superblock ${state.number} is older than the one before ${newest}`
-  const isOwn = state.directoryId.every((byte, i) => byte === directoryId[i])
-  return isOwn ? undefined : 'the superblock belongs to another directory'
+  return wholeSuperblocks(slots).length > 0 && slots.every(({ misunderstood }) => misunderstood === undefined)
 }
 
 async function inspectRoots(parts: Parts, path: string, onRegion: (region: InspectedRegion) => void): Promise<void> {

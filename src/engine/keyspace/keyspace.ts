@@ -2,6 +2,7 @@ import type { Digest64 } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import type { Cold } from './cold.ts'
 import type { LogSyncedThrough } from './checkpoint.ts'
+import { PageDamage } from './damage.ts'
 import { Install } from './install.ts'
 import type { PageReport, ScrubResult } from './scrub.ts'
 import { Scrub } from './scrub.ts'
@@ -11,6 +12,8 @@ import { createParts, newRoot, openParts } from './opening.ts'
 import { PageRef } from './page.ts'
 import { markNewest, rollBack } from './roll-back.ts'
 import type { SpaceDigest } from './spaces.ts'
+import { judgeSlots } from './superblock-slots.ts'
+import type { SuperblockLedger, SuperblockProof, SuperblockSlot } from './superblock-slots.ts'
 import type { SuperblockMeta, SuperblockState } from './superblock.ts'
 import { KeyspaceView } from './view.ts'
 import type { EpochWriter } from './writer.ts'
@@ -36,6 +39,12 @@ const EMPTY_META: SuperblockMeta = {
   membership: new Uint8Array(0),
 }
 
+/** The superblocks as an opening found them, and whose they should be. */
+interface FoundSlots {
+  readonly slots: readonly [SuperblockSlot, SuperblockSlot]
+  readonly directoryId: Uint8Array
+}
+
 /** One ordered map from bytes to records, in pages (DESIGN 5). One writer, any number of views. */
 export class Keyspace {
   readonly writer: EpochWriter
@@ -48,8 +57,10 @@ export class Keyspace {
   /** From `prepareInstall` to the end of the commit: the install ends in superblocks of its own. */
   #isInstalling = false
   #onBoundary: (() => void) | undefined
+  readonly #found: FoundSlots | undefined
 
-  private constructor(parts: Parts, now: () => number) {
+  private constructor(parts: Parts, now: () => number, found?: FoundSlots) {
+    this.#found = found
     this.#parts = parts
     this.#now = now
     this.writer = parts.writer
@@ -75,8 +86,8 @@ export class Keyspace {
    * `PageDamage` where these are damaged; `FileError` `not_found` if there is no keyspace. The page size is the file's.
    */
   static async open(options: KeyspaceOptions): Promise<{ keyspace: Keyspace; superblock: SuperblockState }> {
-    const { parts, superblock } = await openParts(options)
-    const keyspace = new Keyspace(parts, options.retention.now)
+    const { parts, superblock, slots } = await openParts(options)
+    const keyspace = new Keyspace(parts, options.retention.now, { slots, directoryId: options.identity.directoryId })
     return { keyspace, superblock }
   }
 
@@ -110,6 +121,23 @@ export class Keyspace {
   get superblocks(): SuperblockState[] {
     const { newest, older } = this.#parts.checkpointer
     return [newest, older].flatMap(one => (one === undefined ? [] : [one.state]))
+  }
+
+  /**
+   * Compares the superblocks that were found with what the log knows of them. Throws `PageDamage` if one is bad, old or misplaced, and
+   * no loss of power can be the reason. From now on `ledger` is told of every superblock; a slot that is torn is the next one's.
+   */
+  superviseSuperblocks(proof: SuperblockProof, ledger: SuperblockLedger): void {
+    const { checkpointer, file } = this.#parts
+    const found = this.#found
+    const verdicts = found === undefined ? [] : judgeSlots(found.slots, proof, found.directoryId)
+    for (const [slot, verdict] of verdicts.entries()) {
+      if (verdict.kind !== 'damaged') continue
+      const { offset, length } = found!.slots[slot]!
+      throw new PageDamage(file.path, offset, length, verdict.reason)
+    }
+    checkpointer.ledger = ledger
+    if (!verdicts.some(({ kind }) => kind === 'torn')) ledger.superblockSynced(checkpointer.newest!.state.number)
   }
 
   /** So much waits to be written that new entries should be refused before they are appended. */

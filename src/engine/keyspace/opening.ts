@@ -1,10 +1,9 @@
 import type { File, Files } from '../../platform/index.ts'
-import { MalformedBytes } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import { Checkpointer } from './checkpoint.ts'
 import { PageDamage } from './damage.ts'
 import { CHECKSUM_KNOWN, STAGED } from './frames.ts'
-import { PAGE_SIZES, PageKind, SUPERBLOCK_AREA_BYTES, SUPERBLOCK_SPACING_BYTES } from './layout.ts'
+import { PAGE_SIZES, PageKind, SUPERBLOCK_AREA_BYTES } from './layout.ts'
 import { readChain, readMap } from './map-file.ts'
 import type { Mutants } from './mutants.ts'
 import { PageFile } from './page-file.ts'
@@ -13,8 +12,9 @@ import type { RetentionOptions, Root } from './roots.ts'
 import type { SlottedRecords, SpaceLength } from './spaces.ts'
 import { SpaceDigests } from './spaces.ts'
 import { Storage } from './storage.ts'
+import type { SuperblockSlot } from './superblock-slots.ts'
+import { readSlots, wholeSuperblocks } from './superblock-slots.ts'
 import type { KeyspaceIdentity, SuperblockMeta, SuperblockState } from './superblock.ts'
-import { decodeSuperblock } from './superblock.ts'
 import { EpochWriter } from './writer.ts'
 
 export interface KeyspaceOptions {
@@ -66,19 +66,32 @@ export async function createParts(options: KeyspaceOptions): Promise<Parts> {
   return assemble(options, file, options.pageBytes, options.identity)
 }
 
-export async function openParts(options: KeyspaceOptions): Promise<{ parts: Parts; superblock: SuperblockState }> {
+/** What an opening found. */
+export interface Opened {
+  readonly parts: Parts
+  readonly superblock: SuperblockState
+  readonly slots: readonly [SuperblockSlot, SuperblockSlot]
+}
+
+/** Opens what the newest superblock that passes says; whether the other one may be bad is judged by `judgeSlots`, once the log is known. */
+export async function openParts(options: KeyspaceOptions): Promise<Opened> {
   const path = `${options.directory}/${FILE_NAME}`
   const file = await options.files.open(path, 'readWrite')
   try {
     await settleSuperblocks(file)
-    const [newest, older] = await readSuperblocks(file)
+    const slots = await readSlots(file)
+    for (const { misunderstood, offset, length, slot } of slots) {
+      if (misunderstood === undefined) continue
+      throw new PageDamage(path, offset, length, `superblock ${slot}: ${misunderstood.message}`, misunderstood)
+    }
+    const [newest, older] = wholeSuperblocks(slots)
     if (newest === undefined) {
       throw new PageDamage(path, 0, SUPERBLOCK_AREA_BYTES, 'neither superblock holds')
     }
     const { historyId, groupId, directoryId } = newest
     const parts = assemble(options, file, newest.pageBytes, { historyId, groupId, directoryId })
     await adopt(parts, newest, older, options.retention.now())
-    return { parts, superblock: newest }
+    return { parts, superblock: newest, slots }
   } catch (error) {
     await file.close()
     throw error
@@ -95,24 +108,6 @@ async function settleSuperblocks(file: File): Promise<void> {
   const length = await file.read(area, 0)
   await file.write(area.subarray(0, length), 0)
   await file.sync()
-}
-
-/** The superblocks that hold, newest first. One torn by a crash is none. */
-export async function readSuperblocks(file: File): Promise<SuperblockState[]> {
-  const found: SuperblockState[] = []
-  for (const slot of [0, 1]) {
-    const area = new Uint8Array(SUPERBLOCK_SPACING_BYTES)
-    await file.read(area, slot * SUPERBLOCK_SPACING_BYTES)
-    try {
-      const state = decodeSuperblock(area)
-      if (state !== undefined) found.push(state)
-    } catch (cause) {
-      if (!(cause instanceof MalformedBytes)) throw cause
-      const offset = slot * SUPERBLOCK_SPACING_BYTES
-      throw new PageDamage(file.path, offset, area.length, `superblock ${slot}: ${cause.message}`, cause)
-    }
-  }
-  return found.toSorted((a, b) => b.number - a.number)
 }
 
 /** Takes over both durable roots: their pages are in use, those of the newest are live, and no tree is walked. */

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { utf8Bytes } from '../../src/encoding/index.ts'
+import { openEngine } from '../../src/engine/index.ts'
+import type { Engine } from '../../src/engine/index.ts'
+import { checkDataDirectory } from '../../src/node/index.ts'
+import type { DataRegion } from '../../src/node/index.ts'
+import { drainMicrotasks } from '../../src/platform/node/index.ts'
+import { SimulatedCrash, SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
+
+const OPTIONS = {
+  pageBytes: 4096,
+  budgetBytes: 256 << 10,
+  segmentBytes: 32 << 10,
+  checkpointLogBytes: 1 << 20,
+} as const
+const SUPERBLOCK_SPACING = 32_768
+const seed = Number(process.env['QUORATE_SEED'] ?? 5)
+
+/** A machine whose disk tears sectors in two, so that whatever is being written can be left bad by a loss of power. */
+class Torn {
+  readonly world: SimulatedWorld
+  readonly machine: SimulatedMachine
+
+  constructor(ownSeed: number) {
+    this.world = new SimulatedWorld({ seed: ownSeed, drainMicrotasks })
+    this.machine = new SimulatedMachine(this.world, { name: 'one', disk: { tear: 'byte' } })
+  }
+
+  /** Runs `task` on virtual time; undefined if the machine died meanwhile. */
+  async run<T>(task: Promise<T>): Promise<T | undefined> {
+    const result: { value?: T; error?: unknown; isOver: boolean } = { isOver: false }
+    task.then(
+      value => Object.assign(result, { value, isOver: true }),
+      (error: unknown) => Object.assign(result, { error, isOver: true }),
+    )
+    while (!result.isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
+    if (result.error !== undefined && !isCrash(result.error)) throw result.error
+    return result.value
+  }
+}
+
+function isCrash(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) if (each instanceof SimulatedCrash) return true
+  return false
+}
+
+/** Three checkpoints, so that both superblocks are written again. */
+async function work(engine: Engine, acknowledged: Map<string, string>): Promise<void> {
+  await engine.ddl({ type: 'createProject', project: 'p', ifNotExists: true })
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 3; i++) {
+      const value = `${round}.${acknowledged.size}`
+      await engine.kv('p').set(`k${i}`, utf8Bytes(value))
+      acknowledged.set(`k${i}`, value)
+    }
+    await engine.checkpoint()
+  }
+}
+
+async function requireAcknowledged(engine: Engine, acknowledged: ReadonlyMap<string, string>): Promise<void> {
+  for (const [key, value] of acknowledged) {
+    const found = new TextDecoder().decode(await engine.kv('p').get(key))
+    assert.ok(found >= value, `${key} is ${found} after ${value} was acknowledged`)
+  }
+}
+
+/** The power goes at disk call `call`; what is found then, and undefined if there were fewer calls. */
+async function crashAt(
+  ownSeed: number,
+  call: number,
+  moment: 'before' | 'after',
+): Promise<readonly DataRegion[] | undefined> {
+  const torn = new Torn(ownSeed)
+  const acknowledged = new Map<string, string>()
+  const first = torn.machine.start()
+  torn.machine.disk.crashAt(call, moment)
+  const life = openEngine('/data', OPTIONS, first).then(async engine => {
+    await work(engine, acknowledged)
+    await engine.close()
+    return true
+  })
+  if ((await torn.run(life)) === true) return undefined
+  const second = torn.machine.start()
+  const check = await torn.run(
+    (async () => {
+      const check =
+        (await second.files.size('/data/identity.json')) === undefined
+          ? undefined
+          : await checkDataDirectory(second.files, '/data')
+      const engine = await openEngine('/data', OPTIONS, second)
+      await requireAcknowledged(engine, acknowledged)
+      await work(engine, acknowledged)
+      await engine.close()
+      return check
+    })(),
+  )
+  assert.notEqual(check?.verdict, 'damaged', `power lost ${moment} call ${call}: ${JSON.stringify(check?.damage)}`)
+  const last = await torn.run(checkDataDirectory(torn.machine.process!.files, '/data'))
+  assert.deepEqual([last?.verdict, last?.damage], ['clean', []])
+  return check?.regions ?? []
+}
+
+/** The disk calls of a life at which a superblock is synced: every second sync of the page file, the other ones are of pages. */
+async function superblockSyncs(ownSeed: number): Promise<number[]> {
+  const torn = new Torn(ownSeed)
+  const calls: number[] = []
+  const note = (path: string): boolean => {
+    if (path.endsWith('/pages/data')) calls.push(torn.machine.disk.callCount)
+    return false
+  }
+  torn.machine.disk.inject({ operation: 'sync', path: note, effect: { type: 'fail', systemCode: 'EIO' } })
+  await torn.run(openEngine('/data', OPTIONS, torn.machine.start()).then(engine => work(engine, new Map())))
+  return calls.filter((_, i) => i % 2 === 1)
+}
+
+describe(`a superblock that a loss of power tears (seed ${seed})`, () => {
+  it('is no damage: the other one counts, and the log goes on from there', async () => {
+    const torn = new Set<number>()
+    for (let ownSeed = seed; ownSeed < seed + 6 || torn.size < 2; ownSeed++) {
+      assert.ok(ownSeed < seed + 300, 'the disk is hard enough to tear both')
+      for (const call of await superblockSyncs(ownSeed)) {
+        const regions = await crashAt(ownSeed, call, 'before')
+        for (const { kind, state, offset } of regions ?? []) {
+          if (kind === 'superblock' && state === 'torn') torn.add(offset)
+        }
+      }
+    }
+    assert.deepEqual([...torn].toSorted(), [0, SUPERBLOCK_SPACING])
+  })
+
+  it('nor is anything else damage, whichever disk call the power goes at', async () => {
+    let call = 1
+    while ((await crashAt(seed + call, call, call % 2 === 0 ? 'before' : 'after')) !== undefined) call += 3
+    assert.ok(call > 60, `only ${call} disk calls`)
+  })
+
+  it('is damage when the one that stood there before is put back', async () => {
+    const torn = new Torn(seed)
+    const { disk } = torn.machine
+    const process = torn.machine.start()
+    const saved: Uint8Array[] = []
+    await torn.run(
+      openEngine('/data', OPTIONS, process).then(async engine => {
+        await work(engine, new Map())
+        for (let i = 0; i < 3; i++) {
+          await engine.kv('p').set('k', Uint8Array.of(i))
+          await engine.checkpoint()
+          saved.push(disk.contents('/data/pages/data').slice(SUPERBLOCK_SPACING, 2 * SUPERBLOCK_SPACING))
+        }
+        await engine.kv('p').set('k', Uint8Array.of(9))
+      }),
+    )
+    disk.crash('process')
+    assert.notDeepEqual(saved[2], saved[0], 'the third checkpoint has taken the place of the first')
+    const again = torn.machine.start()
+    const file = await torn.run(again.files.open('/data/pages/data', 'readWrite'))
+    file!.writeSync(saved[0]!, SUPERBLOCK_SPACING)
+    file!.syncSync()
+    const check = await torn.run(checkDataDirectory(again.files, '/data'))
+    assert.deepEqual(
+      check?.damage.map(({ kind, offset }) => ({ kind, offset })),
+      [{ kind: 'superblock', offset: SUPERBLOCK_SPACING }],
+    )
+  })
+
+  it('is damage when nobody was writing it: a node that was killed has said so in its log', async () => {
+    for (const slot of [0, 1]) {
+      const torn = new Torn(seed)
+      const process = torn.machine.start()
+      await torn.run(openEngine('/data', OPTIONS, process).then(engine => work(engine, new Map())))
+      // The mark of an idle log confirms the last checkpoint.
+      for (let i = 0; i < 3; i++) await torn.world.step(torn.world.nowMs + 200)
+      torn.machine.disk.crash('process')
+      torn.machine.disk.flipBit('/data/pages/data', slot * SUPERBLOCK_SPACING + 100, 3)
+      const again = torn.machine.start()
+      const check = await torn.run(checkDataDirectory(again.files, '/data'))
+      assert.deepEqual(
+        check?.damage.map(({ kind, offset }) => ({ kind, offset })),
+        [{ kind: 'superblock', offset: slot * SUPERBLOCK_SPACING }],
+      )
+      await assert.rejects(async () => torn.run(openEngine('/data', OPTIONS, again)), {
+        code: 'damaged',
+        detail: { file: '/data/pages/data', offset: slot * SUPERBLOCK_SPACING },
+      })
+    }
+  })
+})
