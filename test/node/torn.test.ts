@@ -29,10 +29,10 @@ class Torn {
 
   /** Runs `task` on virtual time; undefined if the machine died meanwhile. */
   async run<T>(task: Promise<T>): Promise<T | undefined> {
-    const result: { value?: T; error?: unknown; isOver: boolean } = { isOver: false }
+    const result: { value?: T; error?: Error; isOver: boolean } = { isOver: false }
     task.then(
       value => Object.assign(result, { value, isOver: true }),
-      (error: unknown) => Object.assign(result, { error, isOver: true }),
+      (error: Error) => Object.assign(result, { error, isOver: true }),
     )
     while (!result.isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
     if (result.error !== undefined && !isCrash(result.error)) throw result.error
@@ -126,7 +126,10 @@ describe(`a superblock that a loss of power tears (seed ${seed})`, () => {
         }
       }
     }
-    assert.deepEqual([...torn].toSorted(), [0, SUPERBLOCK_SPACING])
+    assert.deepEqual(
+      [...torn].toSorted((a, b) => a - b),
+      [0, SUPERBLOCK_SPACING],
+    )
   })
 
   it('nor is anything else damage, whichever disk call the power goes at', async () => {
