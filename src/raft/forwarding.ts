@@ -111,13 +111,21 @@ export class Forwarding {
     this.#options.onPlaceAgain()
   }
 
-  /** The leader refused a forwarded request: it is tried again where that may help, else its callers hear of it. */
+  /**
+   * The leader refused a forwarded request. A "no" out of its state was for the first sending (DESIGN 7.3): if a copy has joined that
+   * since, one may have been applied elsewhere, and the log decides.
+   */
   #refused(forwardId: number, error: QuorateError): void {
-    const { requests } = this.#options
+    const { requests, onPlaceAgain } = this.#options
     const refused = requests.byForwardId(forwardId)
     if (refused === undefined) return
     const { session, serial, request } = refused
-    const isCertain = error.applied === 'no' && requestCopy(request) === 0
+    const isCopy = requestCopy(request) > 0
+    if (isCopy && error.applied === 'no' && !error.retryable) {
+      requests.placeAgain(refused)
+      return onPlaceAgain()
+    }
+    const isCertain = error.applied === 'no' && !isCopy
     requests.fail(session, serial, isCertain || error.applied === 'unknown' ? error : inDoubt(error, session, serial))
   }
 }

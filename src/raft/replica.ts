@@ -1,4 +1,4 @@
-import { requestCopy } from '../encoding/index.ts'
+import { requestCopy, requestSession } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type {
@@ -77,7 +77,11 @@ export class Replica implements NodeService {
 
   #findRefusal(request: Uint8Array): QuorateError | undefined {
     const refusal = this.#options.machine.checkRequest(request)
-    return refusal === undefined ? undefined : new QuorateError(refusal.code, refusal.message)
+    if (refusal !== undefined) return new QuorateError(refusal.code, refusal.message)
+    // Sent again after a change of leader it would be applied twice, and nothing tells its answer from another's.
+    if (requestSession(request) === 0)
+      return new QuorateError('malformed_request', 'a request to a group has a session')
+    return undefined
   }
 
   openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number> {

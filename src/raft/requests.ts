@@ -1,5 +1,5 @@
 import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
-import { QuorateError } from '../model/index.ts'
+import { invariant, QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
 import { WAITING_BYTES_MAX } from './options.ts'
 
@@ -30,10 +30,11 @@ export class RequestTable {
     return this.#count
   }
 
-  /** Takes a request in. A copy of one that waits already joins it. @returns undefined if it is refused with `busy` */
+  /** Takes a request in; it must have a session, or nothing would tell it from others. A copy of one that waits already joins it. @returns undefined if it is refused with `busy` */
   add(request: Uint8Array, onOutcome: OutcomeHandler): WaitingRequest | undefined {
     const session = requestSession(request)
     const serial = requestSerial(request)
+    invariant(session !== 0, 'a request without a session waits')
     let serials = this.#sessions.get(session)
     const present = serials?.get(serial)
     if (present !== undefined) {
@@ -81,6 +82,13 @@ export class RequestTable {
 
   get hasUnplaced(): boolean {
     return this.#unplaced.length > 0
+  }
+
+  /** What was placed came to nothing: it is offered once more. */
+  placeAgain(waiting: WaitingRequest): void {
+    if (waiting.placedTerm === 0) return
+    waiting.placedTerm = 0
+    this.#unplaced.push(waiting)
   }
 
   /** What was placed may be lost: a new term, another leader, a broken link. All are offered again, as copies, in order. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeEnvelope, encodeRequest, requestSerial } from '../../../src/encoding/index.ts'
+import { encodeEnvelope, encodeRequest, raiseCopy, requestCopy, requestSerial } from '../../../src/encoding/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
 import { Forwarding } from '../../../src/raft/forwarding.ts'
 import type { Peers } from '../../../src/raft/peers.ts'
@@ -94,5 +94,32 @@ describe('forwarding to the leader', () => {
     refuse(newest!)
     assert.deepEqual(rig.answers, ['1 busy unknown'])
     assert.equal(rig.requests.byForwardId(newest!), undefined)
+  })
+
+  it('takes a refusal out of the state for the first sending alone: if a copy has joined it, the log decides', () => {
+    const refuse = (rig: Rig, forwardId: number): void => {
+      const error = new QuorateError('scope_not_found', 'no such scope')
+      rig.forwarding.onMessage({ type: 'forwardResults', from: 2, to: 1, term: 3, results: [{ forwardId, error }] })
+    }
+    const alone = new Rig()
+    alone.add(1, 10)
+    alone.forwarding.place(LEADER, 3)
+    refuse(alone, alone.sent[0]!.requests[0]!.forwardId)
+    assert.deepEqual(alone.answers, ['1 scope_not_found no'])
+
+    const joined = new Rig()
+    joined.add(1, 10)
+    joined.forwarding.place(LEADER, 3)
+    const copy = requestOf(1, 10)
+    raiseCopy(copy)
+    joined.requests.add(copy, (_, error) => joined.answers.push(`copy ${error?.code}`))
+    refuse(joined, joined.sent[0]!.requests[0]!.forwardId)
+    assert.deepEqual(joined.answers, [])
+    assert.ok(joined.turnsAsked > 0)
+    joined.forwarding.place(LEADER, 3)
+    const { request } = joined.sent[1]!.requests[0]!
+    assert.deepEqual([requestSerial(request), requestCopy(request)], [1, 1])
+    refuse(joined, joined.sent[0]!.requests[0]!.forwardId)
+    assert.deepEqual(joined.answers, [], 'the first forwarding is over')
   })
 })

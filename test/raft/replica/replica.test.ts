@@ -50,6 +50,17 @@ describe(`a replica among three (seed ${seed})`, () => {
     assert.equal((await trio.read(first, utf8Bytes('n')))!.at(-1), 1)
   })
 
+  it('refuses a request without a session, whose answer nothing would tell from that of another', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    for (const name of NAMES) {
+      const answered = trio.submit(name, trio.request(0, set('k', name)))
+      await assert.rejects(trio.world.runToCompletion(answered), { code: 'malformed_request', applied: 'no' })
+    }
+    assert.equal(trio.node(leader).replica.inspect().waiting, 0)
+  })
+
   it('brings a node that slept through checkpoints back by a snapshot', async () => {
     const trio = new Trio(seed)
     await trio.start()
