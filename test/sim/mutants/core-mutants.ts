@@ -35,6 +35,7 @@ export const CORE_RULES: Readonly<Record<MutantName, string>> = {
   'keep log on conflicting snapshot': 'S1',
   'apply during install': 'S3',
   'snapshot ends without ack': 'S6',
+  'offer of what is committed not answered': 'S6',
   'config kept after snapshot': 'S7',
   'second change while one is pending': 'M1',
   'config before own-term commit': 'M2',
