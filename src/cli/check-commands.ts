@@ -16,14 +16,16 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
       const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
       const { regions, damage, verdict } = await checkDataDirectory(context.files, directory)
       output.result({ directory, verdict, damage, regions }, () => {
-        for (const region of damage) output.line(describe(region))
+        for (const region of regions) if (!SOUND.has(region.state)) output.line(describe(region))
         const bytes = regions.reduce((sum, { length }) => sum + length, 0)
         output.line(`${directory}: ${verdict}; ${regions.length} regions, ${bytes} bytes checked`)
       })
       const [first] = damage
       if (first !== undefined) throw new CommandExit(ExitCode.damage, `damaged: ${describe(first)}`)
       if (verdict === 'suspect') {
-        throw new CommandExit(ExitCode.damage, 'the end of the log may have been acknowledged and does not hold')
+        const what =
+          'the end of the log does not hold, and nobody here can tell whether it was acknowledged; a node starts'
+        throw new CommandExit(ExitCode.suspect, `suspect: ${what}, and votes with care`)
       }
     })
   check
@@ -36,6 +38,9 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
     })
 }
 
-function describe({ file, offset, length, kind, reason }: DataRegion): string {
-  return `${file} at ${offset} (${kind}, ${length} bytes): ${reason ?? 'damaged'}`
+/** States of regions about which there is nothing to say. */
+const SOUND: ReadonlySet<string> = new Set(['ok', 'valid', 'void', 'resolved'])
+
+function describe({ file, offset, length, kind, state, reason }: DataRegion): string {
+  return `${file} at ${offset} (${kind}, ${length} bytes): ${reason ?? state}`
 }

@@ -53,7 +53,7 @@ function createProgram(context: CommandContext): Command {
     .option('--token <token>', 'bearer token (also QUORATE_TOKEN)')
     .option('--token-file <file>', 'file that holds the bearer token')
     .option('--timeout-ms <ms>', 'time for one request with all its retries', '30000')
-    .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage, 3 unavailable, 4 damage.')
+    .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage, 3 unavailable, 4 damage, 5 suspect (check data).')
   const withSession: WithSession =
     action =>
     async (...args) => {

@@ -41,7 +41,8 @@ export interface LogInspection {
   readonly hardState: HardState
   readonly isVoteCertain: boolean
   readonly damage: readonly DamageReport[]
-  readonly keptAside: readonly string[]
+  /** Ends of the log that were set aside as suspect, now or earlier. */
+  readonly keptAside: readonly { readonly file: string; readonly isResolved: boolean }[]
   /** What the log says of the superblocks in the page file. */
   readonly superblock: SuperblockProof
   /** Header of each segment and slot of the votes. */
@@ -98,14 +99,16 @@ export async function inspectLog(
     fixed.push({ ...end, kind: 'end', fault: 'the log was closed in order, but the mark of its end is missing' })
   }
   const damage = [...scan.damage, ...votes.damage]
+  const kept = await readSuspects(files, logPath)
+  const unresolved = new Set(kept.unresolved.map(({ keptAs }) => keptAs))
   return {
-    verdict: damage.length > 0 ? 'damaged' : scan.verdict.kind,
+    verdict: damage.length > 0 ? 'damaged' : unresolved.size > 0 ? 'suspect' : scan.verdict.kind,
     base: scan.live[0]?.header.base ?? LOG_BEGINNING,
     last: scan.index.lastPoint,
     hardState: votes.hardState,
     isVoteCertain: votes.isCertain,
     damage,
-    keptAside: (await readSuspects(files, logPath)).paths,
+    keptAside: kept.paths.map(file => ({ file, isResolved: !unresolved.has(file) })),
     superblock: scan.superblock,
     fixed,
   }

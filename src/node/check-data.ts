@@ -14,13 +14,16 @@ export interface DataRegion {
   readonly kind: string
   /** First and last seq in it, where it has any. */
   readonly seqs?: readonly [number, number]
-  /** `torn` and `suspect` are ends of the log that a crash leaves; recovery deals with them. */
+  /**
+   * `torn`: cut by a crash and never acknowledged. `suspect`: an end of the log of which nobody can tell, in its place or kept aside.
+   * Recovery deals with both; only `damaged` keeps a node from starting. The rest is sound: `ok`, `valid`, `void`, `resolved`.
+   */
   readonly state: string
   readonly reason?: string
 }
 
 export interface DataCheck {
-  /** `clean`, `torn`, `suspect` (what a crash may leave at the end of the log) or `damaged`. */
+  /** The worst that was found. A node starts from all but `damaged` (docs/operate/check-data.md). */
   readonly verdict: 'clean' | 'torn' | 'suspect' | 'damaged'
   readonly regions: readonly DataRegion[]
   readonly damage: readonly DataRegion[]
@@ -148,6 +151,10 @@ class Inspection {
         const range = seqs && { seqs: [seqs.first, seqs.last] as const }
         const place = { file, offset, length, kind: 'frame', ...range, state: isCut ? 'damaged' : state }
         this.#add({ ...place, ...(reason !== undefined && { reason }) })
+      }
+      for (const { file, isResolved } of found.keptAside) {
+        const length = (await this.#files.size(file)) ?? 0
+        this.#add({ file, offset: 0, length, kind: 'kept_aside', state: isResolved ? 'resolved' : 'suspect' })
       }
       for (const { file, offset, what } of found.damage) {
         if (this.#damage.some(region => region.file === file && region.offset === offset)) continue

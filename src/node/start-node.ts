@@ -63,14 +63,18 @@ async function requireUndamaged(
 ): Promise<void> {
   if ((await files.size(`${dataDirectory}/identity.json`)) === undefined) return
   const startMs = clock.monotonicMs()
-  const { damage, regions } = await checkDataDirectory(files, dataDirectory)
+  const { damage, regions, verdict } = await checkDataDirectory(files, dataDirectory)
   const [first] = damage
   if (first !== undefined) {
     const { file, offset, reason = 'damaged' } = first
     throw new QuorateError('damaged', `${file} at ${offset}: ${reason}`, { detail: { file, offset } })
   }
   const ms = Math.round(clock.monotonicMs() - startMs)
-  logger.info({ regions: regions.length, ms }, 'the data directory was checked')
+  logger.info({ regions: regions.length, ms, verdict }, 'the data directory was checked')
+  for (const { file, offset, state, reason } of regions) {
+    if (state === 'torn' || state === 'suspect')
+      logger.warn({ file, offset, reason }, `${state}: what a crash may leave`)
+  }
 }
 
 function lockedError(error: unknown): QuorateError | undefined {

@@ -5,45 +5,10 @@ import { openEngine } from '../../src/engine/index.ts'
 import type { Engine } from '../../src/engine/index.ts'
 import { checkDataDirectory } from '../../src/node/index.ts'
 import type { DataRegion } from '../../src/node/index.ts'
-import { drainMicrotasks } from '../../src/platform/node/index.ts'
-import { SimulatedCrash, SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
+import { ENGINE_OPTIONS as OPTIONS, EngineMachine } from './engine-machine.ts'
 
-const OPTIONS = {
-  pageBytes: 4096,
-  budgetBytes: 256 << 10,
-  segmentBytes: 32 << 10,
-  checkpointLogBytes: 1 << 20,
-} as const
 const SUPERBLOCK_SPACING = 32_768
 const seed = Number(process.env['QUORATE_SEED'] ?? 5)
-
-/** A machine whose disk tears sectors in two, so that whatever is being written can be left bad by a loss of power. */
-class Torn {
-  readonly world: SimulatedWorld
-  readonly machine: SimulatedMachine
-
-  constructor(ownSeed: number) {
-    this.world = new SimulatedWorld({ seed: ownSeed, drainMicrotasks })
-    this.machine = new SimulatedMachine(this.world, { name: 'one', disk: { tear: 'byte' } })
-  }
-
-  /** Runs `task` on virtual time; undefined if the machine died meanwhile. */
-  async run<T>(task: Promise<T>): Promise<T | undefined> {
-    const result: { value?: T; error?: Error; isOver: boolean } = { isOver: false }
-    task.then(
-      value => Object.assign(result, { value, isOver: true }),
-      (error: Error) => Object.assign(result, { error, isOver: true }),
-    )
-    while (!result.isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
-    if (result.error !== undefined && !isCrash(result.error)) throw result.error
-    return result.value
-  }
-}
-
-function isCrash(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) if (each instanceof SimulatedCrash) return true
-  return false
-}
 
 /** Three checkpoints, so that both superblocks are written again. */
 async function work(engine: Engine, acknowledged: Map<string, string>): Promise<void> {
@@ -71,7 +36,7 @@ async function crashAt(
   call: number,
   moment: 'before' | 'after',
 ): Promise<readonly DataRegion[] | undefined> {
-  const torn = new Torn(ownSeed)
+  const torn = new EngineMachine(ownSeed)
   const acknowledged = new Map<string, string>()
   const first = torn.machine.start()
   torn.machine.disk.crashAt(call, moment)
@@ -103,7 +68,7 @@ async function crashAt(
 
 /** The disk calls of a life at which a superblock is synced: every second sync of the page file, the other ones are of pages. */
 async function superblockSyncs(ownSeed: number): Promise<number[]> {
-  const torn = new Torn(ownSeed)
+  const torn = new EngineMachine(ownSeed)
   const calls: number[] = []
   const note = (path: string): boolean => {
     if (path.endsWith('/pages/data')) calls.push(torn.machine.disk.callCount)
@@ -139,7 +104,7 @@ describe(`a superblock that a loss of power tears (seed ${seed})`, () => {
   })
 
   it('is damage when the one that stood there before is put back', async () => {
-    const torn = new Torn(seed)
+    const torn = new EngineMachine(seed)
     const { disk } = torn.machine
     const process = torn.machine.start()
     const saved: Uint8Array[] = []
@@ -169,7 +134,7 @@ describe(`a superblock that a loss of power tears (seed ${seed})`, () => {
 
   it('is damage when nobody was writing it: a node that was killed has said so in its log', async () => {
     for (const slot of [0, 1]) {
-      const torn = new Torn(seed)
+      const torn = new EngineMachine(seed)
       const process = torn.machine.start()
       await torn.run(openEngine('/data', OPTIONS, process).then(engine => work(engine, new Map())))
       // The mark of an idle log confirms the last checkpoint.

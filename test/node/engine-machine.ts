@@ -1,0 +1,38 @@
+import { drainMicrotasks } from '../../src/platform/node/index.ts'
+import { SimulatedCrash, SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
+
+/** A small embedded engine, which takes checkpoints only when it is told to. */
+export const ENGINE_OPTIONS = {
+  pageBytes: 4096,
+  budgetBytes: 256 << 10,
+  segmentBytes: 32 << 10,
+  checkpointLogBytes: 1 << 20,
+} as const
+
+/** A machine whose disk tears sectors in two, so that whatever is being written can be left bad by a loss of power. */
+export class EngineMachine {
+  readonly world: SimulatedWorld
+  readonly machine: SimulatedMachine
+
+  constructor(ownSeed: number) {
+    this.world = new SimulatedWorld({ seed: ownSeed, drainMicrotasks })
+    this.machine = new SimulatedMachine(this.world, { name: 'one', disk: { tear: 'byte' } })
+  }
+
+  /** Runs `task` on virtual time; undefined if the machine died meanwhile. */
+  async run<T>(task: Promise<T>): Promise<T | undefined> {
+    const result: { value?: T; error?: Error; isOver: boolean } = { isOver: false }
+    task.then(
+      value => Object.assign(result, { value, isOver: true }),
+      (error: Error) => Object.assign(result, { error, isOver: true }),
+    )
+    while (!result.isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
+    if (result.error !== undefined && !isCrash(result.error)) throw result.error
+    return result.value
+  }
+}
+
+export function isCrash(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause) if (each instanceof SimulatedCrash) return true
+  return false
+}
