@@ -100,6 +100,8 @@ export function decodeSuperblock(area: Uint8Array): SuperblockState | undefined 
   if (length < BODY || length > area.length) return undefined
   const bytes = area.subarray(0, length)
   if (readU32(bytes, AT_CHECKSUM) !== checksumOf(bytes)) return undefined
+  // The checksum does not cover its own field, of which a CRC-32 leaves 12 bytes zero.
+  if (bytes.subarray(AT_CHECKSUM + 4, BODY).some(byte => byte !== 0)) return undefined
   if (readU32(bytes, 8) !== FORMAT) throw new MalformedBytes(`superblock of format ${readU32(bytes, 8)}`)
   return decodeBody(new ByteReader(bytes, BODY))
 }

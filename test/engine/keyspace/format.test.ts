@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { crc32, readU32 } from '../../../src/encoding/index.ts'
 import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
 import { Keyspace } from '../../../src/engine/keyspace/index.ts'
+import { decodeSuperblock } from '../../../src/engine/keyspace/superblock.ts'
 import { key, META, optionsFor } from './support.ts'
 
 /** docs/formats/pages.md, byte by byte: two small records and a large one, the first checkpoint after them. */
@@ -32,6 +33,16 @@ describe('the page file', () => {
     const length = readU32(bytes, 12)
     const golden = GOLDEN_SUPERBLOCK
     assert.equal(hexAt(bytes, 0, length), golden)
+  })
+
+  it('has a superblock in which no changed byte passes', async () => {
+    const { bytes } = await written()
+    const length = readU32(bytes, 12)
+    for (let at = 0; at < length; at++) {
+      const changed = bytes.slice(0, length)
+      changed[at]! ^= 1 << (at % 8)
+      assert.equal(decodeSuperblock(changed), undefined, `byte ${at}`)
+    }
   })
 
   it('has a leaf of these bytes', async () => {
