@@ -66,9 +66,11 @@ export async function openEngine(directory: string, options: EngineOptions, plat
     durability: options.durability ?? 'full',
     pageBytes: options.pageBytes ?? 8192,
   })
+  const opening = new EngineOpening(owned, options, platform)
   try {
-    return await new EngineOpening(owned, options, platform).open()
+    return await opening.open()
   } catch (error) {
+    await opening.giveUp()
     await owned.close({ isClean: false })
     throw asDamaged(error)
   }
@@ -80,6 +82,8 @@ class EngineOpening {
   readonly #options: EngineOptions
   readonly #platform: Platform
   #failure: unknown
+  /** Closes what is open so far, the oldest first. */
+  readonly #opened: (() => unknown)[] = []
 
   constructor(directory: DataDirectory, options: EngineOptions, platform: Platform) {
     this.#directory = directory
@@ -97,6 +101,7 @@ class EngineOpening {
       pageBytes: this.#directory.identity.pageBytes,
       budgetBytes: this.#budgetBytes,
     })
+    this.#opened.push(() => machine.close())
     const { log, recovered } = await this.#openLog()
     if (this.#directory.isNew) await this.#directory.completed()
     requireWholeLog(recovered, machine)
@@ -104,6 +109,17 @@ class EngineOpening {
     requireContinuation(machine, log)
     await replay(machine, log)
     return this.#start(machine, log)
+  }
+
+  /** The start has failed: nothing stays open, no timer runs on. */
+  async giveUp(): Promise<void> {
+    for (const close of this.#opened.toReversed()) {
+      try {
+        await close()
+      } catch {
+        // What made the start fail is what its caller hears.
+      }
+    }
   }
 
   get #budgetBytes(): number {
@@ -122,8 +138,8 @@ class EngineOpening {
       onFailed: error => (this.#failure = error),
       segmentBytes: this.#options.segmentBytes ?? segmentBytesFor(this.#budgetBytes),
     }
-    if (this.#directory.isNew) return createLog(options)
-    const opened = await openLog(options)
+    const opened = await (this.#directory.isNew ? createLog(options) : openLog(options))
+    this.#opened.push(() => opened.log.close())
     if (opened.log.state !== 'suspect') return opened
     // A group of one has nobody to ask: what cannot be decided is kept aside (DESIGN 6).
     await opened.log.setSuspectAside()
@@ -147,6 +163,7 @@ class EngineOpening {
       letGo: async () => void (await log.dropSegmentsBefore(machine.checkpointedSeq + 1)),
       onFailed: error => sequencer.fail(error),
     })
+    this.#opened.push(() => checkpoints.close())
     const sequencer = new LocalSequencer({
       machine,
       log: {
@@ -170,7 +187,9 @@ class EngineOpening {
       onFailed: error => (this.#failure ??= error),
       onApplied: () => checkpoints.consider(),
     })
+    this.#opened.push(() => sequencer.close())
     const marker = new IdleMarker(log, timers)
+    this.#opened.push(() => marker.stop())
     const session = await this.#begin(sequencer, machine)
     const close = async (): Promise<void> => {
       await sequencer.close()

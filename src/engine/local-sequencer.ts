@@ -31,6 +31,8 @@ export interface LocalSequencerOptions {
 
 /** The one term of a group of one (DESIGN 6). */
 export const LOCAL_TERM = 1
+/** A tick that was refused as busy is proposed again after this long. */
+const TICK_RETRY_MS = 10
 /** Apply gives the loop back after this long. */
 const SLICE_MS = 5
 /** Proposals waiting for their turn: above this the sequencer answers `busy`. */
@@ -203,20 +205,22 @@ export class LocalSequencer {
   }
 
   /** While something is due to expire, ticks are appended; each removes a bounded number of keys (DESIGN 7). */
-  #armExpiry(): void {
+  #armExpiry(notBeforeMs = 0): void {
     const next = this.#options.machine.nextExpiryMicros()
     if (this.#expiryTimer !== undefined && next === this.#expiryMicros) return
     this.#expiryTimer?.cancel()
     this.#expiryTimer = undefined
     if (next === undefined || this.#isClosed || this.#failure !== undefined) return
     this.#expiryMicros = next
-    const delayMs = Math.max(0, (next - this.#options.clock.wallMicros()) / 1000)
+    const delayMs = Math.max(notBeforeMs, (next - this.#options.clock.wallMicros()) / 1000)
     this.#expiryTimer = this.#options.timers.after(
       Math.min(delayMs, 60_000),
       () => {
         this.#expiryTimer = undefined
         if (next <= this.#options.clock.wallMicros()) {
-          this.propose(EntryKind.tick, encodeTick(this.#options.machine.settings.tickKeysMax), undefined)
+          const tick = encodeTick(this.#options.machine.settings.tickKeysMax)
+          // Nobody hears of a tick that is applied, only of one that was not taken: nothing else would arm the timer again.
+          this.propose(EntryKind.tick, tick, () => this.#armExpiry(TICK_RETRY_MS))
         } else this.#armExpiry()
       },
       { background: true },

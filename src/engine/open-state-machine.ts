@@ -38,8 +38,15 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   const keyspace = await openOrCreate(keyspaceOptions(options))
   const superblock = keyspace.superblocks[0]!
   const { seq, entryChain } = superblock
-  const changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
-  return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
+  let changes: ChangeFiles | undefined
+  try {
+    changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
+    return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
+  } catch (error) {
+    await changes?.close()
+    await keyspace.close()
+    throw asDamaged(error)
+  }
 }
 
 /**

@@ -105,17 +105,23 @@ export async function createLog(
   const base = options.base ?? LOG_BEGINNING
   const header = { segment: 1, isAnew: true, base, hardState, previousEnd: 0, previousFrame: 0, superblock: 0 }
   const segment = await createSegmentFile(files, directory, 1, settings.segmentBytes)
-  await segment.write(encodeSegmentHeader(identity, seeds, header), 0)
-  await segment.sync()
-  await segment.close()
-  const votes = await files.open(`${directory}/${VOTES_NAME}`, 'create')
-  await votes.preallocate(VOTES_FILE_BYTES)
-  const { term, votedFor } = hardState
-  for (const generation of [0, 1]) {
-    await votes.write(encodeVote(identity, seeds, { generation, term, votedFor }), voteOffset(generation))
+  try {
+    await segment.write(encodeSegmentHeader(identity, seeds, header), 0)
+    await segment.sync()
+  } finally {
+    await segment.close()
   }
-  await votes.sync()
-  await votes.close()
+  const votes = await files.open(`${directory}/${VOTES_NAME}`, 'create')
+  try {
+    await votes.preallocate(VOTES_FILE_BYTES)
+    const { term, votedFor } = hardState
+    for (const generation of [0, 1]) {
+      await votes.write(encodeVote(identity, seeds, { generation, term, votedFor }), voteOffset(generation))
+    }
+    await votes.sync()
+  } finally {
+    await votes.close()
+  }
   await syncDirectory(files, directory)
   return openLog(options)
 }

@@ -21,14 +21,17 @@ export class EngineMachine {
 
   /** Runs `task` on virtual time; undefined if the machine died meanwhile. */
   async run<T>(task: Promise<T>): Promise<T | undefined> {
-    const result: { value?: T; error?: Error; isOver: boolean } = { isOver: false }
-    task.then(
-      value => Object.assign(result, { value, isOver: true }),
-      (error: Error) => Object.assign(result, { error, isOver: true }),
-    )
-    while (!result.isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
-    if (result.error !== undefined && !isCrash(result.error)) throw result.error
-    return result.value
+    let isOver = false
+    const settle = (): void => void (isOver = true)
+    task.then(settle, settle)
+    while (!isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
+    if (!isOver) return undefined
+    try {
+      return await task
+    } catch (error) {
+      if (isCrash(error)) return undefined
+      throw error
+    }
   }
 }
 

@@ -72,13 +72,18 @@ export class Keyspace {
   /** An empty keyspace with its first checkpoint; the directory must not hold one. Rejects with `FileError`. */
   static async create(options: KeyspaceOptions): Promise<Keyspace> {
     const parts = await createParts(options)
-    const root = parts.storage.newPage(PageKind.leaf, 0, new PageRef(options.pageBytes))
-    parts.writer.reset(root, 0)
-    const keyspace = new Keyspace(parts, options.retention.now)
-    keyspace.#addRoot(0, EMPTY_META)
-    await keyspace.checkpoint(seq => seq)
-    await options.files.syncDirectory(options.directory)
-    return keyspace
+    try {
+      const root = parts.storage.newPage(PageKind.leaf, 0, new PageRef(options.pageBytes))
+      parts.writer.reset(root, 0)
+      const keyspace = new Keyspace(parts, options.retention.now)
+      keyspace.#addRoot(0, EMPTY_META)
+      await keyspace.checkpoint(seq => seq)
+      await options.files.syncDirectory(options.directory)
+      return keyspace
+    } catch (error) {
+      await parts.file.close()
+      throw error
+    }
   }
 
   /**
