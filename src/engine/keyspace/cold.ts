@@ -11,6 +11,7 @@ export class Cold {
   readonly extentBytes: number[] = []
 
   reset(): void {
+    if (this.pages.length === 0) return
     this.pages.length = 0
     this.checksums.length = 0
     this.extentBytes.length = 0

@@ -1,4 +1,4 @@
-import { invariant } from './assert.ts'
+import { broken } from './assert.ts'
 import type { PageRef } from './page.ts'
 
 /** A page's state on file: set bits of `PageTable.state`. */
@@ -25,13 +25,14 @@ export class PageTable {
   pageOf: Int32Array = new Int32Array(0)
   /** frame -> how many passes of the clock hand it survives; use makes it at least one. */
   touched: Uint8Array = new Uint8Array(0)
-  /** frame -> 1 while an entry in the making relies on it. */
-  pinned: Uint8Array = new Uint8Array(0)
   /** Frames that hold a page or are being filled. */
   residentPages = 0
   /** Resident pages that are not staged. */
   dirtyPages = 0
 
+  /** frame -> `#pins` while an entry in the making relies on it. */
+  #pinned: Uint32Array = new Uint32Array(0)
+  #pins = 1
   readonly #pagesPerSlabShift: number
   readonly #pageShift: number
   readonly #bytes: Uint8Array[] = []
@@ -54,6 +55,21 @@ export class PageTable {
     return this.frameOf[page]! !== 0
   }
 
+  isPinned(frame: number): boolean {
+    return this.#pinned[frame] === this.#pins
+  }
+
+  /** hot path: keeps a resident page in memory until `unpinAll`. */
+  pin(page: number): void {
+    const frame = this.frameOf[page]! - 1
+    if (frame >= 0) this.#pinned[frame] = this.#pins
+  }
+
+  unpinAll(): void {
+    this.#pins = this.#pins === 0xffffffff ? 1 : this.#pins + 1
+    if (this.#pins === 1) this.#pinned.fill(0)
+  }
+
   /** hot path: points `ref` at a page; false if it is not resident. */
   locate(page: number, ref: PageRef): boolean {
     const frame = this.frameOf[page]! - 1
@@ -68,7 +84,7 @@ export class PageTable {
 
   /** As `locate`, for pages that must be there. */
   require(page: number, ref: PageRef): void {
-    invariant(this.locate(page, ref), `page ${page} is not resident`)
+    if (!this.locate(page, ref)) broken(`page ${page} is not resident`)
   }
 
   /** Makes the per-page arrays reach beyond `page`. */
@@ -97,17 +113,17 @@ export class PageTable {
 
   /** Makes `page` resident in `frame`. */
   bind(page: number, frame: number): void {
-    invariant(this.frameOf[page] === 0, `page ${page} has a frame already`)
+    if (this.frameOf[page] !== 0) broken(`page ${page} has a frame already`)
     this.frameOf[page] = frame + 1
     this.pageOf[frame] = page
     this.touched[frame] = 1
-    this.pinned[frame] = 0
+    this.#pinned[frame] = 0
   }
 
   /** Gives back a frame that was taken and not bound. */
   dropFrame(frame: number): void {
     this.pageOf[frame] = 0
-    this.pinned[frame] = 0
+    this.#pinned[frame] = 0
     this.#free.push(frame)
     this.residentPages--
   }
@@ -129,7 +145,7 @@ export class PageTable {
     this.#frames += pages
     this.pageOf = grown(new Int32Array(this.#frames), this.pageOf)
     this.touched = grown(new Uint8Array(this.#frames), this.touched)
-    this.pinned = grown(new Uint8Array(this.#frames), this.pinned)
+    this.#pinned = grown(new Uint32Array(this.#frames), this.#pinned)
     for (let frame = this.#frames - 1; frame >= first; frame--) this.#free.push(frame)
   }
 }

@@ -204,6 +204,7 @@ function addSibling(
   separatorBytes: number,
   page: number,
 ): void {
+  path.structure++
   if (depth === 0) {
     growRoot(storage, path, separator, separatorBytes, page)
     return
@@ -235,6 +236,7 @@ export function collapseRoot(storage: Storage, path: Path): void {
     if (!storage.table.isResident(child)) return
     storage.bury(path.rootPage, 1, birthOf(ref))
     path.rootPage = child
+    path.structure++
   }
 }
 

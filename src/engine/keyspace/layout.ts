@@ -22,6 +22,9 @@ export const AT_BIRTH = 16
 export const AT_NONCE = 24
 export const AT_TAG = 48
 
+/** Levels of a tree: far more than one of four children a branch can have. */
+export const DEPTH_MAX = 32
+
 /** A slot: key head (u32), cell offset (u16), suffix length (u16). */
 export const SLOT_BYTES = 8
 /** Key bytes that live in the slot instead of the cell. */

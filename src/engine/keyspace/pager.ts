@@ -221,7 +221,7 @@ export class Pager {
       const frame = this.#hand
       this.#hand = frame + 1 >= frames ? 0 : frame + 1
       const page = table.pageOf[frame]!
-      if (page === 0 || table.pinned[frame] === 1) continue
+      if (page === 0 || table.isPinned(frame)) continue
       if (table.touched[frame]! > 0) {
         table.touched[frame]!--
         continue
@@ -260,7 +260,7 @@ export class Pager {
       const frame = hand
       hand = hand + 1 >= frames ? 0 : hand + 1
       const page = table.pageOf[frame]!
-      if (page === 0 || table.pinned[frame] === 1 || (table.state[page]! & STAGED) !== 0) continue
+      if (page === 0 || table.isPinned(frame) || (table.state[page]! & STAGED) !== 0) continue
       if (table.frameOf[page] !== frame + 1 || victims.includes(page)) continue
       const slab = this.#ref
       const touched = table.touched[frame]!

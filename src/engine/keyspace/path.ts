@@ -1,16 +1,18 @@
 import { childChecksum, childIndex, childPage, childSeq, setChildPage, setChildSeq } from './branch.ts'
 import type { Cold } from './cold.ts'
-import { cellCount, copyKey, PageRef, pageLevel } from './page.ts'
-import { maxKeyBytes } from './layout.ts'
+import { cellCount, copyKey, PageRef, pageLevel, searchPage } from './page.ts'
+import { DEPTH_MAX, maxKeyBytes } from './layout.ts'
 import type { Storage } from './storage.ts'
-
-/** Far more than a tree of four children a branch can have. */
-export const DEPTH_MAX = 32
+import { Ways } from './ways.ts'
 
 /** The writer's root and its way down to one leaf. */
 export class Path {
   rootPage = 0
   rootSeq = 0
+  /** Counts what changes which child a key belongs to, or how many branches are above it. */
+  structure = 0
+  /** Counts what changes the place of a cell in its leaf. */
+  cells = 0
   /** Level of the leaf: pages[0] is the root, pages[depth] the leaf. */
   depth = 0
   readonly pages: Int32Array = new Int32Array(DEPTH_MAX)
@@ -20,6 +22,9 @@ export class Path {
   /** Separators under construction, one a depth, because a split above happens while the one below is needed. */
   readonly separators: Uint8Array[] = []
   readonly #storage: Storage
+  readonly #ways: Ways = new Ways()
+  /** Where the way that `descend` went is remembered; -1 if it is not. */
+  #way = -1
 
   constructor(storage: Storage) {
     this.#storage = storage
@@ -36,6 +41,25 @@ export class Path {
 
   /** hot path: goes down to the leaf of `key`. True if a page was missing: it is added to `cold`, `depth` is its level. */
   descend(key: Uint8Array, cold: Cold): boolean {
+    const ways = this.#ways
+    const way = ways.slotOf(key)
+    const known = ways.depthOf(way, key, this.structure)
+    const isCold = known >= 0 ? this.#follow(way, known, cold) : this.#search(key, cold)
+    if (!isCold && known < 0) this.#way = ways.remember(way, key, this.depth, this.index, this.structure) ? way : -1
+    else this.#way = isCold ? -1 : way
+    return isCold
+  }
+
+  /** hot path: searches the leaf that `descend` reached for the same key; as `searchPage`. */
+  find(key: Uint8Array): number {
+    const way = this.#way
+    if (way >= 0 && this.#ways.hasFound(way, this.cells)) return this.#ways.foundAt(way)
+    const found = searchPage(this.refs[this.depth]!, key, key.length, 0)
+    if (way >= 0) this.#ways.keepFound(way, found, this.cells)
+    return found
+  }
+
+  #search(key: Uint8Array, cold: Cold): boolean {
     const { table } = this.#storage
     const { pages, index, refs } = this
     let page = this.rootPage
@@ -60,6 +84,29 @@ export class Path {
         return true
       }
       ref = below
+    }
+    this.depth = depth
+    return false
+  }
+
+  /** As `#search` along a known way. */
+  #follow(way: number, depth: number, cold: Cold): boolean {
+    const { table } = this.#storage
+    const { pages, index, refs } = this
+    const known = this.#ways.index
+    let page = this.rootPage
+    for (let d = 0; ; d++) {
+      const ref = refs[d]!
+      if (!table.locate(page, ref)) {
+        cold.add(page, d === 0 ? 0 : childChecksum(refs[d - 1]!, index[d - 1]!), 0)
+        this.depth = d
+        return true
+      }
+      pages[d] = page
+      if (d === depth) break
+      const child = known[way * DEPTH_MAX + d]!
+      index[d] = child
+      page = childPage(ref, child)
     }
     this.depth = depth
     return false

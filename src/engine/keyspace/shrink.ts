@@ -47,6 +47,7 @@ export function rebalance(storage: Storage, path: Path, depth: number, seq: numb
     raiseSeq(storage, parent, heir, childSeq(parent, index), seq)
     storage.bury(path.pages[depth]!, 1, birthOf(page))
     removeCell(parent, index)
+    path.structure++
     rebalance(storage, path, depth - 1, seq)
     return
   }
@@ -55,6 +56,7 @@ export function rebalance(storage: Storage, path: Path, depth: number, seq: numb
   for (const left of [index - 1, index]) {
     if (left < 0 || left + 1 >= cellCount(parent)) continue
     if (mergePages(storage, path, depth, left, capacity * 0.9, seq)) {
+      path.structure++
       rebalance(storage, path, depth - 1, seq)
       return
     }
@@ -62,7 +64,10 @@ export function rebalance(storage: Storage, path: Path, depth: number, seq: numb
   if (pageLevel(page) > 0 || usedBytes(page) >= capacity / 4) return
   for (const left of [index - 1, index]) {
     if (left < 0 || left + 1 >= cellCount(parent)) continue
-    if (borrow(storage, path, depth, left, seq)) return
+    if (borrow(storage, path, depth, left, seq)) {
+      path.structure++
+      return
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { invariant } from './assert.ts'
+import { broken } from './assert.ts'
 
 /**
  * Which places of the page file are taken. Two bitmaps over page numbers: `used` = may not be given out; `live` = reachable
@@ -17,6 +17,8 @@ export class SpaceMap {
   /** Chunks of `live` that changed since they were last recorded. */
   readonly changedChunks: Set<number> = new Set()
   #cursor: number
+  /** Pages that the bitmaps reach. */
+  #covered = 64 * 32
   /** First page of the chunk that was marked last. */
   #marked = -Infinity
 
@@ -30,10 +32,10 @@ export class SpaceMap {
   /** The first of `count` pages in a row, now used and live. */
   allocate(count: number): number {
     const page = count === 1 ? this.#nextFree() : this.#nextRun(count)
+    if (page + count > this.#covered) this.#grow(page + count - 1)
     for (let i = page; i < page + count; i++) {
-      this.#grow(i)
       const bit = 1 << (i & 31)
-      invariant((this.used[i >>> 5]! & bit) === 0, `page ${i} given out twice`)
+      if ((this.used[i >>> 5]! & bit) !== 0) broken(`page ${i} is given out twice`)
       this.used[i >>> 5]! |= bit
       this.live[i >>> 5]! |= bit
       this.#markChanged(i)
@@ -46,7 +48,7 @@ export class SpaceMap {
   /** The writer's root no longer reaches these pages. */
   die(page: number, count: number): void {
     for (let i = page; i < page + count; i++) {
-      invariant(this.isLive(i), `page ${i} dies twice`)
+      if (!this.isLive(i)) broken(`page ${i} dies twice`)
       this.live[i >>> 5]! &= ~(1 << (i & 31))
       this.#markChanged(i)
     }
@@ -55,7 +57,7 @@ export class SpaceMap {
   /** Nobody sees these dead pages any more. */
   free(page: number, count: number): void {
     for (let i = page; i < page + count; i++) {
-      invariant(this.isUsed(i) && !this.isLive(i), `page ${i} is not dead`)
+      if (!this.isUsed(i) || this.isLive(i)) broken(`page ${i} is not dead`)
       this.used[i >>> 5]! &= ~(1 << (i & 31))
     }
     this.usedPages -= count
@@ -147,6 +149,7 @@ export class SpaceMap {
     const word = page >>> 5
     if (word < this.used.length) return
     const length = Math.max(word + 1, this.used.length * 2)
+    this.#covered = length * 32
     const used = new Uint32Array(length)
     used.set(this.used)
     this.used = used
@@ -160,22 +163,27 @@ export class SpaceMap {
     const total = this.end - this.firstPage
     const free = total - this.usedPages
     if (free <= total >>> 4) return this.end
+    const { used, end } = this
     let page = this.#cursor
     for (let looked = 0; looked <= total + 64;) {
-      if (page >= this.end) page = this.firstPage
-      if ((page & 31) === 0 && this.used[page >>> 5] === 0xffffffff) {
-        page += 32
-        looked += 32
+      if (page >= end) page = this.firstPage
+      // The free pages of this word from `page` on.
+      const free = (~used[page >>> 5]! >>> (page & 31)) << (page & 31)
+      if (free === 0) {
+        const next = (page | 31) + 1
+        looked += next - page
+        page = next
         continue
       }
-      if (!this.isUsed(page)) {
-        this.#cursor = page + 1
-        return page
+      const found = (page & ~31) + 31 - Math.clz32(free & -free)
+      if (found < end) {
+        this.#cursor = found + 1
+        return found
       }
-      page++
-      looked++
+      looked += end - page
+      page = end
     }
-    return this.end
+    return end
   }
 
   /** First fit for a run, within a bounded look; otherwise at the end of the file. */

@@ -41,21 +41,28 @@ export class SpaceDigests {
     this.slotted = slotted
   }
 
-  /** hot path (bench/keyspace) */
-  add(key: Uint8Array, digest: Digest64): void {
-    const space = this.#find(key)
+  /** hot path (bench/keyspace): the space of a key; use it before the next `decode` or `clear`. */
+  of(key: Uint8Array): SpaceDigest {
+    const length = Math.min(this.#spaceLength(key), key.length)
+    const last = this.#last
+    if (last !== undefined && last.prefix.length === length && startsWith(key, last.prefix)) return last
+    const entry = this.#entryOf(key, length)
+    this.#last = entry
+    return entry
+  }
+
+  add(space: SpaceDigest, digest: Digest64): void {
     addDigest(space.digest, digest)
     addDigest(this.total, digest)
   }
 
-  subtract(key: Uint8Array, digest: Digest64): void {
-    const space = this.#find(key)
+  subtract(space: SpaceDigest, digest: Digest64): void {
     subtractDigest(space.digest, digest)
     subtractDigest(this.total, digest)
   }
 
-  count(key: Uint8Array, change: 1 | -1): void {
-    this.#find(key).records += change
+  count(space: SpaceDigest, change: 1 | -1): void {
+    space.records += change
     this.records += change
   }
 
@@ -111,15 +118,6 @@ export class SpaceDigests {
     this.#entries = []
     this.#table = new Int32Array(64)
     this.#last = undefined
-  }
-
-  #find(key: Uint8Array): SpaceDigest {
-    const length = Math.min(this.#spaceLength(key), key.length)
-    const last = this.#last
-    if (last !== undefined && last.prefix.length === length && startsWith(key, last.prefix)) return last
-    const entry = this.#entryOf(key, length)
-    this.#last = entry
-    return entry
   }
 
   #entryOf(key: Uint8Array, length: number): SpaceDigest {

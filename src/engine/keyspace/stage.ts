@@ -2,7 +2,7 @@ import { crc32 } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import { childPage, setChildChecksum } from './branch.ts'
 import { CHECKSUM_KNOWN, STAGED, WRITING } from './frames.ts'
-import { cellCount, PageRef, pageLevel } from './page.ts'
+import { cellCount, clearGap, PageRef, pageLevel } from './page.ts'
 import type { Storage } from './storage.ts'
 
 let ref: PageRef | undefined
@@ -35,6 +35,7 @@ export function stagePage(storage: Storage, page: number): void {
       else invariant(!table.isResident(child), `branch ${page} is staged before its child ${child}`)
     }
   }
+  clearGap(ref)
   table.checksum[page] = crc32(ref.bytes.subarray(ref.base, ref.base + ref.size))
   table.state[page]! |= CHECKSUM_KNOWN | STAGED | WRITING
   table.dirtyPages--

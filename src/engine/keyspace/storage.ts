@@ -1,12 +1,12 @@
 import type { Digest64 } from '../../encoding/index.ts'
-import { invariant } from './assert.ts'
+import { broken } from './assert.ts'
 import { Cold } from './cold.ts'
 import type { ExtentPointer } from './extents.ts'
 import { ExtentCache, extentChecksum, extentHeader, extentPages } from './extents.ts'
 import { PageTable, STAGED, WRITING } from './frames.ts'
 import { PAGE_HEADER_BYTES, SUPERBLOCK_AREA_BYTES } from './layout.ts'
 import type { Mutants } from './mutants.ts'
-import { birthOf, copyPage, initPage, PageRef, stampPage } from './page.ts'
+import { birthOf, copyUsed, initPage, PageRef, stampPage } from './page.ts'
 import type { RetentionOptions } from './roots.ts'
 import { Roots } from './roots.ts'
 import { SpaceMap } from './space-map.ts'
@@ -60,7 +60,7 @@ export class Storage {
     source.words = ref.words
     source.base = ref.base
     const copy = this.#newFrame(ref)
-    copyPage(ref, source)
+    copyUsed(ref, source)
     stampPage(ref, copy, this.epoch)
     this.bury(page, 1, birthOf(source))
     return copy
@@ -124,7 +124,7 @@ export class Storage {
   #newFrame(ref: PageRef): number {
     const page = this.map.allocate(1)
     this.table.coverPage(page)
-    invariant(this.table.state[page] === 0, `page ${page} is given out with a past`)
+    if (this.table.state[page] !== 0) broken(`page ${page} is given out with a past`)
     this.table.bind(page, this.table.takeFrame(ref))
     this.table.dirtyPages++
     return page

@@ -1,22 +1,25 @@
 import type { Digest64 } from '../../encoding/index.ts'
 import { compareBytes, digestBytes, digestRecord, zeroDigest } from '../../encoding/index.ts'
-import { invariant } from './assert.ts'
+import { broken, invariant } from './assert.ts'
 import { childChecksum, childPage } from './branch.ts'
 import type { Cold } from './cold.ts'
 import { Cursor } from './cursor.ts'
 import { readExtentPointer, writeExtentPointer } from './extents.ts'
 import { EXTENT_POINTER_BYTES, maxCellBytes, maxKeyBytes, PAGE_HEADER_BYTES } from './layout.ts'
 import { Path } from './path.ts'
-import { cellBytes, cellCount, payloadAt, payloadLength, removeCell, searchPage, usedBytes } from './page.ts'
+import { cellBytes, cellCount, payloadAt, payloadLength, removeCell, usedBytes } from './page.ts'
 import { collapseRoot, placeCell } from './grow.ts'
 import type { Range } from './cursor.ts'
 import type { Reader } from './reader.ts'
-import { readMetadata, readRecord } from './point-reads.ts'
+import { metadataAt, recordAt } from './point-reads.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
 import { recordHeaderBytes, RecordRef, writeRecordHeader } from './record.ts'
 import { rebalance } from './shrink.ts'
-import type { SpaceDigests } from './spaces.ts'
+import type { SpaceDigest, SpaceDigests } from './spaces.ts'
 import type { Storage } from './storage.ts'
+
+/** In place of what searching a leaf gives: `storage.cold` names what is missing. */
+const COLD = -0x7fffffff
 
 /** What a put found; one object, overwritten by the next put. */
 export interface PutResult {
@@ -32,6 +35,9 @@ export interface PutResult {
  * One entry: `beginEntry(seq)`, reads, then `prepare` of exactly the keys that will be put or deleted; once that returned
  * undefined, the puts and deletes of these keys cannot fail. They copy each page of the path once per epoch and raise the seq
  * in every pointer above the change.
+ *
+ * Several calls for one key cost one way down the tree: `get`, `metadata` or `has`, then `prepare`, then `put`, `patch` or
+ * `delete` of an equal key share what the first of them found (`ways.ts`), and so do later entries for a key that stays in use.
  */
 export class EpochWriter implements Reader {
   readonly #storage: Storage
@@ -44,7 +50,6 @@ export class EpochWriter implements Reader {
   readonly #inlineMax: number
   readonly #cellMax: number
   readonly #keyMax: number
-  readonly #pins: number[] = []
   #entrySeq = 0
   /** Counts mutations: cursors of the writer seek anew after one. */
   changes = 0
@@ -71,6 +76,7 @@ export class EpochWriter implements Reader {
   reset(rootPage: number, rootSeq: number): void {
     this.#path.rootPage = rootPage
     this.#path.rootSeq = rootSeq
+    this.#path.structure++
     this.changes++
   }
 
@@ -81,16 +87,20 @@ export class EpochWriter implements Reader {
   }
 
   get(key: Uint8Array): RecordView | undefined | Cold {
-    return readRecord(this.#storage, this.#path.rootPage, key, this.#path.leaf)
+    const found = this.#find(key)
+    if (found === COLD) return this.#storage.cold
+    return found < 0 ? undefined : recordAt(this.#storage, this.#path.leaf, found)
   }
 
   metadata(key: Uint8Array): RecordMetadata | undefined | Cold {
-    return readMetadata(this.#storage, this.#path.rootPage, key, this.#path.leaf)
+    const found = this.#find(key)
+    if (found === COLD) return this.#storage.cold
+    return found < 0 ? undefined : metadataAt(this.#path.leaf, found)
   }
 
   has(key: Uint8Array): boolean | Cold {
-    const found = this.metadata(key)
-    return found === undefined ? false : 'pages' in found ? found : true
+    const found = this.#find(key)
+    return found === COLD ? this.#storage.cold : found >= 0
   }
 
   cursor(range: Range = {}): Cursor {
@@ -116,7 +126,7 @@ export class EpochWriter implements Reader {
       for (const sibling of [at - 1, at + 1]) {
         if (sibling < 0 || sibling >= cellCount(parent)) continue
         const page = childPage(parent, sibling)
-        if (table.isResident(page)) this.#pin(page)
+        if (table.isResident(page)) table.pin(page)
         else cold.add(page, childChecksum(parent, sibling), 0)
       }
     }
@@ -126,27 +136,32 @@ export class EpochWriter implements Reader {
   /** Keeps a page or extent that was loaded for the entry in the making. */
   pinLoaded(page: number, isExtent: boolean): void {
     if (isExtent) this.#storage.extents.pinned.add(page)
-    else if (this.#storage.table.isResident(page)) this.#pin(page)
+    else if (this.#storage.table.isResident(page)) this.#storage.table.pin(page)
   }
 
   unpin(): void {
-    const { frameOf, pinned } = this.#storage.table
-    for (const page of this.#pins) {
-      const frame = frameOf[page]! - 1
-      if (frame >= 0) pinned[frame] = 0
-    }
-    this.#pins.length = 0
-    this.#storage.extents.pinned.clear()
+    this.#storage.table.unpinAll()
+    const { pinned } = this.#storage.extents
+    if (pinned.size > 0) pinned.clear()
   }
 
   /** hot path (bench/keyspace). Creates or replaces a record; the key must have been prepared. */
   put(key: Uint8Array, value: Uint8Array, versionSeq: number, createdSeq: number, expiresAtMicros: number): PutResult {
-    invariant(key.length <= this.#keyMax, `a key of ${key.length} bytes does not fit its page`)
-    invariant(versionSeq <= this.#entrySeq, `version ${versionSeq} is later than its entry ${this.#entrySeq}`)
+    if (key.length > this.#keyMax) broken(`a key of ${key.length} bytes does not fit its page`)
+    if (versionSeq > this.#entrySeq) broken(`version ${versionSeq} is later than its entry ${this.#entrySeq}`)
     const path = this.#path
-    invariant(!path.descend(key, this.#storage.cold), 'put of a key that was not prepared')
+    const found = this.#findPrepared(key)
+    const index = found >= 0 ? found : ~found
     const result = this.#result
-    const index = this.#removeOld(key, result)
+    const space = this.#spaces.of(key)
+    path.own(this.#entrySeq)
+    this.changes++
+    if (found >= 0) this.#takeOut(key, index, space, result)
+    else {
+      result.existed = false
+      result.oldVersionSeq = 0
+      result.oldCreatedSeq = 0
+    }
     const digest = this.#valueDigest
     digestBytes(digest, value, 0, value.length)
     const header = recordHeaderBytes(versionSeq, createdSeq, expiresAtMicros)
@@ -163,8 +178,8 @@ export class EpochWriter implements Reader {
       invariant(!isLarge, 'a slotted record does not stay inline')
       this.#spaces.slotted.digest(sum, key, value, 0, value.length)
     } else digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, value.length, digest)
-    this.#spaces.add(key, sum)
-    if (!result.existed) this.#spaces.count(key, 1)
+    this.#spaces.add(space, sum)
+    if (!result.existed) this.#spaces.count(space, 1)
     return result
   }
 
@@ -175,27 +190,32 @@ export class EpochWriter implements Reader {
    */
   patch(key: Uint8Array, offset: number, value: Uint8Array, delta: Digest64): void {
     const path = this.#path
-    invariant(!path.descend(key, this.#storage.cold), 'patch of a key that was not prepared')
-    const index = searchPage(path.leaf, key, key.length, 0)
-    invariant(index >= 0, 'patch of a record that does not exist')
+    const index = this.#findPrepared(key)
+    if (index < 0) broken('patch of a record that does not exist')
     path.own(this.#entrySeq)
     this.changes++
     const old = this.#old
     old.read(path.leaf, index)
-    invariant(!old.isLarge && offset + value.length <= old.valueBytes, 'a patch lies outside an inline value')
-    old.bytes.set(value, old.valueAt + offset)
-    this.#spaces.add(key, delta)
+    if (old.isLarge || offset + value.length > old.valueBytes) broken('a patch lies outside an inline value')
+    const { bytes } = old
+    const at = old.valueAt + offset
+    if (value.length > 96) bytes.set(value, at)
+    else for (let i = 0; i < value.length; i++) bytes[at + i] = value[i]!
+    this.#spaces.add(this.#spaces.of(key), delta)
   }
 
   /** Removes a record; the key must have been prepared. False if there was none. */
   delete(key: Uint8Array): boolean {
     const path = this.#path
-    invariant(!path.descend(key, this.#storage.cold), 'delete of a key that was not prepared')
-    const index = searchPage(path.leaf, key, key.length, 0)
+    const index = this.#findPrepared(key)
     if (index < 0) return false
-    this.#removeOld(key, this.#result)
+    const space = this.#spaces.of(key)
+    path.own(this.#entrySeq)
+    this.changes++
+    this.#takeOut(key, index, space, this.#result)
     removeCell(path.leaf, index)
-    this.#spaces.count(key, -1)
+    path.cells++
+    this.#spaces.count(space, -1)
     rebalance(this.#storage, path, path.depth, this.#entrySeq)
     collapseRoot(this.#storage, path)
     return true
@@ -220,21 +240,24 @@ export class EpochWriter implements Reader {
     }
   }
 
-  /**
-   * Takes the digest of the record that a put or delete replaces out of S, gives its extent back and makes the path
-   * writable. Returns what searching the leaf gave.
-   */
-  #removeOld(key: Uint8Array, result: PutResult): number {
-    const { leaf } = this.#path
-    const index = searchPage(leaf, key, key.length, 0)
-    result.existed = index >= 0
-    this.#path.own(this.#entrySeq)
-    this.changes++
-    result.oldVersionSeq = 0
-    result.oldCreatedSeq = 0
-    if (index < 0) return ~index
+  /** The place of `key` in the leaf of the path, as `searchPage` gives it, or COLD. */
+  #find(key: Uint8Array): number {
+    const { cold } = this.#storage
+    cold.reset()
+    return this.#path.descend(key, cold) ? COLD : this.#path.find(key)
+  }
+
+  #findPrepared(key: Uint8Array): number {
+    const found = this.#find(key)
+    if (found === COLD) broken('a key is changed that was not prepared')
+    return found
+  }
+
+  /** Takes the digest of a record that a put or delete replaces out of S and gives its extent back; the path is writable. */
+  #takeOut(key: Uint8Array, index: number, space: SpaceDigest, result: PutResult): void {
     const old = this.#old
-    old.read(leaf, index)
+    old.read(this.#path.leaf, index)
+    result.existed = true
     result.oldVersionSeq = old.versionSeq
     result.oldCreatedSeq = old.createdSeq
     const sum = this.#recordDigest
@@ -249,31 +272,25 @@ export class EpochWriter implements Reader {
     if (this.#spaces.slotted?.isSlotted(key) === true) {
       this.#spaces.slotted.digest(sum, key, old.bytes, old.valueAt, old.valueAt + length)
     } else digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
-    if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(key, sum)
-    return index
+    if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(space, sum)
   }
 
   /** Room for a payload in the leaf of `key`: that of the old record if it has the same size. The leaf's ref may move. */
   #room(key: Uint8Array, index: number, existed: boolean, payload: number): number {
-    const leaf = this.#path.leaf
+    const path = this.#path
+    const leaf = path.leaf
     if (existed) {
       if (payloadLength(leaf, index) === payload) return payloadAt(leaf, index)
       removeCell(leaf, index)
     }
-    return placeCell(this.#storage, this.#path, this.#path.depth, index, key, key.length, payload)
+    path.cells++
+    return placeCell(this.#storage, path, path.depth, index, key, key.length, payload)
   }
 
   #pinPath(isCut: boolean): void {
-    const path = this.#path
-    const last = isCut ? path.depth - 1 : path.depth
-    for (let depth = 0; depth <= last; depth++) this.#pin(path.pages[depth]!)
-  }
-
-  #pin(page: number): void {
-    const { frameOf, pinned } = this.#storage.table
-    const frame = frameOf[page]! - 1
-    if (pinned[frame] === 1) return
-    pinned[frame] = 1
-    this.#pins.push(page)
+    const { table } = this.#storage
+    const { pages, depth } = this.#path
+    const last = isCut ? depth - 1 : depth
+    for (let d = 0; d <= last; d++) table.pin(pages[d]!)
   }
 }

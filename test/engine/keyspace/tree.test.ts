@@ -85,6 +85,39 @@ describe('the tree, compared with a sorted map', () => {
     })
   }
 
+  it(`finds prepared keys where they have moved to since (seed ${SEED})`, async () => {
+    const dice = new Dice(SEED)
+    const keyspace = await Keyspace.create(options(4096))
+    const model: Model = new Map()
+    const { writer } = keyspace
+    for (let seq = 1; seq <= 300; seq++) {
+      // Neighbours: what happens to one splits, empties, merges or refills the leaves of those that follow.
+      const from = dice.below(600)
+      const keys = Array.from({ length: 24 }, (_, i) => key(`k${String(from + i).padStart(5, '0')}`))
+      keyspace.beginEpoch()
+      writer.beginEntry(seq)
+      assert.equal(writer.prepare(keys), undefined)
+      const isDeleting = seq % 2 === 0
+      if (dice.chance(2)) keys.reverse()
+      for (const bytes of keys) {
+        for (const other of keys) assert.equal(writer.has(other), model.has(hex(other)))
+        const text = hex(bytes)
+        const old = model.get(text)
+        if (isDeleting) {
+          assert.equal(writer.delete(bytes), model.delete(text))
+          continue
+        }
+        const value = dice.bytes(dice.chance(2) ? 900 + dice.below(70) : dice.below(30))
+        assert.equal(writer.put(bytes, value, seq, seq, 0).oldVersionSeq, old?.versionSeq ?? 0)
+        model.set(text, { value, versionSeq: seq, createdSeq: seq, expiresAtMicros: 0 })
+      }
+      keyspace.publish(seq, META)
+    }
+    using view = keyspace.view()
+    compareWithModel(view, model, dice)
+    assert.deepEqual(keyspace.digestS, digestOf(model))
+  })
+
   it('gives nearly all pages back when everything is deleted', async () => {
     const keyspace = await Keyspace.create(options(4096))
     grow(keyspace, 20_000, i => `k${String((i * 7919) % 20_000).padStart(8, '0')}`)
