@@ -1,6 +1,7 @@
-// What the leader pays to apply a write: entries through the state machine in batches of 64, each a set of 256 bytes on one of 100k
-// keys within a node session. Prints us of processor time per entry (median of the rounds) and entries per second.
-// Run: node dist/bench/apply/apply.js [--without-session]
+// What a replica pays to apply a write: encoded batches straight to the state machine, as a follower gets them, each entry a set of
+// 256 bytes on one of 100k keys within a node session. Prints us of processor time per entry for batches of 1, 16 and 64 entries, in
+// turn (median and quickest of the rounds).
+// Run: node dist/bench/apply/apply.js [--without-session] [--rounds N] [--batch N]
 import {
   encodeEntry,
   encodeEnvelope,
@@ -14,10 +15,12 @@ import { openStateMachine } from '../../src/engine/index.ts'
 import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
 
 const KEYS = 100_000
-const BATCH = 64
-const ROUNDS = 9
-const BATCHES_PER_ROUND = 300
+const LOAD_BATCH = 64
+const ENTRIES_PER_ROUND = 9_600
 const hasSession = !process.argv.includes('--without-session')
+const rounds = numberAfter('--rounds', 15)
+const onlyBatch = numberAfter('--batch', 0)
+const batchSizes = onlyBatch === 0 ? [1, 16, 64] : [onlyBatch]
 
 const { machine } = await openStateMachine({
   files: new SimulatedDisk({ seed: 1 }).files(),
@@ -33,6 +36,11 @@ let session = 0
 let serial = 0
 let seq = 0
 let random = 12_345
+
+function numberAfter(flag: string, otherwise: number): number {
+  const at = process.argv.indexOf(flag)
+  return at < 0 ? otherwise : Number(process.argv[at + 1])
+}
 
 function entry(kind: EntryKind, payload: Uint8Array): Uint8Array {
   return encodeEntry({ kind, seq: ++seq, term: 1, leaderTimeMicros: 1_000_000 }, payload)
@@ -55,6 +63,11 @@ function batchOf(entries: Uint8Array[]): EntryBatch {
   return { firstSeq: seq - entries.length + 1, lastSeq: seq, bytes }
 }
 
+function randomSet(): Uint8Array {
+  random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0
+  return set(random % KEYS)
+}
+
 const isDone = (): boolean => false
 machine.apply(
   batchOf([transaction({ mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] })]),
@@ -64,28 +77,27 @@ if (hasSession) {
   const opening = encodeSessionOpening({ caller: 'root', kind: 'node', nonce: new Uint8Array(16), notAfterMicros: 0 })
   session = machine.apply(batchOf([entry(EntryKind.openSession, opening)]), isDone).outcomes[0]!.session
 }
-for (let key = 0; key < KEYS; key += BATCH) {
-  machine.apply(batchOf(Array.from({ length: Math.min(BATCH, KEYS - key) }, (_, i) => set(key + i))), isDone)
+for (let key = 0; key < KEYS; key += LOAD_BATCH) {
+  const entries = Array.from({ length: Math.min(LOAD_BATCH, KEYS - key) }, (_, i) => set(key + i))
+  machine.apply(batchOf(entries), isDone)
 }
 
-const work = Array.from({ length: ROUNDS }, () =>
-  Array.from({ length: BATCHES_PER_ROUND }, () =>
-    batchOf(
-      Array.from({ length: BATCH }, () => {
-        random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0
-        return set(random % KEYS)
-      }),
-    ),
-  ),
-)
-const rounds = work.map(batches => {
+/** us of processor time per entry. */
+function round(batchSize: number): number {
+  const batches = Array.from({ length: ENTRIES_PER_ROUND / batchSize }, () =>
+    batchOf(Array.from({ length: batchSize }, randomSet)),
+  )
   const before = process.cpuUsage()
   for (const batch of batches) machine.apply(batch, isDone)
   const { user, system } = process.cpuUsage(before)
-  return (user + system) / (BATCHES_PER_ROUND * BATCH)
+  return (user + system) / ENTRIES_PER_ROUND
+}
+
+const taken = batchSizes.map((): number[] => [])
+for (let i = 0; i < rounds; i++) batchSizes.forEach((size, at) => taken[at]!.push(round(size)))
+console.log(`apply, us of processor time per entry, ${hasSession ? 'in' : 'without'} a session:`)
+batchSizes.forEach((size, at) => {
+  const sorted = taken[at]!.sort((a, b) => a - b)
+  const middle = sorted[rounds >> 1]!
+  console.log(`  batches of ${String(size).padStart(2)}: ${middle.toFixed(2)} (quickest ${sorted[0]!.toFixed(2)})`)
 })
-const median = rounds.sort((a, b) => a - b)[ROUNDS >> 1]!
-console.log(
-  `apply: ${median.toFixed(2)} us per entry, ${Math.round(1e6 / median)} entries/s (${hasSession ? 'in' : 'without'} a session)`,
-)
-console.log(`rounds: ${rounds.map(us => us.toFixed(2)).join(' ')}`)

@@ -18,6 +18,7 @@ import {
 import type { Configuration, MutationResult } from '../encoding/index.ts'
 import { invariant } from '../model/index.ts'
 import type { EntryOutcome } from '../model/index.ts'
+import { AppliedEntry } from './applied-entry.ts'
 import { Changes } from './changes.ts'
 import { putSessionFloor } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -210,7 +211,7 @@ export class EntryApplier {
       return this.#unrecorded(seq, id, serial, refuse('permission_denied', 'the session belongs to another caller'))
     }
     const slot = this.sessions.lookUp(this.#changes, session, serial)
-    if (slot.state === 'recorded') return { seq, session: id, serial, outcome: slot.outcome, isDuplicate: true }
+    if (slot.state === 'recorded') return new AppliedEntry(seq, id, serial, slot.outcome, true)
     return slot.state === 'refused' ? this.#unrecorded(seq, id, serial, slot.refusal) : undefined
   }
 
@@ -244,7 +245,8 @@ export class EntryApplier {
     const refusal = this.#transaction.apply(work, cursor, this.state.access.of(caller))
     if (refusal !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, refusal, key, print)
     const { results } = this.#transaction
-    const outcome = results.length === 0 ? encodePlainCommit(seq) : encodeOutcome({ status: 'committed', seq, results })
+    if (results.length === 0 && key === undefined) return this.#finishPlain(seq, session, serial, acknowledged)
+    const outcome = encodeOutcome({ status: 'committed', seq, results })
     const limit = this.state.settings.outcomeBytesMax
     if (outcome.length > limit) {
       const tooLarge = refuse('transaction_too_large', `the results have more than ${limit} bytes`)
@@ -253,7 +255,16 @@ export class EntryApplier {
     if (key !== undefined) rememberIdempotent(work, key, print!, outcome)
     if (session !== undefined) this.#recordCommitted(session, serial, acknowledged, seq, outcome, results)
     this.#commit()
-    return { seq, session: session?.id ?? 0, serial, outcome, isDuplicate: false }
+    return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
+  }
+
+  /** hot path (bench/apply): committed, and no mutation answers anything. */
+  #finishPlain(seq: number, session: Session | undefined, serial: number, acknowledged: number): EntryOutcome {
+    if (session !== undefined) {
+      this.sessions.record(this.#work, session, serial, acknowledged, SlotKind.committed, seq, 0n)
+    }
+    this.#commit()
+    return new AppliedEntry(seq, session?.id ?? 0, serial, undefined, false)
   }
 
   #recordCommitted(
@@ -295,7 +306,7 @@ export class EntryApplier {
       rememberIdempotent(this.#work, key, print!, outcome)
     if (session !== undefined) this.#recordWhole(session, serial, acknowledged, seq, outcome)
     this.#commit()
-    return { seq, session: session?.id ?? 0, serial, outcome, isDuplicate: false }
+    return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
   }
 
   /** The transaction was applied before, under the same idempotency key. */
@@ -312,11 +323,11 @@ export class EntryApplier {
       this.#recordCommitted(session, serial, acknowledged, known.seq, outcome, results)
       this.#commit()
     }
-    return { seq, session: session?.id ?? 0, serial, outcome, isDuplicate: true }
+    return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, true)
   }
 
   #unrecorded(seq: number, session: number, serial: number, refusal: Refusal): EntryOutcome {
-    return { seq, session, serial, outcome: encodeRefusal(seq, refusal), isDuplicate: false }
+    return new AppliedEntry(seq, session, serial, encodeRefusal(seq, refusal), false)
   }
 
   #openSession(seq: number, payload: Uint8Array): EntryOutcome {
@@ -329,7 +340,7 @@ export class EntryApplier {
     }
     if (typeof opened !== 'number') return this.#unrecorded(seq, 0, 0, opened)
     this.#commit()
-    return { seq, session: opened, serial: 0, outcome: encodePlainCommit(opened), isDuplicate: opened !== seq }
+    return new AppliedEntry(seq, opened, 0, encodePlainCommit(opened), opened !== seq)
   }
 
   /** A term's first entry keeps all sessions alive for one more lifetime: their clients could not reach a leader. */

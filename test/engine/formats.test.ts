@@ -54,7 +54,7 @@ describe('the layers', () => {
     )
     const time = '0201000000000000'
     const sessionId = '0200000000000000'
-    const slots = `${'00'.repeat(16)}020300000000000005${'00'.repeat(7)}${'00'.repeat(30 * 16)}`
+    const slots = `${'00'.repeat(24)}020300000000000005${'00'.repeat(7)}${time}${'00'.repeat(30 * 24)}`
     const found = await records(harness)
     assert.deepEqual(
       found.filter(record => !record.startsWith('0802')),
@@ -66,7 +66,7 @@ describe('the layers', () => {
         `0401616c: 010100030100000001000000010078`,
         `05010000000000000002: 0100${time}${'00'.repeat(8)}${hex(nonce(1))}0400726f6f74`,
         `0502${hex(nonce(1))}: ${sessionId}`,
-        `06010000000000000002${'00'.repeat(8)}: ${time}${slots}`,
+        `06010000000000000002${'00'.repeat(8)}: ${slots}`,
         '080100000000000004ea000000016b: ',
         '10000000016b: 76',
         '10000000016e: 0000000000000005',

@@ -13,17 +13,18 @@ import { Layer } from '../layers.ts'
 import { isMutant } from '../mutants.ts'
 
 /**
- * Outcome slots of 32 consecutive serials of a session in one record (docs/formats/layers.md):
+ * Outcome slots of 32 consecutive serials of a session in one record (docs/formats/layers.md); slot i is that of serial
+ * 32 chunk + i and begins at 24 i:
  *
- *   0 u64 leader time (us) of the newest outcome in this chunk   8 + 16 i: slot of serial 32 chunk + i
- *   a slot: 0 u8 kind, 1 u56 seq, 8 u64 result
+ *   0 u8 kind   1 u56 seq   8 u64 result   16 u64 leader time (us) at which it was recorded
  *
  * The record stays inline on every page size, so that a slot is written in place.
  */
 export const SLOTS_PER_CHUNK = 32
-export const SLOT_BYTES = 16
-export const SLOTS_START = 8
-export const CHUNK_BYTES: number = SLOTS_START + SLOTS_PER_CHUNK * SLOT_BYTES
+export const SLOT_BYTES = 24
+export const CHUNK_BYTES: number = SLOTS_PER_CHUNK * SLOT_BYTES
+/** Bytes of a chunk's key. */
+const KEY_BYTES = 18
 
 /** What a slot says. Values are on disk: never reused. */
 export const SlotKind = {
@@ -41,16 +42,18 @@ export function chunkOf(serial: number): number {
 }
 
 export function slotOffset(serial: number): number {
-  return SLOTS_START + (serial % SLOTS_PER_CHUNK) * SLOT_BYTES
+  return (serial % SLOTS_PER_CHUNK) * SLOT_BYTES
 }
 
-/** Writes the slot of a committed or recorded outcome at `at`. */
-export function writeSlot(bytes: Uint8Array, at: number, kind: number, seq: number, result: bigint): void {
-  writeU64(bytes, at + 1, seq)
-  bytes[at] = kind
+/** hot path (bench/apply): lays a slot at the start of `slot`. `result` is 0 unless the kind is `number`. */
+export function writeSlot(slot: Uint8Array, kind: number, seq: number, result: bigint, timeMicros: number): void {
+  writeU64(slot, 1, seq)
+  slot[0] = kind
   // The seq has seven bytes: its eighth, always zero, is where the result begins.
-  bytes.fill(0, at + 8, at + SLOT_BYTES)
-  for (let i = at + 8, rest = result; rest > 0n; i++, rest >>= 8n) bytes[i] = Number(rest & 0xffn)
+  for (let i = 8; i < 16; i++) slot[i] = 0
+  if (kind === SlotKind.number)
+    for (let i = 8, rest = result; rest > 0n; i++, rest >>= 8n) slot[i] = Number(rest & 0xffn)
+  writeU64(slot, 16, timeMicros)
 }
 
 export function slotKind(bytes: Uint8Array, at: number): number {
@@ -78,22 +81,19 @@ export function fitsSlot(results: readonly MutationResult[]): boolean {
   return results.length === 1 && typeof results[0] === 'bigint' && results[0] < 1n << 64n
 }
 
-const scratch = new Uint8Array(18 + 1 + SLOT_BYTES)
+const scratch = new Uint8Array(KEY_BYTES + 1 + SLOT_BYTES)
 const part = zeroDigest()
 
 /**
- * What a chunk adds to S: its time and each used slot count as records of their own, so that writing a slot costs a digest of
- * the slot and not of the chunk. `key` is the chunk's full key.
+ * What a chunk adds to S: each used slot counts as a record of its own, so that writing a slot costs a digest of the slot and
+ * not of the chunk. `key` is the chunk's full key.
  */
 export function digestChunk(out: Digest64, key: Uint8Array, value: Uint8Array): void {
   out.lo = 0
   out.hi = 0
-  digestTime(part, key, value)
-  addDigest(out, part)
-  if (isMutant('slot_not_in_digest')) return
-  for (let i = 0; i < SLOTS_PER_CHUNK; i++) {
-    if (value[SLOTS_START + i * SLOT_BYTES] === SlotKind.unused) continue
-    digestSlot(part, key, value, SLOTS_START + i * SLOT_BYTES)
+  for (let at = 0; at < CHUNK_BYTES; at += SLOT_BYTES) {
+    if (value[at] === SlotKind.unused) continue
+    digestSlot(part, key, at, value, at)
     addDigest(out, part)
   }
 }
@@ -104,25 +104,24 @@ export const SLOTTED_RECORDS: SlottedRecords = {
   digest: (out, key, bytes, start, end) => digestChunk(out, key, bytes.subarray(start, end)),
 }
 
-export function digestTime(out: Digest64, key: Uint8Array, value: Uint8Array): void {
-  scratch.set(key, 0)
-  scratch[18] = 0xff
-  for (let i = 0; i < 8; i++) scratch[19 + i] = value[i]!
-  digestBytes(out, scratch, 0, 27, Layer.sessionOutcomes, 0)
-}
-
-export function digestSlot(out: Digest64, key: Uint8Array, value: Uint8Array, at: number): void {
+/** hot path (bench/apply): the digest of the slot `bytes[at, at + SLOT_BYTES)`, whose place in its chunk is `offset`. */
+export function digestSlot(out: Digest64, key: Uint8Array, offset: number, bytes: Uint8Array, at: number): void {
   if (isMutant('slot_not_in_digest')) {
     out.lo = 0
     out.hi = 0
     return
   }
-  scratch.set(key, 0)
-  scratch[18] = (at - SLOTS_START) / SLOT_BYTES
-  for (let i = 0; i < SLOT_BYTES; i++) scratch[19 + i] = value[at + i]!
-  digestBytes(out, scratch, 0, 35, Layer.sessionOutcomes, 0)
+  for (let i = 0; i < KEY_BYTES; i++) scratch[i] = key[i]!
+  scratch[KEY_BYTES] = offset / SLOT_BYTES
+  for (let i = 0; i < SLOT_BYTES; i++) scratch[KEY_BYTES + 1 + i] = bytes[at + i]!
+  digestBytes(out, scratch, 0, scratch.length, Layer.sessionOutcomes, 0)
 }
 
+/** Leader time (us) of the newest outcome in a chunk. */
 export function chunkTime(value: Uint8Array): number {
-  return readU64(value, 0)
+  let newest = 0
+  for (let at = 0; at < CHUNK_BYTES; at += SLOT_BYTES) {
+    if (value[at] !== SlotKind.unused) newest = Math.max(newest, readU64(value, at + 16))
+  }
+  return newest
 }

@@ -1,14 +1,5 @@
 /** Exactly once: session windows and idempotency keys. */
-export {
-  CHUNK_BYTES,
-  digestChunk,
-  fitsSlot,
-  SLOT_BYTES,
-  SlotKind,
-  SLOTS_PER_CHUNK,
-  SLOTS_START,
-  SLOTTED_RECORDS,
-} from './chunk.ts'
+export { CHUNK_BYTES, digestChunk, fitsSlot, SLOT_BYTES, SlotKind, SLOTS_PER_CHUNK, SLOTTED_RECORDS } from './chunk.ts'
 export { expireIdempotent, findIdempotent, fingerprint, rememberIdempotent } from './idempotency.ts'
 export type { Fingerprint } from './idempotency.ts'
 export { Sessions } from './sessions.ts'

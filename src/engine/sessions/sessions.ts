@@ -1,12 +1,4 @@
-import {
-  addDigest,
-  ByteReader,
-  ByteWriter,
-  readU64,
-  subtractDigest,
-  writeU64,
-  zeroDigest,
-} from '../../encoding/index.ts'
+import { ByteReader, ByteWriter, readU64, writeU64, zeroDigest } from '../../encoding/index.ts'
 import type { SessionOpening } from '../../encoding/index.ts'
 import { putCounters } from '../catalog/index.ts'
 import type { ClusterState } from '../cluster-state.ts'
@@ -31,14 +23,12 @@ import {
   chunkOf,
   chunkTime,
   digestSlot,
-  digestTime,
   outcomeOfSlot,
   SlotKind,
   slotKind,
   slotOffset,
   SLOT_BYTES,
   SLOTS_PER_CHUNK,
-  SLOTS_START,
   writeSlot,
 } from './chunk.ts'
 
@@ -49,6 +39,12 @@ const CACHED_CHUNKS_MAX = 64
 /** Up to so many chunks are forgotten one by one; more by walking over those that exist. */
 const TRIM_BY_KEY_MAX = 4
 const NO_VALUE = new Uint8Array(0)
+
+/** A copy of a chunk, with its key. */
+interface Chunk {
+  readonly key: Uint8Array
+  readonly bytes: Uint8Array
+}
 
 /** A session as it is used: its record, and what its chunks say. Kept in step with the records by `settle`. */
 export interface Session {
@@ -61,7 +57,10 @@ export interface Session {
   firstChunk: number
   lastUseMicros: number
   /** Copies of some chunks. */
-  readonly chunks: Map<number, Uint8Array>
+  readonly chunks: Map<number, Chunk>
+  /** The chunk that was used last, and its number; -1 = none. */
+  recent: Chunk | undefined
+  recentNumber: number
 }
 
 /** Where a request stands in its session. */
@@ -79,14 +78,12 @@ const NEW: SlotState = { state: 'new' }
 export class Sessions {
   readonly #cache = new Map<number, Session>()
   readonly #slot = new Uint8Array(SLOT_BYTES)
-  readonly #time = new Uint8Array(SLOTS_START)
-  readonly #chunkBytes = new Uint8Array(CHUNK_BYTES)
   readonly #delta = zeroDigest()
-  readonly #digest = zeroDigest()
   // What the present entry will have changed once it is written.
   #pending: Session | undefined
-  #pendingChunk = -1
-  #pendingBytes: Uint8Array | undefined
+  #pendingNumber = 0
+  #pendingChunk: Chunk | undefined
+  #isChunkNew = false
   #pendingAt = 0
   #pendingFirst = 0
   #pendingTime = 0
@@ -118,9 +115,10 @@ export class Sessions {
     if (chunk < session.firstChunk) {
       return { state: 'refused', refusal: refuse('serial_out_of_window', 'the outcome of this serial is forgotten') }
     }
-    const bytes = this.#chunk(reader, session, chunk)
-    if (bytes === undefined || slotKind(bytes, slotOffset(serial)) === SlotKind.unused) return NEW
-    const outcome = outcomeOfSlot(bytes, slotOffset(serial)) ?? reader.get(outcomeKey(session.id, serial))?.value
+    const bytes = this.#chunk(reader, session, chunk)?.bytes
+    const at = slotOffset(serial)
+    if (bytes === undefined || slotKind(bytes, at) === SlotKind.unused) return NEW
+    const outcome = outcomeOfSlot(bytes, at) ?? reader.get(outcomeKey(session.id, serial))?.value
     if (outcome === undefined) throw new RangeError(`session ${session.id}: the outcome of serial ${serial} is missing`)
     return { state: 'recorded', outcome }
   }
@@ -139,22 +137,23 @@ export class Sessions {
     result: bigint,
   ): void {
     const { changes, timeMicros } = work
-    const chunk = chunkOf(serial)
+    const number = chunkOf(serial)
     const at = slotOffset(serial)
-    const present = this.#chunk(changes, session, chunk)
-    const key = outcomeChunkKey(session.id, chunk)
     const slot = this.#slot
-    writeSlot(slot, 0, kind, seq, result)
-    writeU64(this.#time, 0, timeMicros)
-    if (present === undefined) {
-      const bytes = new Uint8Array(CHUNK_BYTES)
-      bytes.set(this.#time, 0)
-      bytes.set(slot, at)
-      changes.put(key, bytes)
-      this.#pendingBytes = bytes
-    } else this.#patch(work, key, present, at)
-    this.#pending = session
+    writeSlot(slot, kind, seq, result, timeMicros)
+    let chunk = this.#chunk(changes, session, number)
+    this.#isChunkNew = chunk === undefined
+    if (chunk === undefined) {
+      chunk = { key: outcomeChunkKey(session.id, number), bytes: new Uint8Array(CHUNK_BYTES) }
+      chunk.bytes.set(slot, at)
+      changes.put(chunk.key, chunk.bytes)
+    } else {
+      digestSlot(this.#delta, chunk.key, at, slot, 0)
+      changes.patch(chunk.key, at, slot, this.#delta)
+    }
     this.#pendingChunk = chunk
+    this.#pending = session
+    this.#pendingNumber = number
     this.#pendingAt = at
     this.#pendingTime = timeMicros
     this.#pendingFirst = this.#trim(work, session, serial, acknowledgedThrough)
@@ -166,17 +165,12 @@ export class Sessions {
     const session = this.#pending
     if (session === undefined) return
     session.lastUseMicros = this.#pendingTime
-    if (this.#pendingBytes !== undefined) this.#keep(session, this.#pendingChunk, this.#pendingBytes)
-    else {
-      const bytes = session.chunks.get(this.#pendingChunk)
-      if (bytes !== undefined) {
-        bytes.set(this.#time, 0)
-        bytes.set(this.#slot, this.#pendingAt)
-      }
-    }
+    const chunk = this.#pendingChunk!
+    if (this.#isChunkNew) keep(session, this.#pendingNumber, chunk)
+    else for (let i = 0; i < SLOT_BYTES; i++) chunk.bytes[this.#pendingAt + i] = this.#slot[i]!
     if (this.#pendingFirst !== session.firstChunk) {
       session.firstChunk = this.#pendingFirst
-      for (const chunk of session.chunks.keys()) if (chunk < session.firstChunk) session.chunks.delete(chunk)
+      for (const number of session.chunks.keys()) if (number < session.firstChunk) session.chunks.delete(number)
     }
   }
 
@@ -202,6 +196,8 @@ export class Sessions {
       firstChunk: 0,
       lastUseMicros: timeMicros,
       chunks: new Map(),
+      recent: undefined,
+      recentNumber: -1,
     }
     changes.put(sessionKey(seq), encodeSession(session))
     const id = new Uint8Array(8)
@@ -258,22 +254,6 @@ export class Sessions {
     return undefined
   }
 
-  /** One write in place, of the whole chunk: cheaper than two of its parts. */
-  #patch(work: EntryWork, key: Uint8Array, present: Uint8Array, at: number): void {
-    const chunk = this.#chunkBytes
-    chunk.set(present)
-    chunk.set(this.#time, 0)
-    chunk.set(this.#slot, at)
-    const delta = this.#delta
-    digestTime(delta, key, chunk)
-    digestTime(this.#digest, key, present)
-    subtractDigest(delta, this.#digest)
-    digestSlot(this.#digest, key, chunk, at)
-    addDigest(delta, this.#digest)
-    work.changes.patch(key, 0, chunk, delta)
-    this.#pendingBytes = undefined
-  }
-
   /** The first chunk that stays; the earlier ones and the outcomes they point at are removed. */
   #trim(work: EntryWork, session: Session, serial: number, acknowledgedThrough: number): number {
     const { settings } = work.state
@@ -283,8 +263,8 @@ export class Sessions {
     if (first <= session.firstChunk) return session.firstChunk
     if (first - session.firstChunk <= TRIM_BY_KEY_MAX) {
       for (let chunk = session.firstChunk; chunk < first; chunk++) {
-        const bytes = this.#chunk(work.changes, session, chunk)
-        if (bytes !== undefined) forgetChunk(work, session.id, chunk, bytes)
+        const found = this.#chunk(work.changes, session, chunk)
+        if (found !== undefined) forgetChunk(work, session.id, chunk, found.bytes)
       }
     } else {
       const from = outcomeChunkKey(session.id, session.firstChunk)
@@ -299,21 +279,13 @@ export class Sessions {
     return first
   }
 
-  #chunk(reader: RecordReader, session: Session, chunk: number): Uint8Array | undefined {
-    const cached = session.chunks.get(chunk)
-    if (cached !== undefined) return cached
-    const bytes = reader.get(outcomeChunkKey(session.id, chunk))?.value
-    if (bytes !== undefined) this.#keep(session, chunk, bytes)
-    return bytes
-  }
-
-  #keep(session: Session, chunk: number, bytes: Uint8Array): void {
-    session.chunks.set(chunk, bytes)
-    if (session.chunks.size <= CACHED_CHUNKS_MAX) return
-    for (const oldest of session.chunks.keys()) {
-      session.chunks.delete(oldest)
-      return
-    }
+  #chunk(reader: RecordReader, session: Session, number: number): Chunk | undefined {
+    if (session.recentNumber === number) return session.recent
+    const cached = session.chunks.get(number)
+    if (cached !== undefined) return use(session, number, cached)
+    const key = outcomeChunkKey(session.id, number)
+    const bytes = reader.get(key)?.value
+    return bytes === undefined ? undefined : keep(session, number, { key, bytes })
   }
 
   #load(reader: RecordReader, id: number): Session | undefined {
@@ -331,10 +303,27 @@ export class Sessions {
   }
 }
 
+function use(session: Session, number: number, chunk: Chunk): Chunk {
+  session.recentNumber = number
+  session.recent = chunk
+  return chunk
+}
+
+function keep(session: Session, number: number, chunk: Chunk): Chunk {
+  session.chunks.set(number, chunk)
+  if (session.chunks.size > CACHED_CHUNKS_MAX) {
+    for (const oldest of session.chunks.keys()) {
+      session.chunks.delete(oldest)
+      break
+    }
+  }
+  return use(session, number, chunk)
+}
+
 function forgetChunk({ changes }: EntryWork, session: number, chunk: number, bytes: Uint8Array): void {
   changes.delete(outcomeChunkKey(session, chunk))
   for (let i = 0; i < SLOTS_PER_CHUNK; i++) {
-    if (bytes[SLOTS_START + i * SLOT_BYTES] !== SlotKind.record) continue
+    if (bytes[i * SLOT_BYTES] !== SlotKind.record) continue
     changes.delete(outcomeKey(session, chunk * SLOTS_PER_CHUNK + i))
   }
 }
@@ -369,5 +358,16 @@ function decodeSession(id: number, bytes: Uint8Array): Session {
   const firstChunk = reader.u64()
   const nonce = reader.raw(16).slice()
   const caller = reader.text16()
-  return { id, caller, kind, openedAtMicros, nonce, firstChunk, lastUseMicros: openedAtMicros, chunks: new Map() }
+  return {
+    id,
+    caller,
+    kind,
+    openedAtMicros,
+    nonce,
+    firstChunk,
+    lastUseMicros: openedAtMicros,
+    chunks: new Map(),
+    recent: undefined,
+    recentNumber: -1,
+  }
 }
