@@ -26,6 +26,7 @@ const META: SuperblockMeta = {
   leaderTimeMicros: 0,
   featureLevel: 1,
   membership: new Uint8Array(0),
+  digests: new Uint8Array(0),
 }
 
 function rss(): number {

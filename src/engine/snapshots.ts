@@ -69,11 +69,14 @@ export class ImageSink implements SnapshotSink {
   readonly resumeAfter: Uint8Array | undefined = undefined
   readonly #install: Install
   readonly #manifest: SnapshotManifest
+  readonly #digests: Uint8Array
   readonly #onEnd: ImageSinkEnd
 
-  constructor(keyspace: Keyspace, manifest: SnapshotManifest, onEnd: ImageSinkEnd) {
+  /** `digests`: what the receiver will have recorded. */
+  constructor(keyspace: Keyspace, manifest: SnapshotManifest, digests: Uint8Array, onEnd: ImageSinkEnd) {
     this.#manifest = manifest
     this.#install = keyspace.beginInstall(manifest.sinceSeq === 0 ? 'empty' : 'current')
+    this.#digests = digests
     this.#onEnd = onEnd
   }
 
@@ -89,7 +92,8 @@ export class ImageSink implements SnapshotSink {
 
   async commit(): Promise<void> {
     const { seq, term, chain, effectChain, sum, leaderTimeMicros, featureLevel, configuration } = this.#manifest
-    const meta = { term, entryChain: chain, effectChain, leaderTimeMicros, featureLevel, membership: configuration }
+    const own = { membership: configuration, digests: this.#digests }
+    const meta = { term, entryChain: chain, effectChain, leaderTimeMicros, featureLevel, ...own }
     await this.#install.finish({ seq, meta, digestS: sum })
     await this.#onEnd.committed()
   }

@@ -1,4 +1,4 @@
-import { crc32, ENTRY_HEADER_BYTES, equalDigests, readEntryHeader } from '../encoding/index.ts'
+import { crc32, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { invariant, InvariantError, QuorateError } from '../model/index.ts'
 import type {
@@ -18,6 +18,7 @@ import type {
 } from '../model/index.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { loadClusterState } from './cluster-state.ts'
+import { DIGEST_INTERVAL, DigestRecords, recordsAfterInstall } from './digest-records.ts'
 import { EngineView } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { EffectLog, WatchHub } from './events/index.ts'
@@ -33,9 +34,6 @@ import { ColdPages, withLoading } from './record-store.ts'
 import { RequestCheck } from './request-check.ts'
 import { ImageSink, ImageSource } from './snapshots.ts'
 
-/** Digests are recorded at seqs divisible by this. */
-export const DIGEST_INTERVAL = 4096
-const DIGESTS_MAX = 64
 /** Batches after one that met a cold page for which `prefetch` looks for them. */
 const COLD_BATCHES = 64
 /** Entries that a view of an older seq may apply again (`at_seq.max_replay_entries`). */
@@ -49,6 +47,7 @@ export interface Origin {
   effectChain: number
   leaderTimeMicros: number
   membership: Uint8Array
+  digests: Uint8Array
 }
 
 /**
@@ -62,7 +61,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #requests = new RequestCheck()
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
-  readonly #digests: StateDigest[] = []
+  readonly #digests = new DigestRecords()
   #published: ClusterState
   /** Batches for which a cold page is still to be expected. */
   #coldBatches = 0
@@ -91,6 +90,7 @@ export class EngineStateMachine implements StateMachine {
     this.#term = origin.term
     this.#entryChain = origin.entryChain
     this.#effectChain = origin.effectChain
+    this.#digests.restore(origin.digests)
     this.#changes = changes
     this.#hub = new WatchHub({
       history: this.#changes,
@@ -138,7 +138,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   get digests(): readonly StateDigest[] {
-    return this.#digests
+    return this.#digests.all
   }
 
   /** S and effect chain as of the newest applied entry. */
@@ -223,7 +223,7 @@ export class EngineStateMachine implements StateMachine {
       at += length
       this.#seq = seq
       this.#term = term
-      if (seq % DIGEST_INTERVAL === 0) this.#recordDigest()
+      if (seq % DIGEST_INTERVAL === 0) this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
       if (shouldYield()) break
     }
     if (cold === undefined) this.#coldBatches--
@@ -246,11 +246,6 @@ export class EngineStateMachine implements StateMachine {
     return at
   }
 
-  #recordDigest(): void {
-    this.#digests.push({ seq: this.#seq, effectChain: this.#effects.chain, sum: this.#keyspace.digestS })
-    if (this.#digests.length > DIGESTS_MAX) this.#digests.shift()
-  }
-
   #publish(firstSeq: number): void {
     this.#effectChain = this.#effects.chain
     this.#keyspace.publish(this.#seq, {
@@ -260,6 +255,7 @@ export class EngineStateMachine implements StateMachine {
       leaderTimeMicros: this.leaderTimeMicros,
       featureLevel: this.#applier.state.counters.featureLevel,
       membership: this.#applier.membership,
+      digests: this.#digests.encoded,
     })
     this.#isEpochOpen = false
     this.#published = this.#applier.state
@@ -372,14 +368,9 @@ export class EngineStateMachine implements StateMachine {
       featureLevel: meta.featureLevel,
       historyId: this.historyId,
       configuration: meta.membership,
-      sinceSeq: since !== undefined && this.#hasRecorded(since) ? since.seq : 0,
+      sinceSeq: since !== undefined && this.#digests.has(since) ? since.seq : 0,
     }
     return Promise.resolve(new ImageSource(view, manifest))
-  }
-
-  #hasRecorded(base: SnapshotBase): boolean {
-    const own = this.#digests.find(({ seq }) => seq === base.seq)
-    return own !== undefined && own.effectChain === base.effectChain && equalDigests(own.sum, base.sum)
   }
 
   /** From now on nothing is applied, until the sink has committed or aborted. */
@@ -391,8 +382,9 @@ export class EngineStateMachine implements StateMachine {
     if (this.#isEpochOpen) this.#keyspace.dropEpoch()
     this.#isEpochOpen = false
     await this.#keyspace.prepareInstall()
-    return new ImageSink(this.#keyspace, manifest, {
-      committed: () => this.#adopt(manifest),
+    const digests = recordsAfterInstall(this.#digests.all, manifest.sinceSeq, manifest)
+    return new ImageSink(this.#keyspace, manifest, digests, {
+      committed: () => this.#adopt(manifest, digests),
       aborted: () => Promise.resolve(this.#endInstall()),
     })
   }
@@ -405,7 +397,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** The installed root is the newest one: everything in memory follows it. */
-  async #adopt(manifest: SnapshotManifest): Promise<void> {
+  async #adopt(manifest: SnapshotManifest, digests: Uint8Array): Promise<void> {
     const loaded = await loadState(this.#keyspace)
     this.#applier.adopt(loaded.state, manifest.leaderTimeMicros, manifest.configuration, loaded.earliestExpiryMicros)
     this.#published = loaded.state
@@ -413,7 +405,7 @@ export class EngineStateMachine implements StateMachine {
     this.#term = manifest.term
     this.#entryChain = manifest.chain
     this.#effectChain = manifest.effectChain
-    this.#digests.length = 0
+    this.#digests.restore(digests)
     await this.#changes.startOver(manifest.seq)
     this.#endInstall()
     this.#hub.resetAll()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { DigestRecords } from '../../src/engine/digest-records.ts'
 import { EffectLog } from '../../src/engine/events/index.ts'
 import { Keyspace } from '../../src/engine/keyspace/index.ts'
 import { kvKey, spaceLength } from '../../src/engine/layers.ts'
@@ -135,5 +136,31 @@ describe('a snapshot chunk', () => {
       '020000004c4c'
     assert.equal(hex(chunk.subarray(4)), golden)
     assert.deepEqual(decodeChunk(chunk), [travelling])
+  })
+})
+
+describe('recorded digests', () => {
+  it('are these bytes', () => {
+    const records = new DigestRecords()
+    assert.equal(hex(records.encoded), '0000')
+    records.record(4096, 0x01020304, { lo: 0x11, hi: 0x22 })
+    records.record(8192, 5, { lo: 6, hi: 7 })
+    const bytes = [
+      '0200',
+      '0010000000000000',
+      '04030201',
+      '11000000',
+      '22000000',
+      '0020000000000000',
+      '05000000',
+      '06000000',
+      '07000000',
+    ]
+    assert.equal(hex(records.encoded), bytes.join(''))
+    const again = new DigestRecords()
+    again.restore(records.encoded)
+    assert.deepEqual(again.all, records.all)
+    for (let i = 3; i <= 100; i++) again.record(i * 4096, i, { lo: i, hi: i })
+    assert.deepEqual([again.all.length, again.all.at(-1)?.seq], [64, 409_600])
   })
 })

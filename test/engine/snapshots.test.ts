@@ -71,6 +71,37 @@ describe('a snapshot', () => {
     assert.equal((await leader.core.snapshotSource({ ...since, effectChain: 1 })).manifest.sinceSeq, 0)
   })
 
+  it('may be incremental right after a restart: recorded digests are kept with the superblocks', async () => {
+    const leader = await filled(DIGEST_INTERVAL)
+    const first = await Harness.create()
+    first.entries.push(...leader.entries)
+    await first.applyAll()
+    const recorded = first.core.digests
+    assert.equal(recorded.at(-1)?.seq, DIGEST_INTERVAL)
+    await first.checkpoint()
+    const follower = await first.reopen()
+    assert.deepEqual(follower.core.digests, recorded)
+    await leader.commit({ mutations: [set('k1', 'new')] })
+    await leader.checkpoint()
+    const restarted = await leader.reopen()
+    const source = await restarted.core.snapshotSource(follower.core.digests.at(-1))
+    assert.equal(source.manifest.sinceSeq, DIGEST_INTERVAL)
+    source.close()
+    await ship(restarted, follower, follower.core.digests.at(-1))
+    assert.equal(follower.digest(), restarted.digest())
+    assert.deepEqual(follower.core.digests, recorded, 'the common past is still known')
+    assert.deepEqual((await follower.reopen()).core.digests, recorded, 'and durable')
+  })
+
+  it('leaves no record of another past behind', async () => {
+    const leader = await filled(DIGEST_INTERVAL)
+    const other = await filled(DIGEST_INTERVAL + 100)
+    assert.equal(other.core.digests.length, 1)
+    await ship(leader, other, undefined)
+    assert.deepEqual(other.core.digests, [])
+    assert.deepEqual((await other.reopen()).core.digests, [])
+  })
+
   it('that is given up half way leaves a state machine that goes on from where it was', async () => {
     const leader = await filled(300)
     const follower = await Harness.withProject()

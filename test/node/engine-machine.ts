@@ -21,11 +21,11 @@ export class EngineMachine {
 
   /** Runs `task` on virtual time; undefined if the machine died meanwhile. */
   async run<T>(task: Promise<T>): Promise<T | undefined> {
-    let isOver = false
-    const settle = (): void => void (isOver = true)
+    const run = { isOver: false }
+    const settle = (): void => void (run.isOver = true)
     task.then(settle, settle)
-    while (!isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
-    if (!isOver) return undefined
+    while (!run.isOver && this.machine.process !== undefined) await this.world.step(this.world.nowMs + 10_000)
+    if (!run.isOver) return undefined
     try {
       return await task
     } catch (error) {

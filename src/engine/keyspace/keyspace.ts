@@ -37,6 +37,7 @@ const EMPTY_META: SuperblockMeta = {
   leaderTimeMicros: 0,
   featureLevel: 0,
   membership: new Uint8Array(0),
+  digests: new Uint8Array(0),
 }
 
 /** The superblocks as an opening found them, and whose they should be. */

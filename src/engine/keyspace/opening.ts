@@ -1,4 +1,5 @@
 import type { File, Files } from '../../platform/index.ts'
+import { equalDigests } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import { Checkpointer } from './checkpoint.ts'
 import { PageDamage } from './damage.ts'
@@ -125,6 +126,10 @@ async function adopt(
   })
   const digests = await readChain(file, newest.spaces, PageKind.spaces)
   spaces.decode(digests.content)
+  if (!equalDigests(spaces.total, newest.digestS)) {
+    const reason = 'the digests of the spaces do not add up to that of the superblock'
+    throw new PageDamage(file.path, newest.spaces.page * file.pageBytes, file.pageBytes, reason)
+  }
   checkpointer.mapOnFile = { ...onFile, spaces: digests.pages }
   if (older !== undefined && older.epoch < newest.epoch) {
     const root = rootOf(storage, older, nowMs)

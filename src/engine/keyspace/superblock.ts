@@ -11,6 +11,8 @@ export interface SuperblockMeta {
   readonly featureLevel: number
   /** The group's configuration as encoded by its owner. */
   readonly membership: Uint8Array
+  /** Digests of earlier seqs, as encoded by their owner. */
+  readonly digests: Uint8Array
 }
 
 /** Which database, group and copy of the disk a page file belongs to. */
@@ -50,7 +52,8 @@ export interface SuperblockState extends SuperblockMeta, KeyspaceIdentity {
 }
 
 const MAGIC = Uint8Array.of(0x51, 0x52, 0x54, 0x50, 0x41, 0x47, 0x45, 0x53) // QRTPAGES
-const FORMAT = 1
+/** 2: with recorded digests. */
+const FORMAT = 2
 /** Which checksums the file has. 1 is kept for SHA-256/128 with HMAC superblocks, under an integrity key. */
 const CHECKSUM_CRC32 = 0
 const AT_LENGTH = 12
@@ -81,6 +84,7 @@ export function encodeSuperblock(state: SuperblockState): Uint8Array {
   writer.bytes16(state.historyId)
   writer.bytes16(state.directoryId)
   writer.bytes32(state.membership)
+  writer.bytes32(state.digests)
   const bytes = writer.finish()
   if (bytes.length > SUPERBLOCK_SPACING_BYTES) throw new RangeError(`a superblock of ${bytes.length} bytes`)
   writeU32(bytes, AT_LENGTH, bytes.length)
@@ -129,9 +133,10 @@ function decodeBody(reader: ByteReader): SuperblockState {
   const [featureLevel, groupId] = [reader.u64(), reader.u64()]
   const [historyId, directoryId] = [reader.bytes16().slice(), reader.bytes16().slice()]
   const membership = reader.bytes32().slice()
+  const digests = reader.bytes32().slice()
   reader.expectEnd()
   const places = { pageBytes, kind, number, seq, epoch, end, root, map, spaces, spacesBytes, records, digestS }
-  const meta = { term, entryChain, effectChain, leaderTimeMicros, featureLevel, membership }
+  const meta = { term, entryChain, effectChain, leaderTimeMicros, featureLevel, membership, digests }
   return { ...places, ...meta, historyId, groupId, directoryId }
 }
 

@@ -51,6 +51,7 @@ export const META: SuperblockMeta = {
   leaderTimeMicros: 1_700_000_000_000_000,
   featureLevel: 1,
   membership: Uint8Array.of(1, 2, 3),
+  digests: Uint8Array.of(4, 5),
 }
 
 export function hex(bytes: Uint8Array): string {
