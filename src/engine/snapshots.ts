@@ -1,93 +1,79 @@
+import { ByteWriter, utf8Bytes } from '../encoding/index.ts'
 import type { SnapshotChunk, SnapshotManifest, SnapshotSink, SnapshotSource } from '../model/index.ts'
-import type { Install, Keyspace, KeyspaceView, LeafImage } from './keyspace/index.ts'
-import { decodeChunk, encodeChunk, imageBytes } from './snapshot-chunks.ts'
-import type { TravellingImage } from './snapshot-chunks.ts'
+import type { ImageScan, Install, Keyspace, KeyspaceView } from './keyspace/index.ts'
 
 /** What is sent of one pinned root: its leaf images, those changed after `sinceSeq` only. */
 export class ImageSource implements SnapshotSource {
   readonly manifest: SnapshotManifest
   readonly #view: KeyspaceView
-  #walk: ReturnType<KeyspaceView['changedSince']>
+  #scan: ImageScan
   #isAtEnd = false
 
   /** Owns `view`. */
   constructor(view: KeyspaceView, manifest: SnapshotManifest) {
     this.manifest = manifest
     this.#view = view
-    this.#walk = view.changedSince(manifest.sinceSeq)
+    this.#scan = view.changedSince(manifest.sinceSeq)
   }
 
   async next(targetBytes: number): Promise<SnapshotChunk | undefined> {
-    const images: TravellingImage[] = []
-    let fence = new Uint8Array(0)
-    for (let bytes = 0; bytes < targetBytes && !this.#isAtEnd;) {
-      const step = await this.#walk.next()
-      if (step.done === true) {
-        this.#isAtEnd = true
-        break
-      }
-      const image = step.value
-      const travelling = { image, large: await this.#largeValues(image) }
-      images.push(travelling)
-      bytes += imageBytes(travelling)
-      fence = Uint8Array.from(image.upper ?? [])
-      if (image.upper === undefined) this.#isAtEnd = true
-    }
-    return images.length === 0 ? undefined : { bytes: encodeChunk(images), fence }
+    const chunk = this.#isAtEnd ? undefined : await this.#scan.next(targetBytes)
+    if (chunk === undefined || chunk.fence.length === 0) this.#isAtEnd = true
+    return chunk
   }
 
   seek(afterFence: Uint8Array | undefined): void {
     // The empty fence is the end of the keyspace: nothing lies behind it.
     this.#isAtEnd = afterFence?.length === 0
-    this.#walk = this.#view.changedSince(this.manifest.sinceSeq, afterFence === undefined ? {} : { from: afterFence })
+    this.#scan = this.#view.changedSince(this.manifest.sinceSeq, afterFence === undefined ? {} : { from: afterFence })
   }
 
   close(): void {
     this.#view.close()
   }
-
-  async #largeValues(image: LeafImage): Promise<Map<number, Uint8Array>> {
-    const values = new Map<number, Uint8Array>()
-    for (const [i, { key, large }] of image.records.entries()) {
-      if (large?.travels !== true) continue
-      const record = await this.#view.get(key)
-      if (record !== undefined) values.set(i, record.value)
-    }
-    return values
-  }
 }
 
-/** What the state machine does when its keyspace is installed, or is what it was before. */
-export interface ImageSinkEnd {
-  committed(): Promise<void>
-  aborted(): Promise<void>
+/** What the sink of an install tells its state machine. */
+export interface SinkEnd {
+  /** The installed root is published and durable. */
+  readonly committed: () => Promise<void>
+  /** Nothing was installed: the keyspace is what it was. */
+  readonly aborted: () => void
 }
 
-/** Takes a snapshot into an unpublished root. */
+/** Takes a snapshot into a tree that nobody sees. */
 export class ImageSink implements SnapshotSink {
-  /** An interrupted install begins again: its root was never published. */
-  readonly resumeAfter: Uint8Array | undefined = undefined
+  readonly resumeAfter: Uint8Array | undefined
   readonly #install: Install
   readonly #manifest: SnapshotManifest
+  /** What the installed root records of earlier states. */
   readonly #digests: Uint8Array
-  readonly #onEnd: ImageSinkEnd
+  readonly #end: SinkEnd
 
-  /** `digests`: what the receiver will have recorded. */
-  constructor(keyspace: Keyspace, manifest: SnapshotManifest, digests: Uint8Array, onEnd: ImageSinkEnd) {
+  private constructor(install: Install, manifest: SnapshotManifest, digests: Uint8Array, end: SinkEnd) {
+    this.#install = install
     this.#manifest = manifest
-    this.#install = keyspace.beginInstall(manifest.sinceSeq === 0 ? 'empty' : 'current')
     this.#digests = digests
-    this.#onEnd = onEnd
+    this.#end = end
+    const { fence } = install
+    // The first key's fence is where everything begins; the end's is empty, too, but undefined here.
+    this.resumeAfter = fence === undefined ? new Uint8Array(0) : fence.length === 0 ? undefined : fence
   }
 
-  async write(chunk: SnapshotChunk): Promise<void> {
-    for (const { image, large } of decodeChunk(chunk.bytes)) {
-      for (const [i, value] of large) {
-        const { key, versionSeq } = image.records[i]!
-        this.#install.offerLarge(key, versionSeq, value)
-      }
-      await this.#install.apply(image)
-    }
+  /** Goes on where an install of the same manifest was interrupted, or begins. */
+  static async begin(
+    keyspace: Keyspace,
+    manifest: SnapshotManifest,
+    digests: Uint8Array,
+    end: SinkEnd,
+  ): Promise<ImageSink> {
+    const base = manifest.sinceSeq === 0 ? 'empty' : 'current'
+    const install = await keyspace.beginInstall(base, encodeManifest(manifest))
+    return new ImageSink(install, manifest, digests, end)
+  }
+
+  write(chunk: SnapshotChunk): Promise<void> {
+    return this.#install.apply(chunk.bytes)
   }
 
   async commit(): Promise<void> {
@@ -95,11 +81,23 @@ export class ImageSink implements SnapshotSink {
     const own = { membership: configuration, digests: this.#digests }
     const meta = { term, entryChain: chain, effectChain, leaderTimeMicros, featureLevel, ...own }
     await this.#install.finish({ seq, meta, digestS: sum })
-    await this.#onEnd.committed()
+    await this.#end.committed()
   }
 
   async abort(): Promise<void> {
-    this.#install.abort()
-    await this.#onEnd.aborted()
+    await this.#install.abort()
+    this.#end.aborted()
   }
+}
+
+/** All of a manifest: two snapshots with the same are the same. */
+function encodeManifest(manifest: SnapshotManifest): Uint8Array {
+  const { seq, term, chain, effectChain, sum, leaderTimeMicros, featureLevel, sinceSeq } = manifest
+  const writer = new ByteWriter(256)
+  for (const number of [seq, term, chain, effectChain, sum.lo, sum.hi, leaderTimeMicros, featureLevel, sinceSeq]) {
+    writer.u64(number)
+  }
+  writer.bytes16(utf8Bytes(manifest.historyId))
+  writer.bytes32(manifest.configuration)
+  return writer.finish()
 }

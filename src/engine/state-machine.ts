@@ -381,11 +381,10 @@ export class EngineStateMachine implements StateMachine {
     // Left open by an entry that met a cold page and wrote nothing: a checkpoint may wait for its end.
     if (this.#isEpochOpen) this.#keyspace.dropEpoch()
     this.#isEpochOpen = false
-    await this.#keyspace.prepareInstall()
     const digests = recordsAfterInstall(this.#digests.all, manifest.sinceSeq, manifest)
-    return new ImageSink(this.#keyspace, manifest, digests, {
+    return ImageSink.begin(this.#keyspace, manifest, digests, {
       committed: () => this.#adopt(manifest, digests),
-      aborted: () => Promise.resolve(this.#endInstall()),
+      aborted: () => this.#endInstall(),
     })
   }
 

@@ -75,7 +75,10 @@ export interface StateMachine {
   watchProgress(): void
 
   snapshotSource(since: SnapshotBase | undefined): Promise<SnapshotSource>
-  /** Prepares an install on an unpublished root; `resume` tells which fences are done already for the same manifest. */
+  /**
+   * Prepares an install that nobody sees before its commit: no entry is applied from now on, until the sink has committed or aborted.
+   * `resumeAfter` of the sink tells what is done already of the same manifest.
+   */
   beginInstall(manifest: SnapshotManifest): Promise<SnapshotSink>
   close(): Promise<void>
 }
@@ -162,7 +165,7 @@ export interface SnapshotSink {
   /** Verifies S, writes both superblocks, swaps the state. Resolves when durable: only then may it be acknowledged. */
   commit(): Promise<void>
   /**
-   * Gives up: the state is what it was before, and entries are applied again. Rejects where that is impossible, because the commit has
+   * Gives up: the state is what it was before, and entries are applied again; the same snapshot may be resumed later. Rejects where that is impossible, because the commit has
    * begun or the disk has failed: the state machine is to be closed and opened again.
    */
   abort(): Promise<void>

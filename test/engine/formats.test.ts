@@ -5,7 +5,6 @@ import { EffectLog } from '../../src/engine/events/index.ts'
 import { Keyspace } from '../../src/engine/keyspace/index.ts'
 import { kvKey, spaceLength } from '../../src/engine/layers.ts'
 import { SLOTTED_RECORDS } from '../../src/engine/sessions/index.ts'
-import { decodeChunk, encodeChunk } from '../../src/engine/snapshot-chunks.ts'
 import { at, bytes, Harness, nonce, set } from './harness.ts'
 
 function hex(part: Uint8Array): string {
@@ -103,39 +102,6 @@ describe('effects', () => {
     const between = apart.chain
     apart.beginEpoch(between)
     assert.equal(apart.chain, whole)
-  })
-})
-
-describe('a snapshot chunk', () => {
-  it('has exactly these bytes and comes back as it was', () => {
-    const head = { versionSeq: 7, createdSeq: 6, expiresAtMicros: 0 }
-    const image = {
-      lower: new Uint8Array(0),
-      upper: bytes('m'),
-      seq: 7,
-      records: [
-        { key: bytes('a'), ...head, value: bytes('v'), large: undefined },
-        { key: bytes('b'), ...head, value: undefined, large: { length: 2, digest: { lo: 1, hi: 2 }, travels: true } },
-      ],
-    }
-    const travelling = { image, large: new Map([[1, bytes('LL')]]) }
-    const chunk = encodeChunk([travelling])
-    const versions = '070000000000000006000000000000000000000000000000'
-    const golden =
-      '01' +
-      '01000000' +
-      '0000' +
-      '01' +
-      '01006d' +
-      '0700000000000000' +
-      '02000000' +
-      `010061${versions}00` +
-      '0100000076' +
-      `010062${versions}01` +
-      '020000000100000002000000' +
-      '020000004c4c'
-    assert.equal(hex(chunk.subarray(4)), golden)
-    assert.deepEqual(decodeChunk(chunk), [travelling])
   })
 })
 

@@ -66,7 +66,7 @@ export class Checkpointer {
     const { extents, pageBytes } = this.#storage
     for (const page of capture.map.pages) await this.#file.write(page.bytes, page.page * pageBytes)
     await this.#pager.writeExtents(extents.dirty(capture.root.epoch))
-    await this.#writeTree(capture.root.page)
+    await this.writeTree(capture.root.page)
   }
 
   /** Makes a captured root the newest durable one. */
@@ -143,7 +143,7 @@ export class Checkpointer {
   }
 
   /** Writes the unwritten pages below `root`, children before parents; what is written already is not entered. */
-  async #writeTree(root: number): Promise<void> {
+  async writeTree(root: number): Promise<void> {
     const { table } = this.#storage
     const pages = [root]
     const next = [0]

@@ -1,43 +1,40 @@
-import type { Digest64 } from '../../encoding/index.ts'
 import { compareBytes } from '../../encoding/index.ts'
+import { invariant } from './assert.ts'
+import { lowerBound } from './base-tree.ts'
 import { childChecksum, childIndex, childPage, childSeq } from './branch.ts'
-import { Cold } from './cold.ts'
-import { readExtentPointer } from './extents.ts'
-import { cellCount, copyKey, PageRef, pageLevel, searchPage } from './page.ts'
+import type { Cold } from './cold.ts'
+import { extentPages, readExtentPointer } from './extents.ts'
+import type { ExtentPointer } from './extents.ts'
+import { CHECKSUM_KNOWN } from './frames.ts'
+import {
+  copyRun,
+  imageHeaderBytes,
+  imageRecordBytes,
+  ImageWriter,
+  LARGE_REFERENCE_BYTES,
+  writeLargeReference,
+} from './image-bytes.ts'
+import { EXTENT_POINTER_BYTES, PAGE_HEADER_BYTES } from './layout.ts'
+import type { PageFile } from './page-file.ts'
+import {
+  cellCount,
+  copyKey,
+  PageRef,
+  pageLevel,
+  payloadAt,
+  payloadLength,
+  prefixLength,
+  readSuffix,
+  suffixLength,
+} from './page.ts'
 import { RecordRef } from './record.ts'
 import type { Root } from './roots.ts'
 import type { Storage } from './storage.ts'
 
-/** A record as it travels between replicas. */
-export interface ImageRecord {
-  readonly key: Uint8Array
-  readonly versionSeq: number
-  readonly createdSeq: number
-  readonly expiresAtMicros: number
-  /** The value, unless it is large. */
-  readonly value: Uint8Array | undefined
-  readonly large: LargeValue | undefined
-}
-
-/** A value in an extent: named by what it is, not by where it lies. */
-export interface LargeValue {
-  readonly length: number
-  readonly digest: Digest64
-  /** Whether the receiver may lack it: its version is later than what the receiver has, or its range counts as damaged. */
-  readonly travels: boolean
-}
-
-/**
- * All records of the range [lower, upper) and the seq of the last change in it. Logical: a receiver replaces the range,
- * whatever its own pages look like.
- */
-export interface LeafImage {
-  readonly lower: Uint8Array
-  /** undefined = to the end of the keyspace. */
-  readonly upper: Uint8Array | undefined
-  readonly seq: number
-  readonly records: ImageRecord[]
-}
+/** Leaves that are read from the file at a time, past the cache: a snapshot of everything must not push out what is in use. */
+const AHEAD_BYTES = 256 << 10
+/** Neighbours in the file up to so many bytes are read at once. */
+const READ_BYTES_MAX = 1 << 20
 
 export interface KeyRange {
   readonly lower: Uint8Array
@@ -45,110 +42,282 @@ export interface KeyRange {
 }
 
 export interface ChangedSinceOptions {
-  /** Go on from this fence: the upper one of the last image that arrived. */
+  /** Go on from this fence: that of the last chunk that arrived. */
   readonly from?: Uint8Array
   /** Ranges that the receiver cannot read: they count as changed, large values included. */
   readonly damaged?: readonly KeyRange[]
 }
 
-function overlaps(range: KeyRange, lower: Uint8Array, upper: Uint8Array | undefined): boolean {
-  if (upper !== undefined && compareBytes(range.lower, upper) >= 0) return false
-  return range.upper === undefined || compareBytes(lower, range.upper) < 0
+/** Whole images (docs/formats/snapshot.md). */
+export interface ImageChunk {
+  readonly bytes: Uint8Array
+  /** The upper fence of its last image; empty at the end of the keyspace. */
+  readonly fence: Uint8Array
+}
+
+/** What a scan needs of its view. */
+export interface ScanSource {
+  readonly storage: Storage
+  readonly root: Root
+  readonly file: PageFile
+  load(cold: Cold): Promise<void>
+  isOpen(): boolean
+}
+
+/** A place in the file that has to be read. */
+interface Wanted {
+  readonly page: number
+  readonly pages: number
+  readonly bytes: number
+  readonly checksum: number
 }
 
 /**
- * The walk of changedSince: from fence to fence, each step from the root down, so that it holds no page and can go on from any
- * fence. A pointer's seq prunes everything below that did not change.
+ * All that changed after `since`, as images in key order; 0 gives everything. Complete, and nothing that is too much is wrong: a
+ * receiver at `since` that applies all of it has this root's records. Each step goes down from the root, so that no page is held and
+ * a scan can go on from any fence; a pointer's seq prunes everything below that did not change. A range is cut where a chunk is full.
  */
-export class ImageWalk {
-  readonly #storage: Storage
-  readonly #root: Root
+export class ImageScan {
+  readonly #source: ScanSource
   readonly #since: number
   readonly #damaged: readonly KeyRange[]
-  readonly #ref: PageRef
+  /** Leaves and large values that were read past the cache and not yet sent, by page. */
+  readonly #leaves: Map<number, PageRef> = new Map()
+  readonly #values: Map<number, Uint8Array> = new Map()
   readonly #record: RecordRef = new RecordRef()
+  readonly #ref: PageRef
   #from: Uint8Array | undefined
+  /** What the step ended at: the leaf, its page, fence and seq. */
+  #leaf: PageRef
+  #page = 0
+  #upper: Uint8Array | undefined
+  #seq = 0
+  /** Leaves to be read next. */
+  readonly #planned: Wanted[] = []
 
-  constructor(storage: Storage, root: Root, since: number, options: ChangedSinceOptions) {
-    this.#storage = storage
-    this.#root = root
+  constructor(source: ScanSource, since: number, options: ChangedSinceOptions) {
+    this.#source = source
     this.#since = since
     this.#damaged = options.damaged ?? []
-    this.#ref = new PageRef(storage.pageBytes)
+    this.#ref = new PageRef(source.storage.pageBytes)
+    this.#leaf = this.#ref
     this.#from = options.from ?? new Uint8Array(0)
-    if (!this.#isWanted(root.pageSeq, this.#from, undefined)) this.#from = undefined
+    if (!this.#isWanted(source.root.pageSeq, this.#from, undefined)) this.#from = undefined
   }
 
-  /** The next changed leaf; undefined at the end; `Cold` if a page is missing: load it and call again. */
-  next(): LeafImage | undefined | Cold {
-    while (this.#from !== undefined) {
-      const found = this.#step(this.#from)
-      if (found !== undefined) return found
+  /** The next images, about `targetBytes` of them; undefined at the end. Rejects with `PageDamage`. */
+  async next(targetBytes: number): Promise<ImageChunk | undefined> {
+    const source = this.#source
+    const writer = new ImageWriter(targetBytes + source.storage.pageBytes)
+    while (this.#from !== undefined && (writer.isEmpty || writer.length < targetBytes)) {
+      invariant(source.isOpen(), 'the view is closed')
+      const step = this.#step(this.#from)
+      if (step === 'passed') continue
+      if (step === 'ahead') await this.#readLeaves()
+      else if (step === 'leaf') await this.#send(writer, targetBytes)
+      else await source.load(step)
     }
-    return undefined
+    if (writer.isEmpty) return undefined
+    return { bytes: writer.finish(), fence: this.#from?.slice() ?? new Uint8Array(0) }
   }
 
-  /** One way down from the root; undefined if it ended in something unchanged, behind which `#from` then lies. */
-  #step(from: Uint8Array): LeafImage | undefined | Cold {
-    const { table, cold } = this.#storage
+  /** One way down from the root: to a leaf; to one that has to be read; or past something unchanged, behind which `#from` then lies. */
+  #step(from: Uint8Array): 'leaf' | 'ahead' | 'passed' | Cold {
+    const { storage, root } = this.#source
+    const { table, cold } = storage
     const ref = this.#ref
-    let upper: Uint8Array | undefined
-    let seq = this.#root.pageSeq
-    let page = this.#root.page
-    let checksum = 0
-    for (;;) {
-      if (!table.locate(page, ref)) return cold.only(page, checksum)
-      if (pageLevel(ref) === 0) break
+    this.#leaf = ref
+    this.#upper = undefined
+    this.#seq = root.pageSeq
+    this.#page = root.page
+    if (!table.locate(root.page, ref)) return cold.only(root.page, 0)
+    while (pageLevel(ref) > 0) {
       const count = cellCount(ref)
       let index = childIndex(ref, from, from.length)
-      let fence = index + 1 < count ? copyKey(ref, index + 1) : upper
+      let fence: Uint8Array | undefined = index + 1 < count ? copyKey(ref, index + 1) : this.#upper
       while (!this.#isWanted(childSeq(ref, index), from, fence)) {
         if (index + 1 >= count) {
-          this.#from = upper
-          return undefined
+          this.#from = this.#upper
+          return 'passed'
         }
         index++
         from = fence!
         this.#from = from
-        fence = index + 1 < count ? copyKey(ref, index + 1) : upper
+        fence = index + 1 < count ? copyKey(ref, index + 1) : this.#upper
       }
-      upper = fence
-      seq = childSeq(ref, index)
-      page = childPage(ref, index)
-      checksum = childChecksum(ref, index)
+      const isAboveLeaves = pageLevel(ref) === 1
+      this.#upper = fence
+      this.#seq = childSeq(ref, index)
+      this.#page = childPage(ref, index)
+      const checksum = childChecksum(ref, index)
+      const ahead = this.#leaves.get(this.#page)
+      if (ahead !== undefined) {
+        this.#leaf = ahead
+        return 'leaf'
+      }
+      if (table.isResident(this.#page)) table.locate(this.#page, ref)
+      else if (isAboveLeaves) return this.#planAhead(index)
+      else return cold.only(this.#page, checksum)
     }
+    return 'leaf'
+  }
+
+  /** The leaves of the branch at hand, from child `index` on, that will be sent and are not in memory. */
+  #planAhead(index: number): 'ahead' {
+    const ref = this.#ref
+    const { storage } = this.#source
+    const { table, pageBytes } = storage
+    this.#planned.length = 0
+    const most = Math.max(1, AHEAD_BYTES / pageBytes)
+    for (let i = index; i < cellCount(ref) && this.#planned.length < most; i++) {
+      const page = childPage(ref, i)
+      const isWanted = childSeq(ref, i) > this.#since || i === index
+      if (!isWanted || table.isResident(page) || this.#leaves.has(page)) continue
+      const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
+      const checksum = isKnown ? table.checksum[page]! : childChecksum(ref, i)
+      this.#planned.push({ page, pages: 1, bytes: pageBytes, checksum })
+    }
+    return 'ahead'
+  }
+
+  async #readLeaves(): Promise<void> {
+    const { file, storage } = this.#source
+    for (const [wanted, bytes] of await this.#read(this.#planned.slice())) {
+      file.verify(bytes, wanted.page, wanted.checksum, 'tree', false)
+      const ref = PageRef.scratch(storage.pageBytes)
+      ref.bytes.set(bytes)
+      this.#leaves.set(wanted.page, ref)
+    }
+  }
+
+  /** Reads places of the file, neighbours together. */
+  async #read(wanted: Wanted[]): Promise<[Wanted, Uint8Array][]> {
+    const { file, storage } = this.#source
+    const { pageBytes } = storage
+    const sorted = wanted.toSorted((a, b) => a.page - b.page)
+    const reads: Promise<[Wanted, Uint8Array][]>[] = []
+    for (let start = 0; start < sorted.length;) {
+      const first = sorted[start]!
+      let end = start + 1
+      while (end < sorted.length) {
+        const { page, pages } = sorted[end - 1]!
+        const next = sorted[end]!
+        if (next.page !== page + pages || (next.page + next.pages - first.page) * pageBytes > READ_BYTES_MAX) break
+        end++
+      }
+      const run = sorted.slice(start, end)
+      const last = run.at(-1)!
+      const bytes = new Uint8Array((last.page - first.page) * pageBytes + last.bytes)
+      const cut = (): [Wanted, Uint8Array][] =>
+        run.map(one => {
+          const at = (one.page - first.page) * pageBytes
+          return [one, bytes.subarray(at, at + one.bytes)]
+        })
+      reads.push(file.read(bytes, first.page * pageBytes).then(cut))
+      start = end
+    }
+    return (await Promise.all(reads)).flat()
+  }
+
+  /** Sends what of the leaf fits, once its large values are at hand. */
+  async #send(writer: ImageWriter, targetBytes: number): Promise<void> {
+    const from = this.#from!
+    const start = lowerBound(this.#leaf, from)
+    const { stop, missing } = this.#plan(writer, start, targetBytes)
+    if (missing.length > 0) {
+      const { file } = this.#source
+      for (const [wanted, bytes] of await this.#read(missing)) {
+        this.#values.set(wanted.page, file.verifyExtent(bytes, wanted.page, wanted.checksum))
+      }
+      return
+    }
+    const isAll = stop === cellCount(this.#leaf)
+    const upper = isAll ? this.#upper : copyKey(this.#leaf, stop)
+    this.#write(writer, from, upper, start, stop)
+    if (isAll) this.#leaves.delete(this.#page)
     this.#from = upper
-    return { lower: from, upper, seq, records: this.#records(from, upper) }
+  }
+
+  /** Before which cell the image ends, and which large values have to be read first. */
+  #plan(writer: ImageWriter, start: number, targetBytes: number): { stop: number; missing: Wanted[] } {
+    const leaf = this.#leaf
+    const count = cellCount(leaf)
+    const missing: Wanted[] = []
+    let bytes = writer.length + imageHeaderBytes(this.#from!, this.#upper, prefixLength(leaf))
+    let stop = start
+    for (; stop < count && (stop === start || bytes < targetBytes); stop++) {
+      const record = this.#record
+      record.read(leaf, stop)
+      let value = 0
+      if (record.isLarge && this.#travels(record.versionSeq)) {
+        const pointer = readExtentPointer(record.bytes, record.valueAt)
+        value = pointer.length
+        if (this.#valueOf(pointer) === undefined) missing.push(this.#wanted(pointer))
+      }
+      bytes += imageRecordBytes(suffixLength(leaf, stop), payloadLength(leaf, stop), value)
+    }
+    return { stop, missing }
+  }
+
+  #travels(versionSeq: number): boolean {
+    return versionSeq > this.#since || this.#damaged.some(range => overlaps(range, this.#from!, this.#upper))
+  }
+
+  #valueOf(pointer: ExtentPointer): Uint8Array | undefined {
+    return this.#values.get(pointer.page) ?? this.#source.storage.extents.entry(pointer.page)?.bytes
+  }
+
+  #wanted({ page, length, checksum }: ExtentPointer): Wanted {
+    const pages = extentPages(length, this.#source.storage.pageBytes)
+    return { page, pages, bytes: PAGE_HEADER_BYTES + length, checksum }
+  }
+
+  /** hot path (bench/snapshot): the cells [start, stop) of the leaf as one image. */
+  #write(writer: ImageWriter, lower: Uint8Array, upper: Uint8Array | undefined, start: number, stop: number): void {
+    const leaf = this.#leaf
+    const prefixBytes = prefixLength(leaf)
+    const prefixAt = leaf.base + leaf.size - prefixBytes
+    writer.begin(lower, upper, this.#seq, stop - start, leaf.bytes.subarray(prefixAt, prefixAt + prefixBytes))
+    for (let i = start; i < stop; i++) {
+      const payload = payloadLength(leaf, i)
+      const from = payloadAt(leaf, i)
+      const suffix = suffixLength(leaf, i)
+      const record = this.#record
+      record.read(leaf, i)
+      if (record.isLarge) {
+        this.#writeLarge(writer, i, suffix)
+        continue
+      }
+      const at = writer.record(suffix, payload)
+      const bytes = writer.room(0)
+      readSuffix(leaf, i, bytes, at)
+      copyRun(bytes, at + suffix, leaf.bytes, from, payload)
+    }
+  }
+
+  #writeLarge(writer: ImageWriter, index: number, suffix: number): void {
+    const leaf = this.#leaf
+    const record = this.#record
+    const header = payloadLength(leaf, index) - EXTENT_POINTER_BYTES
+    const pointer = readExtentPointer(record.bytes, record.valueAt)
+    const travels = this.#travels(record.versionSeq)
+    const at = writer.record(suffix, header + LARGE_REFERENCE_BYTES)
+    const bytes = writer.room(0)
+    readSuffix(leaf, index, bytes, at)
+    copyRun(bytes, at + suffix, leaf.bytes, payloadAt(leaf, index), header)
+    const { lo, hi } = pointer.digest
+    writeLargeReference(bytes, at + suffix + header, pointer.length, lo, hi, travels)
+    if (!travels) return
+    writer.value(this.#valueOf(pointer)!)
+    this.#values.delete(pointer.page)
   }
 
   #isWanted(seq: number, lower: Uint8Array, upper: Uint8Array | undefined): boolean {
     return seq > this.#since || this.#damaged.some(range => overlaps(range, lower, upper))
   }
+}
 
-  #records(from: Uint8Array, upper: Uint8Array | undefined): ImageRecord[] {
-    const ref = this.#ref
-    const isDamaged = this.#damaged.some(range => overlaps(range, from, upper))
-    const start = searchPage(ref, from, from.length, 0)
-    // One copy of the page, of which the values are views.
-    const { base, size } = ref
-    const page = ref.bytes.slice(base, base + size)
-    const records: ImageRecord[] = []
-    for (let i = start >= 0 ? start : ~start; i < cellCount(ref); i++) {
-      const record = this.#record
-      record.read(ref, i)
-      const { versionSeq, createdSeq, expiresAtMicros } = record
-      const key = copyKey(ref, i)
-      if (record.isLarge) {
-        const { length, digest } = readExtentPointer(record.bytes, record.valueAt)
-        const travels = isDamaged || versionSeq > this.#since
-        const large = { length, digest, travels }
-        records.push({ key, versionSeq, createdSeq, expiresAtMicros, value: undefined, large })
-      } else {
-        const at = record.valueAt - base
-        const value = page.subarray(at, at + record.valueBytes)
-        records.push({ key, versionSeq, createdSeq, expiresAtMicros, value, large: undefined })
-      }
-    }
-    return records
-  }
+function overlaps(range: KeyRange, lower: Uint8Array, upper: Uint8Array | undefined): boolean {
+  if (upper !== undefined && compareBytes(range.lower, upper) >= 0) return false
+  return range.upper === undefined || compareBytes(lower, range.upper) < 0
 }

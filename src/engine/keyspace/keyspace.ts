@@ -3,14 +3,15 @@ import { invariant } from './assert.ts'
 import type { Cold } from './cold.ts'
 import type { LogSyncedThrough } from './checkpoint.ts'
 import { PageDamage } from './damage.ts'
-import { Install } from './install.ts'
+import type { Install } from './install.ts'
+import { ProgressFile } from './install-progress.ts'
+import { Installing, PROGRESS_BYTES } from './installing.ts'
 import type { PageReport, ScrubResult } from './scrub.ts'
 import { Scrub } from './scrub.ts'
 import { PageKind } from './layout.ts'
 import type { KeyspaceOptions, Parts } from './opening.ts'
 import { createParts, newRoot, openParts } from './opening.ts'
 import { PageRef } from './page.ts'
-import { markNewest, rollBack } from './roll-back.ts'
 import type { SpaceDigest } from './spaces.ts'
 import { judgeSlots } from './superblock-slots.ts'
 import type { SuperblockLedger, SuperblockProof, SuperblockSlot } from './superblock-slots.ts'
@@ -55,15 +56,25 @@ export class Keyspace {
   /** The writer's count of changes when the epoch began. */
   #changesBefore = 0
   #checkpointing: Promise<unknown> = Promise.resolve()
-  /** From `prepareInstall` to the end of the commit: the install ends in superblocks of its own. */
+  /** An install ends in superblocks of its own. */
   #isInstalling = false
+  readonly #installing: Installing
   #onBoundary: (() => void) | undefined
   readonly #found: FoundSlots | undefined
 
-  private constructor(parts: Parts, now: () => number, found?: FoundSlots) {
+  private constructor(parts: Parts, options: KeyspaceOptions, found?: FoundSlots) {
+    const { files, directory, pageBytes, retention, installProgressBytes, inlineThresholdBytes = pageBytes } = options
     this.#found = found
     this.#parts = parts
-    this.#now = now
+    this.#now = retention.now
+    this.#installing = new Installing({
+      parts,
+      file: new ProgressFile(files, directory),
+      progressBytes: installProgressBytes ?? PROGRESS_BYTES,
+      inlineThresholdBytes,
+      publish: (seq, meta) => this.#endEpoch(seq, meta),
+      onEnd: () => (this.#isInstalling = false),
+    })
     this.writer = parts.writer
     parts.pager.onLoaded = (page, isExtent) => {
       if (this.#isInEpoch) this.writer.pinLoaded(page, isExtent)
@@ -76,7 +87,7 @@ export class Keyspace {
     try {
       const root = parts.storage.newPage(PageKind.leaf, 0, new PageRef(options.pageBytes))
       parts.writer.reset(root, 0)
-      const keyspace = new Keyspace(parts, options.retention.now)
+      const keyspace = new Keyspace(parts, options)
       keyspace.#addRoot(0, EMPTY_META)
       await keyspace.checkpoint(seq => seq)
       await options.files.syncDirectory(options.directory)
@@ -93,7 +104,13 @@ export class Keyspace {
    */
   static async open(options: KeyspaceOptions): Promise<{ keyspace: Keyspace; superblock: SuperblockState }> {
     const { parts, superblock, slots } = await openParts(options)
-    const keyspace = new Keyspace(parts, options.retention.now, { slots, directoryId: options.identity.directoryId })
+    const keyspace = new Keyspace(parts, options, { slots, directoryId: options.identity.directoryId })
+    try {
+      await keyspace.#installing.recover()
+    } catch (error) {
+      await keyspace.close()
+      throw error
+    }
     return { keyspace, superblock }
   }
 
@@ -227,8 +244,9 @@ export class Keyspace {
       const { checkpointer, file } = this.#parts
       file.requireHealthy()
       if (this.#isInstalling) return { seq: checkpointer.newest?.state.seq ?? 0 }
+      if (!this.#isOnFile) await this.#installing.discard()
       const capture = await this.#atBoundary(() => {
-        if (checkpointer.newest?.root === this.#parts.storage.roots.newest) return undefined
+        if (this.#isOnFile) return undefined
         return checkpointer.capture(this.#parts.spaces.encode())
       })
       if (capture === undefined) return { seq: checkpointer.newest!.state.seq }
@@ -240,49 +258,15 @@ export class Keyspace {
     return run
   }
 
-  /** Before `beginInstall`: no checkpoint begins from now on; resolves when none is under way. */
-  async prepareInstall(): Promise<void> {
+  /**
+   * Begins to take over the state of another replica (DESIGN 5, leaf images), from nothing or on top of the present records; goes on
+   * where an earlier install with the same `manifest` has come to. From now on no checkpoint is made, and until the install's end no
+   * entry may be applied; views see what was before, and a crash leaves that.
+   */
+  async beginInstall(base: 'current' | 'empty', manifest?: Uint8Array): Promise<Install> {
     this.#isInstalling = true
     await this.#checkpointing
-  }
-
-  /**
-   * Begins to take over the state of another replica (DESIGN 5, leaf images), from nothing or on top of the present records.
-   * Until its `finish` no entry may be applied and views see what was before; a crash leaves that too, and so does its `abort`.
-   */
-  beginInstall(base: 'current' | 'empty'): Install {
-    this.beginEpoch()
-    this.#isInstalling = true
-    const { storage, spaces, writer, pager, checkpointer, file } = this.#parts
-    const mark = markNewest(this.#parts)
-    if (base === 'empty') {
-      storage.buryAll()
-      spaces.clear()
-      writer.reset(storage.newPage(PageKind.leaf, 0, new PageRef(storage.pageBytes)), 0)
-      checkpointer.mapOnFile = undefined
-    }
-    return new Install({
-      writer,
-      get digestS() {
-        return spaces.total
-      },
-      load: cold => pager.load(cold),
-      trim: () => pager.trim(),
-      commit: async (seq, meta) => {
-        await this.#checkpointing
-        this.#endEpoch(seq, meta)
-        const capture = checkpointer.capture(spaces.encode())
-        await checkpointer.commit(capture, 'install', wanted => wanted)
-        await checkpointer.repeat(capture)
-        this.#isInstalling = false
-      },
-      rollBack: () => {
-        file.requireHealthy()
-        rollBack(this.#parts, mark)
-        this.#isInEpoch = false
-        this.#isInstalling = false
-      },
-    })
+    return this.#installing.begin(base, manifest)
   }
 
   /** Reads every page and extent of the newest root from the file and recomputes S from them. */
@@ -301,6 +285,7 @@ export class Keyspace {
 
   /** Waits for writes on their way and closes the file. Makes nothing durable: checkpoint before. */
   async close(): Promise<void> {
+    await this.#installing.stop()
     await this.#checkpointing
     await this.#parts.pager.settled()
     await this.#parts.file.close()
@@ -315,6 +300,11 @@ export class Keyspace {
         resolve(task())
       }
     })
+  }
+
+  /** The newest root is the newest superblock's. */
+  get #isOnFile(): boolean {
+    return this.#parts.checkpointer.newest?.root === this.#parts.storage.roots.newest
   }
 
   #addRoot(seq: number, meta: SuperblockMeta): void {

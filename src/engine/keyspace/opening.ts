@@ -36,6 +36,8 @@ export interface KeyspaceOptions {
   /** Written into every superblock. */
   readonly identity: KeyspaceIdentity
   readonly mutants?: Mutants
+  /** How many bytes an install writes from one record of its progress to the next; default 64 MiB. */
+  readonly installProgressBytes?: number
 }
 
 /** What a keyspace is made of. */

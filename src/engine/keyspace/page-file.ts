@@ -51,6 +51,18 @@ export class PageFile {
     }
   }
 
+  /** Makes durable what has been written by now; writes may go on meanwhile. */
+  async syncSoFar(): Promise<void> {
+    await Promise.all(this.#pending)
+    this.requireHealthy()
+    try {
+      await this.#file.sync()
+    } catch (error) {
+      this.failure ??= error
+      throw error
+    }
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled(this.#pending)
     await this.#file.close()

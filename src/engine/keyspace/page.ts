@@ -318,6 +318,35 @@ function appendAlike(to: PageRef, from: PageRef, index: number, payload: number)
   writeU16(bytes, base + AT_COUNT, count + 1)
 }
 
+/**
+ * As `insertCell` behind all others, of a key that stands at `keyAt` in `keys`: for pages that are built in order and in which
+ * nothing was removed. Room must be there. A branch's first cell is given a key of just the prefix.
+ */
+export function appendFreshCell(
+  ref: PageRef,
+  keys: Uint8Array,
+  keyAt: number,
+  length: number,
+  payload: number,
+): number {
+  const { bytes, words, base } = ref
+  const prefix = prefixLength(ref)
+  const suffix = length - prefix
+  const rest = suffix > HEAD_BYTES ? suffix - HEAD_BYTES : 0
+  const count = cellCount(ref)
+  const heap = readU16(bytes, base + AT_HEAP) - CELL_HEADER_BYTES - payload - rest
+  const slot = (base >>> 2) + FIRST_SLOT_WORD + count * SLOT_WORDS
+  words[slot] = keyHead(keys, keyAt + prefix, keyAt + length)
+  words[slot + 1] = heap | (suffix << 16)
+  writeU16(bytes, base + AT_HEAP, heap)
+  writeU16(bytes, base + AT_COUNT, count + 1)
+  writeU16(bytes, base + heap, payload)
+  const at = base + heap + CELL_HEADER_BYTES
+  const from = keyAt + prefix + HEAD_BYTES
+  for (let i = 0; i < rest; i++) bytes[at + payload + i] = keys[from + i]!
+  return at
+}
+
 /** Keys are at most a fifth of the largest page; the head may write three bytes past the end of a short key. */
 const keyScratch = new Uint8Array(32768 / 5 + HEAD_BYTES)
 const otherKeyScratch = new Uint8Array(32768 / 5 + HEAD_BYTES)

@@ -48,6 +48,10 @@ export class Pager {
     storage.onFree = page => this.#loads.delete(page)
   }
 
+  get file(): PageFile {
+    return this.#file
+  }
+
   get pagesMax(): number {
     return this.#pagesMax
   }

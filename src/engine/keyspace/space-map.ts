@@ -63,6 +63,26 @@ export class SpaceMap {
     this.usedPages -= count
   }
 
+  /** Dead pages that are still used are part of the root being written again. */
+  revive(page: number, count: number): void {
+    for (let i = page; i < page + count; i++) {
+      if (!this.isUsed(i) || this.isLive(i)) broken(`page ${i} is not dead`)
+      this.live[i >>> 5]! |= 1 << (i & 31)
+      this.#markChanged(i)
+    }
+  }
+
+  /** Pages of an install that is not finished: not to be given out, and part of no root. */
+  reserve(page: number, count: number): void {
+    for (let i = page; i < page + count; i++) {
+      this.#grow(i)
+      if (this.isUsed(i)) broken(`page ${i} is reserved and used`)
+      this.used[i >>> 5]! |= 1 << (i & 31)
+    }
+    this.usedPages += count
+    if (page + count > this.end) this.end = page + count
+  }
+
   /** Everything dies; returns the runs of what was live. */
   killAll(): [page: number, count: number][] {
     const runs: [number, number][] = []
@@ -75,22 +95,6 @@ export class SpaceMap {
     for (let chunk = 0; chunk < this.chunkCount; chunk++) this.changedChunks.add(chunk)
     this.live.fill(0)
     return runs
-  }
-
-  /** `live` as it was: what died since is live again. Returns the runs of what was born since, which are dead now. */
-  revert(live: Uint32Array): [page: number, count: number][] {
-    const born: [number, number][] = []
-    for (let page = this.firstPage; page < this.end; page++) {
-      const bit = 1 << (page & 31)
-      const wasLive = ((live[page >>> 5] ?? 0) & bit) !== 0
-      if (!this.isLive(page) || wasLive) continue
-      const last = born.at(-1)
-      if (last !== undefined && last[0] + last[1] === page) last[1]++
-      else born.push([page, 1])
-    }
-    this.live.fill(0)
-    this.live.set(live)
-    return born
   }
 
   /** All changes so far have been recorded. */

@@ -111,6 +111,11 @@ export class SpaceDigests {
     reader.expectEnd()
   }
 
+  /** Another one that knows the same spaces and has no records. */
+  blank(): SpaceDigests {
+    return new SpaceDigests(this.#spaceLength, this.slotted)
+  }
+
   clear(): void {
     this.total.lo = 0
     this.total.hi = 0

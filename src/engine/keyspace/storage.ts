@@ -73,11 +73,6 @@ export class Storage {
     else this.roots.bury(page, count, birth, this.epoch)
   }
 
-  /** The root being written starts anew and reaches nothing; all that was lives on in older roots only. */
-  buryAll(): void {
-    for (const [page, count] of this.map.killAll()) this.roots.bury(page, count, 0, this.epoch)
-  }
-
   /** Gives dead pages back that no root sees. */
   free(page: number, count: number): void {
     for (let i = page; i < page + count; i++) {

@@ -1,8 +1,9 @@
 import { invariant } from './assert.ts'
 import { Cold } from './cold.ts'
 import { Cursor } from './cursor.ts'
-import type { ChangedSinceOptions, LeafImage } from './images.ts'
-import { ImageWalk } from './images.ts'
+import type { ChangedSinceOptions } from './images.ts'
+import { ImageScan } from './images.ts'
+import type { PageFile } from './page-file.ts'
 import { PageRef } from './page.ts'
 import type { Range } from './cursor.ts'
 import type { Reader } from './reader.ts'
@@ -13,6 +14,7 @@ import type { Storage } from './storage.ts'
 
 /** How a view gets what is not in memory. */
 export interface Loader {
+  readonly file: PageFile
   load(cold: Cold): Promise<void>
   loadSync(cold: Cold): void
 }
@@ -126,20 +128,16 @@ export class KeyspaceView implements Disposable {
     }
   }
 
-  /**
-   * What changed after `since`, as images in key order; 0 gives everything. Complete, and nothing that is too much is wrong:
-   * a receiver at `since` that applies all of it has this view's records. Large values are named, not included: read those
-   * that travel with `get`. Rejects with `PageDamage`.
-   */
-  async *changedSince(since: number, options: ChangedSinceOptions = {}): AsyncGenerator<LeafImage> {
-    const walk = new ImageWalk(this.#storage, this.#root, since, options)
-    for (;;) {
-      const found = walk.next()
-      invariant(this.#isOpen, 'the view is closed')
-      if (found instanceof Cold) await this.#loader.load(found)
-      else if (found === undefined) return
-      else yield found
+  /** What changed after `since`, as leaf images, for as long as the view is open. */
+  changedSince(since: number, options: ChangedSinceOptions = {}): ImageScan {
+    const source = {
+      storage: this.#storage,
+      root: this.#root,
+      file: this.#loader.file,
+      load: (cold: Cold) => this.#loader.load(cold),
+      isOpen: () => this.#isOpen,
     }
+    return new ImageScan(source, since, options)
   }
 
   /** Another hold of the same root. */

@@ -14,17 +14,14 @@ async function run(keyspace: Keyspace, model: Model, dice: Dice, seq: number, ep
   return seq
 }
 
-/** Applies images of `from` until `imagesMax` were. */
-async function install(from: Keyspace, install: Install, imagesMax: number): Promise<void> {
+/** Applies chunks of `from` until `chunksMax` were. */
+async function install(from: Keyspace, install: Install, chunksMax: number): Promise<void> {
   using view = from.view()
-  let images = 0
-  for await (const image of view.changedSince(0)) {
-    if (images++ >= imagesMax) return
-    for (const record of image.records) {
-      if (record.large?.travels !== true) continue
-      install.offerLarge(record.key, record.versionSeq, (await view.get(record.key))!.value)
-    }
-    await install.apply(image)
+  const scan = view.changedSince(0)
+  for (let chunks = 0; chunks < chunksMax; chunks++) {
+    const chunk = await scan.next(2_000)
+    if (chunk === undefined) return
+    await install.apply(chunk.bytes)
   }
 }
 
@@ -44,10 +41,9 @@ describe('an install that is given up', () => {
         if (dice.chance(2)) await to.checkpoint(wanted => wanted)
         const { digestS } = to
         const { records, usedPages } = to.stats
-        await to.prepareInstall()
-        const given = to.beginInstall(dice.chance(2) ? 'empty' : 'current')
+        const given = await to.beginInstall(dice.chance(2) ? 'empty' : 'current')
         await install(from, given, dice.below(60))
-        given.abort()
+        await given.abort()
         assert.deepEqual(to.digestS, digestS)
         assert.equal(to.stats.records, records)
         using view = to.view()
@@ -76,13 +72,13 @@ describe('an install that is given up', () => {
     const options = optionsFor(disk.files(), 8192, { budgetBytes: 20 * 8192 })
     const to = await Keyspace.create(options)
     await run(to, new Map(), new Dice(SEED + 1), 0, 5)
-    const given = to.beginInstall('empty')
+    const given = await to.beginInstall('empty')
     await install(from, given, 20)
-    given.abort()
-    const second = to.beginInstall('empty')
+    await given.abort()
+    const second = await to.beginInstall('empty')
     await install(from, second, Number.POSITIVE_INFINITY)
     await second.finish({ seq, meta: META, digestS: from.digestS })
-    assert.throws(() => second.abort(), /over/)
+    await assert.rejects(second.abort(), /over/)
     await to.close()
     using view = (await Keyspace.open(options)).keyspace.view()
     await assertShows(view, model)
@@ -94,8 +90,8 @@ describe('an install that is given up', () => {
     await run(to, new Map(), new Dice(SEED), 0, 5)
     disk.inject({ operation: 'sync', effect: { type: 'fail', systemCode: 'EIO' } })
     await assert.rejects(to.checkpoint(wanted => wanted))
-    const given = to.beginInstall('empty')
-    assert.throws(() => given.abort(), /failed before/)
+    const given = await to.beginInstall('empty')
+    await assert.rejects(given.abort(), /failed before/)
   })
 })
 

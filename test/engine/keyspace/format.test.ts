@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { crc32, readU32 } from '../../../src/encoding/index.ts'
+import { crc32, MalformedBytes, readU32, writeU32 } from '../../../src/encoding/index.ts'
 import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
-import { Keyspace } from '../../../src/engine/keyspace/index.ts'
+import { ImageReader, Keyspace } from '../../../src/engine/keyspace/index.ts'
 import { decodeSuperblock } from '../../../src/engine/keyspace/superblock.ts'
-import { key, META, optionsFor } from './support.ts'
+import { key, META, optionsFor, SEED } from './support.ts'
 
 /** docs/formats/pages.md, byte by byte: two small records and a large one, the first checkpoint after them. */
 async function written(): Promise<{ bytes: Uint8Array; keyspace: Keyspace }> {
@@ -99,3 +99,65 @@ const GOLDEN_SPACES =
   '0601000000000000000000001700000002000000000000000000000000000000000000000000000000000000000000000000' +
   '0000000000000000000000000000000000000000000000000000000000000000000017000000010000000100757720f7aa7c' +
   '3d54a2030000000000000000'
+
+describe('a snapshot chunk', () => {
+  /** Records of keys "a1" to "a3", the second one a large value of version 5. */
+  async function chunkSince(since: number): Promise<Uint8Array> {
+    const files = new SimulatedDisk({ seed: SEED }).files()
+    const keyspace = await Keyspace.create(optionsFor(files, 4096, { inlineThresholdBytes: 4 }))
+    keyspace.beginEpoch()
+    for (const [text, seq, created, expiry, value] of [
+      ['a1', 5, 5, 0, 'v'],
+      ['a2', 5, 5, 0, 'large'],
+      ['a3', 7, 6, 9, 'w'],
+    ] as const) {
+      keyspace.writer.beginEntry(seq)
+      keyspace.writer.put(key(text), key(value), seq, created, expiry)
+    }
+    keyspace.publish(7, META)
+    using view = keyspace.view()
+    const chunk = (await view.changedSince(since).next(1 << 16))!
+    assert.equal(chunk.fence.length, 0)
+    return chunk.bytes
+  }
+
+  // Format, images; fences, seq, records, prefix.
+  const image = ['02', '01000000', '0000', '00', '0000', '0700000000000000', '03000000', '0000'].join('')
+  const first = ['02000900', '6131', '0005000000000000', '76'].join('')
+  const second = ['02001500', '6132', '0205000000000000', '05000000db8b4a71c72b53b7'].join('')
+  const third = ['02001800', '6133', '0507000000000000', '06000000000000', '0900000000000000', '77'].join('')
+
+  it('has exactly these bytes', async () => {
+    const bytes = await chunkSince(0)
+    assert.equal(hexAt(bytes, 4, bytes.length - 4), `${image}${first}${second}016c61726765${third}`)
+  })
+
+  it('leaves out a large value that the receiver has', async () => {
+    const bytes = await chunkSince(5)
+    assert.equal(hexAt(bytes, 4, bytes.length - 4), `${image}${first}${second}00${third}`)
+  })
+
+  it('is refused where it is damaged, out of order or out of its range', async () => {
+    const bytes = await chunkSince(0)
+    const read = (change: (bytes: Uint8Array) => void, isSealed: boolean): void => {
+      const copy = bytes.slice()
+      change(copy)
+      if (isSealed) writeU32(copy, 0, crc32(copy.subarray(4)))
+      for (const reader = new ImageReader(copy); reader.nextImage();) while (reader.nextRecord());
+    }
+    read(() => {}, true)
+    for (let at = 0; at < bytes.length; at++) assert.throws(() => read(copy => (copy[at]! ^= 1), false), MalformedBytes)
+    const firstKey = bytes.indexOf(0x61)
+    const changes: Record<string, (copy: Uint8Array) => void> = {
+      'another format': copy => (copy[4] = 1),
+      'a key before the one before': copy => (copy[firstKey] = 0x62),
+      'the same key twice': copy => (copy[firstKey + 1] = 0x32),
+      'a version later than the image': copy => (copy[firstKey + 3] = 8),
+      'flags that mean nothing': copy => (copy[firstKey + 2] = 0x80),
+      'more images than there are': copy => (copy[5] = 2),
+      'more records than there are': copy => (copy[22] = 4),
+      'fewer records than there are': copy => (copy[22] = 2),
+    }
+    for (const [what, change] of Object.entries(changes)) assert.throws(() => read(change, true), MalformedBytes, what)
+  })
+})

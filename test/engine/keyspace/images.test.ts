@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SimulatedCrash, SimulatedDisk } from '../../../src/platform/simulated/index.ts'
-import type { ChangedSinceOptions, KeyspaceOptions, Mutants } from '../../../src/engine/keyspace/index.ts'
-import { InstallMismatch, Keyspace } from '../../../src/engine/keyspace/index.ts'
+import type { ChangedSinceOptions, ImageChunk, KeyspaceOptions, Mutants } from '../../../src/engine/keyspace/index.ts'
+import { ImageReader, InstallMismatch, Keyspace } from '../../../src/engine/keyspace/index.ts'
 import type { Model } from './support.ts'
 import { assertShows, Dice, digestOf, hex, key, META, optionsFor, randomEpoch, SEED, sortedKeys } from './support.ts'
 
@@ -31,20 +31,33 @@ async function ship(
   base: 'current' | 'empty' = 'current',
   options: ChangedSinceOptions = {},
 ): Promise<{ images: number; large: number }> {
-  const install = to.beginInstall(base)
+  const install = await to.beginInstall(base)
   using view = from.view()
   const travelled = { images: 0, large: 0 }
-  for await (const image of view.changedSince(since, options)) {
-    travelled.images++
-    for (const record of image.records) {
-      if (record.large?.travels !== true) continue
-      travelled.large++
-      install.offerLarge(record.key, record.versionSeq, (await view.get(record.key))!.value)
-    }
-    await install.apply(image)
+  const scan = view.changedSince(since, options)
+  for (let chunk = await scan.next(8_192); chunk !== undefined; chunk = await scan.next(8_192)) {
+    for (const record of recordsOf(chunk)) if (record.travels) travelled.large++
+    for (const reader = new ImageReader(chunk.bytes); reader.nextImage();) travelled.images++
+    await install.apply(chunk.bytes)
   }
   await install.finish({ seq: view.seq, meta: META, digestS: view.root.digest })
   return travelled
+}
+
+interface Travelled {
+  key: string
+  isLarge: boolean
+  travels: boolean
+}
+
+function recordsOf(chunk: ImageChunk): Travelled[] {
+  const found: Travelled[] = []
+  for (const reader = new ImageReader(chunk.bytes); reader.nextImage();) {
+    while (reader.nextRecord()) {
+      found.push({ key: hex(reader.keyView), isLarge: reader.isLarge, travels: reader.isLarge && reader.travels })
+    }
+  }
+  return found
 }
 
 describe('leaf images', () => {
@@ -160,10 +173,11 @@ describe('leaf images', () => {
     const keys = sortedKeys(model)
     const damaged = [{ lower: Buffer.from(keys[10]!, 'hex'), upper: Buffer.from(keys[40]!, 'hex') }]
     const seen = new Set<string>()
-    for await (const image of view.changedSince(seq, { damaged })) {
-      for (const record of image.records) {
-        seen.add(hex(record.key))
-        assert.notEqual(record.large?.travels, false)
+    const scan = view.changedSince(seq, { damaged })
+    for (let chunk = await scan.next(8_192); chunk !== undefined; chunk = await scan.next(8_192)) {
+      for (const record of recordsOf(chunk)) {
+        seen.add(record.key)
+        assert.equal(record.travels, record.isLarge)
       }
     }
     for (const text of keys.slice(10, 40)) assert.ok(seen.has(text), `${text} did not travel`)
@@ -176,14 +190,12 @@ describe('leaf images', () => {
     await run(from, model, new Dice(SEED), 0, 40)
     using view = from.view()
     const seen: string[] = []
-    let fence: Uint8Array | undefined = new Uint8Array(0)
-    while (fence !== undefined) {
-      for await (const image of view.changedSince(0, { from: fence })) {
-        seen.push(...image.records.map(record => hex(record.key)))
-        fence = image.upper
-        break
-      }
-    }
+    let fence = new Uint8Array(0)
+    do {
+      const chunk = (await view.changedSince(0, { from: fence }).next(1 + seen.length * 10))!
+      seen.push(...recordsOf(chunk).map(record => record.key))
+      fence = Uint8Array.from(chunk.fence)
+    } while (fence.length > 0)
     assert.deepEqual(seen, sortedKeys(model))
   })
 
@@ -191,7 +203,7 @@ describe('leaf images', () => {
     const from = await fresh(SEED, 4096)
     const to = await fresh(SEED, 4096)
     await run(from, new Map(), new Dice(SEED), 0, 10)
-    const install = to.beginInstall('current')
+    const install = await to.beginInstall('current')
     await assert.rejects(install.finish({ seq: 60, meta: META, digestS: from.digestS }), InstallMismatch)
     assert.equal(to.seq, 0)
   })
@@ -204,7 +216,7 @@ describe('a power loss during an install', () => {
     await run(from, model, new Dice(SEED), 0, 15)
     let isThrough = false
     let calls = 0
-    for (let call = 1; !isThrough; call += 2) {
+    for (let call = 1; !isThrough; call++) {
       const disk = new SimulatedDisk({ seed: SEED + call })
       const old: Model = new Map()
       const to = await Keyspace.create(optionsFor(disk.files(), 4096, { budgetBytes: 12 * 4096 }))
