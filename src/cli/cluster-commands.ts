@@ -75,7 +75,8 @@ async function reportOf(session: Session, endpoint: string): Promise<NodeReport>
   try {
     const { status, body } = await httpRequest({
       method: 'GET',
-      url: `http://${endpoint}/v1/status`,
+      url: `${schemeOf(session)}://${endpoint}/v1/status`,
+      ...(session.tls !== undefined && { tls: session.tls }),
       headers: authorization(session),
       timeoutMs: Math.min(STATUS_TIMEOUT_MS, session.timeoutMs),
     })
@@ -146,7 +147,8 @@ async function newLeader(session: Session, before: FoundLeader): Promise<FoundLe
 async function adminCall(session: Session, endpoint: string, path: string, body: unknown): Promise<string> {
   const { status, body: answer } = await httpRequest({
     method: 'POST',
-    url: `http://${endpoint}${path}`,
+    url: `${schemeOf(session)}://${endpoint}${path}`,
+    ...(session.tls !== undefined && { tls: session.tls }),
     headers: { 'content-type': 'application/json', ...authorization(session) },
     body: JSON.stringify(body),
     timeoutMs: session.timeoutMs,
@@ -156,6 +158,10 @@ async function adminCall(session: Session, endpoint: string, path: string, body:
   })
   if (status >= 300) throw errorOf(status, answer)
   return answer
+}
+
+function schemeOf({ tls }: Session): 'http' | 'https' {
+  return tls === undefined ? 'http' : 'https'
 }
 
 function authorization({ token }: Session): Record<string, string> {

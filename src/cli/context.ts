@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { connect } from '../entry/client.ts'
+import type { DialerTls } from '../entry/client.ts'
 import { QuorateError } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import { readTextFile } from '../node/index.ts'
@@ -22,6 +23,10 @@ export interface GlobalOptions {
   output: OutputFormat
   token?: string
   tokenFile?: string
+  tls?: boolean
+  tlsCaFile?: string
+  tlsCertFile?: string
+  tlsKeyFile?: string
   timeoutMs: string
 }
 
@@ -33,6 +38,8 @@ export interface Session {
   readonly adminEndpoints: readonly string[]
   readonly token: string | undefined
   readonly timeoutMs: number
+  /** PEM texts, if the nodes have TLS. */
+  readonly tls: DialerTls | undefined
   /** Opens the client on first use. */
   database(): Promise<Database>
   close(): Promise<void>
@@ -50,6 +57,7 @@ export async function openSession(context: CommandContext, command: Command): Pr
     options.adminEndpoints === undefined ? endpoints.map(adminEndpointOf) : parseEndpoints(options.adminEndpoints)
   const token = await tokenOf(context, options)
   const timeoutMs = positiveInteger('--timeout-ms', options.timeoutMs)
+  const tls = await tlsOf(context, options)
   let opened: Promise<Database> | undefined
   return {
     output: createOutput(context.terminal, options.output),
@@ -57,10 +65,11 @@ export async function openSession(context: CommandContext, command: Command): Pr
     adminEndpoints,
     token,
     timeoutMs,
+    tls,
     database(): Promise<Database> {
       opened ??= connect(
-        endpoints.map(endpoint => `ws://${endpoint}`),
-        { timeoutMs, ...(token !== undefined && { token }) },
+        endpoints.map(endpoint => `${tls === undefined ? 'ws' : 'wss'}://${endpoint}`),
+        { timeoutMs, ...(token !== undefined && { token }), ...(tls !== undefined && { tls }) },
       )
       return opened
     },
@@ -75,7 +84,7 @@ export async function openSession(context: CommandContext, command: Command): Pr
 export function parseEndpoints(text: string): string[] {
   let host = '127.0.0.1'
   return text.split(',').map(part => {
-    const given = part.trim().replace(/^(ws|http):\/\//, '')
+    const given = part.trim().replace(/^(ws|http)s?:\/\//, '')
     const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:]+):)?(\d{1,5})$/.exec(given) ?? /^([^:]+)$/.exec(given)
     if (match === null) throw new QuorateError('invalid_argument', `not an endpoint (host:port): '${part}'`)
     host = match[1] ?? host
@@ -87,6 +96,27 @@ export function parseEndpoints(text: string): string[] {
 function adminEndpointOf(endpoint: string): string {
   const at = endpoint.lastIndexOf(':')
   return `${endpoint.slice(0, at)}:${Number(endpoint.slice(at + 1)) + 20}`
+}
+
+/** Undefined without TLS: it is wanted where an endpoint is `wss:` or `https:`, or an option speaks of it. */
+async function tlsOf({ files }: CommandContext, options: GlobalOptions): Promise<DialerTls | undefined> {
+  const { tlsCaFile, tlsCertFile, tlsKeyFile, endpoints } = options
+  const isNamed = /(^|,)\s*(wss|https):/.test(endpoints)
+  if (options.tls !== true && !isNamed && (tlsCaFile ?? tlsCertFile ?? tlsKeyFile) === undefined) return undefined
+  if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined)) {
+    throw new QuorateError('invalid_argument', '--tls-cert-file and --tls-key-file go together')
+  }
+  const read = async (path: string | undefined): Promise<string | undefined> => {
+    const text = path === undefined ? undefined : await readTextFile(files, path)
+    if (path !== undefined && text === undefined) throw new QuorateError('invalid_argument', `there is no file ${path}`)
+    return text
+  }
+  const [authority, certificate, key] = [await read(tlsCaFile), await read(tlsCertFile), await read(tlsKeyFile)]
+  return {
+    ...(authority !== undefined && { authority }),
+    ...(certificate !== undefined && { certificate }),
+    ...(key !== undefined && { key }),
+  }
 }
 
 async function tokenOf({ files, environment }: CommandContext, options: GlobalOptions): Promise<string | undefined> {

@@ -52,6 +52,10 @@ function createProgram(context: CommandContext): Command {
     .addOption(new Option('--output <format>', 'how results are printed').choices(['table', 'json']).default('table'))
     .option('--token <token>', 'bearer token (also QUORATE_TOKEN)')
     .option('--token-file <file>', 'file that holds the bearer token')
+    .option('--tls', 'the nodes have TLS, of an authority that this system trusts (also: endpoints with wss://)')
+    .addOption(new Option('--tls-ca-file <file>', 'authority of the nodes, PEM').env('QUORATE_TLS_CA_FILE'))
+    .addOption(new Option('--tls-cert-file <file>', 'own certificate, PEM').env('QUORATE_TLS_CERT_FILE'))
+    .addOption(new Option('--tls-key-file <file>', 'its private key, PEM').env('QUORATE_TLS_KEY_FILE'))
     .option('--timeout-ms <ms>', 'time for one request with all its retries', '30000')
     .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage, 3 unavailable, 4 damage, 5 suspect (check data).')
   const withSession: WithSession =

@@ -22,6 +22,7 @@ export function connect(
   })
 }
 
+export type { DialerTls } from '../transport/websocket/index.ts'
 export type { Client, CloseOptions, ConnectOptions, StatusEvent } from '../client/index.ts'
 export * from '../model/index.ts'
 export { DEFAULT_SCOPE } from '../encoding/index.ts'

@@ -1,9 +1,10 @@
-import { createAdminApp, nodeMetrics, processMetrics } from '../admin/index.ts'
+import { certificateMetrics, createAdminApp, nodeMetrics, processMetrics } from '../admin/index.ts'
 import type { NodeHealth } from '../admin/index.ts'
-import { listenHttp, readProcess } from '../platform/node/index.ts'
+import { readProcess } from '../platform/node/index.ts'
 import { httpListener } from '../transport/http/index.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
+import { certificates, listenOn } from './tls.ts'
 
 /** Where operators and probes come in, on a port of their own. */
 export interface AdminDoor {
@@ -15,7 +16,7 @@ const TRANSFER_MS = 10_000
 const CLOSE_GRACE_MS = 500
 
 export async function openAdminDoor(
-  endpoint: Endpoint,
+  { host, port }: Endpoint,
   parts: NodeParts & { readonly drain: () => void; readonly onAction: (caller: string, action: string) => void },
 ): Promise<AdminDoor> {
   const { node, gateway, platform, authentication, version, drain, onFault, onAction } = parts
@@ -25,7 +26,11 @@ export async function openAdminDoor(
     clock: platform.clock,
     health: () => healthOf(parts),
     authenticate: (token, isLoopback) => authentication.callerOf('admin', token, isLoopback),
-    metrics: [nodeMetrics(replica, gateway.stats, version), processMetrics(readProcess)],
+    metrics: [
+      nodeMetrics(replica, gateway.stats, version),
+      processMetrics(readProcess),
+      certificateMetrics(() => certificates(parts.tls)),
+    ],
     actions: {
       transferLeadership: to => replica.transferLeadership(to, TRANSFER_MS),
       drain: () => Promise.resolve(drain()),
@@ -36,7 +41,7 @@ export async function openAdminDoor(
     onAction,
     onFault,
   })
-  const server = await listenHttp({ ...endpoint, onRequest: httpListener(app) })
+  const server = await listenOn(parts.tls.admin, { host, port, onRequest: httpListener(app) })
   return { address: { host: server.host, port: server.port }, close: () => server.close({ graceMs: CLOSE_GRACE_MS }) }
 }
 

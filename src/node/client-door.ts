@@ -1,5 +1,4 @@
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON } from '../model/index.ts'
-import { listenHttp } from '../platform/node/index.ts'
 import { ReplicaCore } from '../raft/index.ts'
 import { DEFAULT_GATEWAY_LIMITS } from '../transport/gateway/index.ts'
 import { createHttpApp, httpListener } from '../transport/http/index.ts'
@@ -7,6 +6,7 @@ import { acceptWebSocket, refuse } from '../transport/websocket/index.ts'
 import { bearerToken } from './bearer-token.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
+import { listenOn } from './tls.ts'
 
 /** Where clients come in: WebSockets on `/v1/connect`, everything else HTTP. */
 export interface ClientDoor {
@@ -17,8 +17,8 @@ export interface ClientDoor {
 const CONNECT_PATH = '/v1/connect'
 const CLOSE_GRACE_MS = 1_000
 
-export async function openClientDoor(endpoint: Endpoint, parts: NodeParts): Promise<ClientDoor> {
-  const { gateway, node, platform, authentication, version, onFault } = parts
+export async function openClientDoor({ host, port }: Endpoint, parts: NodeParts): Promise<ClientDoor> {
+  const { gateway, node, platform, authentication, tls, version, onFault } = parts
   const service = node.replica
   const { clock, timers, random } = platform
   const app = createHttpApp({
@@ -36,8 +36,9 @@ export async function openClientDoor(endpoint: Endpoint, parts: NodeParts): Prom
       gateway.accept(link, { subprotocol, isLoopback, token: bearerToken(headers['authorization']) })
     },
   })
-  const server = await listenHttp({
-    ...endpoint,
+  const server = await listenOn(tls.client, {
+    host,
+    port,
     onRequest: httpListener(app),
     onUpgrade: (request, socket, head) => {
       if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')

@@ -94,11 +94,21 @@ async function readConfigurationFile(files: Files, file: string): Promise<Record
     throw new QuorateError('configuration_invalid', `${file}: must be a mapping of settings`)
   }
   const raw = value as Record<string, unknown>
-  for (const name of ['dataDirectory', 'secretFile', 'tokensFile']) {
-    const path = raw[name]
-    if (typeof path === 'string') raw[name] = fromDirectoryOf(file, path)
+  resolvePaths(raw, ['dataDirectory', 'secretFile', 'tokensFile'], file)
+  for (const door of ['client', 'peer', 'admin']) {
+    resolvePaths((raw[door] as { tls?: unknown } | undefined)?.tls, ['certFile', 'keyFile', 'caFile'], file)
   }
   return raw
+}
+
+/** Whatever has not its form is left for the check. */
+function resolvePaths(raw: unknown, names: readonly string[], file: string): void {
+  if (typeof raw !== 'object' || raw === null) return
+  const settings = raw as Record<string, unknown>
+  for (const name of names) {
+    const path = settings[name]
+    if (typeof path === 'string') settings[name] = fromDirectoryOf(file, path)
+  }
 }
 
 function fromDirectoryOf(file: string, path: string): string {

@@ -10,13 +10,31 @@ const address = z.string().refine(text => ADDRESS.test(text) && Number(ADDRESS.e
 const whole = (min: number, max: number): z.ZodInt => z.int().min(min).max(max)
 const port = whole(0, 65_535)
 
-const endpoint = (defaultPort: number, whose: string) =>
+const pemFile = (what: string): z.ZodString => z.string().min(1).describe(what)
+
+const tls = (whose: string, authority: string) =>
   z
     .strictObject({
-      host: z.string().min(1).default('127.0.0.1').describe(`Address on which ${whose} are served`),
-      port: port.default(defaultPort).describe(`Port for ${whose}; 0 takes a free one`),
+      certFile: pemFile(`Certificate of this node for ${whose}, PEM; gives the port TLS`),
+      keyFile: pemFile('Its private key, PEM'),
+      caFile: pemFile(authority).optional(),
     })
-    .prefault({})
+    .optional()
+
+const peerTls = z
+  .strictObject({
+    certFile: pemFile('Certificate of this node for its peers, PEM; gives the links between nodes TLS'),
+    keyFile: pemFile('Its private key, PEM'),
+    caFile: pemFile('Authority of the certificates of all members, PEM: each shows its own, whoever dials'),
+  })
+  .optional()
+
+const CALLERS_CA = 'Authority whose certificate every caller must show, PEM; without it callers need none'
+
+const place = (defaultPort: number, whose: string) => ({
+  host: z.string().min(1).default('127.0.0.1').describe(`Address on which ${whose} are served`),
+  port: port.default(defaultPort).describe(`Port for ${whose}; 0 takes a free one`),
+})
 
 const storage = z
   .strictObject({
@@ -60,9 +78,14 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
     .array(member)
     .default([])
     .describe('The same ordered list on all nodes; as a flag NAME=PEER/CLIENT,... Default: this node alone'),
-  client: endpoint(7400, 'clients'),
-  peer: endpoint(7410, 'peers'),
-  admin: endpoint(7420, 'probes, metrics and administration'),
+  client: z.strictObject({ ...place(7400, 'clients'), tls: tls('clients', CALLERS_CA) }).prefault({}),
+  peer: z.strictObject({ ...place(7410, 'peers'), tls: peerTls }).prefault({}),
+  admin: z
+    .strictObject({
+      ...place(7420, 'probes, metrics and administration'),
+      tls: tls('operators, probes and scrapers', CALLERS_CA),
+    })
+    .prefault({}),
   secretFile: z.string().optional().describe('File with the secret that the members of the cluster share'),
   tokensFile: z.string().optional().describe('File with the bearer tokens of clients and operators'),
   insecure: z.boolean().default(false).describe('Allows public addresses without secret and tokens'),
@@ -83,6 +106,18 @@ export interface Endpoint {
   port: number
 }
 
+/** Paths of PEM files. */
+export interface TlsFiles {
+  certFile: string
+  keyFile: string
+  caFile?: string | undefined
+}
+
+/** Where a node listens. */
+export interface ListenSettings extends Endpoint {
+  tls?: TlsFiles | undefined
+}
+
 export interface ConfiguredMember {
   name: string
   /** host:port */
@@ -96,9 +131,9 @@ export interface Configuration {
   name: string
   dataDirectory: string
   members: ConfiguredMember[]
-  client: Endpoint
-  peer: Endpoint
-  admin: Endpoint
+  client: ListenSettings
+  peer: ListenSettings
+  admin: ListenSettings
   secretFile?: string | undefined
   tokensFile?: string | undefined
   insecure: boolean

@@ -2,7 +2,7 @@
 export { DEFAULT_STORAGE, openReplicaNode } from './open-replica.ts'
 export type { ReplicaNode, ReplicaNodeOptions, StorageOptions } from './open-replica.ts'
 export { checkConfiguration } from './configuration.ts'
-export type { Configuration, ConfiguredMember, Endpoint } from './configuration.ts'
+export type { Configuration, ConfiguredMember, Endpoint, ListenSettings, TlsFiles } from './configuration.ts'
 export { loadConfiguration, SETTINGS } from './configuration-sources.ts'
 export type { ConfigurationSources, Setting } from './configuration-sources.ts'
 export { checkDataDirectory } from './check-data.ts'

@@ -2,6 +2,7 @@ import type { Platform } from '../platform/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
 import type { Authentication } from './authentication.ts'
 import type { ReplicaNode } from './open-replica.ts'
+import type { NodeTls } from './tls.ts'
 
 /** What the doors of a node are made of. */
 export interface NodeParts {
@@ -9,6 +10,7 @@ export interface NodeParts {
   readonly gateway: Gateway
   readonly platform: Platform
   readonly authentication: Authentication
+  readonly tls: NodeTls
   readonly version: string
   /** An error that is a fault of this program. */
   readonly onFault: (error: unknown) => void

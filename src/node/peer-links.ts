@@ -1,15 +1,17 @@
 import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
-import { listenHttp } from '../platform/node/index.ts'
 import { createPeerTransport, webSocketPeerListener } from '../transport/peer/index.ts'
 import { webSocketDialer } from '../transport/websocket/index.ts'
 import type { Configuration } from './configuration.ts'
+import { listenOn } from './tls.ts'
+import type { DoorTls } from './tls.ts'
 
 /** The links of this node to its peers, over WebSockets. */
 export function createPeerLinks(
   { name, members, peer }: Configuration,
   { clock, timers, random }: Platform,
   secret: Uint8Array,
+  tls: DoorTls | undefined,
   identity: () => PeerIdentity,
 ): PeerTransport {
   return createPeerTransport({
@@ -17,8 +19,13 @@ export function createPeerLinks(
     members: members.map(member => ({ name: member.name, address: member.peer })),
     secret,
     identity,
-    dialer: webSocketDialer(),
-    listen: webSocketPeerListener({ listenHttp, host: peer.host, port: peer.port }),
+    dialer: webSocketDialer(() => tls?.dialer ?? {}),
+    scheme: tls === undefined ? 'ws' : 'wss',
+    listen: webSocketPeerListener({
+      listenHttp: options => listenOn(tls, options),
+      host: peer.host,
+      port: peer.port,
+    }),
     clock,
     timers,
     random,

@@ -18,13 +18,15 @@ import { openReplicaNode } from './open-replica.ts'
 import type { ReplicaNode } from './open-replica.ts'
 import { createPeerLinks } from './peer-links.ts'
 import { RoleLog } from './role-log.ts'
+import { loadTls } from './tls.ts'
+import type { NodeTls } from './tls.ts'
 import { VERSION } from './version.ts'
 
 /** A node that serves. */
 export interface RunningNode {
   readonly clientAddress: Endpoint
   readonly adminAddress: Endpoint
-  /** Reads the tokens again; where the file is not sound the old ones stay, and the log says so. */
+  /** Reads tokens and certificates again; where a file is not sound the old ones stay, and the log says so. */
   reload(): Promise<void>
   /** Stops in order: not ready, leadership handed over, clients sent away, closed. Repeats are harmless. */
   stop(reason: string): Promise<void>
@@ -45,8 +47,9 @@ export async function startNode(
   const logger = createLogger(configuration)
   try {
     const authentication = await loadAuthentication(configuration, platform.files)
+    const tls = await loadTls(configuration, platform.files)
     await requireUndamaged(configuration, platform, logger)
-    const node = new NodeAssembly(configuration, platform, logger, authentication)
+    const node = new NodeAssembly(configuration, platform, logger, authentication, tls)
     return await node.start()
   } catch (error) {
     const reason = lockedError(error) ?? error
@@ -87,6 +90,7 @@ class NodeAssembly {
   readonly #platform: Platform
   readonly #logger: NodeLogger
   readonly #authentication: Authentication
+  readonly #tls: NodeTls
   readonly #closing: (() => Promise<void>)[] = []
   #resolveStopped: (failure: Error | undefined) => void = () => undefined
   readonly #stopped = new Promise<Error | undefined>(resolve => (this.#resolveStopped = resolve))
@@ -95,7 +99,14 @@ class NodeAssembly {
   #failure: Error | undefined
   #stopping: Promise<void> | undefined
 
-  constructor(configuration: Configuration, platform: Platform, logger: NodeLogger, authentication: Authentication) {
+  constructor(
+    configuration: Configuration,
+    platform: Platform,
+    logger: NodeLogger,
+    authentication: Authentication,
+    tls: NodeTls,
+  ) {
+    this.#tls = tls
     this.#configuration = configuration
     this.#platform = platform
     this.#logger = logger
@@ -143,7 +154,7 @@ class NodeAssembly {
     const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
     this.#closing.push(() => Promise.resolve(roles.close()))
     const [platform, authentication] = [this.#platform, this.#authentication]
-    const parts = { node, gateway, platform, authentication, version: VERSION, onFault }
+    const parts = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
     const adminDoor = await openAdminDoor(admin, {
@@ -165,15 +176,16 @@ class NodeAssembly {
   async #reload(): Promise<void> {
     try {
       await this.#authentication.reload()
-      this.#logger.info({}, 'the tokens were read again')
+      for (const door of Object.values(this.#tls) as NodeTls[keyof NodeTls][]) await door?.reload()
+      this.#logger.info({}, 'tokens and certificates were read again')
     } catch (error) {
-      this.#logger.error({ error: String(error) }, 'the tokens could not be read again; the old ones stay')
+      this.#logger.error({ error: String(error) }, 'what could not be read again stays as it was')
     }
   }
 
   #createTransport(identity: () => PeerIdentity): PeerTransport {
     const { secret } = this.#authentication
-    return createPeerLinks(this.#configuration, this.#platform, secret, identity)
+    return createPeerLinks(this.#configuration, this.#platform, secret, this.#tls.peer, identity)
   }
 
   #failed(error: Error): void {

@@ -85,6 +85,17 @@ describe('the configuration', () => {
     assert.equal(new Set(SETTINGS.map(({ flag }) => flag)).size, SETTINGS.length)
   })
 
+  it('is described setting by setting in docs/operate/configuration.md', async () => {
+    const page = await readFile('docs/operate/configuration.md', 'utf8')
+    const rows = page.split('\n').filter(line => line.startsWith('| `'))
+    const expected = SETTINGS.map(({ path, type, defaultValue, description }) => {
+      const isShown = ['string', 'number', 'boolean'].includes(typeof defaultValue) && defaultValue !== ''
+      const shown = isShown ? `\`${String(defaultValue)}\`` : ''
+      return `| \`${path.join('.')}\` | ${type} | ${shown} | ${description} |`.replaceAll('|  |', '| |')
+    })
+    assert.deepEqual(rows, expected)
+  })
+
   it('says the version of the package', async () => {
     const manifest = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
     assert.equal(VERSION, manifest.version)

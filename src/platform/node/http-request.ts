@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { request as secureRequest } from 'node:https'
 import { createServer } from 'node:net'
 
 export interface HttpAnswer {
@@ -8,17 +9,23 @@ export interface HttpAnswer {
 
 export interface HttpRequestOptions {
   readonly method: 'GET' | 'POST'
-  /** http://host:port/path */
+  /** http://host:port/path or https: */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly timeoutMs: number
+  /** PEM texts, for https. */
+  readonly tls?: { readonly authority?: string; readonly certificate?: string; readonly key?: string }
 }
 
 /** One HTTP exchange on a connection of its own. Rejects where there is no answer in time. */
-export function httpRequest({ method, url, headers, body, timeoutMs }: HttpRequestOptions): Promise<HttpAnswer> {
+export function httpRequest(options: HttpRequestOptions): Promise<HttpAnswer> {
+  const { method, url, headers, body, timeoutMs, tls = {} } = options
+  const secrets = { ca: tls.authority, cert: tls.certificate, key: tls.key }
+  const settings = { method, headers: { connection: 'close', ...headers }, timeout: timeoutMs, ...secrets }
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method, headers: { connection: 'close', ...headers }, timeout: timeoutMs }, answer => {
+    const send = url.startsWith('https:') ? secureRequest : request
+    const sent = send(url, settings, answer => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('error', reject)

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { SecureContextOptions, TlsOptions } from 'node:tls'
 
 /** Bounds on what a caller may make the server hold. */
 export interface HttpLimits {
@@ -30,10 +31,15 @@ export interface HttpListenOptions {
   tls?: { certificate: string; key: string; clientAuthority?: string }
 }
 
+/** PEM texts. */
+export type HttpTls = NonNullable<HttpListenOptions['tls']>
+
 export interface HttpServer {
   /** The address really bound. */
   readonly host: string
   readonly port: number
+  /** New certificates for connections made from now on; only for a server that has TLS. */
+  setTls(tls: HttpTls): void
   /** Takes no more connections, lets running requests finish for up to `graceMs` (0), then ends all connections. */
   close(options?: { graceMs?: number }): Promise<void>
 }
@@ -61,6 +67,9 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpServer
   return {
     host: address.address,
     port: address.port,
+    setTls: tls => {
+      if (server instanceof SecureServer) server.setSecureContext(secrets(tls))
+    },
     close: ({ graceMs = 0 } = {}) => closeServer(server, upgraded, graceMs),
   }
 }
@@ -89,8 +98,8 @@ function createLimitedServer({ onRequest, limits = {}, tls }: HttpListenOptions)
   return server
 }
 
-function secrets({ certificate, key, clientAuthority }: NonNullable<HttpListenOptions['tls']>): object {
-  const own = { cert: certificate, key, minVersion: 'TLSv1.2' }
+function secrets({ certificate, key, clientAuthority }: HttpTls): SecureContextOptions & TlsOptions {
+  const own = { cert: certificate, key, minVersion: 'TLSv1.2' as const }
   return clientAuthority === undefined
     ? own
     : { ...own, ca: clientAuthority, requestCert: true, rejectUnauthorized: true }

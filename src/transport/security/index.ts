@@ -2,5 +2,6 @@
 export { readClusterSecret } from './cluster-secret.ts'
 export { isLoopbackHost, requireSafeBind } from './loopback.ts'
 export type { BindSafety } from './loopback.ts'
+export { invalid as invalidConfiguration, readConfiguredFile } from './read-file.ts'
 export { openTokens } from './tokens.ts'
 export type { TokenHolder, TokenRole, Tokens } from './tokens.ts'

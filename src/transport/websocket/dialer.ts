@@ -10,14 +10,20 @@ export interface DialerTls {
   key?: string
 }
 
-/** Opens links as WebSockets (`ws://` or `wss://`). A subprotocol that ends in `+json` has text messages. */
-export function webSocketDialer(tls: DialerTls = {}): Dialer {
-  const secrets = {
+/**
+ * Opens links as WebSockets (`ws://` or `wss://`); a function is asked before each, so that certificates may change. A subprotocol that
+ * ends in `+json` has text messages.
+ */
+export function webSocketDialer(tls: DialerTls | (() => DialerTls) = {}): Dialer {
+  return { dial: (url, options) => dial(url, options, secretsOf(typeof tls === 'function' ? tls() : tls)) }
+}
+
+function secretsOf(tls: DialerTls): object {
+  return {
     ...(tls.authority === undefined ? {} : { ca: tls.authority }),
     ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
   }
-  return { dial: (url, options) => dial(url, options, secrets) }
 }
 
 function dial(url: string, options: DialOptions, secrets: object): Promise<FrameLink> {
