@@ -25,6 +25,8 @@ export interface StateMachineOptions {
   budgetBytes: number
   /** Only for how long old roots are kept: apply knows no clock. */
   clock: Clock
+  /** Digests are recorded at seqs divisible by this; the same on all nodes, `DIGEST_INTERVAL` but in tests. */
+  digestInterval?: number
   /** Planted bugs of the keyspace; tests only. */
   mutants?: Mutants
 }
@@ -41,7 +43,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   let changes: ChangeFiles | undefined
   try {
     changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
-    return { machine: await EngineStateMachine.load(keyspace, changes, superblock) }
+    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, options.digestInterval) }
   } catch (error) {
     await changes?.close()
     await keyspace.close()

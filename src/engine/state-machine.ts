@@ -62,6 +62,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
   readonly #digests = new DigestRecords()
+  readonly #digestInterval: number
   #published: ClusterState
   /** Batches for which a cold page is still to be expected. */
   #coldBatches = 0
@@ -81,7 +82,9 @@ export class EngineStateMachine implements StateMachine {
     origin: Origin,
     state: ClusterState,
     earliestExpiryMicros: number,
+    digestInterval: number,
   ) {
+    this.#digestInterval = digestInterval
     this.#keyspace = keyspace
     this.#applier = new EntryApplier(new KeyspaceStore(keyspace), this.#effects, state, origin.leaderTimeMicros)
     this.#applier.restore(origin.membership, earliestExpiryMicros)
@@ -103,9 +106,14 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** The state that the newest root of `keyspace` holds. */
-  static async load(keyspace: Keyspace, changes: ChangeFiles, origin: Origin): Promise<EngineStateMachine> {
+  static async load(
+    keyspace: Keyspace,
+    changes: ChangeFiles,
+    origin: Origin,
+    digestInterval: number = DIGEST_INTERVAL,
+  ): Promise<EngineStateMachine> {
     const { state, earliestExpiryMicros } = await loadState(keyspace)
-    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros)
+    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, digestInterval)
   }
 
   get appliedSeq(): number {
@@ -223,7 +231,7 @@ export class EngineStateMachine implements StateMachine {
       at += length
       this.#seq = seq
       this.#term = term
-      if (seq % DIGEST_INTERVAL === 0) this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
+      if (seq % this.#digestInterval === 0) this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
       if (shouldYield()) break
     }
     if (cold === undefined) this.#coldBatches--

@@ -44,6 +44,8 @@ export interface ReplicaNodeOptions {
   onFatal: (error: Error) => void
   /** Shown the state machine before anything is applied: for oracles of tests. */
   onMachine?: (machine: EngineStateMachine) => void
+  /** Of the state machine; the same on all nodes, given in tests only. */
+  digestInterval?: number
   /** Planted bugs of the keyspace; tests only. */
   keyspaceMutants?: KeyspaceMutants
 }
@@ -94,6 +96,7 @@ async function openInDirectory(
     groupId: GROUP_ID,
     pageBytes: directory.identity.pageBytes,
     budgetBytes: storage.budgetBytes,
+    ...(options.digestInterval !== undefined && { digestInterval: options.digestInterval }),
     ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),
   })
   opened.push(() => machine.close())

@@ -19,6 +19,8 @@ export interface StorageShape {
   readonly checkpointAgeMs: number
   /** Log kept for peers that lag; beyond it they get snapshots. */
   readonly lagLogBytes: number
+  /** Seqs between digests: what peers compare, and where incremental snapshots may begin. */
+  readonly digestInterval: number
 }
 
 /** What a node tells the simulator after each call of its state machine's `apply`. */

@@ -120,5 +120,6 @@ function drawStorage(random: SeededRandom): StorageShape {
     checkpointLogBytes: random.pick([8_192, 32_768, 262_144]),
     checkpointAgeMs: random.pick([500, 2_000, 10_000]),
     lagLogBytes: random.pick([4_096, 65_536, 1 << 28]),
+    digestInterval: random.split('digest interval').pick([16, 64, 4_096]),
   }
 }
