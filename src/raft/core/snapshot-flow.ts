@@ -54,6 +54,8 @@ function findSnapshotObstacle(state: RaftState, meta: SnapshotMeta): string | un
  */
 export function onSnapshotInstalled(state: RaftState, meta: SnapshotMeta): void {
   state.pendingInstall = null
+  // S5: it may be newer than its offer, of a term that this node has not heard of.
+  if (meta.term > state.term) becomeFollower(state, meta.term, NO_NODE)
   if (meta.seq <= state.commit) {
     const term = termAt(state.log, meta.seq)
     if (term !== undefined && term !== meta.term) {

@@ -306,6 +306,21 @@ export const durability: readonly Scenario[] = [
     },
   },
   {
+    rule: 'S5',
+    name: 'a snapshot that is newer than its offer brings its term, which is synced with the log that it begins',
+    run() {
+      const rig = new Rig({ entries: historyOf([1, 1]), term: 2, vote: 1 })
+      const meta = { seq: 9, term: 2, chain: 4, configuration: configurationOf([1, 2, 3]) }
+      rig.receive({ type: 'snapshotOffer', from: 2, to: 1, term: 2, meta })
+      rig.turn({ type: 'snapshotInstalled', meta: { ...meta, seq: 12, term: 5 } })
+      assert.equal(rig.state.term, 5)
+      assert.equal(rig.state.log.lastSeq, 12)
+      const [frame] = rig.all('persist')
+      assert.deepEqual(frame?.resetTo, { seq: 12, term: 5, chain: 4 })
+      assert.deepEqual(frame?.hardState, { term: 5, vote: 0, commit: 12 })
+    },
+  },
+  {
     rule: 'S6',
     name: 'a leader that offers what a node has committed already hears so, whatever became of the first word',
     mutant: 'offer of what is committed not answered',
