@@ -24,7 +24,7 @@ export class DigestRecords {
     return this.#encoded
   }
 
-  /** To be called after each applied entry whose seq is divisible by `DIGEST_INTERVAL`. */
+  /** To be called after each applied entry whose seq is divisible by the interval. */
   record(seq: number, effectChain: number, sum: Digest64): void {
     this.#set([...this.#records, { seq, effectChain, sum }])
   }
@@ -54,9 +54,10 @@ export function recordsAfterInstall(
   records: readonly StateDigest[],
   sinceSeq: number,
   { seq, effectChain, sum }: StateDigest,
+  interval: number = DIGEST_INTERVAL,
 ): Uint8Array {
   const kept = records.filter(record => record.seq <= sinceSeq)
-  if (seq % DIGEST_INTERVAL === 0 && seq > sinceSeq) kept.push({ seq, effectChain, sum })
+  if (seq % interval === 0 && seq > sinceSeq) kept.push({ seq, effectChain, sum })
   return encodeRecords(kept.slice(-RECORDS_MAX))
 }
 

@@ -64,6 +64,8 @@ export class EntryApplier {
   /** The earliest time at which something expires, or earlier; Infinity = never. */
   earliestExpiryMicros: number = NEVER
   readonly sessions: Sessions = new Sessions()
+  /** The entry in the making; for a mutant only. */
+  #coldSeq = 0
   readonly #changes: Changes
   readonly #work: EntryWork
   readonly #cursor = new EnvelopeCursor()
@@ -96,7 +98,7 @@ export class EntryApplier {
   adopt(state: ClusterState, leaderTimeMicros: number, membership: Uint8Array, earliestExpiryMicros: number): void {
     this.state = state
     this.leaderTimeMicros = leaderTimeMicros
-    this.sessions.clear()
+    if (!isMutant('session_cache_survives_install')) this.sessions.clear()
     this.restore(membership, earliestExpiryMicros)
   }
 
@@ -112,7 +114,8 @@ export class EntryApplier {
     invariant(timeMicros >= this.leaderTimeMicros, `entry ${seq}: leader time went back`)
     this.#work.seq = seq
     this.#work.timeMicros = timeMicros
-    this.#restart()
+    if (this.#coldSeq !== seq || !isMutant('cold_entry_keeps_changes')) this.#restart()
+    this.#coldSeq = seq
     this.#work.effects.beginEntry(seq)
     const outcome = this.#applyKind(kind, seq, bytes, start, end)
     this.leaderTimeMicros = timeMicros
@@ -346,7 +349,8 @@ export class EntryApplier {
   /** A term's first entry keeps all sessions alive for one more lifetime: their clients could not reach a leader. */
   #beginTerm(): void {
     const work = this.#work
-    const sessionFloorMicros = work.timeMicros + this.state.settings.sessionLifetimeMs * 1000
+    const lifetimeMs = isMutant('session_floor_ignored') ? 0 : this.state.settings.sessionLifetimeMs
+    const sessionFloorMicros = work.timeMicros + lifetimeMs * 1000
     putSessionFloor(work.changes, sessionFloorMicros)
     work.state = { ...work.state, sessionFloorMicros }
     this.#commit()

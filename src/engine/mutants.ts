@@ -19,6 +19,24 @@ export type EngineMutant =
   | 'expiry_by_own_clock'
   /** What a refused transaction changed before the refusal stays. */
   | 'refusal_keeps_changes'
+  /** A new term does not keep sessions alive for one more lifetime. */
+  | 'session_floor_ignored'
+  /** What is remembered of sessions outlives the state that it was read from. */
+  | 'session_cache_survives_install'
+  /** Watches go on behind an installed snapshot as if nothing was missing. */
+  | 'watch_without_reset'
+  /** A watch is told again of the change that it begins after. */
+  | 'watch_from_inclusive'
+  /** A view of an older seq is the nearest root, under that seq's name. */
+  | 'at_seq_without_replay'
+  /** An entry that met a cold page keeps what it had done. */
+  | 'cold_entry_keeps_changes'
+  /** Ranges of a read set are not compared. */
+  | 'range_read_set_unchecked'
+  /** Outcomes are forgotten before their client has acknowledged them. */
+  | 'outcomes_forgotten_early'
+  /** A range of a read set and a scan see keys that have expired. */
+  | 'expired_keys_in_scans'
 
 let active: ReadonlySet<EngineMutant> = Object.freeze(new Set<EngineMutant>())
 let isAnyActive = false

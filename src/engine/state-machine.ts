@@ -28,6 +28,7 @@ import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, Superbloc
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
 import { kvKey } from './layers.ts'
+import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
@@ -415,7 +416,7 @@ export class EngineStateMachine implements StateMachine {
     this.#digests.restore(digests)
     await this.#changes.startOver(manifest.seq)
     this.#endInstall()
-    this.#hub.resetAll()
+    if (!isMutant('watch_without_reset')) this.#hub.resetAll()
   }
 
   async close(): Promise<void> {
@@ -443,7 +444,7 @@ export class EngineStateMachine implements StateMachine {
       const { leaderTimeMicros } = pinned.root.meta
       const base = new KeyspaceReader(pinned.reader, loadLater(this.#keyspace))
       const state = await withLoading(() => loadClusterState(base))
-      if (pinned.seq === seq) return this.#viewOf(pinned, state, leaderTimeMicros)
+      if (pinned.seq === seq || isMutant('at_seq_without_replay')) return this.#viewOf(pinned, state, leaderTimeMicros)
       return await this.#replayed(seq, pinned, base, state, entries)
     } catch (error) {
       pinned.close()

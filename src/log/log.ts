@@ -12,6 +12,7 @@ import { InlineLane } from './inline-lane.ts'
 import type { Lane, LaneEvents } from './lane.ts'
 import { VOTES_FILE } from './lane.ts'
 import type { HeldSegment, LogFrame, LogSettings, LogStart, LogState } from './log-settings.ts'
+import { isMutant } from './mutants.ts'
 import { NextSegment } from './next-segment.ts'
 import type { ChainPoint, HardState, LogPosition } from './positions.ts'
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from './segment-header.ts'
@@ -313,7 +314,7 @@ export class Log {
    */
   mark(): number | undefined {
     const lane = this.#writable()
-    if (this.#isMarked || lane.completedIoSeq() !== this.#ioSeq) return undefined
+    if (this.#isMarked || lane.completedIoSeq() !== this.#ioSeq || isMutant('no_idle_marks')) return undefined
     this.#header.flags = FrameFlag.mark
     this.#rollIfFull(lane, 0)
     this.#layFrame(lane, undefined)

@@ -17,6 +17,12 @@ export type LogMutant =
   | 'acknowledge_before_sync'
   /** Votes always overwrite the same slot (W8). */
   | 'vote_in_place'
+  /** A new segment holds the bytes of an older one. */
+  | 'recycled_segment'
+  /** The next segment is written to before the one before is synced. */
+  | 'next_segment_before_sync'
+  /** The end of the log is never marked. */
+  | 'no_idle_marks'
 
 let active: ReadonlySet<LogMutant> = Object.freeze(new Set<LogMutant>())
 

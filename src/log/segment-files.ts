@@ -14,12 +14,25 @@ export async function createSegmentFile(
   const file = await openOrCreate(files, path)
   try {
     await file.preallocate(Math.max(bytes, file.sizeSync()))
+    if (isMutant('recycled_segment')) await fillFrom(files, `${directory}/${segmentName(segment - 1)}`, file)
     await syncDirectory(files, directory)
     return file
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+/** For a mutant only: what another segment holds, as if that file was used again. */
+async function fillFrom(files: Files, path: string, file: File): Promise<void> {
+  const size = await files.size(path)
+  if (size === undefined) return
+  const other = await files.open(path, 'read')
+  const bytes = new Uint8Array(Math.min(size, file.sizeSync()))
+  await other.read(bytes, 0)
+  await other.close()
+  await file.write(bytes, 0)
+  await file.sync()
 }
 
 async function openOrCreate(files: Files, path: string): Promise<File> {

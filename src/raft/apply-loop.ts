@@ -3,6 +3,7 @@ import type { Log } from '../log/index.ts'
 import type { EntryOutcome, StateMachine } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import { sliceEntries } from './entries.ts'
+import { isMutant } from './mutants.ts'
 import { APPLY_SLICE_MS } from './options.ts'
 
 export interface ApplyLoopOptions {
@@ -63,7 +64,7 @@ export class ApplyLoop {
   #slice(): void {
     const { machine, clock } = this.#options
     const until = clock.monotonicMs() + APPLY_SLICE_MS
-    const shouldYield = (): boolean => clock.monotonicMs() >= until
+    const shouldYield = (): boolean => clock.monotonicMs() >= until && !isMutant('apply_never_yields')
     while (machine.appliedSeq < Math.min(this.#commit, this.#options.log.lastSeq)) {
       const batch = this.#next()
       if (batch === undefined) return this.#suspend(this.#readFiles())

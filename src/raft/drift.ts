@@ -2,6 +2,7 @@ import { digestToHex } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { LeaderHint, StateDigest, StateMachine } from '../model/index.ts'
 import type { Digest } from './core/index.ts'
+import { isMutant } from './mutants.ts'
 
 /** A replica whose state differs from its peers' (promise 5). */
 export interface Drift {
@@ -76,7 +77,7 @@ export class DriftWatch {
   }
 
   #drifted(own: Digest, others: Digest): boolean {
-    if (this.drift !== undefined) return false
+    if (this.drift !== undefined || isMutant('drift_not_fenced')) return false
     this.drift = { seq: own.seq, own: `${own.chain}:${own.s}`, others: `${others.chain}:${others.s}` }
     return true
   }

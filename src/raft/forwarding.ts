@@ -3,6 +3,7 @@ import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
 import type { Random } from '../platform/index.ts'
+import { isMutant } from './mutants.ts'
 import type { Peers } from './peers.ts'
 import type { RefusalHandler } from './proposer.ts'
 import type { RequestTable } from './requests.ts'
@@ -49,7 +50,8 @@ export class Forwarding {
    */
   place(leader: number, term: number): void {
     const { peers, requests, self, onPlaceAgain } = this.#options
-    if (!requests.hasUnplaced || peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX) return
+    if (!requests.hasUnplaced) return
+    if (peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX && !isMutant('forwarding_unbounded')) return
     const batch: ForwardedRequest[] = []
     for (const waiting of requests.takeUnplaced(term, FRAME_BYTES)) {
       requests.nameForwarded(waiting, this.#nextId++)

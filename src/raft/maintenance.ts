@@ -5,6 +5,7 @@ import type { StateMachine } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import type { RaftCore } from './core/index.ts'
 import { LAG_LOG_BYTES } from './options.ts'
+import { isMutant } from './mutants.ts'
 import type { Proposer } from './proposer.ts'
 
 export interface MaintenanceOptions {
@@ -89,7 +90,8 @@ export class Maintenance {
       next === undefined ||
       next > leaderTimeMicros ||
       this.#tickSeq > this.#options.machine.appliedSeq ||
-      core.state.role !== 'leader'
+      core.state.role !== 'leader' ||
+      isMutant('no_ticks')
     )
       return
     this.#tickSeq = Number.POSITIVE_INFINITY

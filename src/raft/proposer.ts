@@ -5,6 +5,7 @@ import type { Clock } from '../platform/index.ts'
 import type { EntryBatch, RaftCore } from './core/index.ts'
 import { draftBytes, encodeDrafts } from './entries.ts'
 import type { Draft } from './entries.ts'
+import { isMutant } from './mutants.ts'
 
 /** Hears of a proposal that did not become an entry; of those that did, apply tells. */
 export type RefusalHandler = (error: QuorateError) => void
@@ -56,6 +57,8 @@ export class Proposer {
       return onRefused(busyError(isCopy))
     }
     const doubt = this.#doubted.get(session)
+    const refusal = isMutant('refusal_by_old_state') ? this.#options.machine.preflight(request) : undefined
+    if (refusal !== undefined) return onRefused(refusalError(refusal))
     if (doubt !== undefined) doubt.requests.push({ request, onRefused })
     else if (isCopy || this.#options.machine.preflight(request) === undefined) this.#take(request, onRefused)
     else this.#doubt(session, request, onRefused)

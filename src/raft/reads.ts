@@ -6,6 +6,7 @@ import type { Consistency, LeaderHint, StateMachine, ViewHandler } from '../mode
 import type { Clock } from '../platform/index.ts'
 import type { Refusal } from './core/index.ts'
 import { joinEntries, sliceEntries } from './entries.ts'
+import { isMutant } from './mutants.ts'
 import { SharedView } from './shared-view.ts'
 
 export interface ReadsOptions {
@@ -78,7 +79,8 @@ export class Reads {
 
   /** What was read in a round that began at most so long ago is fresh enough; the bound is exact, whatever the clocks say. */
   #bounded(maxStaleMs: number, waiting: Waiting): void {
-    if (this.#options.clock.monotonicMs() - this.#freshAsOfMs <= maxStaleMs) this.#serveNow(waiting)
+    const isFresh = this.#options.clock.monotonicMs() - this.#freshAsOfMs <= maxStaleMs
+    if (isFresh || isMutant('stale_bound_ignored')) this.#serveNow(waiting)
     else this.#join('index', waiting)
   }
 
@@ -143,9 +145,10 @@ export class Reads {
   applied(): void {
     const { machine } = this.#options
     if (this.#confirmed.length > 0) {
-      const ready = this.#confirmed.filter(group => group.seq <= machine.appliedSeq)
+      const reached = isMutant('read_before_applied') ? Number.POSITIVE_INFINITY : machine.appliedSeq
+      const ready = this.#confirmed.filter(group => group.seq <= reached)
       if (ready.length > 0) {
-        this.#confirmed = this.#confirmed.filter(group => group.seq > machine.appliedSeq)
+        this.#confirmed = this.#confirmed.filter(group => group.seq > reached)
         for (const group of ready) this.#freshAsOfMs = Math.max(this.#freshAsOfMs, group.askedAtMs)
         this.#serveAll(ready.flatMap(group => group.waiting))
       }
@@ -169,7 +172,7 @@ export class Reads {
   }
 
   #waitFor(seq: number, waiting: Waiting): void {
-    if (seq <= this.#options.machine.appliedSeq) this.#serveNow(waiting)
+    if (seq <= this.#options.machine.appliedSeq || isMutant('min_seq_ignored')) this.#serveNow(waiting)
     else this.#forSeq.push({ seq, waiting })
   }
 

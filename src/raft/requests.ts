@@ -1,6 +1,7 @@
 import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
 import { invariant, QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
+import { isMutant } from './mutants.ts'
 import { WAITING_BYTES_MAX } from './options.ts'
 
 /** A request that this node answers for: kept until its outcome is known here (DESIGN 7.2). */
@@ -96,7 +97,7 @@ export class RequestTable {
     this.#unplaced = []
     for (const serials of this.#sessions.values()) {
       for (const waiting of serials.values()) {
-        if (waiting.placedTerm !== 0) raiseCopy(waiting.request)
+        if (waiting.placedTerm !== 0 && !isMutant('copies_sent_as_first')) raiseCopy(waiting.request)
         waiting.placedTerm = 0
         this.#unplaced.push(waiting)
       }

@@ -35,3 +35,4 @@ export type {
 } from './simulation/node.ts'
 export type { FaultClasses, Profile, WorkloadProfile } from './simulation/profile.ts'
 export { openSimulatedReplica } from './simulation/replica-node.ts'
+export type { WriteKind, WriteMix } from './simulation/write-mix.ts'

@@ -158,6 +158,16 @@ describe('a crash of the process alone', () => {
 })
 
 describe('crashAt', () => {
+  it('counts only the calls that it is told to', async () => {
+    const disk = new SimulatedDisk({ seed })
+    const file = await disk.files().open('/a', 'create')
+    disk.crashAt(2, 'before', (operation, path) => operation === 'sync' && path === '/a')
+    for (let n = 0; n < 5; n++) await file.write(filled(10, n), n * 10)
+    await file.sync()
+    await file.write(filled(10, 9), 0)
+    await assert.rejects(file.sync(), SimulatedCrash)
+  })
+
   it('can strike before and after each counted call, and the same seed dies the same way', async () => {
     const workload = async (disk: SimulatedDisk): Promise<void> => {
       const files = disk.files()

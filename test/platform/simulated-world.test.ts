@@ -42,6 +42,50 @@ describe('virtual time', () => {
 })
 
 describe('a simulated process', () => {
+  it('does nothing else while it computes, and sees its clocks go on', async () => {
+    const world = newWorld()
+    const machine = new SimulatedMachine(world, { name: 'busy' })
+    const process = machine.start()
+    const begin = process.clock.monotonicMs()
+    const seen: [string, number, number][] = []
+    const note = (name: string): void => void seen.push([name, world.nowMs, process.clock.monotonicMs() - begin])
+    world.schedule(
+      1,
+      () => {
+        process.spend(20)
+        process.spend(10)
+        note('computing')
+      },
+      process,
+    )
+    world.schedule(5, () => note('first'), process)
+    world.schedule(8, () => note('second'), process)
+    world.schedule(9, () => assert.equal(seen.length, 1))
+    await world.runUntil(50)
+    assert.deepEqual(seen, [
+      ['computing', 1, 31],
+      ['first', 31, 31],
+      ['second', 31, 31],
+    ])
+  })
+
+  it('waits for a disk whose reads hang: a blocking read on its thread, others beside it', async () => {
+    const world = newWorld()
+    const machine = new SimulatedMachine(world, { name: 'hung' })
+    const process = machine.start()
+    const file = await world.runToCompletion(process.files.open('/f', 'create'))
+    const startMs = world.nowMs
+    machine.stallReads(100)
+    const reading = file.read(new Uint8Array(1), 0)
+    const written = await world.runToCompletion(file.write(new Uint8Array(4), 0).then(() => world.nowMs))
+    assert.ok(written < startMs + 50)
+    await world.runToCompletion(reading)
+    assert.equal(world.nowMs, startMs + 100)
+    machine.stallReads(100)
+    file.readSync(new Uint8Array(1), 0)
+    assert.equal(process.busyUntilMs, startMs + 200)
+  })
+
   it('measures its timers by its own clock', async () => {
     const world = newWorld()
     const fast = new SimulatedMachine(world, { name: 'fast', clock: { rate: 2, wallOffsetMicros: 5000 } }).start()

@@ -79,7 +79,16 @@ class SharedLogNode implements RunningNode {
     const isLeader = this.#opening.name === 'n1'
     const role = isLeader ? 'leader' : 'follower'
     const lastSeq = this.#log.entries.length
-    const log = { commitSeq: lastSeq, lastSeq, syncedSeq: Infinity, isWhole: true, term: 1, syncedTerm: 1, vote: 1 }
+    const log = {
+      commitSeq: lastSeq,
+      lastSeq,
+      syncedSeq: Infinity,
+      isWhole: true,
+      term: 1,
+      syncedTerm: 1,
+      vote: 1,
+      lastTerm: 1,
+    }
     return { appliedSeq, ...log, role, leaderId: 1, isReady: isLeader, digest }
   }
 

@@ -2,6 +2,7 @@ import { QuorateError } from '../../model/index.ts'
 import type { Change, ServiceWatch, StateView, WatchSink } from '../../model/index.ts'
 import type { Access } from '../access/index.ts'
 import type { Catalog } from '../catalog/index.ts'
+import { isMutant } from '../mutants.ts'
 import { decodeEffects } from './effects.ts'
 import type { EntryEffects, KeyEffect } from './effects.ts'
 
@@ -110,7 +111,7 @@ export class WatchHub {
 
   #deliver(watcher: Watcher, entries: readonly EntryEffects[]): void {
     for (const entry of entries) {
-      if (entry.seq <= watcher.seq) continue
+      if (entry.seq < watcher.seq || (entry.seq === watcher.seq && !isMutant('watch_from_inclusive'))) continue
       const effects = selected(watcher, entry)
       this.#commit(
         watcher,

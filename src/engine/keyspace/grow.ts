@@ -210,7 +210,7 @@ function addSibling(
     return
   }
   const index = path.index[depth - 1]!
-  const seq = childSeq(path.refs[depth - 1]!, index)
+  const seq = storage.mutants.seqLostOnSplit === true ? 0 : childSeq(path.refs[depth - 1]!, index)
   const at = placeCell(storage, path, depth - 1, index + 1, separator, separatorBytes, POINTER_BYTES)
   const parent = path.refs[depth - 1]!
   writeU32(parent.bytes, at, page)

@@ -6,6 +6,7 @@ import type { Catalog, Scope } from '../catalog/index.ts'
 import { KV_PREFIX_BYTES, kvKey, kvPrefix } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader, StoredMetadata } from '../record-store.ts'
+import { isMutant } from '../mutants.ts'
 import { isExpired } from './expiry.ts'
 
 /** A scan answers with at most this many bytes of keys and values, and one record more. */
@@ -92,7 +93,7 @@ export class Scan {
     const { reverse = false, limit, keysOnly = false } = this.#request
     if (compareBytes(this.#from, this.#to) < 0) {
       reader.walk(this.#from, this.#to, reverse, (key, metadata, value) => {
-        const isGone = isExpired(metadata, timeMicros)
+        const isGone = isExpired(metadata, timeMicros) && !isMutant('expired_keys_in_scans')
         if (!isGone && (this.#entries.length === limit || this.#bytes > SCAN_BYTES_MAX)) {
           this.#more = true
           return false

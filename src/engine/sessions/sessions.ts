@@ -14,6 +14,7 @@ import {
   sessionNonceKey,
   SESSION_EXPIRY_PREFIX,
 } from '../layers.ts'
+import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import { refuse } from '../refusal.ts'
@@ -259,7 +260,8 @@ export class Sessions {
     const { settings } = work.state
     const window = session.kind === 'node' ? settings.nodeSessionWindow : settings.sessionWindow
     const forgotten = Math.max(Math.min(acknowledgedThrough, serial - 1), serial - window)
-    const first = Math.max(session.firstChunk, chunkOf(forgotten + 1))
+    const early = isMutant('outcomes_forgotten_early') ? SLOTS_PER_CHUNK : 0
+    const first = Math.max(session.firstChunk, chunkOf(Math.min(forgotten + 1 + early, serial)))
     if (first <= session.firstChunk) return session.firstChunk
     if (first - session.firstChunk <= TRIM_BY_KEY_MAX) {
       for (let chunk = session.firstChunk; chunk < first; chunk++) {

@@ -21,6 +21,8 @@ export class SimulatedClock implements Clock {
   /** The clocks' readings at the last change of rate, and the world's time then. */
   #sinceMs: number
   #monotonicAtMs: number
+  /** The process has computed until then: within an event its clock runs ahead of the world's. */
+  busyUntilMs: number = 0
   #wallAtMicros: number
 
   constructor(world: SimulatedWorld, options: ClockOptions = {}) {
@@ -36,18 +38,22 @@ export class SimulatedClock implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#monotonicAtMs + (this.#world.nowMs - this.#sinceMs) * this.#rate
+    return this.#monotonicAtMs + (this.#nowMs() - this.#sinceMs) * this.#rate
   }
 
   wallMicros(): number {
-    return Math.floor(this.#wallAtMicros + (this.#world.nowMs - this.#sinceMs) * this.#rate * 1000)
+    return Math.floor(this.#wallAtMicros + (this.#nowMs() - this.#sinceMs) * this.#rate * 1000)
+  }
+
+  #nowMs(): number {
+    return Math.max(this.#world.nowMs, this.busyUntilMs)
   }
 
   /** Changes the speed of both clocks from now on. */
   setRate(rate: number): void {
     const monotonicMs = this.monotonicMs()
-    const wallMicros = this.#wallAtMicros + (this.#world.nowMs - this.#sinceMs) * this.#rate * 1000
-    this.#sinceMs = this.#world.nowMs
+    const wallMicros = this.#wallAtMicros + (this.#nowMs() - this.#sinceMs) * this.#rate * 1000
+    this.#sinceMs = this.#nowMs()
     this.#monotonicAtMs = monotonicMs
     this.#wallAtMicros = wallMicros
     this.#rate = rate

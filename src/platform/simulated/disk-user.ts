@@ -6,6 +6,8 @@ import type { DiskOperation } from './disk-faults.ts'
 export interface DiskTiming {
   /** Resolves when a call of this kind may have its effect; never, if the process died. */
   wait(operation: DiskOperation): Promise<void>
+  /** A blocking read begins: it holds up its process for as long as reads hang. */
+  block(): void
 }
 
 /** One life of a process that uses the disk. */

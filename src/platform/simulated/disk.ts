@@ -22,6 +22,9 @@ export interface DiskOptions {
   capacityBytes?: number
 }
 
+/** Chooses among counted calls. */
+export type CallFilter = (operation: DiskOperation, path: string) => boolean
+
 /**
  * A disk with a page cache, which outlives the processes that use it. Nothing is durable until it is synced: a power loss keeps
  * an arbitrary part of the rest (sectors, sizes, names). Faults are injected, crashes can be set to any single call.
@@ -36,7 +39,7 @@ export class SimulatedDisk implements DiskCalls {
   readonly #profile: TearProfile
   readonly #faults = new FaultPlan()
   readonly #users = new Set<DiskUser>()
-  #crashPlan: { callsLeft: number; moment: 'before' | 'after' } | undefined
+  #crashPlan: { callsLeft: number; moment: 'before' | 'after'; isMeant: CallFilter } | undefined
   #callCount = 0
   #bootCount = 1
   #pidCount = 0
@@ -69,10 +72,10 @@ export class SimulatedDisk implements DiskCalls {
     return new SimulatedFiles(this, user)
   }
 
-  /** Lets the `call`-th counted call from now (1 = the next one) be the one at which the power goes. */
-  crashAt(call: number, moment: 'before' | 'after'): void {
+  /** Lets the `call`-th counted call from now (1 = the next one), of those that `isMeant`, be the one at which the power goes. */
+  crashAt(call: number, moment: 'before' | 'after', isMeant: CallFilter = () => true): void {
     if (!(Number.isSafeInteger(call) && call >= 1)) throw new RangeError(`call ${call}`)
-    this.#crashPlan = { callsLeft: call, moment }
+    this.#crashPlan = { callsLeft: call, moment, isMeant }
   }
 
   cancelCrash(): void {
@@ -151,7 +154,7 @@ export class SimulatedDisk implements DiskCalls {
     requireAlive(user)
     this.#callCount++
     const plan = this.#crashPlan
-    if (plan !== undefined && --plan.callsLeft === 0 && plan.moment === 'before') this.#crashNow()
+    if (plan?.isMeant(operation, path) === true && --plan.callsLeft === 0 && plan.moment === 'before') this.#crashNow()
     const effect = this.#faults.take(operation, path)
     if (effect?.type === 'fail') throw systemError(effect.systemCode, operation, path)
     return effect

@@ -1,7 +1,7 @@
 /** Something that will happen in the simulated world. */
 export interface WorldEvent {
-  readonly atMs: number
-  readonly sequence: number
+  atMs: number
+  sequence: number
   /** Undefined once it was cancelled. */
   task: (() => void) | undefined
   readonly owner: EventOwner | undefined
@@ -10,6 +10,8 @@ export interface WorldEvent {
 /** Whose event it is: the dead do nothing, and the paused do it later. */
 export interface EventOwner {
   readonly state: 'running' | 'paused' | 'dead'
+  /** Until then it computes: what falls due waits, in its order. */
+  readonly busyUntilMs?: number
   /** Keeps an event that fell due while paused. */
   defer(event: WorldEvent): void
 }

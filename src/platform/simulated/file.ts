@@ -22,6 +22,11 @@ export class SimulatedFile implements File {
   }
 
   readSync(target: Uint8Array, position: number): number {
+    this.#user.timing?.block()
+    return this.#readNow(target, position)
+  }
+
+  #readNow(target: Uint8Array, position: number): number {
     this.#disk.beginRead(this.#user, this.path)
     this.#requireOpen('read')
     return this.#stored.read(target, position)
@@ -60,7 +65,7 @@ export class SimulatedFile implements File {
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
-    return onLane(this.#user, 'read', () => this.readSync(target, position))
+    return onLane(this.#user, 'read', () => this.#readNow(target, position))
   }
 
   write(bytes: Uint8Array, position: number): Promise<void> {

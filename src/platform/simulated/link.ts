@@ -163,7 +163,8 @@ export class LinkEnd implements FrameLink {
   }
 
   #receive(parcel: Parcel): void {
-    if (this.owner.state === 'running' && this.#waitingCount === 0) {
+    const isBusy = (this.owner.busyUntilMs ?? 0) > this.#surroundings.world.nowMs
+    if (this.owner.state === 'running' && !isBusy && this.#waitingCount === 0) {
       this.#take(parcel)
       return
     }

@@ -47,6 +47,7 @@ export class SimulatedMachine {
   #process: SimulatedProcess | undefined
   #startCount = 0
   #stalledUntilMs = 0
+  #readsStalledUntilMs = 0
 
   constructor(world: SimulatedWorld, options: MachineOptions) {
     this.name = options.name
@@ -96,6 +97,15 @@ export class SimulatedMachine {
    */
   stallDisk(durationMs: number): void {
     this.#stalledUntilMs = Math.max(this.#stalledUntilMs, this.world.nowMs + durationMs)
+  }
+
+  /** From now, for this many virtual milliseconds, reads hang: asynchronous ones do not finish, others hold up their process. */
+  stallReads(durationMs: number): void {
+    this.#readsStalledUntilMs = Math.max(this.#readsStalledUntilMs, this.world.nowMs + durationMs)
+  }
+
+  get readsStalledUntilMs(): number {
+    return this.#readsStalledUntilMs
   }
 }
 
@@ -149,6 +159,15 @@ export class SimulatedProcess implements Platform, EventOwner, ThreadHost {
     return this.#machine.diskStalledUntilMs
   }
 
+  get busyUntilMs(): number {
+    return this.clock.busyUntilMs
+  }
+
+  /** What runs now takes this much processor time: its clocks show that at once, and its next event waits until it is over. */
+  spend(durationMs: number): void {
+    this.clock.busyUntilMs = Math.max(this.clock.busyUntilMs, this.world.nowMs) + durationMs
+  }
+
   /** Stops the process as SIGSTOP does: its clocks go on, what falls due waits. */
   pause(): void {
     if (this.#state === 'running') this.#state = 'paused'
@@ -182,6 +201,10 @@ export class SimulatedProcess implements Platform, EventOwner, ThreadHost {
     this.#deathWatchers.add(watcher)
   }
 
+  get #readableAtMs(): number {
+    return Math.max(this.diskStalledUntilMs, this.#machine.readsStalledUntilMs)
+  }
+
   #die(kind: 'power' | 'process', then: (kind: 'power' | 'process') => void): void {
     this.#state = 'dead'
     this.#deferred = []
@@ -194,8 +217,15 @@ export class SimulatedProcess implements Platform, EventOwner, ThreadHost {
     return {
       wait: async operation => {
         await this.world.delay(random.exponential(meanOf(latency, operation)), this)
-        while (this.world.nowMs < this.diskStalledUntilMs) {
-          await this.world.delay(this.diskStalledUntilMs - this.world.nowMs, this)
+        for (;;) {
+          const untilMs = operation === 'read' ? this.#readableAtMs : this.diskStalledUntilMs
+          if (this.world.nowMs >= untilMs) return
+          await this.world.delay(untilMs - this.world.nowMs, this)
+        }
+      },
+      block: () => {
+        if (this.world.nowMs < this.#machine.readsStalledUntilMs) {
+          this.clock.busyUntilMs = Math.max(this.clock.busyUntilMs, this.#machine.readsStalledUntilMs)
         }
       },
     }

@@ -72,9 +72,17 @@ class SimulatedThread implements Thread {
   #early: unknown[] = []
   #exit: { error: Error | undefined } | undefined
   #stopping: { promise: Promise<void>; resolve: () => void } | undefined
+  /** Its own work goes on while the starting thread computes. */
+  readonly #self: EventOwner
 
   constructor(host: ThreadHost, startJob: StartJob, init: unknown, profile: ThreadProfile, random: SeededRandom) {
     this.#host = host
+    this.#self = {
+      get state() {
+        return host.state
+      },
+      defer: event => host.defer(event),
+    }
     this.#profile = profile
     this.#random = random
     this.#after(this.#random.exponential(profile.wakeMeanMs), () => {
@@ -182,10 +190,10 @@ class SimulatedThread implements Thread {
     const nowMs = this.#host.world.nowMs
     const atMs = Math.max(nowMs, this.#busyUntilMs) + this.#random.exponential(this.#profile.postMeanMs)
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, atMs)
-    this.#after(this.#lastArrivalMs - nowMs, task)
+    this.#host.world.schedule(this.#lastArrivalMs - nowMs, task, this.#host)
   }
 
   #after(delayMs: number, task: () => void): void {
-    this.#host.world.schedule(delayMs, task, this.#host)
+    this.#host.world.schedule(delayMs, task, this.#self)
   }
 }

@@ -118,6 +118,12 @@ export class SimulatedWorld {
       if (owner.state === 'paused') owner.defer(event)
       return false
     }
+    if (owner?.busyUntilMs !== undefined && owner.busyUntilMs > this.#nowMs) {
+      event.atMs = owner.busyUntilMs
+      event.sequence = this.#sequence++ // those that fell due before it were put back before it
+      this.#queue.push(event)
+      return false
+    }
     event.task = undefined
     this.#eventCount++
     try {

@@ -32,6 +32,8 @@ interface OpenRequest {
   readonly serial: number
   readonly notAfterMicros: number
   readonly hasIdempotencyKey: boolean
+  /** Namespaces that it writes to. */
+  readonly scopes: readonly { readonly project: string; readonly scope?: string }[]
   readonly calledAtMs: number
   /** Everything acknowledged before the call. */
   readonly floor: number
@@ -138,6 +140,7 @@ export class SimulatedClient {
       serial: ++this.#serial,
       notAfterMicros,
       hasIdempotencyKey: options.envelope.idempotencyKey !== undefined,
+      scopes: options.envelope.mutations.filter(mutation => mutation.type !== 'ddl'),
       calledAtMs: world.nowMs,
       floor: this.#history.floor,
       onEnd: options.onEnd,
@@ -273,6 +276,7 @@ export class SimulatedClient {
     if (request.isEnded || error === undefined) return
     const { session, serial } = request
     if (error.applied === 'no' && !error.retryable && copy === 0 && request.copy === 1) {
+      this.#checkRefusal(owner, request, error)
       this.#end(request, { type: 'refused', error })
       return
     }
@@ -285,6 +289,14 @@ export class SimulatedClient {
     this.#cluster.world.schedule(this.#random.uniform(1, 60), () => {
       if (!request.isEnded && request.attempt === attempt) this.#send(request)
     })
+  }
+
+  /** What the state refuses must have been wrong in some state between the call and now. */
+  #checkRefusal(owner: ClusterNode, { scopes, floor, session, serial }: OpenRequest, { code }: QuorateError): void {
+    if (code !== 'scope_not_found') return
+    const { reference, lastSeq } = this.#oracle
+    require(scopes.some(name => reference.keys.wasMissing(name, floor, lastSeq)), () =>
+      `${owner.name} refuses ${session}/${serial} with ${code}, and all its scopes were there from ${floor} to ${lastSeq}`)
   }
 
   #onSessionEnded(request: OpenRequest, copy: number): void {
@@ -319,6 +331,6 @@ function show(outcome: Outcome): string {
 /** A node's refusal must be one of the service, never a bug's. */
 export function checkCode(cluster: SimulatedCluster, owner: ClusterNode, error: unknown): void {
   const isFine = error instanceof QuorateError && error.code !== 'internal'
-  if (isFine || (cluster.profile.faults.hasLyingDisk && owner === cluster.nodes[0])) return
+  if (isFine || cluster.mayBeDamaged(owner)) return
   cluster.fail(new Violation(`${owner.name} fails with ${error instanceof Error ? error.stack : String(error)}`))
 }

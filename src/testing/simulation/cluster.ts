@@ -1,17 +1,24 @@
 import { InvariantError, QuorateError } from '../../model/index.ts'
 import type { StartJob } from '../../platform/index.ts'
-import { SimulatedCrash, SimulatedMachine, SimulatedNetwork } from '../../platform/simulated/index.ts'
+import {
+  SimulatedCrash,
+  SimulatedMachine,
+  SimulatedNetwork,
+  WORLD_EPOCH_MICROS,
+} from '../../platform/simulated/index.ts'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld } from '../../platform/simulated/index.ts'
 import type { EntryOracle } from './entry-oracle.ts'
+import { LeaderTimeOracle } from './leader-time-oracle.ts'
 import type { ConfiguredMember, NodeInspection, OpenNode, RunningNode } from './node.ts'
 import { SimulatedPeerTransport } from './peer-transport.ts'
 import type { FrameFaults } from './peer-transport.ts'
 import type { Profile } from './profile.ts'
 import { PromiseOracle } from './promise-oracle.ts'
+import { rot } from './rot.ts'
 import { Violation } from './trace.ts'
 import type { Trace } from './trace.ts'
 
-const DIRECTORY = '/data'
+export const DIRECTORY = '/data'
 const PEER_PORT = 7410
 const LOOK_MS = 10
 const VOTE_DEATHS = 0.1
@@ -88,7 +95,9 @@ export class ClusterNode {
       node => {
         if (this.#host !== host) return
         this.#node = node
-        this.#cluster.guard(() => this.#cluster.promises.onOpen(this.name, node.inspect()))
+        this.#cluster.guard(() =>
+          this.#cluster.promises.onOpen(this.name, node.inspect(), this.#cluster.mayBeSuspect(this)),
+        )
         this.#cluster.trace.note(`${this.name} is open`)
       },
       (error: unknown) => {
@@ -111,7 +120,7 @@ export class ClusterNode {
     if (host.state === 'dead') throw new SimulatedCrash('a dead process sends')
     if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) {
       this.#cluster.guard(() => {
-        const hasVote = this.#cluster.promises.onSend(this.name, frame)
+        const hasVote = this.#cluster.promises.onSend(this.name, frame, this.#node?.inspect())
         // Right behind a vote: the moment in which one that is not on disk is lost.
         if (hasVote && this.#cluster.diesAfterVote()) this.#cluster.world.schedule(0, () => this.crash('power'), host)
       })
@@ -136,8 +145,10 @@ export class SimulatedCluster {
   /** From then on what dies is started again at once. */
   isHealing = false
   readonly promises: PromiseOracle = new PromiseOracle()
+  readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
   readonly #options: ClusterOptions
   readonly #random: SeededRandom
+  readonly #rotting: SeededRandom
   readonly #members: readonly ConfiguredMember[]
 
   constructor(options: ClusterOptions) {
@@ -147,6 +158,7 @@ export class SimulatedCluster {
     this.trace = options.trace
     this.profile = profile
     this.#random = world.random.split('cluster')
+    this.#rotting = world.random.split('rot')
     this.network = new SimulatedNetwork(world, profile.network)
     const random = world.random.split('frame faults')
     this.frameFaults = { random, chance: profile.frameFaultChance, isTolerant: options.isTolerantFrame }
@@ -175,6 +187,7 @@ export class SimulatedCluster {
       for (const node of this.nodes) {
         const seen = node.inspectPaused()
         if (seen !== undefined) this.guard(() => this.promises.onLook(node.name, seen))
+        if (node.host !== undefined) this.time.onLook(node.name, this.world.nowMs, node.host.clock.wallMicros())
       }
       this.#look()
     })
@@ -232,6 +245,7 @@ export class SimulatedCluster {
       onApplied: report => {
         if (host.state !== 'dead') this.#options.oracle.onApplied(name, report)
       },
+      applyMs: this.profile.applyMs,
       isSlicing: () => this.profile.sliceChance > 0 && this.#random.chance(this.profile.sliceChance),
     })
   }
@@ -242,7 +256,7 @@ export class SimulatedCluster {
     const what = error instanceof Error ? error : new Error(String(error))
     this.trace.note(`${owner.name} stops ${isOpening ? 'while opening' : ''}: ${what.message}`)
     const isDamage = (what instanceof QuorateError && what.code === 'damaged') || what.name === 'PageDamage'
-    if (isDamage && this.profile.faults.hasLyingDisk && owner === this.nodes[0]) {
+    if (isDamage && this.mayBeDamaged(owner)) {
       owner.refusal = what
       owner.crash('process')
       return
@@ -255,9 +269,29 @@ export class SimulatedCluster {
     owner.crash('process')
   }
 
+  /** Whether what is wrong on this node's disk is the disk's doing. */
+  mayBeDamaged(owner: ClusterNode): boolean {
+    const { hasLyingDisk, hasRot } = this.profile.faults
+    return owner === this.nodes[0] && (hasLyingDisk || hasRot)
+  }
+
+  /** Whether a crash may leave an end of the log that says neither that it was acknowledged nor that it was not. */
+  mayBeSuspect(owner: ClusterNode): boolean {
+    return this.profile.tear === 'byte' || this.profile.faults.hasFailedSyncs || this.mayBeDamaged(owner)
+  }
+
+  #rot(owner: ClusterNode): void {
+    if (!this.profile.faults.hasRot || owner !== this.nodes[0] || this.isHealing || !this.#rotting.chance(0.3)) return
+    rot(owner.machine.disk, this.#rotting).then(
+      where => where !== undefined && this.trace.note(`a bit of ${owner.name} flips: ${where}`),
+      (error: unknown) => this.fail(error as Error),
+    )
+  }
+
   /** Whatever has died is started again after a while, now and then a long one. */
   onDeath(owner: ClusterNode, kind: 'power' | 'process'): void {
     this.trace.note(`${owner.name} is down (${kind})`)
+    this.#rot(owner)
     const downMs = this.#random.chance(0.2) ? this.#random.uniform(1000, 5000) : this.#random.uniform(5, 500)
     this.world.schedule(this.isHealing ? 5 : downMs, () => owner.start())
   }

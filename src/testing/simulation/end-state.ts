@@ -1,10 +1,24 @@
 import { bytesToHex } from '../../encoding/index.ts'
 import { ROOT_CALLER } from '../../model/index.ts'
+import { checkDataDirectory } from '../../node/index.ts'
 import type { ReadResult, StateView } from '../../model/index.ts'
+import { DIRECTORY } from './cluster.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import { require, Violation } from './trace.ts'
 import { PROJECT, SCOPE } from './names.ts'
+
+/** The power of all machines goes at once; while they are down each directory must check out. */
+export async function blackOut(cluster: SimulatedCluster): Promise<void> {
+  cluster.trace.note('--- all power goes')
+  for (const node of cluster.nodes) node.crash('power')
+  for (const node of expectedNodes(cluster)) {
+    const { verdict, damage } = await checkDataDirectory(node.machine.disk.files(), DIRECTORY)
+    if (cluster.mayBeDamaged(node)) continue
+    require(verdict !== 'damaged', () =>
+      `after a loss of power the check of ${node.name} finds ${JSON.stringify(damage)}`)
+  }
+}
 
 /** Nodes that must serve in the end: all but those that rightly refuse damaged disks. */
 function expectedNodes(cluster: SimulatedCluster): ClusterNode[] {
@@ -45,7 +59,7 @@ export async function checkEndState({
     } catch (error) {
       // A disk that lied may say so only now; what it does say is right.
       const isNamed = error instanceof Error && error.name === 'PageDamage'
-      if (!isNamed || !cluster.profile.faults.hasLyingDisk || owner !== cluster.nodes[0]) throw error
+      if (!isNamed || !cluster.mayBeDamaged(owner)) throw error
       cluster.trace.note(`${owner.name} finds damage: ${error.message}`)
     }
     view.release()

@@ -89,6 +89,7 @@ export class EntryOracle {
     }
     require(seq === this.#applied.length, () => `${node} applied ${seq} before anybody applied ${this.#applied.length}`)
     const before = this.reference.timeAt(seq - 1)
+    this.onTime?.(seq, leaderTimeMicros)
     require(leaderTimeMicros >= before, () => `leader time fell at ${seq}: ${before} to ${leaderTimeMicros}`)
     const payload = bytes.slice(at + ENTRY_HEADER_BYTES, end)
     const expected = this.reference.apply({ seq, kind, leaderTimeMicros, payload })
@@ -98,6 +99,9 @@ export class EntryOracle {
 
   /** Told when entries up to `seq` were applied for the first time anywhere. */
   onCommit: ((seq: number) => void) | undefined
+
+  /** Told the leader time of each entry once. */
+  onTime: ((seq: number, timeMicros: number) => void) | undefined
 
   /** Told of each entry once, when it is first applied. */
   describe: ((seq: number, text: string) => void) | undefined

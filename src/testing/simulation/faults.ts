@@ -1,4 +1,4 @@
-import type { SeededRandom } from '../../platform/simulated/index.ts'
+import type { CallFilter, SeededRandom } from '../../platform/simulated/index.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { FaultClasses } from './profile.ts'
 import type { Workload } from './workload.ts'
@@ -20,6 +20,16 @@ type FaultName =
   | 'transfer'
   | 'lie'
 
+/** Calls before which a loss of power hurts most: something is written and not on the medium yet. Undefined: any call. */
+const AIMS: readonly (CallFilter | undefined)[] = [
+  undefined,
+  undefined,
+  (operation, path) => operation === 'sync' && path.includes('/pages/'),
+  (operation, path) => operation === 'sync' && path.endsWith('/votes'),
+  (operation, path) => operation === 'sync' && path.includes('/log/segment'),
+  operation => operation === 'syncDirectory',
+]
+
 /** Draws misfortunes of the classes that the seed has left on, until the world is healed. */
 export class FaultInjector {
   readonly counts: Record<string, number> = {}
@@ -27,6 +37,7 @@ export class FaultInjector {
   readonly #workload: Workload
   readonly #random: SeededRandom
   readonly #choices: readonly FaultName[]
+  readonly #aims: SeededRandom
   #isHealing = false
 
   constructor(cluster: SimulatedCluster, workload: Workload) {
@@ -34,6 +45,7 @@ export class FaultInjector {
     this.#workload = workload
     this.#random = cluster.world.random.split('faults')
     this.#choices = choicesOf(cluster.profile.faults)
+    this.#aims = cluster.world.random.split('aims')
   }
 
   begin(): void {
@@ -148,7 +160,9 @@ export class FaultInjector {
 
   #crashInside(victim: ClusterNode): void {
     const random = this.#random
-    if (random.chance(0.5)) {
+    const aim = this.#aims.pick(AIMS)
+    if (aim !== undefined) victim.machine.disk.crashAt(random.between(1, 4), 'before', aim)
+    else if (random.chance(0.5)) {
       victim.machine.disk.crashAt(random.between(1, 60), random.chance(0.5) ? 'before' : 'after')
     } else victim.crashAtSend(random.between(1, 100), random.chance(0.5) ? 'power' : 'process')
     this.#cluster.trace.note(`${victim.name} will die inside a call`)

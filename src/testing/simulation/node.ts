@@ -44,6 +44,8 @@ export interface NodeOpening {
   readonly storage: StorageShape
   readonly onFatal: (error: unknown) => void
   readonly onApplied: (report: AppliedReport) => void
+  /** Processor time that applying an entry takes. */
+  readonly applyMs: number
   /** Whether the next call of `apply` is to stop after one entry. */
   readonly isSlicing: () => boolean
 }
@@ -57,6 +59,8 @@ export interface NodeInspection {
   readonly syncedTerm: number
   /** Of this term; 0 = none. */
   readonly vote: number
+  /** Term of the last entry of the log. */
+  readonly lastTerm: number
   /** End of the log, and how much of it is on disk. */
   readonly lastSeq: number
   readonly syncedSeq: number

@@ -1,5 +1,7 @@
 import type { NetworkProfile, SeededRandom } from '../../platform/simulated/index.ts'
 import type { StorageShape } from './node.ts'
+import { drawMix } from './write-mix.ts'
+import type { WriteMix } from './write-mix.ts'
 
 /** Classes of faults; each seed switches every one off with probability 1/2, so that rare mixtures get deep runs. */
 export interface FaultClasses {
@@ -20,6 +22,8 @@ export interface FaultClasses {
   readonly hasTransfers: boolean
   /** Of one node: writes of pages that are lost or land elsewhere. */
   readonly hasLyingDisk: boolean
+  /** Of the same one: bits of its files flip while it is down. */
+  readonly hasRot: boolean
 }
 
 export interface Profile {
@@ -31,12 +35,16 @@ export interface Profile {
   readonly frameFaultChance: number
   /** Chance that a call of `apply` stops after one entry. */
   readonly sliceChance: number
+  /** Processor time that applying an entry takes. */
+  readonly applyMs: number
   readonly meanFaultGapMs: number
   readonly clockDrift: number
   readonly wallOffsetMs: number
   readonly tear: 'sector' | 'byte'
   readonly sectorBytes: number
   readonly syncMs: number
+  /** After all is compared the power of all machines goes, and everything must be there again. */
+  readonly endsInBlackout: boolean
   readonly workload: WorkloadProfile
 }
 
@@ -52,6 +60,8 @@ export interface WorkloadProfile {
   readonly watchers: number
   /** 0 = the default. */
   readonly sessionLifetimeMs: number
+  /** How often each kind of write is drawn. */
+  readonly mix: WriteMix
 }
 
 export const TROUBLE_MS = 12_000
@@ -77,7 +87,9 @@ export function drawProfile(random: SeededRandom): Profile {
     hasClockJumps: fault(),
     hasTransfers: fault(),
     hasLyingDisk: fault() && random.chance(0.3),
+    hasRot: !isCalm && random.split('rot').chance(0.2),
   }
+  const mix = drawMix(random.split('mix'))
   return {
     nodeCount: 3,
     faults,
@@ -88,15 +100,17 @@ export function drawProfile(random: SeededRandom): Profile {
       breakChance: faults.hasResets ? random.pick([0.0005, 0.003]) : 0,
       giveUpMs: [300, 4000],
     },
-    storage: drawStorage(random),
+    storage: drawStorage(random, mix),
     frameFaultChance: faults.hasFrameFaults ? random.pick([0.005, 0.03, 0.1]) : 0,
     sliceChance: random.pick([0, 0, 0.2, 1]),
+    applyMs: random.split('processor').pick([0, 0, 0.05, 1]),
     meanFaultGapMs: random.pick([250, 600, 1500]),
     clockDrift: random.pick([0, 0.02, 0.05]),
     wallOffsetMs: random.pick([0, 50, 400]),
     tear: random.pick(['sector', 'byte'] as const),
     sectorBytes: random.pick([512, 512, 4096]),
     syncMs: random.pick([0.2, 0.8, 5]),
+    endsInBlackout: random.split('end').chance(0.4),
     workload: {
       clients: random.between(1, 5),
       meanGapMs: random.pick([20, 50, 120]),
@@ -106,15 +120,18 @@ export function drawProfile(random: SeededRandom): Profile {
       lostAnswers: random.pick([0, 0.02, 0.1]),
       watchers: random.between(0, 3),
       sessionLifetimeMs: random.pick([0, 0, 1500, 4000]),
+      mix,
     },
   }
 }
 
-function drawStorage(random: SeededRandom): StorageShape {
+function drawStorage(random: SeededRandom, mix: WriteMix): StorageShape {
   const pageBytes = random.pick([4096, 4096, 8192] as const)
+  const budgetPages = random.pick([48, 96, 1024])
   return {
     pageBytes,
-    budgetBytes: pageBytes * random.pick([48, 96, 1024]),
+    // Where many keys come and go, memory holds few of them.
+    budgetBytes: pageBytes * (mix.bulk === 0 ? budgetPages : Math.min(budgetPages, 96)),
     segmentBytes: random.pick([16_384, 65_536, 262_144]),
     lane: random.pick(['worker', 'worker', 'inline'] as const),
     checkpointLogBytes: random.pick([8_192, 32_768, 262_144]),

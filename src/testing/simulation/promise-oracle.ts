@@ -2,9 +2,11 @@ import { isCoreMessage, PeerFrameCursor, readPeerMessage } from '../../raft/inde
 import type { NodeInspection } from './node.ts'
 import { require } from './trace.ts'
 
-/** Codes of `voteResponse` and `appendResponse` (docs/formats/peer-wire.md). */
+/** Codes of `voteRequest`, `voteResponse` and `appendResponse` (docs/formats/peer-wire.md). */
+const VOTE_REQUEST = 3
 const VOTE_RESPONSE = 4
 const APPEND_RESPONSE = 6
+const PROMISES: ReadonlySet<number> = new Set([VOTE_REQUEST, VOTE_RESPONSE, APPEND_RESPONSE])
 const MAX_FRAME_BYTES = 64 << 20
 
 /** What a node has told others that it holds. */
@@ -24,23 +26,29 @@ interface Promises {
 export class PromiseOracle {
   readonly #promises = new Map<string, Promises>()
   readonly #leaders = new Map<number, string>()
+  readonly #candidates = new Map<string, { readonly seq: number; readonly term: number }>()
   readonly #cursor = new PeerFrameCursor()
 
-  /** A frame leaves a node. True if it carries a vote. */
-  onSend(node: string, frame: Uint8Array): boolean {
+  /** A frame leaves a node, which looks like `seen`. True if it carries a vote. */
+  onSend(node: string, frame: Uint8Array, seen: NodeInspection | undefined): boolean {
     let hasVote = false
     const cursor = this.#cursor
     cursor.open(frame, MAX_FRAME_BYTES)
     while (cursor.next()) {
-      if (cursor.code !== VOTE_RESPONSE && cursor.code !== APPEND_RESPONSE) continue
+      if (!PROMISES.has(cursor.code)) continue
       const message = readPeerMessage(cursor)
       if (!isCoreMessage(message)) continue
       if (message.type === 'appendResponse' && message.isAccepted) {
         const promises = this.#of(node)
         promises.matchSeq = Math.max(promises.matchSeq, message.matchSeq)
       } else if (message.type === 'voteResponse' && message.isGranted) {
+        // The answer to a request that came twice may leave when the voter's log has grown.
+        const isFirst = !this.#of(node).votes.has(message.campaignTerm)
         this.#vote(node, message.campaignTerm, message.to)
+        if (isFirst) this.#checkCandidate(node, message.campaignTerm, message.to, seen)
         hasVote = true
+      } else if (message.type === 'voteRequest') {
+        this.#candidates.set(`${message.term} ${message.from}`, message.last)
       }
     }
     return hasVote
@@ -52,6 +60,19 @@ export class PromiseOracle {
     votes.set(term, candidate)
     require(known === undefined || known === candidate, () =>
       `${node} votes for ${candidate} in term ${term}, and has voted for ${known}`)
+  }
+
+  /** E2: whoever gets a vote has at least what the voter holds; of one that may have lost something (W6), what it acknowledged. */
+  #checkCandidate(node: string, term: number, candidate: number, seen: NodeInspection | undefined): void {
+    const end = this.#candidates.get(`${term} ${candidate}`)
+    if (end === undefined || seen === undefined || seen.term !== term) return
+    // Somebody leads this term by now, and has given the voter more than it had when it voted.
+    if (seen.leaderId !== 0 || seen.lastTerm === term) return
+    const { matchSeq, last } = this.#of(node)
+    const own = seen.isWhole ? seen : { lastTerm: last?.lastTerm ?? 0, lastSeq: matchSeq }
+    require(end.term > own.lastTerm || (end.term === own.lastTerm && end.seq >= own.lastSeq), () =>
+      `${node} with a log to ${own.lastSeq} of term ${own.lastTerm} votes for ${candidate}, ` +
+      `whose log ends at ${end.seq} of ${end.term}`)
   }
 
   /** What a running node looks like now and then. */
@@ -70,10 +91,14 @@ export class PromiseOracle {
     this.#of(node).last = seen
   }
 
-  /** A node has opened again from its disk. A recovering one knows that it may miss something. */
-  onOpen(node: string, seen: NodeInspection): void {
+  /**
+   * A node has opened again from its disk. A recovering one knows that it may miss something; `mayBeSuspect` = its disk may have made
+   * it so: one that only loses whole sectors leaves none in doubt (DESIGN 6, recovery classes).
+   */
+  onOpen(node: string, seen: NodeInspection, mayBeSuspect: boolean): void {
     const { matchSeq, votes, last } = this.#of(node)
-    if (last !== undefined) {
+    require(seen.isWhole || mayBeSuspect, () => `${node} takes what a crash has cut for acknowledged`)
+    if (last !== undefined && seen.isWhole) {
       require(seen.term >= last.syncedTerm, () => `${node} opens in term ${seen.term}, and was in ${last.syncedTerm}`)
     }
     const votedTerm = Math.max(0, ...votes.keys())

@@ -45,6 +45,7 @@ type Undo = () => void
 export class ReferenceKeys {
   readonly #projects = new Map<string, Map<string, Scope>>()
   readonly #expiring = new Set<Key>()
+  readonly #scopeChanges = new Map<string, { readonly seq: number; readonly isThere: boolean }[]>()
   #undo: Undo[] = []
   #seq = 0
   #nextId = 1
@@ -55,6 +56,23 @@ export class ReferenceKeys {
 
   hasScope(name: NamedScope): boolean {
     return this.#scope(name) !== undefined
+  }
+
+  /** Whether there was no such scope after any entry of [fromSeq, throughSeq]. */
+  wasMissing({ project, scope = 'app' }: NamedScope, fromSeq: number, throughSeq: number): boolean {
+    const changes = this.#scopeChanges.get(`${project}/${scope}`) ?? []
+    let at = firstAfter(changes, fromSeq)
+    if (changes[at - 1]?.isThere !== true) return true
+    for (; at < changes.length && changes[at]!.seq <= throughSeq; at++) if (!changes[at]!.isThere) return true
+    return false
+  }
+
+  #noteScope(project: string, scope: string, isThere: boolean): void {
+    const name = `${project}/${scope}`
+    const changes = this.#scopeChanges.get(name) ?? []
+    this.#scopeChanges.set(name, changes)
+    changes.push({ seq: this.#seq, isThere })
+    this.#undo.push(() => changes.pop())
   }
 
   /** Tells scopes of one name apart. */
@@ -71,6 +89,7 @@ export class ReferenceKeys {
     const scopes = known ?? new Map<string, Scope>()
     this.#projects.set(project, scopes)
     scopes.set(scope, { id: this.#nextId++, keys: new Map(), effects: [] })
+    this.#noteScope(project, scope, true)
     this.#undo.push(() => {
       if (known === undefined) this.#projects.delete(project)
       else scopes.delete(scope)
@@ -81,6 +100,7 @@ export class ReferenceKeys {
     const scopes = this.#projects.get(project)!
     const dropped = scopes.get(scope)!
     scopes.delete(scope)
+    this.#noteScope(project, scope, false)
     for (const key of dropped.keys.values()) this.#expiring.delete(key)
     this.#undo.push(() => scopes.set(scope, dropped))
   }
@@ -118,6 +138,14 @@ export class ReferenceKeys {
   delete(name: NamedKey, timeMicros: number): void {
     if (this.live(name, timeMicros) === undefined) return
     this.#change(name, this.#key(name), undefined, 'delete')
+  }
+
+  /** A stored key whose time was over at `timeMicros`. */
+  findDue(timeMicros: number): string | undefined {
+    for (const { stored } of this.#expiring) {
+      if (stored !== undefined && isExpired(stored, timeMicros)) return `the version ${stored.seq} of a key`
+    }
+    return undefined
   }
 
   /** Removes due keys as a tick does: in the order of (expiry, scope, key), at most `keysMax`. */

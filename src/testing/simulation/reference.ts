@@ -307,6 +307,11 @@ export class Reference {
     }
   }
 
+  /** A key that should have been removed a second ago. */
+  findOverdue(): string | undefined {
+    return this.keys.findDue(this.timeAt(this.lastSeq) - 1_000_000)
+  }
+
   /** The selected effects after `seq`, the next entry that has some; undefined if there is none up to the last entry. */
   nextEffects(scope: KeyTarget, afterSeq: number): { seq: number; effects: Effect[] } | undefined {
     return this.keys.nextEffects(scope, afterSeq)

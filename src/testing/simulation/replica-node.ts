@@ -38,6 +38,7 @@ export async function openSimulatedReplica(
         term,
         syncedTerm: storage.termIo <= storage.done ? term : 0,
         vote,
+        lastTerm: log.runs.at(-1)?.term ?? log.base.term,
         lastSeq: log.lastSeq,
         syncedSeq: storage.durableSeq,
         isWhole: recovery.kind === 'clean',
@@ -51,13 +52,16 @@ export async function openSimulatedReplica(
 }
 
 /** Reports each call of `apply` after it was made. */
-function observeApply(machine: EngineStateMachine, { onApplied, isSlicing }: NodeOpening): void {
+function observeApply(machine: EngineStateMachine, { platform, onApplied, isSlicing, applyMs }: NodeOpening): void {
   const apply = machine.apply.bind(machine)
   machine.apply = (batch: EntryBatch, shouldYield: () => boolean): ApplyResult => {
     const firstSeq = machine.appliedSeq + 1
     // Where a batch is cut must not matter.
     const mayYield = isSlicing() ? () => true : shouldYield
-    const result = apply(batch, mayYield)
+    const result = apply(batch, () => {
+      if (applyMs > 0) platform.spend(applyMs)
+      return mayYield()
+    })
     const { appliedThrough, outcomes } = result
     if (appliedThrough >= firstSeq) onApplied({ batch, firstSeq, appliedThrough, outcomes, digest: machine.digest })
     return result

@@ -1,7 +1,7 @@
 import type { StartJob } from '../../platform/index.ts'
 import { SimulatedWorld } from '../../platform/simulated/index.ts'
 import { SimulatedCluster } from './cluster.ts'
-import { checkEndState, isConverged } from './end-state.ts'
+import { blackOut, checkEndState, isConverged } from './end-state.ts'
 import { EntryOracle } from './entry-oracle.ts'
 import { FaultInjector } from './faults.ts'
 import { History } from './history.ts'
@@ -45,6 +45,10 @@ export interface SimulationResult {
 
 /** Setting up may take this long before faults begin: forming the group, the first session, the first project. */
 const SETUP_MS_MAX = 10_000
+/** And so long until everything that is due is removed. */
+const DUE_MS_MAX = 2_000
+/** And so long to be back after a loss of all power. */
+const BLACKOUT_MS_MAX = 8_000
 
 /** One simulated cluster from an empty disk to its end: a pure function of the seed and the code. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
@@ -67,6 +71,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     const seen = cluster.nodes.map(node => [node.name, node.inspectPaused()] as const)
     cluster.promises.onCommit(seq, seen)
   }
+  oracle.onTime = (seq, timeMicros) => cluster.time.onEntry(seq, timeMicros, world.nowMs)
   const history = new History()
   const workload = new Workload(cluster, oracle, history)
   const faults = new FaultInjector(cluster, workload)
@@ -118,7 +123,17 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
   if (!isWell) {
     throw new Violation(`no convergence: ${workload.describeOpen()} ${cluster.describe()}`)
   }
+  const { reference } = stage.oracle
+  if (!(await until(() => reference.findOverdue() === undefined, DUE_MS_MAX))) {
+    throw new Violation(`${reference.findOverdue()} is due and not removed`)
+  }
   await checkEndState(stage)
+  if (cluster.profile.endsInBlackout) {
+    await blackOut(cluster)
+    const isBack = await until(() => isConverged(cluster), BLACKOUT_MS_MAX)
+    if (!isBack) throw new Violation(`no convergence after the loss of all power: ${cluster.describe()}`)
+    await checkEndState(stage)
+  }
   if (cluster.failure !== undefined) throw cluster.failure
   history.check()
 }

@@ -8,6 +8,7 @@ import type { History } from './history.ts'
 import { keyOf, PROJECT } from './names.ts'
 import type { WorkloadProfile } from './profile.ts'
 import type { SimulatedReader } from './reader.ts'
+import { drawKind } from './write-mix.ts'
 
 /** A write that a client is to make, and how it enters the history. */
 export interface Write {
@@ -26,25 +27,50 @@ export function drawWrite(
   oracle: EntryOracle,
   reader: SimulatedReader,
 ): Write {
-  const write = drawKind(random, profile, oracle, reader)
+  const write = drawPlain(random, profile, oracle, reader)
   // Now and then with so little time that it may come too late, or that a copy of it does.
   return random.chance(0.1) ? { ...write, notAfterMs: random.pick([1, 20, 300, 1500]) } : write
 }
 
-function drawKind(random: SeededRandom, profile: WorkloadProfile, oracle: EntryOracle, reader: SimulatedReader): Write {
-  const kind = random.below(100)
-  if (kind < 30) return registerWrite(random, profile)
-  if (kind < 38) return registerDelete(random, profile)
-  if (kind < 52) return compareAndSet(random, profile, oracle, reader)
-  if (kind < 66) return increment(random)
-  if (kind < 76) return several(random, profile)
-  if (kind < 82) return idempotent(random)
-  if (kind < 90) return shortLived(random, profile)
-  if (kind < 92) return transaction(random, profile, oracle, reader)
-  if (kind < 93) return onlyConditions(random, profile)
-  if (kind < 95) return halfWay(random, profile)
-  if (kind < 98) return inOtherScope(random)
-  return catalogChange(random)
+function drawPlain(
+  random: SeededRandom,
+  profile: WorkloadProfile,
+  oracle: EntryOracle,
+  reader: SimulatedReader,
+): Write {
+  const kind = drawKind(random, profile.mix)
+  switch (kind) {
+    case 'register':
+      return registerWrite(random, profile)
+    case 'delete':
+      return registerDelete(random, profile)
+    case 'compareAndSet':
+      return compareAndSet(random, profile, oracle, reader)
+    case 'increment':
+      return increment(random)
+    case 'several':
+      return several(random, profile)
+    case 'idempotent':
+      return idempotent(random)
+    case 'shortLived':
+      return shortLived(random, profile)
+    case 'transaction':
+      return transaction(random, profile, oracle, reader)
+    case 'conditions':
+      return onlyConditions(random, profile)
+    case 'halfWay':
+      return halfWay(random, profile)
+    case 'otherScope':
+      return inOtherScope(random)
+    case 'catalog':
+      return catalogChange(random)
+    case 'bulk':
+      return bulk(random)
+    case 'sweep':
+      return sweep(random)
+    default:
+      throw new RangeError(`writes of the kind ${String(kind satisfies never)}`)
+  }
 }
 
 /** Values are never written twice: a read tells which write it saw. */
@@ -177,7 +203,9 @@ function transaction(
     limit: random.pick([0, 3]),
     reverse: random.chance(0.5),
   }
-  const records = reference.keys.scan(range, oracle.lastSeq, timeMicros)
+  // Now and then read a while ago.
+  const readAt = Math.max(1, oracle.lastSeq - random.pick([0, 0, 0, 40]))
+  const records = reference.keys.scan(range, readAt, reference.timeAt(readAt))
   return plain({
     readSet: {
       points: [{ project: PROJECT, key, seq }],
@@ -222,4 +250,23 @@ function catalogChange(random: SeededRandom): Write {
     : ({ type: 'dropScope', project: PROJECT, scope } as const)
   const write: Mutation = { type: 'kvSet', project: PROJECT, scope, key: keyOf('s'), value: keyOf('s') }
   return plain({ mutations: [{ type: 'ddl', operation }, ...(operation.type === 'createScope' ? [write] : [])] })
+}
+
+const BULK_KEYS = 600
+const BULK_AT_ONCE = 24
+
+function neighbours(random: SeededRandom): Uint8Array[] {
+  const first = random.below(BULK_KEYS)
+  return Array.from({ length: BULK_AT_ONCE }, (_, index) =>
+    keyOf(`b${String((first + index) % BULK_KEYS).padStart(4, '0')}`),
+  )
+}
+
+function bulk(random: SeededRandom): Write {
+  const value = keyOf(`b${random.u32().toString(36)}`.padEnd(random.pick([20, 150, 400]), '.'))
+  return plain({ mutations: neighbours(random).map(key => ({ type: 'kvSet', project: PROJECT, key, value })) })
+}
+
+function sweep(random: SeededRandom): Write {
+  return plain({ mutations: neighbours(random).map(key => ({ type: 'kvDelete', project: PROJECT, key })) })
 }

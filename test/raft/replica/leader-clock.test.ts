@@ -23,6 +23,11 @@ class Rig {
     for (const peer of peers) this.clock.notePeer(peer, (this.nowMs - 2 + this.ahead[peer]) * 1000, 4)
   }
 
+  /** The peer read its clock just now, in answer to what took `roundTripMs` to reach it. */
+  hearLate(peer: 2 | 3, roundTripMs: number): void {
+    this.clock.notePeer(peer, (this.nowMs + this.ahead[peer]) * 1000, roundTripMs)
+  }
+
   /** Next entry's time against true time, ms. */
   get next(): number {
     return this.clock.next(VOTERS, 1) / 1000 - this.nowMs
@@ -95,5 +100,13 @@ describe('leader time', () => {
     rig.hear(2, 3)
     assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1), 700_000)
     assert.equal(rig.clock.ownOffsetMicros([], 1), 0)
+  })
+
+  it('does not run ahead because requests reached the peers late', () => {
+    const rig = new Rig()
+    rig.ahead[1] = 10_000
+    rig.hearLate(2, 3_000)
+    rig.hearLate(3, 3_000)
+    assert.equal(rig.next, 0)
   })
 })

@@ -6,6 +6,8 @@ import { setLogMutants } from '../../../src/log/mutants.ts'
 import type { LogMutant } from '../../../src/log/mutants.ts'
 import { activateMutant } from '../../../src/raft/core/index.ts'
 import type { MutantName } from '../../../src/raft/core/index.ts'
+import { setReplicaMutants } from '../../../src/raft/mutants.ts'
+import type { ReplicaMutant } from '../../../src/raft/mutants.ts'
 import { runSeed } from '../run-seed.ts'
 import { CORE_MUTANTS, CORE_RULES } from './core-mutants.ts'
 import type { Mutant } from './mutant.ts'
@@ -21,6 +23,15 @@ const ENGINE_RULES: Readonly<Record<EngineMutant, string>> = {
   not_after_before_session: 'DESIGN 7 notAfter',
   expiry_by_own_clock: 'DESIGN 7 leader time',
   refusal_keeps_changes: 'promise 4',
+  session_floor_ignored: 'DESIGN 7 leader time',
+  session_cache_survives_install: 'promise 3',
+  watch_without_reset: 'DESIGN 7 changes',
+  watch_from_inclusive: 'DESIGN 7 changes',
+  at_seq_without_replay: 'DESIGN 5 atSeq',
+  cold_entry_keeps_changes: 'DESIGN 7 cold pages',
+  range_read_set_unchecked: 'DESIGN 7 read sets',
+  outcomes_forgotten_early: 'DESIGN 7 sessions',
+  expired_keys_in_scans: 'DESIGN 7 leader time',
 }
 
 const LOG_RULES: Readonly<Record<LogMutant, string>> = {
@@ -31,6 +42,9 @@ const LOG_RULES: Readonly<Record<LogMutant, string>> = {
   retry_failed_sync: 'D9',
   acknowledge_before_sync: 'D1',
   vote_in_place: 'W8',
+  recycled_segment: 'DESIGN 6 segments',
+  next_segment_before_sync: 'DESIGN 6 segments',
+  no_idle_marks: 'DESIGN 6 marks',
 }
 
 const KEYSPACE_RULES: Readonly<Record<keyof KeyspaceMutants, string>> = {
@@ -41,6 +55,19 @@ const KEYSPACE_RULES: Readonly<Record<keyof KeyspaceMutants, string>> = {
   overwriteInPlace: 'DESIGN 5 epochs',
   viewSeesLater: 'DESIGN 5 views',
   digestKeepsOverwritten: 'DESIGN 7 digests',
+  seqLostOnSplit: 'DESIGN 5 leaf images',
+  superblockBeforeLog: 'DESIGN 5 checkpoint',
+  superblockNotSynced: 'DESIGN 5 checkpoint',
+}
+
+const REPLICA_RULES: Readonly<Partial<Record<ReplicaMutant, string>>> = {
+  read_before_applied: 'R4',
+  min_seq_ignored: 'promise 2',
+  stale_bound_ignored: 'promise 2',
+  refusal_by_old_state: 'DESIGN 7 preflight',
+  copies_sent_as_first: 'DESIGN 7 copies',
+  own_clock_as_leader_time: 'DESIGN 7 leader time',
+  no_ticks: 'DESIGN 7 leader time',
 }
 
 /** Of the core's bugs those that whole nodes show too; its own simulator looks for all of them. */
@@ -51,6 +78,10 @@ const CORE_IN_NODES: readonly MutantName[] = [
   'unsorted quorum array',
   'leader counts itself unsynced',
   'ack before sync',
+  'vote while suspect',
+  'keep log on conflicting snapshot',
+  'snapshot ends without ack',
+  'read before own-term commit',
 ]
 
 function inNodes(name: string, rule: string, plant: () => void, keyspace?: KeyspaceMutants): Mutant {
@@ -67,7 +98,7 @@ function inNodes(name: string, rule: string, plant: () => void, keyspace?: Keysp
   return { name, rule, simulator: 'nodes', run }
 }
 
-function entries<K extends string>(rules: Readonly<Record<K, string>>): [K, string][] {
+function entries<K extends string>(rules: Readonly<Partial<Record<K, string>>>): [K, string][] {
   return Object.entries(rules) as [K, string][]
 }
 
@@ -81,6 +112,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   ),
   ...entries(KEYSPACE_RULES).map(([name, rule]) => inNodes(`keyspace: ${name}`, rule, () => {}, { [name]: true })),
   ...entries(LOG_RULES).map(([name, rule]) => inNodes(`log: ${name}`, rule, () => setLogMutants(name))),
+  ...entries(REPLICA_RULES).map(([name, rule]) => inNodes(`raft: ${name}`, rule, () => setReplicaMutants(name))),
   ...CORE_IN_NODES.map(name => inNodes(`core: ${name}`, CORE_RULES[name], () => activateMutant(name))),
 ]
 
@@ -92,5 +124,6 @@ function restoreHealth(): void {
   setEngineMutants()
   setOwnClockSkew(0)
   setLogMutants()
+  setReplicaMutants()
   activateMutant(null)
 }

@@ -1,53 +1,79 @@
-import type { FaultClasses, Profile } from '../../../src/testing/index.ts'
+import type { FaultClasses, Profile, WriteMix } from '../../../src/testing/index.ts'
 
 /**
  * Where a bug shows in a certain weather only, its seeds have it. All else is as drawn, and whatever is set here is something that a
  * seed may draw: the checks are the same as everywhere.
  */
-const on = (profile: Profile, faults: Partial<FaultClasses>, change: Partial<Profile> = {}): Profile => ({
-  ...profile,
-  ...change,
-  faults: { ...profile.faults, ...faults },
-})
+type Weather = (profile: Profile) => Profile
 
-const checkpointing = (profile: Profile): Profile['storage'] => ({
-  ...profile.storage,
-  checkpointAgeMs: 500,
-  checkpointLogBytes: 8192,
-})
+const faults =
+  (on: Partial<FaultClasses>): Weather =>
+  profile => ({ ...profile, faults: { ...profile.faults, ...on }, meanFaultGapMs: 250 })
 
-export const WEATHER: Readonly<Record<string, (profile: Profile) => Profile>> = {
-  'keyspace: checksumInPage': profile =>
-    on(profile, { hasLyingDisk: true, hasPowerLosses: true }, { meanFaultGapMs: 250, storage: checkpointing(profile) }),
-  'keyspace: superblockBeforePages': profile =>
-    on(
-      profile,
-      { hasPowerLosses: true, hasCrashesInside: true },
-      { meanFaultGapMs: 250, storage: checkpointing(profile) },
-    ),
-  'log: retry_failed_sync': profile =>
-    on(profile, { hasFailedSyncs: true, hasPowerLosses: true }, { meanFaultGapMs: 250 }),
-  'log: acknowledge_before_sync': profile =>
-    on(profile, { hasPowerLosses: true, hasCrashesInside: true }, { meanFaultGapMs: 250 }),
-  'log: skip_directory_sync': profile =>
-    on(
-      profile,
-      { hasPowerLosses: true },
-      { meanFaultGapMs: 250, storage: { ...profile.storage, segmentBytes: 16_384 } },
-    ),
-  'core: skip vote sync': profile =>
-    on(
-      profile,
-      { hasPowerLosses: true, hasCrashesInside: true, hasPartitions: true },
-      { meanFaultGapMs: 250, syncMs: 5 },
-    ),
-  'engine: preflight_answers_retries': profile => ({
-    ...profile,
-    workload: { ...profile.workload, clients: 5, meanGapMs: 20, lostAnswers: 0.1 },
-  }),
-  'engine: slot_not_in_digest': profile => ({
-    ...profile,
-    sliceChance: 1,
-    workload: { ...profile.workload, pipeline: 8, clients: 2, meanGapMs: 20 },
-  }),
+const storage =
+  (change: Partial<Profile['storage']>): Weather =>
+  profile => ({ ...profile, storage: { ...profile.storage, ...change } })
+
+const workload =
+  (change: Partial<Profile['workload']>): Weather =>
+  profile => ({ ...profile, workload: { ...profile.workload, ...change } })
+
+const writes =
+  (change: Partial<WriteMix>): Weather =>
+  profile =>
+    workload({ mix: { ...profile.workload.mix, ...change } })(profile)
+
+const all =
+  (...parts: readonly Weather[]): Weather =>
+  profile =>
+    parts.reduce((changed, part) => part(changed), profile)
+
+const BUSY = workload({ clients: 5, meanGapMs: 20 })
+const CHECKPOINTS = storage({ checkpointAgeMs: 500, checkpointLogBytes: 8192 })
+/** Many keys, few pages in memory, and leaves that split and merge. */
+const CHURN = all(
+  profile => storage({ budgetBytes: profile.storage.pageBytes * 48 })(profile),
+  writes({ bulk: 12, sweep: 12 }),
+  BUSY,
+)
+/** Who was away for long is brought forward by a snapshot. */
+const LAGGING = all(
+  storage({ lagLogBytes: 4096, segmentBytes: 16_384 }),
+  CHECKPOINTS,
+  BUSY,
+  faults({ hasPartitions: true, hasProcessCrashes: true }),
+)
+const POWER = faults({ hasPowerLosses: true, hasCrashesInside: true })
+
+export const WEATHER: Readonly<Record<string, Weather>> = {
+  'keyspace: checksumInPage': all(CHURN, CHECKPOINTS, faults({ hasLyingDisk: true, hasPowerLosses: true })),
+  'keyspace: superblockBeforePages': all(CHECKPOINTS, POWER),
+  'keyspace: superblockBeforeLog': all(CHECKPOINTS, POWER),
+  'keyspace: freeBeforeSuperblock': all(CHECKPOINTS, POWER),
+  'keyspace: seqLostOnMerge': all(CHURN, LAGGING, storage({ digestInterval: 16 })),
+  'keyspace: seqLostOnSplit': all(CHURN, LAGGING, storage({ digestInterval: 16 })),
+  'log: retry_failed_sync': faults({ hasFailedSyncs: true, hasPowerLosses: true }),
+  'log: acknowledge_before_sync': POWER,
+  'log: skip_directory_sync': all(POWER, storage({ segmentBytes: 16_384 })),
+  'log: next_segment_before_sync': all(POWER, storage({ segmentBytes: 16_384 }), BUSY),
+  'log: keep_bytes_after_truncation': POWER,
+  'log: truncate_at_damage': faults({ hasRot: true, hasProcessCrashes: true }),
+  'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
+  'core: skip vote sync': all(POWER, faults({ hasPartitions: true }), profile => ({ ...profile, syncMs: 5 })),
+  'core: vote while suspect': faults({ hasRot: true, hasProcessCrashes: true, hasPartitions: true }),
+  'core: keep log on conflicting snapshot': LAGGING,
+  'core: snapshot ends without ack': LAGGING,
+  'engine: preflight_answers_retries': all(
+    writes({ otherScope: 25, catalog: 15 }),
+    workload({ lostAnswers: 0.1 }),
+    BUSY,
+  ),
+  'engine: slot_not_in_digest': profile => ({ ...workload({ pipeline: 8, meanGapMs: 20 })(profile), sliceChance: 1 }),
+  'engine: session_floor_ignored': all(workload({ sessionLifetimeMs: 1500 }), faults({ hasProcessCrashes: true })),
+  'engine: session_cache_survives_install': LAGGING,
+  'engine: watch_without_reset': all(LAGGING, workload({ watchers: 3 })),
+  'engine: range_read_set_unchecked': all(writes({ transaction: 20 }), BUSY),
+  'raft: refusal_by_old_state': all(writes({ otherScope: 25, catalog: 15 }), BUSY, faults({ hasTransfers: true })),
+  'raft: copies_sent_as_first': all(writes({ otherScope: 25, catalog: 15 }), BUSY, faults({ hasTransfers: true })),
+  'raft: own_clock_as_leader_time': faults({ hasClockJumps: true }),
 }

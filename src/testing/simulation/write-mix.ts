@@ -1,0 +1,58 @@
+import type { SeededRandom } from '../../platform/simulated/index.ts'
+
+/** Kinds of writes, in the order in which they are drawn, with how often each comes among a hundred. */
+const USUAL = {
+  register: 27,
+  delete: 8,
+  compareAndSet: 14,
+  increment: 14,
+  several: 10,
+  idempotent: 6,
+  shortLived: 8,
+  transaction: 5,
+  conditions: 1,
+  halfWay: 2,
+  otherScope: 3,
+  catalog: 2,
+  /** Many keys at once: pages split, and leave memory. */
+  bulk: 0,
+  /** Many neighbours removed at once: pages merge. */
+  sweep: 0,
+}
+
+export type WriteKind = keyof typeof USUAL
+export type WriteMix = Readonly<Record<WriteKind, number>>
+
+export const USUAL_MIX: WriteMix = USUAL
+
+const FACTORS = [0, 1, 1, 1, 1, 4]
+const KINDS = Object.keys(USUAL) as WriteKind[]
+
+/** Half of the seeds have the usual mixture; in the others some kinds are frequent and some are missing. */
+export function drawMix(random: SeededRandom): WriteMix {
+  if (random.chance(0.5)) return USUAL_MIX
+  const mix = { ...USUAL }
+  if (random.chance(0.5)) {
+    mix.bulk = random.pick([4, 12])
+    mix.sweep = random.pick([2, 12])
+  }
+  if (random.chance(0.4)) {
+    mix.otherScope = 25
+    mix.catalog = random.pick([5, 15])
+  }
+  for (const kind of KINDS) {
+    mix[kind] *= random.pick(FACTORS)
+  }
+  // Somebody must write something.
+  mix.register = Math.max(mix.register, 5)
+  return mix
+}
+
+export function drawKind(random: SeededRandom, mix: WriteMix): WriteKind {
+  let left = random.below(KINDS.reduce((sum, kind) => sum + mix[kind], 0))
+  for (const kind of KINDS) {
+    left -= mix[kind]
+    if (left < 0) return kind
+  }
+  throw new RangeError('a mixture without a kind')
+}
