@@ -1,6 +1,7 @@
 import type { Digest64 } from '../encoding/index.ts'
 import { Cold } from './keyspace/index.ts'
 import type { Cursor, EpochWriter, Keyspace, Range, RecordMetadata, RecordView } from './keyspace/index.ts'
+import { isMutant } from './mutants.ts'
 import { ColdPages } from './record-store.ts'
 import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
 
@@ -78,7 +79,7 @@ export class KeyspaceStore extends KeyspaceReader implements RecordStore {
   readonly #onCold: OnCold
 
   constructor(keyspace: Keyspace) {
-    const onCold = loadLater(keyspace)
+    const onCold = isMutant('cold_pages_read_at_once') ? loadNow(keyspace) : loadLater(keyspace)
     super(keyspace.writer, onCold)
     this.#keyspace = keyspace
     this.#writer = keyspace.writer

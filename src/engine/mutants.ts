@@ -37,6 +37,8 @@ export type EngineMutant =
   | 'outcomes_forgotten_early'
   /** A range of a read set and a scan see keys that have expired. */
   | 'expired_keys_in_scans'
+  /** Apply reads pages that are not in memory on its thread. */
+  | 'cold_pages_read_at_once'
 
 let active: ReadonlySet<EngineMutant> = Object.freeze(new Set<EngineMutant>())
 let isAnyActive = false

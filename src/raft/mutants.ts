@@ -21,8 +21,6 @@ export type ReplicaMutant =
   | 'drift_not_fenced'
   /** Apply takes all that is committed in one go. */
   | 'apply_never_yields'
-  /** A cold page is waited for on the thread. */
-  | 'cold_pages_block'
   /** Forwarded requests are put on a link that is full. */
   | 'forwarding_unbounded'
 

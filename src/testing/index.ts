@@ -22,6 +22,7 @@ export type {
   RegisterOutput,
   RegisterState,
 } from './linearizability/models.ts'
+export { HeartbeatWatch } from './simulation/heartbeat-watch.ts'
 export { simulate } from './simulation/run.ts'
 export type { SimulationOptions, SimulationResult, Stage } from './simulation/run.ts'
 export type {
@@ -36,3 +37,5 @@ export type {
 export type { FaultClasses, Profile, WorkloadProfile } from './simulation/profile.ts'
 export { openSimulatedReplica } from './simulation/replica-node.ts'
 export type { WriteKind, WriteMix } from './simulation/write-mix.ts'
+export { USUAL_MIX } from './simulation/write-mix.ts'
+export { require } from './simulation/trace.ts'

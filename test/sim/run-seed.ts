@@ -14,7 +14,7 @@ process.on('unhandledRejection', error => {
 /** Runs a cluster of real nodes from a seed. */
 export async function runSeed(
   seed: number,
-  options: Partial<Pick<SimulationOptions, 'keepsTrace' | 'adjust' | 'drama'>> = {},
+  options: Partial<Pick<SimulationOptions, 'keepsTrace' | 'adjust' | 'drama' | 'openNode' | 'isDrifting'>> = {},
   keyspaceMutants?: KeyspaceMutants,
 ): Promise<SimulationResult> {
   unhandled.length = 0

@@ -120,6 +120,7 @@ export class ClusterNode {
     if (host.state === 'dead') throw new SimulatedCrash('a dead process sends')
     if (this.#sendsLeft === 0 || --this.#sendsLeft > 0) {
       this.#cluster.guard(() => {
+        for (const watch of this.#cluster.frameWatchers) watch(frame)
         const hasVote = this.#cluster.promises.onSend(this.name, frame, this.#node?.inspect())
         // Right behind a vote: the moment in which one that is not on disk is lost.
         if (hasVote && this.#cluster.diesAfterVote()) this.#cluster.world.schedule(0, () => this.crash('power'), host)
@@ -144,6 +145,10 @@ export class SimulatedCluster {
   failure: Error | undefined
   /** From then on what dies is started again at once. */
   isHealing = false
+  /** Processor time that applying an entry takes on every node. */
+  applyMs: number
+  /** For scenarios: shown every frame that leaves a node. */
+  readonly frameWatchers: ((frame: Uint8Array) => void)[] = []
   readonly promises: PromiseOracle = new PromiseOracle()
   readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
   readonly #options: ClusterOptions
@@ -157,6 +162,7 @@ export class SimulatedCluster {
     this.world = world
     this.trace = options.trace
     this.profile = profile
+    this.applyMs = profile.applyMs
     this.#random = world.random.split('cluster')
     this.#rotting = world.random.split('rot')
     this.network = new SimulatedNetwork(world, profile.network)
@@ -245,7 +251,7 @@ export class SimulatedCluster {
       onApplied: report => {
         if (host.state !== 'dead') this.#options.oracle.onApplied(name, report)
       },
-      applyMs: this.profile.applyMs,
+      applyMs: () => this.applyMs,
       isSlicing: () => this.profile.sliceChance > 0 && this.#random.chance(this.profile.sliceChance),
     })
   }
@@ -271,13 +277,18 @@ export class SimulatedCluster {
 
   /** Whether what is wrong on this node's disk is the disk's doing. */
   mayBeDamaged(owner: ClusterNode): boolean {
-    const { hasLyingDisk, hasRot } = this.profile.faults
-    return owner === this.nodes[0] && (hasLyingDisk || hasRot)
+    const { hasLyingDisk, hasLyingDisks, hasRot } = this.profile.faults
+    return hasLyingDisks || (owner === this.nodes[0] && (hasLyingDisk || hasRot))
   }
 
   /** Whether a crash may leave an end of the log that says neither that it was acknowledged nor that it was not. */
   mayBeSuspect(owner: ClusterNode): boolean {
     return this.profile.tear === 'byte' || this.profile.faults.hasFailedSyncs || this.mayBeDamaged(owner)
+  }
+
+  /** Whether so many nodes refuse to serve from their disks that the group rightly waits. */
+  get isWaiting(): boolean {
+    return this.nodes.filter(({ refusal }) => refusal !== undefined).length * 2 >= this.nodes.length
   }
 
   #rot(owner: ClusterNode): void {

@@ -125,7 +125,7 @@ export class FaultInjector {
       case 'transfer':
         return this.#transfer()
       case 'lie':
-        return this.#lie(nodes[0]!)
+        return this.#lie(this.#cluster.profile.faults.hasLyingDisks ? victim : nodes[0]!)
       default:
         throw new RangeError(`fault ${String(name satisfies never)}`)
     }
@@ -203,7 +203,8 @@ export class FaultInjector {
     })
   }
 
-  /** A write of pages is lost or misplaced; only ever on one machine, so that the others hold every entry. */
+  /** A write of pages is lost or misplaced; only ever on one machine, so that the others hold every
+   * entry, unless the seed asks for safety alone. */
   #lie(victim: ClusterNode): void {
     const { pageBytes } = this.#cluster.profile.storage
     this.#cluster.trace.note(`disk of ${victim.name} lies`)

@@ -45,7 +45,7 @@ export interface NodeOpening {
   readonly onFatal: (error: unknown) => void
   readonly onApplied: (report: AppliedReport) => void
   /** Processor time that applying an entry takes. */
-  readonly applyMs: number
+  readonly applyMs: () => number
   /** Whether the next call of `apply` is to stop after one entry. */
   readonly isSlicing: () => boolean
 }

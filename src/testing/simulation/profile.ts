@@ -22,12 +22,16 @@ export interface FaultClasses {
   readonly hasTransfers: boolean
   /** Of one node: writes of pages that are lost or land elsewhere. */
   readonly hasLyingDisk: boolean
-  /** Of the same one: bits of its files flip while it is down. */
+  /** The disks of the others do it too: safety is all that can be asked for then. */
+  readonly hasLyingDisks: boolean
+  /** Of the first node: bits of its files flip while it is down. */
   readonly hasRot: boolean
 }
 
 export interface Profile {
   readonly nodeCount: number
+  /** Until then things go wrong. */
+  readonly troubleMs: number
   readonly faults: FaultClasses
   readonly network: Partial<NetworkProfile>
   readonly storage: StorageShape
@@ -64,8 +68,9 @@ export interface WorkloadProfile {
   readonly mix: WriteMix
 }
 
-export const TROUBLE_MS = 12_000
-export const RUN_MS = 20_000
+const TROUBLE_MS = 12_000
+/** After the trouble everything must be well within so long. */
+export const HEALING_MS = 8_000
 
 /** Everything that a seed decides before the run begins. */
 export function drawProfile(random: SeededRandom): Profile {
@@ -87,11 +92,13 @@ export function drawProfile(random: SeededRandom): Profile {
     hasClockJumps: fault(),
     hasTransfers: fault(),
     hasLyingDisk: fault() && random.chance(0.3),
+    hasLyingDisks: false,
     hasRot: !isCalm && random.split('rot').chance(0.2),
   }
   const mix = drawMix(random.split('mix'))
   return {
     nodeCount: 3,
+    troubleMs: TROUBLE_MS,
     faults,
     network: {
       minDelayMs: random.pick([0.05, 0.2, 2]),

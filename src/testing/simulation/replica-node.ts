@@ -59,7 +59,8 @@ function observeApply(machine: EngineStateMachine, { platform, onApplied, isSlic
     // Where a batch is cut must not matter.
     const mayYield = isSlicing() ? () => true : shouldYield
     const result = apply(batch, () => {
-      if (applyMs > 0) platform.spend(applyMs)
+      const takesMs = applyMs()
+      if (takesMs > 0) platform.spend(takesMs)
       return mayYield()
     })
     const { appliedThrough, outcomes } = result

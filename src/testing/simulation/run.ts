@@ -6,7 +6,7 @@ import { EntryOracle } from './entry-oracle.ts'
 import { FaultInjector } from './faults.ts'
 import { History } from './history.ts'
 import type { NodeOpening, OpenNode, RunningNode } from './node.ts'
-import { drawProfile, RUN_MS, TROUBLE_MS } from './profile.ts'
+import { drawProfile, HEALING_MS } from './profile.ts'
 import type { Profile } from './profile.ts'
 import { Trace, Violation } from './trace.ts'
 import { Workload } from './workload.ts'
@@ -21,6 +21,8 @@ export interface SimulationOptions {
   readonly keepsTrace?: boolean
   /** Changes what the seed has drawn, for scenarios. */
   readonly adjust?: (profile: Profile) => Profile
+  /** Nodes whose state is made to differ from that of the others. */
+  readonly isDrifting?: (node: string) => boolean
   /** Stages a scenario beside, or instead of, the drawn faults. */
   readonly drama?: (stage: Stage) => void
 }
@@ -57,6 +59,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const profile = options.adjust?.(drawn) ?? drawn
   const trace = new Trace(() => world.nowMs, options.keepsTrace === true)
   const oracle = new EntryOracle()
+  oracle.isDrifting = options.isDrifting ?? (() => false)
   oracle.describe = (seq, text) => trace.note(`entry ${seq} ${text}`)
   const cluster = new SimulatedCluster({
     world,
@@ -115,11 +118,13 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
   trace.note('--- trouble')
   drama?.(stage)
   faults.begin()
-  await until(() => false, Math.max(0, TROUBLE_MS - world.nowMs))
+  await until(() => false, Math.max(0, cluster.profile.troubleMs - world.nowMs))
   trace.note(`--- healing: ${cluster.describe()}`)
   faults.heal()
   workload.finish()
-  const isWell = await until(() => workload.isFinished && isConverged(cluster), RUN_MS - world.nowMs)
+  const isEnd = (): boolean => cluster.isWaiting || (workload.isFinished && isConverged(cluster))
+  const isWell = await until(isEnd, HEALING_MS)
+  if (cluster.isWaiting) return history.check()
   if (!isWell) {
     throw new Violation(`no convergence: ${workload.describeOpen()} ${cluster.describe()}`)
   }
@@ -130,7 +135,8 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
   await checkEndState(stage)
   if (cluster.profile.endsInBlackout) {
     await blackOut(cluster)
-    const isBack = await until(() => isConverged(cluster), BLACKOUT_MS_MAX)
+    const isBack = await until(() => cluster.isWaiting || isConverged(cluster), BLACKOUT_MS_MAX)
+    if (cluster.isWaiting) return history.check()
     if (!isBack) throw new Violation(`no convergence after the loss of all power: ${cluster.describe()}`)
     await checkEndState(stage)
   }

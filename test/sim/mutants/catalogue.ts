@@ -9,12 +9,14 @@ import type { MutantName } from '../../../src/raft/core/index.ts'
 import { setReplicaMutants } from '../../../src/raft/mutants.ts'
 import type { ReplicaMutant } from '../../../src/raft/mutants.ts'
 import { runSeed } from '../run-seed.ts'
+import { BUSY_APPLY, DRIFT, HUNG_READS, runScenario } from '../scenarios.ts'
+import type { Scenario } from '../scenarios.ts'
 import { CORE_MUTANTS, CORE_RULES } from './core-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { WEATHER } from './weather.ts'
 
 /** Each room's switches, and the promise that each breaks. */
-const ENGINE_RULES: Readonly<Record<EngineMutant, string>> = {
+const ENGINE_RULES: Readonly<Partial<Record<EngineMutant, string>>> = {
   read_set_by_neighbours: 'DESIGN 7 read sets',
   preflight_answers_retries: 'DESIGN 7 preflight',
   apply_reads_configuration: 'DESIGN 7 deterministic',
@@ -98,6 +100,30 @@ function inNodes(name: string, rule: string, plant: () => void, keyspace?: Keysp
   return { name, rule, simulator: 'nodes', run }
 }
 
+/** Bugs that break what a staged run asks for. */
+const STAGED: readonly [name: string, rule: string, scenario: Scenario, plant: () => void][] = [
+  ['raft: apply_never_yields', 'DESIGN 7 never stall', BUSY_APPLY, () => setReplicaMutants('apply_never_yields')],
+  [
+    'engine: cold_pages_read_at_once',
+    'DESIGN 7 never stall',
+    HUNG_READS,
+    () => setEngineMutants('cold_pages_read_at_once'),
+  ],
+  ['raft: drift_not_fenced', 'promise 5', DRIFT, () => setReplicaMutants('drift_not_fenced')],
+]
+
+function inScenario(name: string, rule: string, scenario: Scenario, plant: () => void): Mutant {
+  const run = async (seed: number, isPlanted: boolean): Promise<string | undefined> => {
+    if (isPlanted) plant()
+    try {
+      return await runScenario(scenario, seed)
+    } finally {
+      restoreHealth()
+    }
+  }
+  return { name, rule, simulator: 'nodes', run }
+}
+
 function entries<K extends string>(rules: Readonly<Partial<Record<K, string>>>): [K, string][] {
   return Object.entries(rules) as [K, string][]
 }
@@ -113,6 +139,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   ...entries(KEYSPACE_RULES).map(([name, rule]) => inNodes(`keyspace: ${name}`, rule, () => {}, { [name]: true })),
   ...entries(LOG_RULES).map(([name, rule]) => inNodes(`log: ${name}`, rule, () => setLogMutants(name))),
   ...entries(REPLICA_RULES).map(([name, rule]) => inNodes(`raft: ${name}`, rule, () => setReplicaMutants(name))),
+  ...STAGED.map(parts => inScenario(...parts)),
   ...CORE_IN_NODES.map(name => inNodes(`core: ${name}`, CORE_RULES[name], () => activateMutant(name))),
 ]
 
