@@ -110,9 +110,10 @@ function addConsole(app: App): void {
 function addOperations(app: App, options: AdminOptions, probes: Probes): void {
   const { service, actions, metrics, serverVersion: version } = options
   const as = (request: Request, peer: AdminPeer): string => operatorOf(options, request, peer)
-  app.get('/metrics', c => {
+  app.get('/metrics', async c => {
     as(c.req.raw, c.env)
-    const text = formatMetrics(metrics.flatMap(source => source.collect()))
+    const families = await Promise.all(metrics.map(async source => source.collect()))
+    const text = formatMetrics(families.flat())
     return new Response(text, { headers: { 'content-type': METRICS_CONTENT_TYPE } })
   })
   app.get('/admin/v1/status', c => {

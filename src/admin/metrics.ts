@@ -1,3 +1,5 @@
+import type { LatencyHistogram } from '../model/index.ts'
+
 /** One value of a family. `suffix` is `_bucket`, `_sum` or `_count` in a histogram. */
 export interface MetricSample {
   value: number
@@ -15,7 +17,7 @@ export interface MetricFamily {
 
 /** What a part of the node counts, read when somebody asks. */
 export interface MetricsSource {
-  collect(): readonly MetricFamily[]
+  collect(): readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 }
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
@@ -59,6 +61,34 @@ function formatNumber(value: number): string {
 
 export function gauge(name: string, help: string, value: number): MetricFamily {
   return { name, help, type: 'gauge', samples: [{ value }] }
+}
+
+/** One line for each value of one label. */
+export function labelled(
+  type: 'counter' | 'gauge',
+  name: string,
+  help: string,
+  label: string,
+  values: readonly (readonly [of: string, value: number])[],
+): MetricFamily {
+  return { name, help, type, samples: values.map(([of, value]) => ({ value, labels: { [label]: of } })) }
+}
+
+export function histogram(
+  name: string,
+  help: string,
+  parts: readonly (readonly [labels: Readonly<Record<string, string>>, of: LatencyHistogram])[],
+): MetricFamily {
+  const samples = parts.flatMap(([labels, of]) => [
+    ...of.cumulative().map(({ boundSeconds, count }) => ({
+      suffix: '_bucket',
+      value: count,
+      labels: { ...labels, le: boundSeconds === Number.POSITIVE_INFINITY ? '+Inf' : boundSeconds },
+    })),
+    { suffix: '_sum', value: of.sumSeconds, labels },
+    { suffix: '_count', value: of.count, labels },
+  ])
+  return { name, help, type: 'histogram', samples }
 }
 
 export function counter(name: string, help: string, value: number): MetricFamily {

@@ -1,5 +1,5 @@
-import type { NodeService } from '../model/index.ts'
-import { counter, gauge } from './metrics.ts'
+import type { LatencyHistogram, NodeService } from '../model/index.ts'
+import { counter, gauge, histogram, labelled } from './metrics.ts'
 import type { MetricFamily, MetricsSource } from './metrics.ts'
 
 /** What the gateway counts (transport/gateway has the same fields). */
@@ -21,10 +21,17 @@ export interface DoorCounters {
   readonly readsTotal: number
   readonly watchesTotal: number
   readonly errorsTotal: number
+  readonly commitLatency: LatencyHistogram
+  readonly readLatency: LatencyHistogram
 }
 
 /** The replica as its doors see it, and the gateway's counters. */
-export function nodeMetrics(service: NodeService, clients?: DoorCounters, version: string = ''): MetricsSource {
+export function nodeMetrics(
+  service: NodeService,
+  clients?: DoorCounters,
+  version: string = '',
+  http?: LatencyHistogram,
+): MetricsSource {
   let leaderChanges = 0
   let { leaderId } = service.topology
   service.onTopology(topology => {
@@ -49,14 +56,12 @@ export function nodeMetrics(service: NodeService, clients?: DoorCounters, versio
           status.role === 'leader' || status.role === 'alone' ? 1 : 0,
         ),
         counter('quorate_server_leader_changes_seen_total', 'Leaders that followed another one', leaderChanges),
-        gauge('quorate_server_term', 'Raft term', status.term),
-        gauge('quorate_server_committed_seq', 'Newest seq known to be committed', status.commitSeq),
-        gauge('quorate_server_applied_seq', 'Newest applied seq', status.appliedSeq),
         gauge('quorate_server_voters', 'Members that vote', voters),
         gauge('quorate_server_learners', 'Members that do not vote', status.members.length - voters),
         gauge('quorate_server_is_draining', '1 while the node is drained', service.isDraining ? 1 : 0),
         gauge('quorate_server_leader_time_seconds', 'Newest leader time known here', service.leaderTimeMicros / 1e6),
         ...(clients === undefined ? [] : clientMetrics(clients)),
+        ...requestLatencies(clients, http),
       ]
     },
   }
@@ -68,14 +73,14 @@ function clientMetrics(clients: DoorCounters): MetricFamily[] {
   return [
     gauge('quorate_client_connections', 'Open client connections', clients.connections),
     gauge('quorate_client_views', 'Open views', clients.views),
-    gauge('quorate_watcher_total', 'Open watches', clients.watches),
+    gauge('quorate_client_watches', 'Open watches', clients.watches),
     counter('quorate_client_connections_total', 'Client connections that were opened', clients.connectionsTotal),
-    labelled(requests, 'Requests of clients', 'method', [
+    labelled('counter', requests, 'Requests of clients', 'method', [
       ['commit', clients.commitsTotal],
       ['read', clients.readsTotal],
       ['watch', clients.watchesTotal],
     ]),
-    labelled(closed, 'Client connections that this node ended', 'reason', [
+    labelled('counter', closed, 'Client connections that this node ended', 'reason', [
       ['refused', clients.refusedTotal],
       ['unauthenticated', clients.unauthenticatedTotal],
       ['slow', clients.slowClosedTotal],
@@ -90,11 +95,14 @@ function clientMetrics(clients: DoorCounters): MetricFamily[] {
   ]
 }
 
-function labelled(
-  name: string,
-  help: string,
-  label: string,
-  values: readonly (readonly [string, number])[],
-): MetricFamily {
-  return { name, help, type: 'counter', samples: values.map(([of, value]) => ({ value, labels: { [label]: of } })) }
+/** One family for all doors. */
+function requestLatencies(clients: DoorCounters | undefined, http: LatencyHistogram | undefined): MetricFamily[] {
+  const parts: [Record<string, string>, LatencyHistogram][] = []
+  if (clients !== undefined) {
+    parts.push([{ door: 'websocket', method: 'commit' }, clients.commitLatency])
+    parts.push([{ door: 'websocket', method: 'read' }, clients.readLatency])
+  }
+  if (http !== undefined) parts.push([{ door: 'http', method: 'any' }, http])
+  if (parts.length === 0) return []
+  return [histogram('quorate_request_seconds', 'From the arrival of a request to its answer', parts)]
 }

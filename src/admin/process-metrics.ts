@@ -1,4 +1,4 @@
-import { counter, gauge } from './metrics.ts'
+import { counter, gauge, labelled } from './metrics.ts'
 import type { MetricsSource } from './metrics.ts'
 
 /** What the process says of itself; the composition root reads it. */
@@ -13,6 +13,10 @@ export interface ProcessReadings {
   uptimeSeconds: number
   /** 0 to 1, since the start. */
   eventLoopUtilization: number
+  /** How late timers were since the last reading. */
+  loopLagSeconds: { p50: number; p99: number; max: number }
+  /** Garbage collections since the start. */
+  collections: readonly { kind: string; count: number; seconds: number }[]
 }
 
 export function processMetrics(read: () => ProcessReadings): MetricsSource {
@@ -29,6 +33,31 @@ export function processMetrics(read: () => ProcessReadings): MetricsSource {
         gauge('nodejs_external_memory_bytes', 'Memory of objects outside the heap', now.externalBytes),
         gauge('nodejs_array_buffers_bytes', 'Memory of buffers', now.arrayBufferBytes),
         gauge('nodejs_eventloop_utilization', 'Share of time that the event loop was busy', now.eventLoopUtilization),
+        labelled(
+          'gauge',
+          'quorate_process_loop_lag_seconds',
+          'How late timers were since the last scrape',
+          'quantile',
+          [
+            ['0.5', now.loopLagSeconds.p50],
+            ['0.99', now.loopLagSeconds.p99],
+            ['1', now.loopLagSeconds.max],
+          ],
+        ),
+        labelled(
+          'counter',
+          'quorate_process_gc_total',
+          'Garbage collections',
+          'kind',
+          now.collections.map(({ kind, count }) => [kind, count] as const),
+        ),
+        labelled(
+          'counter',
+          'quorate_process_gc_seconds_total',
+          'Time in garbage collection',
+          'kind',
+          now.collections.map(({ kind, seconds }) => [kind, seconds] as const),
+        ),
       ]
     },
   }

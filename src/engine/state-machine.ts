@@ -336,6 +336,10 @@ export class EngineStateMachine implements StateMachine {
     this.#keyspace.superviseSuperblocks(proof, ledger)
   }
 
+  get sessionCount(): number {
+    return this.#published.counters.sessions
+  }
+
   get keyspaceStats(): KeyspaceStats {
     return this.#keyspace.stats
   }

@@ -30,6 +30,9 @@ export class CheckpointSchedule {
   #lastMs: number
   #running: Promise<number> | undefined
   #isClosed = false
+  /** Checkpoints that were taken, how long the last one took, ms, and when it ended on the monotonic clock. */
+  count = 0
+  lastDurationMs = 0
   #timer: Timer
 
   constructor(options: CheckpointScheduleOptions) {
@@ -45,6 +48,11 @@ export class CheckpointSchedule {
       this.#timer = this.#arm()
     }
     return this.#options.timers.after(Math.max(this.#options.ageMs / 4, 10), tick, { background: true })
+  }
+
+  /** Since the last checkpoint, or the start. */
+  get ageMs(): number {
+    return this.#options.clock.monotonicMs() - this.#lastMs
   }
 
   /** The log has grown. */
@@ -70,8 +78,11 @@ export class CheckpointSchedule {
   async #checkpoint(): Promise<number> {
     const { machine, clock, syncedThrough, letGo } = this.#options
     this.#bytes = 0
+    const startMs = clock.monotonicMs()
     const { seq } = await machine.checkpoint(syncedThrough)
     this.#lastMs = clock.monotonicMs()
+    this.lastDurationMs = this.#lastMs - startMs
+    this.count++
     await letGo()
     return seq
   }

@@ -5,6 +5,7 @@
 export { createLog, openLog } from './open-log.ts'
 export type { LogOptions, Recovered } from './open-log.ts'
 export type { Log } from './log.ts'
+export type { LogStats } from './log-stats.ts'
 export type { LogFrame, LogState } from './log-settings.ts'
 export { LogError } from './errors.ts'
 export type { DamageKind, DamageReport, LogErrorCode } from './errors.ts'

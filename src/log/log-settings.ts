@@ -1,5 +1,5 @@
 import type { EntryBatch } from '../encoding/index.ts'
-import type { Files, Threads } from '../platform/index.ts'
+import type { Clock, Files, Threads } from '../platform/index.ts'
 import type { EntryIndex } from './entry-index.ts'
 import type { LogError } from './errors.ts'
 import type { SuperblockProof } from './superblock-proof.ts'
@@ -27,6 +27,8 @@ export interface LogSettings {
   readonly segmentBytes: number
   readonly tailCacheBytes: number
   readonly ringBytes: number
+  /** Only for figures. */
+  readonly clock: Clock | undefined
   readonly onSynced: (ioSeq: number) => void
   readonly onFailed: (error: LogError) => void
 }

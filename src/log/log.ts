@@ -11,6 +11,7 @@ import type { FrameHeader } from './frame.ts'
 import { InlineLane } from './inline-lane.ts'
 import type { Lane, LaneEvents } from './lane.ts'
 import { VOTES_FILE } from './lane.ts'
+import { LogStats } from './log-stats.ts'
 import type { HeldSegment, LogFrame, LogSettings, LogStart, LogState } from './log-settings.ts'
 import { isMutant } from './mutants.ts'
 import { NextSegment } from './next-segment.ts'
@@ -53,7 +54,8 @@ export class Log {
   #suspectAt: LogPosition | undefined
   #ioSeq = 0
   #writtenIoSeq = 0
-  /** Ends of frames not known to be synced: ioSeq, segment, offset, three numbers each, from `#pendingAt` on. */
+  readonly stats: LogStats = new LogStats()
+  /** Ends of frames not known to be synced: ioSeq, segment, offset, ms of the append, four numbers each, from `#pendingAt` on. */
   #pendingEnds: number[] = []
   #pendingAt = 0
   #synced: LogPosition
@@ -142,6 +144,11 @@ export class Log {
   /** True if the log holds this very entry, and hence this very history (or has it as its base). */
   holds(point: ChainPoint): boolean {
     return this.#index.termAt(point.seq) === point.term && this.#index.chainAt(point.seq) === point.chain
+  }
+
+  /** Files of the log, those that are void and not removed yet among them. */
+  get segmentCount(): number {
+    return this.#segments.length + this.#voidSegments.length
   }
 
   /** Bytes of memory that index and tail cache hold, about. */
@@ -236,6 +243,8 @@ export class Log {
     const length = writeFrame(lane.target, lane.at, header, entries, current.end, seed)
     lane.write(current.segment, current.end, length)
     this.#previousFrame = header.headerCrc
+    this.stats.frames++
+    this.stats.frameBytes += length
     current.end += length
     header.term = header.votedFor = header.commitSeq = header.truncateFrom = 0
     header.firstSeq = header.lastSeq = header.lastTerm = header.lastChain = 0
@@ -251,7 +260,7 @@ export class Log {
 
   #submit(lane: Lane, ioSeq: number): number {
     this.#ioSeq = ioSeq
-    this.#pendingEnds.push(ioSeq, this.#current.segment, this.#current.end)
+    this.#pendingEnds.push(ioSeq, this.#current.segment, this.#current.end, this.#settings.clock?.monotonicMs() ?? 0)
     lane.submit(ioSeq)
     return ioSeq
   }
@@ -262,11 +271,14 @@ export class Log {
     if (completed > this.#writtenIoSeq) this.#writtenIoSeq = completed
     const ends = this.#pendingEnds
     let at = this.#pendingAt
-    while (at < ends.length && ends[at]! <= completed) at += 3
+    const nowMs = at < ends.length && ends[at]! <= completed ? this.#settings.clock?.monotonicMs() : undefined
+    for (; at < ends.length && ends[at]! <= completed; at += 4) {
+      if (nowMs !== undefined) this.stats.syncLatency.record(nowMs - ends[at + 3]!)
+    }
     if (at === this.#pendingAt) return
-    this.#synced = { segment: ends[at - 2]!, offset: ends[at - 1]! }
+    this.#synced = { segment: ends[at - 3]!, offset: ends[at - 2]! }
     this.#pendingAt = at
-    if (at < 768 && at < ends.length) return
+    if (at < 1024 && at < ends.length) return
     this.#pendingEnds = ends.slice(at)
     this.#pendingAt = 0
   }

@@ -1,4 +1,4 @@
-import type { Files, Threads } from '../platform/index.ts'
+import type { Clock, Files, Threads } from '../platform/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { LogError } from './errors.ts'
 import type { DamageReport } from './errors.ts'
@@ -37,6 +37,8 @@ export interface LogOptions {
   readonly tailCacheBytes?: number
   /** Worker lane: bytes of the shared ring. Default 8 MiB. */
   readonly ringBytes?: number
+  /** How long syncs take is counted by it (`Log.stats`). */
+  readonly clock?: Clock
   /** Cumulative and in order: everything up to `ioSeq` is durable. */
   readonly onSynced?: (ioSeq: number) => void
   /** The first failed write or sync, once: the log is latched (rule D9). */
@@ -84,6 +86,7 @@ function settingsOf(options: LogOptions): LogSettings {
     segmentBytes,
     tailCacheBytes: options.tailCacheBytes ?? DEFAULT_TAIL_CACHE_BYTES,
     ringBytes: options.ringBytes ?? DEFAULT_RING_BYTES,
+    clock: options.clock,
     onSynced: options.onSynced ?? ((): void => undefined),
     onFailed: options.onFailed ?? ((): void => undefined),
   }

@@ -1,9 +1,17 @@
-import { certificateMetrics, createAdminApp, nodeMetrics, processMetrics } from '../admin/index.ts'
-import type { NodeHealth } from '../admin/index.ts'
-import { readProcess } from '../platform/node/index.ts'
+import {
+  certificateMetrics,
+  createAdminApp,
+  groupMetrics,
+  nodeMetrics,
+  processMetrics,
+  storageMetrics,
+} from '../admin/index.ts'
+import type { MetricsSource, NodeHealth, ProcessReadings } from '../admin/index.ts'
+import { watchProcess } from '../platform/node/index.ts'
 import { httpListener } from '../transport/http/index.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
+import { groupReadings, storageReadings } from './readings.ts'
 import { certificates, listenOn } from './tls.ts'
 
 /** Where operators and probes come in, on a port of their own. */
@@ -21,16 +29,13 @@ export async function openAdminDoor(
 ): Promise<AdminDoor> {
   const { node, gateway, platform, authentication, version, drain, onFault, onAction } = parts
   const { replica } = node
+  const watched = watchProcess()
   const app = createAdminApp({
     service: replica,
     clock: platform.clock,
     health: () => healthOf(parts),
     authenticate: (token, isLoopback) => authentication.callerOf('admin', token, isLoopback),
-    metrics: [
-      nodeMetrics(replica, gateway.stats, version),
-      processMetrics(readProcess),
-      certificateMetrics(() => certificates(parts.tls)),
-    ],
+    metrics: metricsOf(parts, () => watched.read()),
     actions: {
       transferLeadership: to => replica.transferLeadership(to, TRANSFER_MS),
       drain: () => Promise.resolve(drain()),
@@ -42,7 +47,24 @@ export async function openAdminDoor(
     onFault,
   })
   const server = await listenOn(parts.tls.admin, { host, port, onRequest: httpListener(app) })
-  return { address: { host: server.host, port: server.port }, close: () => server.close({ graceMs: CLOSE_GRACE_MS }) }
+  return {
+    address: { host: server.host, port: server.port },
+    async close() {
+      await server.close({ graceMs: CLOSE_GRACE_MS })
+      watched.stop()
+    },
+  }
+}
+
+function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): MetricsSource[] {
+  const { node, gateway, platform, tls, version, httpLatency, links } = parts
+  return [
+    nodeMetrics(node.replica, gateway.stats, version, httpLatency),
+    groupMetrics(() => groupReadings(node, links())),
+    storageMetrics(storageReadings(node, platform.files)),
+    processMetrics(readProcess),
+    certificateMetrics(() => certificates(tls)),
+  ]
 }
 
 function healthOf({ node }: NodeParts): NodeHealth {

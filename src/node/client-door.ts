@@ -26,6 +26,7 @@ export async function openClientDoor({ host, port }: Endpoint, parts: NodeParts)
     core: new ReplicaCore({ service, clock, timers, random }),
     authenticate: (token, isLoopback) => authentication.callerOf('client', token, isLoopback),
     serverVersion: version,
+    timing: { clock, latency: parts.httpLatency },
     onFault,
   })
   const acceptor = acceptWebSocket({

@@ -1,5 +1,7 @@
+import type { LatencyHistogram } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
+import type { PeerLinkStatus } from '../transport/peer/index.ts'
 import type { Authentication } from './authentication.ts'
 import type { ReplicaNode } from './open-replica.ts'
 import type { NodeTls } from './tls.ts'
@@ -12,6 +14,9 @@ export interface NodeParts {
   readonly authentication: Authentication
   readonly tls: NodeTls
   readonly version: string
+  readonly httpLatency: LatencyHistogram
+  /** The state of the links to the other members. */
+  readonly links: () => readonly PeerLinkStatus[]
   /** An error that is a fault of this program. */
   readonly onFault: (error: unknown) => void
 }

@@ -4,7 +4,7 @@ import type { EngineStateMachine, KeyspaceMutants } from '../engine/index.ts'
 import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
+import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import { delayOn } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { Replica } from '../raft/index.ts'
@@ -53,7 +53,7 @@ export interface ReplicaNodeOptions {
 /** A replica with everything below it, on one data directory. */
 export interface ReplicaNode {
   readonly replica: Replica
-  readonly machine: StateMachine
+  readonly machine: EngineStateMachine
   readonly log: Log
   readonly directory: DataDirectory
   close(): Promise<void>
@@ -168,6 +168,7 @@ async function openOrCreateLog(
     groupId: GROUP_ID,
     lane: storage.lane,
     segmentBytes: storage.segmentBytes,
+    clock: platform.clock,
     ...handlers,
   }
   if (directory.isNew) return createLog(options)

@@ -1,6 +1,7 @@
-import type { PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { PeerIdentity } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { createPeerTransport, webSocketPeerListener } from '../transport/peer/index.ts'
+import type { ObservedPeerTransport } from '../transport/peer/index.ts'
 import { webSocketDialer } from '../transport/websocket/index.ts'
 import type { Configuration } from './configuration.ts'
 import { listenOn } from './tls.ts'
@@ -13,7 +14,7 @@ export function createPeerLinks(
   secret: Uint8Array,
   tls: DoorTls | undefined,
   identity: () => PeerIdentity,
-): PeerTransport {
+): ObservedPeerTransport {
   return createPeerTransport({
     self: name,
     members: members.map(member => ({ name: member.name, address: member.peer })),

@@ -1,4 +1,4 @@
-import { QuorateError } from '../model/index.ts'
+import { LatencyHistogram, QuorateError } from '../model/index.ts'
 import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import { LOG_WRITER_JOB } from '../log/index.ts'
 import { FileError } from '../platform/index.ts'
@@ -6,6 +6,7 @@ import type { Platform } from '../platform/index.ts'
 import type { nodePlatform } from '../platform/node/index.ts'
 import { createGateway } from '../transport/gateway/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
+import type { ObservedPeerTransport } from '../transport/peer/index.ts'
 import { openAdminDoor } from './admin-door.ts'
 import { loadAuthentication } from './authentication.ts'
 import type { Authentication } from './authentication.ts'
@@ -96,6 +97,8 @@ class NodeAssembly {
   readonly #stopped = new Promise<Error | undefined>(resolve => (this.#resolveStopped = resolve))
   #replica: ReplicaNode | undefined
   #gateway: Gateway | undefined
+  #links: ObservedPeerTransport | undefined
+  readonly #httpLatency = new LatencyHistogram()
   #failure: Error | undefined
   #stopping: Promise<void> | undefined
 
@@ -154,7 +157,8 @@ class NodeAssembly {
     const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
     this.#closing.push(() => Promise.resolve(roles.close()))
     const [platform, authentication] = [this.#platform, this.#authentication]
-    const parts = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault }
+    const figures = { httpLatency: this.#httpLatency, links: () => this.#links?.status() ?? [] }
+    const parts = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault, ...figures }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
     const adminDoor = await openAdminDoor(admin, {
@@ -185,7 +189,8 @@ class NodeAssembly {
 
   #createTransport(identity: () => PeerIdentity): PeerTransport {
     const { secret } = this.#authentication
-    return createPeerLinks(this.#configuration, this.#platform, secret, this.#tls.peer, identity)
+    this.#links = createPeerLinks(this.#configuration, this.#platform, secret, this.#tls.peer, identity)
+    return this.#links
   }
 
   #failed(error: Error): void {

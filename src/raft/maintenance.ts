@@ -67,6 +67,11 @@ export class Maintenance {
     this.#checkpoints.consider()
   }
 
+  /** For metrics. */
+  get checkpoints(): { count: number; ageMs: number; lastDurationMs: number } {
+    return this.#checkpoints
+  }
+
   checkpoint(): Promise<number> {
     return this.#checkpoints.run()
   }

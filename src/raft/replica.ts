@@ -27,6 +27,13 @@ export class Replica implements NodeService {
   readonly #topologyHandlers = new Set<(topology: Topology) => void>()
   #topology: Topology
   #isDraining = false
+  /** Candidacies of this node, and terms that it has led, since the start. */
+  readonly #elections: { started: number; won: number; lastTerm: number; lastRole: string } = {
+    started: 0,
+    won: 0,
+    lastTerm: 0,
+    lastRole: '',
+  }
 
   private constructor(options: ReplicaOptions, driver: Driver) {
     this.#options = options
@@ -125,8 +132,21 @@ export class Replica implements NodeService {
   }
 
   #tellTopology(): void {
+    this.#countElections()
     this.#topology = topologyOf(this.#driver.core, this.#options.members, this.#topology.version + 1)
     for (const handler of this.#topologyHandlers) handler(this.#topology)
+  }
+
+  #countElections(): void {
+    const { role, term } = this.#driver.core.state
+    const counted = this.#elections
+    const isNew = role !== counted.lastRole || term !== counted.lastTerm
+    const wasCandidate = counted.lastRole === 'candidate' && counted.lastTerm === term
+    // A group of one is candidate and leader in one step, of which only the end is told.
+    if (isNew && (role === 'candidate' || (role === 'leader' && !wasCandidate))) counted.started++
+    if (isNew && role === 'leader') counted.won++
+    counted.lastRole = role
+    counted.lastTerm = term
   }
 
   transferLeadership(toNodeId: number | undefined, timeoutMs: number): Promise<void> {
@@ -164,6 +184,8 @@ export class Replica implements NodeService {
     waiting: number
     drift: DriftWatch['drift']
     isIdle: boolean
+    elections: { readonly started: number; readonly won: number }
+    checkpoints: { count: number; ageMs: number; lastDurationMs: number }
   } {
     const { state } = this.#driver.core
     return {
@@ -172,6 +194,8 @@ export class Replica implements NodeService {
       waiting: this.#driver.requests.count,
       drift: this.#driver.drift.drift,
       isIdle: this.#driver.isIdle,
+      elections: this.#elections,
+      checkpoints: this.#driver.maintenance.checkpoints,
     }
   }
 

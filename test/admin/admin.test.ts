@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
 import { createAdminApp, formatMetrics, nodeMetrics, processMetrics } from '../../src/admin/index.ts'
 import type { AdminApp, NodeHealth } from '../../src/admin/index.ts'
-import { readProcess } from '../../src/platform/node/index.ts'
+import { watchProcess } from '../../src/platform/node/index.ts'
 import { Trio } from '../raft/replica/trio.ts'
 
 const HEALTHY: NodeHealth = { storage: undefined, unjoined: undefined, fenced: undefined, startProgress: 1 }
@@ -12,6 +12,9 @@ interface Answer {
   text: string
   headers: Headers
 }
+
+const watched = watchProcess()
+after(() => watched.stop())
 
 /** The admin port of one of three nodes on virtual time. */
 class AdminRig {
@@ -32,7 +35,7 @@ class AdminRig {
       clock: this.trio.machines.get(this.name)!.process!.clock,
       health: () => this.health,
       authenticate: (token, isLoopback) => (token === 'ops' || (token === undefined && isLoopback) ? 'ops' : undefined),
-      metrics: [nodeMetrics(replica), processMetrics(readProcess)],
+      metrics: [nodeMetrics(replica), processMetrics(() => watched.read())],
       serverVersion: '0.1.0',
       actions: {
         transferLeadership: to => replica.transferLeadership(to, 5_000),

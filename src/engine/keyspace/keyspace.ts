@@ -29,6 +29,12 @@ export interface KeyspaceStats {
   extentBytes: number
   retainedRoots: number
   epoch: number
+  pageBytes: number
+  /** What the budget allows to be in memory. */
+  pagesMax: number
+  /** Pages that left memory, and pages and large values that were read from the file, since the start. */
+  evictedPages: number
+  loadedPages: number
 }
 
 const EMPTY_META: SuperblockMeta = {
@@ -115,8 +121,8 @@ export class Keyspace {
   }
 
   get stats(): KeyspaceStats {
-    const { storage, spaces } = this.#parts
-    const { table, map, extents, roots, epoch } = storage
+    const { storage, spaces, pager } = this.#parts
+    const { table, map, extents, roots, epoch, traffic } = storage
     return {
       records: spaces.records,
       residentPages: table.residentPages,
@@ -126,6 +132,10 @@ export class Keyspace {
       extentBytes: extents.bytes,
       retainedRoots: roots.all.length,
       epoch,
+      pageBytes: storage.pageBytes,
+      pagesMax: pager.pagesMax,
+      evictedPages: traffic.evicted,
+      loadedPages: traffic.loaded,
     }
   }
 

@@ -195,6 +195,7 @@ export class Pager {
     table.state[page]! |= CHECKSUM_KNOWN | STAGED
     table.bind(page, frame)
     table.touched[frame] = PASSES_AFTER_LOAD
+    this.#storage.traffic.loaded++
     this.onLoaded?.(page, false)
   }
 
@@ -212,6 +213,7 @@ export class Pager {
     const value = this.#file.verifyExtent(bytes, page, checksum)
     if (this.#storage.extents.entry(page) !== undefined) return
     const birth = readU64(bytes, AT_BIRTH)
+    this.#storage.traffic.loaded++
     this.#storage.extents.add({ page, bytes: value, birth, state: 'clean', spared: PASSES_AFTER_LOAD })
     this.onLoaded?.(page, true)
   }
@@ -232,6 +234,7 @@ export class Pager {
       }
       if ((table.state[page]! & (STAGED | WRITING)) !== STAGED) continue
       table.release(page)
+      this.#storage.traffic.evicted++
       count--
     }
   }

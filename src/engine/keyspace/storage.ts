@@ -20,6 +20,8 @@ export class Storage {
   readonly roots: Roots
   readonly mutants: Mutants
   readonly cold: Cold = new Cold()
+  /** Pages that left memory, and pages and large values that were read from the file, since the start. */
+  readonly traffic: { evicted: number; loaded: number } = { evicted: 0, loaded: 0 }
   /** For page rebuilds; nothing keeps it across a call. */
   readonly scratch: PageRef
   /** The epoch being written: pages born in it may be changed in place until they are staged. */

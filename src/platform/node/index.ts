@@ -12,7 +12,7 @@ export type { HttpLimits, HttpListenOptions, HttpServer } from './http-server.ts
 export { freePorts, httpRequest, isPortFree } from './http-request.ts'
 export type { HttpAnswer, HttpRequestOptions } from './http-request.ts'
 export { nodePlatform } from './platform.ts'
-export { readProcess } from './process-readings.ts'
+export { watchProcess } from './process-readings.ts'
 export { nodeRandom } from './random.ts'
 export { runThread } from './run-thread.ts'
 export { nodeThreads } from './threads.ts'

@@ -27,6 +27,8 @@ export interface Progress {
   lastActiveMs: number
   /** Newest send time, on the leader's clock, that the peer has echoed (R7). */
   ackedSentAtMs: number
+  /** How long that answer took; 0 = none yet. For metrics. */
+  roundTripMs: number
   /** Newest read round that the peer has confirmed (R2). */
   readSeq: number
   /** Commit index that the peer has been told. */
@@ -49,6 +51,7 @@ export function createProgress(id: NodeId, next: Seq, streamId: number, nowMs: n
     streamId,
     lastActiveMs: nowMs,
     ackedSentAtMs: Number.NEGATIVE_INFINITY,
+    roundTripMs: 0,
     readSeq: 0,
     sentCommit: 0,
     isUnfitToLead: false,

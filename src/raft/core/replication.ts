@@ -118,7 +118,9 @@ export function sendHeartbeats(state: RaftState): void {
 /** An answer of any kind in this term: the peer lives, and heard us after we sent what it echoes (R7). */
 function noteAnswer(state: RaftState, progress: Progress, sentAtMs: number): void {
   progress.lastActiveMs = state.nowMs
-  if (sentAtMs > progress.ackedSentAtMs) progress.ackedSentAtMs = sentAtMs
+  if (sentAtMs <= progress.ackedSentAtMs) return
+  progress.ackedSentAtMs = sentAtMs
+  progress.roundTripMs = state.nowMs - sentAtMs
 }
 
 /** Takes a follower's answer to AppendEntries (L6-L8, L13). */

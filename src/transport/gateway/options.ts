@@ -1,3 +1,4 @@
+import { LatencyHistogram } from '../../model/index.ts'
 import type { NodeService } from '../../model/index.ts'
 import type { Clock, Random, Timers } from '../../platform/index.ts'
 
@@ -78,6 +79,9 @@ export interface GatewayStats {
   readsTotal: number
   watchesTotal: number
   errorsTotal: number
+  /** From the arrival of a request to its answer. */
+  readonly commitLatency: LatencyHistogram
+  readonly readLatency: LatencyHistogram
 }
 
 export function newStats(): GatewayStats {
@@ -99,5 +103,7 @@ export function newStats(): GatewayStats {
     readsTotal: 0,
     watchesTotal: 0,
     errorsTotal: 0,
+    commitLatency: new LatencyHistogram(),
+    readLatency: new LatencyHistogram(),
   }
 }

@@ -21,6 +21,7 @@ import type { WatchOwner } from './watches.ts'
 /** A read, view or watch on its way; `isCancelled` when nobody waits for it any more. */
 interface Waiting {
   isCancelled: boolean
+  readonly sinceMs: number
 }
 
 /** After "busy" for a serial, later ones are refused until it is offered again, or for so long. */
@@ -119,11 +120,13 @@ export class ClientRequests implements WatchOwner {
     const caller = message.caller === '' ? this.#greeting.caller : message.caller
     const request = encodeRequest({ caller, session, serial, acknowledgedThrough, notAfterMicros, copy }, envelope)
     const bytes = request.length
+    const sinceMs = this.#nowMs
     this.#inFlight++
     this.#inFlightBytes += bytes
     service.submit(request, (outcome, error) => {
       this.#inFlight--
       this.#inFlightBytes -= bytes
+      this.#shared.stats.commitLatency.record(this.#nowMs - sinceMs)
       if (outcome !== undefined) {
         return this.#connection.send({
           type: 'outcome',
@@ -171,7 +174,7 @@ export class ClientRequests implements WatchOwner {
       this.#connection.refuse(error, CloseCode.protocol)
       return undefined
     }
-    const waiting = { isCancelled: false }
+    const waiting = { isCancelled: false, sinceMs: this.#nowMs }
     this.#waiting.set(requestId, waiting)
     this.#inFlight++
     return waiting
@@ -235,6 +238,7 @@ export class ClientRequests implements WatchOwner {
     const answer = (result: ReadResult): void => {
       if (isOwned) view.release()
       if (!this.#finish(requestId, waiting)) return
+      this.#shared.stats.readLatency.record(this.#nowMs - waiting.sinceMs)
       this.#connection.send({ type: 'readResult', requestId, seq: view.seq, result })
     }
     const failed = (error: unknown): void => {

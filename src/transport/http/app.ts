@@ -41,10 +41,13 @@ export function createHttpApp(options: HttpOptions): HttpApp {
       return errorResponse(new QuorateError('busy', 'too many requests at a time', { retryable: true, backoffMs: 100 }))
     }
     running++
+    const { timing } = options
+    const sinceMs = timing?.clock.monotonicMs() ?? 0
     try {
       return await route(authenticated(options, c.req.raw, c.env))
     } finally {
       running--
+      timing?.latency.record(timing.clock.monotonicMs() - sinceMs)
     }
   }
 

@@ -1,4 +1,5 @@
-import type { DatabaseCore, NodeService } from '../../model/index.ts'
+import type { DatabaseCore, LatencyHistogram, NodeService } from '../../model/index.ts'
+import type { Clock } from '../../platform/index.ts'
 
 export interface HttpOptions {
   service: NodeService
@@ -9,6 +10,8 @@ export interface HttpOptions {
   serverVersion: string
   /** Requests at a time; more are answered `busy`. 1,024. */
   requestsMax?: number
+  /** Counts how long requests take. */
+  timing?: { readonly clock: Clock; readonly latency: LatencyHistogram }
   /** An error that is a fault of this program; the client gets `internal`. */
   onFault?: (error: unknown) => void
 }

@@ -1,0 +1,113 @@
+import type { LatencyHistogram } from '../model/index.ts'
+import { counter, gauge, histogram, labelled } from './metrics.ts'
+import type { MetricFamily, MetricsSource } from './metrics.ts'
+
+/** What the log says of itself. */
+export interface LogReadings {
+  readonly frames: number
+  readonly frameBytes: number
+  readonly syncLatency: LatencyHistogram
+  readonly segments: number
+  readonly memoryBytes: number
+  readonly firstSeq: number
+  readonly lastSeq: number
+  /** Its end is suspect, and no leader has supplied the place again yet. */
+  readonly isSuspect: boolean
+  readonly isLatched: boolean
+}
+
+/** What the pages say of themselves. */
+export interface PageReadings {
+  readonly pageBytes: number
+  readonly residentPages: number
+  readonly dirtyPages: number
+  readonly pagesMax: number
+  readonly usedPages: number
+  readonly filePages: number
+  readonly evictedPages: number
+  readonly loadedPages: number
+  readonly extentBytes: number
+  readonly retainedRoots: number
+  readonly records: number
+  readonly isBusy: boolean
+}
+
+export interface CheckpointReadings {
+  readonly count: number
+  readonly ageMs: number
+  readonly lastDurationMs: number
+  readonly seq: number
+}
+
+export interface DiskReadings {
+  /** Bytes of the files, by directory. */
+  readonly fileBytes: readonly (readonly [area: string, bytes: number])[]
+  readonly freeBytes: number
+}
+
+export interface StorageReadings {
+  log(): LogReadings
+  pages(): PageReadings
+  checkpoints(): CheckpointReadings
+  /** Asks the file system. */
+  disk(): Promise<DiskReadings>
+}
+
+/** Log, pages, checkpoints and the disk below them. */
+export function storageMetrics(readings: StorageReadings): MetricsSource {
+  return {
+    collect: async () => [
+      ...logFamilies(readings.log()),
+      ...pageFamilies(readings.pages()),
+      ...checkpointFamilies(readings.checkpoints()),
+      ...diskFamilies(await readings.disk()),
+    ],
+  }
+}
+
+function logFamilies(log: LogReadings): MetricFamily[] {
+  return [
+    counter('quorate_log_frames_total', 'Frames written', log.frames),
+    counter('quorate_log_written_bytes_total', 'Bytes of frames written', log.frameBytes),
+    histogram('quorate_log_sync_seconds', 'From the append of a frame to its being synced', [[{}, log.syncLatency]]),
+    gauge('quorate_log_segments', 'Files of the log', log.segments),
+    gauge('quorate_log_memory_bytes', 'Memory of the index and of the newest entries', log.memoryBytes),
+    gauge('quorate_log_first_seq', 'Oldest entry that the log has', log.firstSeq),
+    gauge('quorate_log_last_seq', 'Newest entry that the log has', log.lastSeq),
+    gauge('quorate_log_is_suspect', '1 while the end of the log cannot be decided', log.isSuspect ? 1 : 0),
+    gauge('quorate_log_is_latched', '1 after a failed write or sync', log.isLatched ? 1 : 0),
+  ]
+}
+
+function pageFamilies(pages: PageReadings): MetricFamily[] {
+  return [
+    gauge('quorate_pages_page_bytes', 'Bytes of a page', pages.pageBytes),
+    gauge('quorate_pages_resident', 'Pages in memory', pages.residentPages),
+    gauge('quorate_pages_dirty', 'Pages that wait to be written', pages.dirtyPages),
+    gauge('quorate_pages_budget', 'Pages that may be in memory', pages.pagesMax),
+    gauge('quorate_pages_used', 'Pages of the file that hold something', pages.usedPages),
+    gauge('quorate_pages_file', 'Pages of the file', pages.filePages),
+    counter('quorate_pages_evicted_total', 'Pages that left memory', pages.evictedPages),
+    counter('quorate_pages_loaded_total', 'Pages and large values read from the file', pages.loadedPages),
+    gauge('quorate_pages_extent_bytes', 'Memory of large values', pages.extentBytes),
+    gauge('quorate_pages_roots', 'Roots that are kept for reads of the past', pages.retainedRoots),
+    gauge('quorate_pages_records', 'Records', pages.records),
+    gauge('quorate_pages_is_busy', '1 while new writes are refused, because too much waits', pages.isBusy ? 1 : 0),
+  ]
+}
+
+function checkpointFamilies({ count, ageMs, lastDurationMs, seq }: CheckpointReadings): MetricFamily[] {
+  return [
+    counter('quorate_checkpoint_taken_total', 'Checkpoints taken', count),
+    gauge('quorate_checkpoint_age_seconds', 'Time since the last checkpoint, or the start', ageMs / 1000),
+    gauge('quorate_checkpoint_duration_seconds', 'How long the last checkpoint took', lastDurationMs / 1000),
+    gauge('quorate_checkpoint_seq', 'Seq from which a restart begins', seq),
+  ]
+}
+
+function diskFamilies({ fileBytes, freeBytes }: DiskReadings): MetricFamily[] {
+  return [
+    labelled('gauge', 'quorate_disk_file_bytes', 'Bytes of the files of the data directory', 'area', fileBytes),
+    gauge('quorate_disk_free_bytes', 'Bytes that are free on the file system', freeBytes),
+  ]
+}

@@ -1,0 +1,74 @@
+import type { GroupReadings, PeerReading, StorageReadings } from '../admin/index.ts'
+import type { Files } from '../platform/index.ts'
+import type { PeerLinkStatus } from '../transport/peer/index.ts'
+import type { ReplicaNode } from './open-replica.ts'
+
+const CHANNELS = ['control', 'log', 'snapshot'] as const
+const AREAS = ['log', 'pages', 'changes'] as const
+
+/** What the metrics are told of log, pages and disk. */
+export function storageReadings({ machine, log, directory, replica }: ReplicaNode, files: Files): StorageReadings {
+  return {
+    log: () => ({
+      frames: log.stats.frames,
+      frameBytes: log.stats.frameBytes,
+      syncLatency: log.stats.syncLatency,
+      segments: log.segmentCount,
+      memoryBytes: log.memoryBytes,
+      firstSeq: log.base.seq + 1,
+      lastSeq: log.lastSeq,
+      isSuspect: replica.inspect().core.recovery.kind !== 'clean',
+      isLatched: log.state === 'latched',
+    }),
+    pages: () => ({ ...machine.keyspaceStats, isBusy: machine.isBusy }),
+    checkpoints: () => ({ ...checkpointsOf(replica), seq: machine.newestCheckpointSeq }),
+    disk: async () => ({
+      fileBytes: await Promise.all(
+        AREAS.map(async area => [area, await bytesBelow(files, `${directory.path}/${area}`)] as const),
+      ),
+      freeBytes: await files.freeBytes(directory.path),
+    }),
+  }
+}
+
+function checkpointsOf(replica: ReplicaNode['replica']): { count: number; ageMs: number; lastDurationMs: number } {
+  const { count, ageMs, lastDurationMs } = replica.inspect().checkpoints
+  return { count, ageMs, lastDurationMs }
+}
+
+/** Bytes of the files in a directory; one that is removed meanwhile has none. */
+async function bytesBelow(files: Files, directory: string): Promise<number> {
+  const names = await files.list(directory).catch(() => [])
+  const sizes = await Promise.all(names.map(async name => files.size(`${directory}/${name}`).catch(() => 0)))
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
+}
+
+/** What the metrics are told of the group. */
+export function groupReadings({ machine, log, replica }: ReplicaNode, links: readonly PeerLinkStatus[]): GroupReadings {
+  const { core, appliedSeq, waiting, drift, elections } = replica.inspect()
+  const { members } = replica.topology
+  const peers = links.map((link): PeerReading => {
+    const nodeId = members.find(({ name }) => name === link.name)?.nodeId
+    const progress = nodeId === undefined ? undefined : core.leadership?.progress.get(nodeId)
+    return {
+      name: link.name,
+      progress: progress && { matchSeq: progress.match, roundTripMs: progress.roundTripMs },
+      links: CHANNELS.map(channel => [channel, link.openChannels.includes(channel)] as const),
+      queuedBytes: link.queuedBytes,
+      sentBytes: link.counters.sentBytes,
+    }
+  })
+  return {
+    role: core.role,
+    term: core.term,
+    commitSeq: core.commit,
+    appliedSeq,
+    lastSeq: log.lastSeq,
+    electionsStarted: elections.started,
+    electionsWon: elections.won,
+    sessions: machine.sessionCount,
+    waiting,
+    isFenced: drift !== undefined,
+    peers,
+  }
+}
