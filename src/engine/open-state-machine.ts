@@ -27,6 +27,8 @@ export interface StateMachineOptions {
   clock: Clock
   /** Digests are recorded at seqs divisible by this; the same on all nodes, `DIGEST_INTERVAL` but in tests. */
   digestInterval?: number
+  /** How many bytes an install writes from one record of its progress to the next. */
+  installProgressBytes?: number
   /** Planted bugs of the keyspace; tests only. */
   mutants?: Mutants
 }
@@ -85,6 +87,7 @@ function keyspaceOptions(options: StateMachineOptions): KeyspaceOptions {
     spaceLength,
     slotted: SLOTTED_RECORDS,
     identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },
+    ...(options.installProgressBytes !== undefined && { installProgressBytes: options.installProgressBytes }),
     ...(options.mutants !== undefined && { mutants: options.mutants }),
   }
 }

@@ -358,6 +358,7 @@ export class EngineStateMachine implements StateMachine {
 
   async checkpoint(syncedThrough: () => Promise<number>): Promise<CheckpointState> {
     this.#changes.flush()
+    this.#dropEpoch()
     const { seq } = await this.#keyspace.checkpoint(async wanted => {
       for (;;) {
         const through = await syncedThrough()
@@ -391,14 +392,18 @@ export class EngineStateMachine implements StateMachine {
     this.#requireRunning()
     this.#failure = new InvariantError('a snapshot is being installed')
     this.#beforeInstall = this.#keyspace.view()
-    // Left open by an entry that met a cold page and wrote nothing: a checkpoint may wait for its end.
-    if (this.#isEpochOpen) this.#keyspace.dropEpoch()
-    this.#isEpochOpen = false
+    this.#dropEpoch()
     const digests = recordsAfterInstall(this.#digests.all, manifest.sinceSeq, manifest)
     return ImageSink.begin(this.#keyspace, manifest, digests, {
       committed: () => this.#adopt(manifest, digests),
       aborted: () => this.#endInstall(),
     })
+  }
+
+  /** Between two calls of `apply` one is open only if an entry met a cold page, and empty. A checkpoint would wait for its end. */
+  #dropEpoch(): void {
+    if (this.#isEpochOpen) this.#keyspace.dropEpoch()
+    this.#isEpochOpen = false
   }
 
   /** Applies again. */

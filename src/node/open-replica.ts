@@ -8,7 +8,7 @@ import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import { delayOn } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { Replica } from '../raft/index.ts'
-import type { LogHearer, MemberAddress } from '../raft/index.ts'
+import type { LogHearer, MemberAddress, ShippingLimits } from '../raft/index.ts'
 
 export interface StorageOptions {
   pageBytes: PageBytes
@@ -21,6 +21,9 @@ export interface StorageOptions {
   checkpointAgeMs: number
   /** Log kept for peers that lag, beyond what recovery needs; default 256 MiB. */
   lagLogBytes?: number
+  /** Of snapshots to and from peers; defaults of `raft/snapshot-shipping` and of the keyspace. */
+  snapshotLimits?: Partial<ShippingLimits>
+  installProgressBytes?: number
 }
 
 export const DEFAULT_STORAGE: StorageOptions = {
@@ -97,6 +100,7 @@ async function openInDirectory(
     pageBytes: directory.identity.pageBytes,
     budgetBytes: storage.budgetBytes,
     ...(options.digestInterval !== undefined && { digestInterval: options.digestInterval }),
+    ...(storage.installProgressBytes !== undefined && { installProgressBytes: storage.installProgressBytes }),
     ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),
   })
   opened.push(() => machine.close())
@@ -132,6 +136,7 @@ async function openInDirectory(
     checkpointLogBytes: storage.checkpointLogBytes,
     checkpointAgeMs: storage.checkpointAgeMs,
     ...(storage.lagLogBytes !== undefined && { lagLogBytes: storage.lagLogBytes }),
+    ...(storage.snapshotLimits !== undefined && { snapshotLimits: storage.snapshotLimits }),
     onFatal,
     onStarted: self => (started.replica = self),
   })

@@ -167,8 +167,13 @@ export class Driver {
         this.input({ type: 'snapshotFailed' })
       },
       // From its beginning on the state machine applies nothing (S3), whatever was committed before.
-      beforeInstall: () => this.#apply.hold(),
+      beforeInstall: async sinceSeq => {
+        await this.#apply.hold()
+        // What is shared with the old tree must be on file, or a restart could not go on from there.
+        if (sinceSeq > 0) await this.maintenance.checkpoint()
+      },
       beforeCommit: () => this.#apply.hold(),
+      ...(options.snapshotLimits !== undefined && { limits: options.snapshotLimits }),
     })
   }
 

@@ -1,6 +1,7 @@
 import type { Log, Recovered } from '../log/index.ts'
 import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
+import type { ShippingLimits } from './snapshot-shipping/index.ts'
 
 /** A member as configuration names it; all nodes have the same ordered list. */
 export interface MemberAddress {
@@ -33,6 +34,8 @@ export interface ReplicaOptions {
   checkpointAgeMs: number
   /** Bytes of log kept for peers that lag, beyond what recovery needs; default `LAG_LOG_BYTES`. */
   lagLogBytes?: number
+  /** What of `DEFAULT_LIMITS` (snapshot-shipping) is different here. */
+  snapshotLimits?: Partial<ShippingLimits>
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
   onFatal: (error: Error) => void
   /** Given what hears of the log's syncs and failures, before anything is written. */

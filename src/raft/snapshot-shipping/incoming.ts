@@ -190,7 +190,7 @@ export class Incoming {
       await this.#wanted.previous
       const opened = { manifest, hash: manifestHash(manifest), meta: metaOf(manifest) }
       this.#requireGood(opened)
-      await beforeInstall()
+      await beforeInstall(manifest.sinceSeq)
       if (this.#stage !== 'opening') return
       // What was still to be applied when the manifest came is applied by now.
       this.#requireGood(opened)

@@ -29,10 +29,11 @@ export interface ShippingOptions {
    */
   readonly onFailed: (reason: string, mustReopen: boolean) => void
   /**
-   * Before the state machine begins an install, from where on it takes no entry (S3): resolves when no apply is under way. Without it
-   * `beforeCommit` is called here as well.
+   * Before the state machine begins an install, from where on it takes no entry (S3): resolves when no apply is under way. `sinceSeq`: of
+   * an incremental one, which can be resumed after a restart only if the present state is on file; 0 = full. Without it `beforeCommit`
+   * is called here as well.
    */
-  readonly beforeInstall?: () => Promise<void>
+  readonly beforeInstall?: (sinceSeq: Seq) => Promise<void>
   /** After the last chunk, before the commit that swaps the state (S8). */
   readonly beforeCommit: () => Promise<void>
   readonly limits?: Partial<ShippingLimits>

@@ -225,9 +225,16 @@ export class Outgoing {
     this.#pinned = { source, hash: manifestHash(source.manifest), base, isRead: false }
   }
 
+  /** Where a snapshot for this base would start from. */
+  #sinceSeq(base: SnapshotBase | undefined): Seq {
+    if (base === undefined) return 0
+    return this.#context.options.machine.digests.some(own => isSameBase(own, base)) ? base.seq : 0
+  }
+
   async #sendManifest(pinned: Pinned): Promise<boolean> {
     const base = this.#base
-    if (!isSameBase(pinned.base, base)) {
+    // A receiver that has begun anew may name another base, or none, and still need the same: then it can go on where it was.
+    if (!isSameBase(pinned.base, base) && this.#sinceSeq(base) !== pinned.source.manifest.sinceSeq) {
       await this.#pin(base)
       return true
     }

@@ -22,6 +22,7 @@ export const DIRECTORY = '/data'
 const PEER_PORT = 7410
 const LOOK_MS = 10
 const VOTE_DEATHS = 0.1
+const INSTALL_DEATHS = 0.04
 
 export interface ClusterOptions {
   readonly world: SimulatedWorld
@@ -151,6 +152,8 @@ export class SimulatedCluster {
   readonly frameWatchers: ((frame: Uint8Array) => void)[] = []
   readonly promises: PromiseOracle = new PromiseOracle()
   readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
+  /** Installs of snapshots, those that went on with an interrupted one, and deaths in the midst of one. */
+  readonly installs: { begun: number; resumed: number; died: number } = { begun: 0, resumed: 0, died: 0 }
   readonly #options: ClusterOptions
   readonly #random: SeededRandom
   readonly #rotting: SeededRandom
@@ -213,6 +216,15 @@ export class SimulatedCluster {
     return !this.isHealing && this.profile.faults.hasPowerLosses && this.#random.chance(VOTE_DEATHS)
   }
 
+  /** In the middle of an install, too. */
+  #deathInInstall(): 'power' | 'process' | undefined {
+    const { hasPowerLosses, hasProcessCrashes } = this.profile.faults
+    if (this.isHealing || !(hasPowerLosses || hasProcessCrashes) || !this.#random.chance(INSTALL_DEATHS))
+      return undefined
+    if (hasPowerLosses && hasProcessCrashes) return this.#random.chance(0.5) ? 'power' : 'process'
+    return hasPowerLosses ? 'power' : 'process'
+  }
+
   drawClock(): { rate: number; wallOffsetMicros: number } {
     const { clockDrift, wallOffsetMs } = this.profile
     return {
@@ -252,6 +264,17 @@ export class SimulatedCluster {
         if (host.state !== 'dead') this.#options.oracle.onApplied(name, report)
       },
       applyMs: () => this.applyMs,
+      onInstall: isResumed => {
+        this.installs.begun++
+        if (isResumed) this.installs.resumed++
+        this.trace.note(`${name} ${isResumed ? 'goes on with' : 'begins'} an install`)
+      },
+      onInstallStep: () => {
+        const kind = this.#deathInInstall()
+        if (kind === undefined) return
+        this.installs.died++
+        this.world.schedule(0, () => owner.crash(kind), host)
+      },
       isSlicing: () => this.profile.sliceChance > 0 && this.#random.chance(this.profile.sliceChance),
     })
   }

@@ -19,6 +19,9 @@ export interface StorageShape {
   readonly checkpointAgeMs: number
   /** Log kept for peers that lag; beyond it they get snapshots. */
   readonly lagLogBytes: number
+  /** So small that a snapshot has many chunks, and an install records its progress between them. */
+  readonly snapshotLimits: { readonly chunkBytes: number; readonly windowBytes: number }
+  readonly installProgressBytes: number
   /** Seqs between digests: what peers compare, and where incremental snapshots may begin. */
   readonly digestInterval: number
 }
@@ -46,6 +49,10 @@ export interface NodeOpening {
   readonly onApplied: (report: AppliedReport) => void
   /** Processor time that applying an entry takes. */
   readonly applyMs: () => number
+  /** An install has begun; `isResumed`: where an earlier one was interrupted. */
+  readonly onInstall: (isResumed: boolean) => void
+  /** It has taken a chunk, or is about to commit. */
+  readonly onInstallStep: () => void
   /** Whether the next call of `apply` is to stop after one entry. */
   readonly isSlicing: () => boolean
 }

@@ -144,6 +144,8 @@ function drawStorage(random: SeededRandom, mix: WriteMix): StorageShape {
     checkpointLogBytes: random.pick([8_192, 32_768, 262_144]),
     checkpointAgeMs: random.pick([500, 2_000, 10_000]),
     lagLogBytes: random.pick([4_096, 65_536, 1 << 28]),
+    snapshotLimits: { chunkBytes: pageBytes, windowBytes: 2 * pageBytes },
+    installProgressBytes: 3 * pageBytes,
     digestInterval: random.split('digest interval').pick([16, 64, 4_096]),
   }
 }

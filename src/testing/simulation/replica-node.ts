@@ -24,6 +24,7 @@ export async function openSimulatedReplica(
     onMachine: machine => {
       observed = machine
       observeApply(machine, opening)
+      observeInstalls(machine, opening)
     },
   })
   const machine = observed!
@@ -48,6 +49,27 @@ export async function openSimulatedReplica(
         digest: machine.digest,
       }
     },
+  }
+}
+
+/** Reports the beginning of each install, and each of its steps. */
+function observeInstalls(machine: EngineStateMachine, { onInstall, onInstallStep }: NodeOpening): void {
+  const begin = machine.beginInstall.bind(machine)
+  machine.beginInstall = async manifest => {
+    const sink = await begin(manifest)
+    onInstall(sink.resumeAfter !== undefined)
+    return {
+      resumeAfter: sink.resumeAfter,
+      write: async chunk => {
+        await sink.write(chunk)
+        onInstallStep()
+      },
+      commit: () => {
+        onInstallStep()
+        return sink.commit()
+      },
+      abort: () => sink.abort(),
+    }
   }
 }
 

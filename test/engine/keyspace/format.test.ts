@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { crc32, MalformedBytes, readU32, writeU32 } from '../../../src/encoding/index.ts'
 import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
-import { ImageReader, Keyspace } from '../../../src/engine/keyspace/index.ts'
+import { decodeProgress, encodeProgress, ImageReader, Keyspace } from '../../../src/engine/keyspace/index.ts'
+import { RunList } from '../../../src/engine/keyspace/run-list.ts'
 import { decodeSuperblock } from '../../../src/engine/keyspace/superblock.ts'
 import { key, META, optionsFor, SEED } from './support.ts'
 
@@ -159,5 +160,51 @@ describe('a snapshot chunk', () => {
       'fewer records than there are': copy => (copy[22] = 2),
     }
     for (const [what, change] of Object.entries(changes)) assert.throws(() => read(change, true), MalformedBytes, what)
+  })
+})
+
+describe('the progress of an install', () => {
+  const progress = {
+    manifest: Uint8Array.of(0xaa),
+    baseNumber: 3,
+    epoch: 4,
+    gapSeq: 5,
+    fence: key('m'),
+    root: { page: 6, seq: 7, checksum: 8 },
+    spaces: Uint8Array.of(0xbb),
+    own: new RunList([20, 2]),
+    dead: new RunList([30, 1]),
+    path: [31],
+  }
+
+  it('has exactly these bytes and comes back as it was', () => {
+    const bytes = encodeProgress(progress)
+    const golden = [
+      '515254494e53544101000000',
+      hexAt(bytes, 12, 4),
+      '030000000000000004000000000000000500000000000000',
+      '06000000070000000000000008000000',
+      '01000000aa',
+      '0101006d',
+      '01000000bb',
+      '020000001400000002000000',
+      '020000001e00000001000000',
+      '010000001f000000',
+    ]
+    assert.equal(hexAt(bytes, 0, bytes.length), golden.join(''))
+    assert.deepEqual(decodeProgress(bytes), progress)
+    const { fence, ...rest } = decodeProgress(encodeProgress({ ...progress, fence: undefined }))
+    assert.equal(fence, undefined)
+    assert.deepEqual({ ...rest, fence: progress.fence }, progress)
+  })
+
+  it('is none if a byte is changed or missing', () => {
+    const bytes = encodeProgress(progress)
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice()
+      changed[at]! ^= 0x10
+      assert.throws(() => decodeProgress(changed), MalformedBytes)
+      assert.throws(() => decodeProgress(bytes.subarray(0, at)), MalformedBytes)
+    }
   })
 })
