@@ -8,6 +8,7 @@ import type {
   EntryOutcome,
   RequestRefusal,
   ServiceWatch,
+  SessionOwner,
   SnapshotBase,
   SnapshotManifest,
   SnapshotSink,
@@ -180,6 +181,18 @@ export class EngineStateMachine implements StateMachine {
     } catch (error) {
       if (error instanceof ColdPages) return undefined
       throw error
+    } finally {
+      view.close()
+    }
+  }
+
+  async sessionOwner(session: number): Promise<SessionOwner | undefined> {
+    const view = this.#keyspace.view()
+    try {
+      const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
+      const { sessions } = this.#applier
+      const found = await withLoading(() => sessions.find(reader, this.#published, session, this.leaderTimeMicros))
+      return found && { caller: found.caller, nonce: found.nonce }
     } finally {
       view.close()
     }

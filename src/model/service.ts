@@ -21,6 +21,8 @@ export interface NodeService {
   submit(request: Uint8Array, onOutcome: OutcomeHandler): void
   /** Opens a session in the log; answers its id. */
   openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number>
+  /** Who opened a session, once its opening is applied here; undefined if it has ended. @throws QuorateError, retryable, if that takes too long */
+  sessionOwner(session: number, timeoutMs: number): Promise<SessionOwner | undefined>
   /**
    * Calls back with a view that satisfies `consistency`; the handler releases it. Reads that arrive together share one round and one
    * pinned root. `deadlineMs` is on the monotonic clock.
@@ -39,6 +41,13 @@ export interface NodeService {
   /** Hands leadership over. @throws QuorateError */
   transferLeadership(toNodeId: number | undefined, timeoutMs: number): Promise<void>
   readonly isDraining: boolean
+}
+
+/** What proves that somebody opened a session. */
+export interface SessionOwner {
+  readonly caller: string
+  /** 16 random bytes, chosen by whoever opened it and told to nobody else. */
+  readonly nonce: Uint8Array
 }
 
 export type OutcomeHandler = (outcome: Uint8Array | undefined, error: QuorateError | undefined) => void

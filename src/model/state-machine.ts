@@ -1,6 +1,6 @@
 import type { ErrorCode } from './errors.ts'
 import type { Configuration, Digest64, EntryBatch } from '../encoding/index.ts'
-import type { ServiceWatch, WatchSink } from './service.ts'
+import type { ServiceWatch, SessionOwner, WatchSink } from './service.ts'
 import type { ClusterSettings } from './settings.ts'
 import type { StateView } from './state-view.ts'
 
@@ -52,6 +52,9 @@ export interface StateMachine {
   preflight(request: Uint8Array): RequestRefusal | undefined
   /** The recorded outcome of (session, serial) if it is in memory or in a resident page. */
   recordedOutcome(session: number, serial: number): Uint8Array | undefined
+
+  /** Who opened a session, with which nonce; undefined if there is none, or not any more. */
+  sessionOwner(session: number): Promise<SessionOwner | undefined>
 
   /** Digests recorded at seqs divisible by 4,096, newest last; bounded. */
   readonly digests: readonly StateDigest[]

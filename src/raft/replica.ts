@@ -1,6 +1,6 @@
 import { requestCopy, requestSession } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
-import { QuorateError } from '../model/index.ts'
+import { formatToken, QuorateError } from '../model/index.ts'
 import type {
   ClusterSettings,
   Consistency,
@@ -9,6 +9,7 @@ import type {
   NodeService,
   OutcomeHandler,
   ServiceWatch,
+  SessionOwner,
   Topology,
   ViewHandler,
   WatchSink,
@@ -93,6 +94,20 @@ export class Replica implements NodeService {
 
   openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number> {
     return this.#driver.openSession(opening, timeoutMs)
+  }
+
+  async sessionOwner(session: number, timeoutMs: number): Promise<SessionOwner | undefined> {
+    const minSeq = formatToken(this.historyId, session)
+    const deadlineMs = this.#options.clock.monotonicMs() + timeoutMs
+    // The id of a session is the seq of its opening.
+    await new Promise<void>((resolve, reject) =>
+      this.whenReadable({ minSeq }, deadlineMs, (view, error) => {
+        view?.release()
+        if (view === undefined) reject(error!)
+        else resolve()
+      }),
+    )
+    return this.#options.machine.sessionOwner(session)
   }
 
   whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void {

@@ -148,6 +148,7 @@ class SharedLogNode implements RunningNode {
         throw new Error('a shared log has no status')
       },
       transferLeadership: () => Promise.resolve(),
+      sessionOwner: session => machine.sessionOwner(session),
       nextNodeRequest: () => undefined,
       nodeSessionEnded: () => {},
       submit: (request, onOutcome) => {

@@ -1,3 +1,4 @@
+import { equalBytes } from '../../encoding/index.ts'
 import { CLIENT_LIMITS, CLIENT_PROTOCOL_VERSION, QuorateError } from '../../model/index.ts'
 import type { ClientLimits, HelloMessage } from '../../model/index.ts'
 import { CloseCode } from './close-code.ts'
@@ -6,6 +7,8 @@ import type { ClientChannel, Shared } from './shared.ts'
 /** A session is opened through the log: while there is no leader, so long, and again so often. */
 const OPENING_MS = 10_000
 const OPENING_AGAIN_MS = 50
+/** A session is gone on with once its opening is applied here. */
+const RESUMING_MS = 2_000
 
 /** Who a connection is and which session it uses: what `hello` settles. */
 export class Greeting {
@@ -68,10 +71,14 @@ export class Greeting {
     }
     this.#as = as
     if (session === undefined) return this.#welcome(requestId, 0)
-    // Going on needs no proof of the session: apply refuses who did not open it, and says so if it has ended.
-    if (session.id !== 0) return this.#welcome(requestId, session.id)
     this.#isOpening = true
-    this.#openSession(requestId, session.nonce.slice()).catch((error: unknown) => {
+    const nonce = session.nonce.slice()
+    const settled = session.id === 0 ? this.#openSession(nonce) : this.#resumeSession(session.id, nonce)
+    const welcome = (id: number): void => {
+      this.#isOpening = false
+      this.#welcome(requestId, id)
+    }
+    settled.then(welcome).catch((error: unknown) => {
       this.#isOpening = false
       if (error instanceof QuorateError) this.#connection.sendError(requestId, error)
       else this.#connection.fault(requestId, error)
@@ -94,22 +101,34 @@ export class Greeting {
   }
 
   /** The same nonce finds the same session, so that trying again opens no second one. */
-  async #openSession(requestId: number, nonce: Uint8Array): Promise<void> {
+  async #openSession(nonce: Uint8Array): Promise<number> {
     const { service, clock, timers, random } = this.#shared.options
     const untilMs = clock.monotonicMs() + OPENING_MS
     for (;;) {
       const leftMs = untilMs - clock.monotonicMs()
       try {
-        const session = await service.openSession({ caller: this.identity, kind: 'client', nonce }, leftMs)
-        this.#isOpening = false
-        return this.#welcome(requestId, session)
+        return await service.openSession({ caller: this.identity, kind: 'client', nonce }, leftMs)
       } catch (error) {
         const isWorthATry = error instanceof QuorateError && error.retryable && error.code !== 'session_limit'
         if (!isWorthATry || this.#connection.isClosed || clock.monotonicMs() >= untilMs) throw error
       }
       await new Promise<void>(resolve => timers.after(OPENING_AGAIN_MS * (0.5 + random.float()), resolve))
-      if (this.#connection.isClosed) return
+      if (this.#connection.isClosed)
+        throw new QuorateError('unavailable', 'the connection is gone', { retryable: true })
     }
+  }
+
+  /**
+   * Ids of sessions are no secret, and a session acts for whoever opened it: only the same caller with the same nonce goes on with it.
+   */
+  async #resumeSession(id: number, nonce: Uint8Array): Promise<number> {
+    const owner = await this.#shared.options.service.sessionOwner(id, RESUMING_MS)
+    if (owner === undefined) throw new QuorateError('session_ended', 'there is no such session')
+    if (owner.caller !== this.identity || !equalBytes(owner.nonce, nonce)) {
+      this.#shared.stats.unauthenticatedTotal++
+      throw new QuorateError('permission_denied', 'this session was opened by somebody else')
+    }
+    return id
   }
 
   #welcome(requestId: number, session: number): void {

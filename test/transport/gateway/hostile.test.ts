@@ -150,6 +150,38 @@ describe('a connection', () => {
     assert.equal(rig.gateway.stats.unauthenticatedTotal, 2)
   })
 
+  it('goes on with no session but one that it opened itself: its id alone proves nothing', async () => {
+    const rig = await Rig.open({ authenticate: token => token })
+    const nonce = rig.nonce()
+    const owner = rig.connect({ token: 'root' })
+    owner.say(hello({ session: { id: 0, nonce } }))
+    await rig.until('welcome', () => owner.find('welcome') !== undefined)
+    const { id } = owner.find('welcome')!.session!
+    const attempts = [
+      { token: 'mallory', nonce, code: 'permission_denied', what: 'another caller with the nonce' },
+      { token: 'mallory', nonce: rig.nonce(), code: 'permission_denied', what: 'another caller' },
+      { token: 'root', nonce: rig.nonce(), code: 'permission_denied', what: 'the same caller without the nonce' },
+    ]
+    for (const { token, nonce: shown, code, what } of attempts) {
+      const thief = rig.connect({ token })
+      thief.say(hello({ session: { id, nonce: shown } }))
+      await rig.until(what, () => codeOf(thief, 1) !== undefined)
+      assert.equal(codeOf(thief, 1), code, what)
+      // The session of root may act as anybody: without the check above this would be applied.
+      thief.say(commit(2, 1, put('stolen', what), { caller: 'root' }))
+      await rig.pass(50)
+      assert.equal(codeOf(thief, 2), 'session_ended', what)
+    }
+    const none = rig.connect({ token: 'root' })
+    none.say(hello({ session: { id: id - 1, nonce } }))
+    await rig.until('the answer', () => codeOf(none, 1) !== undefined)
+    assert.equal(codeOf(none, 1), 'session_ended')
+    const again = rig.connect({ token: 'root' })
+    again.say(hello({ session: { id, nonce } }))
+    await rig.until('welcome', () => again.find('welcome') !== undefined)
+    assert.equal(again.find('welcome')!.session!.id, id)
+  })
+
   it('that never says hello, or falls silent, is closed', async () => {
     const rig = await Rig.open({ limits: { helloMs: 2_000, idleMs: 6_000 } })
     const mute = rig.connect()
