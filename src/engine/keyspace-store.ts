@@ -72,18 +72,25 @@ export function loadNow(keyspace: Keyspace): OnCold {
   return cold => keyspace.loadSync(cold)
 }
 
+/** Changes what apply writes on its way, as if it had computed something else: a replica that drifts. */
+export type AlterValue = (key: Uint8Array, value: Uint8Array) => Uint8Array
+
 /** The epoch in the making. */
 export class KeyspaceStore extends KeyspaceReader implements RecordStore {
   readonly #writer: EpochWriter
   readonly #keyspace: Keyspace
   readonly #onCold: OnCold
 
-  constructor(keyspace: Keyspace) {
+  /** `alterValue`: tests only. */
+  constructor(keyspace: Keyspace, alterValue?: AlterValue) {
     const onCold = isMutant('cold_pages_read_at_once') ? loadNow(keyspace) : loadLater(keyspace)
     super(keyspace.writer, onCold)
     this.#keyspace = keyspace
     this.#writer = keyspace.writer
     this.#onCold = onCold
+    if (alterValue === undefined) return
+    const put = this.put.bind(this)
+    this.put = (key, value, ...versions) => put(key, alterValue(key, value), ...versions)
   }
 
   prepare(keys: readonly Uint8Array[]): void {

@@ -7,6 +7,7 @@ import type { InspectedRegion, KeyspaceOptions, Mutants } from './keyspace/index
 import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
 import { EngineStateMachine } from './state-machine.ts'
+import type { StateMachineTuning } from './state-machine.ts'
 
 /** Roots kept for reads at older seqs (`max_versions`), and for how long, when nothing holds them. */
 const ROOTS_MAX = 64
@@ -25,10 +26,10 @@ export interface StateMachineOptions {
   budgetBytes: number
   /** Only for how long old roots are kept: apply knows no clock. */
   clock: Clock
-  /** Digests are recorded at seqs divisible by this; the same on all nodes, `DIGEST_INTERVAL` but in tests. */
-  digestInterval?: number
   /** How many bytes an install writes from one record of its progress to the next. */
   installProgressBytes?: number
+  /** For tests only. */
+  tuning?: StateMachineTuning
   /** Planted bugs of the keyspace; tests only. */
   mutants?: Mutants
 }
@@ -45,7 +46,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   let changes: ChangeFiles | undefined
   try {
     changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
-    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, options.digestInterval) }
+    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, options.tuning) }
   } catch (error) {
     await changes?.close()
     await keyspace.close()

@@ -28,6 +28,7 @@ import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
+import type { AlterValue } from './keyspace-store.ts'
 import { kvKey } from './layers.ts'
 import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
@@ -40,6 +41,13 @@ import { ImageSink, ImageSource } from './snapshots.ts'
 const COLD_BATCHES = 64
 /** Entries that a view of an older seq may apply again (`at_seq.max_replay_entries`). */
 export const REPLAY_ENTRIES_MAX = 16_384
+
+/** What tests change. */
+export interface StateMachineTuning {
+  /** Seqs between recorded digests, `DIGEST_INTERVAL` if not given; the same on all nodes. */
+  digestInterval?: number
+  alterValue?: AlterValue
+}
 
 /** Where a state machine begins: what its keyspace's root says of itself. */
 export interface Origin {
@@ -84,11 +92,16 @@ export class EngineStateMachine implements StateMachine {
     origin: Origin,
     state: ClusterState,
     earliestExpiryMicros: number,
-    digestInterval: number,
+    { digestInterval = DIGEST_INTERVAL, alterValue }: StateMachineTuning,
   ) {
     this.#digestInterval = digestInterval
     this.#keyspace = keyspace
-    this.#applier = new EntryApplier(new KeyspaceStore(keyspace), this.#effects, state, origin.leaderTimeMicros)
+    this.#applier = new EntryApplier(
+      new KeyspaceStore(keyspace, alterValue),
+      this.#effects,
+      state,
+      origin.leaderTimeMicros,
+    )
     this.#applier.restore(origin.membership, earliestExpiryMicros)
     this.#published = state
     this.#seq = origin.seq
@@ -112,10 +125,10 @@ export class EngineStateMachine implements StateMachine {
     keyspace: Keyspace,
     changes: ChangeFiles,
     origin: Origin,
-    digestInterval: number = DIGEST_INTERVAL,
+    tuning: StateMachineTuning = {},
   ): Promise<EngineStateMachine> {
     const { state, earliestExpiryMicros } = await loadState(keyspace)
-    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, digestInterval)
+    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, tuning)
   }
 
   get appliedSeq(): number {
@@ -525,6 +538,10 @@ export class EngineStateMachine implements StateMachine {
 
   watchProgress(): void {
     this.#hub.progress()
+  }
+
+  failWatches(error: QuorateError): void {
+    this.#hub.failAll(error)
   }
 }
 

@@ -1,5 +1,6 @@
 import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
 import type { DirectoryLock, Files, Random } from '../platform/index.ts'
+import { readDirectoryText, writeDirectoryText } from './directory-text.ts'
 import { LogError } from './errors.ts'
 
 /**
@@ -119,7 +120,7 @@ function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
 /** The identity of the directory, undefined if it has none. Reads only: fit for a directory in use. */
 export async function readIdentity(files: Files, directory: string): Promise<DirectoryIdentity | undefined> {
   const path = `${directory}/${NAME}`
-  const text = await readText(files, path)
+  const text = await readDirectoryText(files, path)
   if (text === undefined) return undefined
   const identity = parseIdentity(text)
   if (identity !== undefined) return identity
@@ -163,29 +164,6 @@ function checksumOf(identity: Partial<DirectoryIdentity>): string {
     .padStart(8, '0')
 }
 
-async function readText(files: Files, path: string): Promise<string | undefined> {
-  const size = await files.size(path)
-  if (size === undefined) return undefined
-  const file = await files.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(size)
-    const length = await file.read(bytes, 0)
-    return new TextDecoder().decode(bytes.subarray(0, length))
-  } finally {
-    await file.close()
-  }
-}
-
 async function writeIdentity(files: Files, directory: string, identity: DirectoryIdentity): Promise<void> {
-  const temporary = `${directory}/${NAME}.new`
-  await files.remove(temporary)
-  const file = await files.open(temporary, 'create')
-  try {
-    await file.write(utf8Bytes(serialise(identity)), 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await files.rename(temporary, `${directory}/${NAME}`)
-  await files.syncDirectory(directory)
+  await writeDirectoryText(files, directory, NAME, serialise(identity))
 }

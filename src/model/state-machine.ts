@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.ts'
+import type { ErrorCode, QuorateError } from './errors.ts'
 import type { Configuration, Digest64, EntryBatch } from '../encoding/index.ts'
 import type { ServiceWatch, SessionOwner, WatchSink } from './service.ts'
 import type { ClusterSettings } from './settings.ts'
@@ -76,6 +76,8 @@ export interface StateMachine {
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void }
   /** Tells every watch how far it is, so that it can resume from there; the driver calls it every few seconds. */
   watchProgress(): void
+  /** Ends every watch with `error`. */
+  failWatches(error: QuorateError): void
 
   snapshotSource(since: SnapshotBase | undefined): Promise<SnapshotSource>
   /**

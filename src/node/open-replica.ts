@@ -1,13 +1,13 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { openStateMachine, requireContinuation, requireSuperblocks } from '../engine/index.ts'
-import type { EngineStateMachine, KeyspaceMutants } from '../engine/index.ts'
+import type { EngineStateMachine, KeyspaceMutants, StateMachineTuning } from '../engine/index.ts'
 import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import { delayOn } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
-import { Replica } from '../raft/index.ts'
+import { FenceFile, Replica } from '../raft/index.ts'
 import type { LogHearer, MemberAddress, ShippingLimits } from '../raft/index.ts'
 
 export interface StorageOptions {
@@ -47,8 +47,8 @@ export interface ReplicaNodeOptions {
   onFatal: (error: Error) => void
   /** Shown the state machine before anything is applied: for oracles of tests. */
   onMachine?: (machine: EngineStateMachine) => void
-  /** Of the state machine; the same on all nodes, given in tests only. */
-  digestInterval?: number
+  /** Of the state machine, for tests only. */
+  tuning?: StateMachineTuning
   /** Planted bugs of the keyspace; tests only. */
   keyspaceMutants?: KeyspaceMutants
 }
@@ -99,8 +99,8 @@ async function openInDirectory(
     groupId: GROUP_ID,
     pageBytes: directory.identity.pageBytes,
     budgetBytes: storage.budgetBytes,
-    ...(options.digestInterval !== undefined && { digestInterval: options.digestInterval }),
     ...(storage.installProgressBytes !== undefined && { installProgressBytes: storage.installProgressBytes }),
+    ...(options.tuning !== undefined && { tuning: options.tuning }),
     ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),
   })
   opened.push(() => machine.close())
@@ -114,7 +114,9 @@ async function openInDirectory(
   if (directory.isNew) await directory.completed()
   requireUsable(recovered)
   requireSuperblocks(machine, log, recovered)
+  const fenceFile = await FenceFile.open(platform.files, directory.path)
   if (machine.isInstalled) {
+    await fenceFile.installedAt(machine.appliedSeq)
     // The install may have been the last thing before a crash: what the log holds of another past, or of an earlier one, is void.
     await log.voidAfterInstall({ seq: machine.appliedSeq, term: machine.appliedTerm, chain: machine.appliedChain })
   }
@@ -127,6 +129,7 @@ async function openInDirectory(
     log,
     recovered,
     machine,
+    fenceFile,
     createTransport,
     clock,
     timers,

@@ -1,10 +1,8 @@
 import { digestToHex } from '../encoding/index.ts'
-import { QuorateError } from '../model/index.ts'
-import type { LeaderHint, StateDigest, StateMachine } from '../model/index.ts'
+import type { StateDigest, StateMachine } from '../model/index.ts'
 import type { Digest } from './core/index.ts'
-import { isMutant } from './mutants.ts'
 
-/** A replica whose state differs from its peers' (promise 5). */
+/** Where a replica's state was found to differ from its peers' (promise 5): the digests at one seq. */
 export interface Drift {
   seq: number
   own: string
@@ -21,7 +19,6 @@ export class DriftWatch {
   readonly #peers = new Map<number, Digest>()
   #toldSeq = 0
   #agreedSeq = 0
-  drift: Drift | undefined
 
   constructor(machine: StateMachine) {
     this.#machine = machine
@@ -35,18 +32,18 @@ export class DriftWatch {
     return toDigest(last)
   }
 
-  /** At a follower: the leader says what a majority has recorded. True if this replica is found to differ from now on. */
-  noteAgreed(agreed: Digest): boolean {
+  /** At a follower: the leader says what a majority has recorded. Tells where this replica differs. */
+  noteAgreed(agreed: Digest): Drift | undefined {
     const own = this.#ownAt(agreed.seq)
-    return own !== undefined && isUnlike(own, agreed) && this.#drifted(own, agreed)
+    return own !== undefined && isUnlike(own, agreed) ? driftOf(own, agreed) : undefined
   }
 
-  /** At the leader: takes a peer's own digest. True if this replica is found to differ from now on. */
-  note(peer: number, digest: Digest, voters: readonly number[]): boolean {
+  /** At the leader: takes a peer's own digest. Tells where this replica differs from a majority. */
+  note(peer: number, digest: Digest, voters: readonly number[]): Drift | undefined {
     this.#peers.set(peer, digest)
     const own = this.#ownAt(digest.seq)
-    if (own === undefined || !isUnlike(own, digest)) return false
-    return this.#count(digest, voters) * 2 > voters.length && this.#drifted(own, digest)
+    if (own === undefined || !isUnlike(own, digest)) return undefined
+    return this.#count(digest, voters) * 2 > voters.length ? driftOf(own, digest) : undefined
   }
 
   /** At the leader: a digest newer than the last one of which a majority, this replica among them, has the same. */
@@ -76,15 +73,8 @@ export class DriftWatch {
     return found && toDigest(found)
   }
 
-  #drifted(own: Digest, others: Digest): boolean {
-    if (this.drift !== undefined || isMutant('drift_not_fenced')) return false
-    this.drift = { seq: own.seq, own: `${own.chain}:${own.s}`, others: `${others.chain}:${others.s}` }
-    return true
-  }
-
   /** The state was rebuilt from a peer. */
   clear(): void {
-    this.drift = undefined
     this.#peers.clear()
     this.#toldSeq = 0
   }
@@ -94,12 +84,10 @@ function toDigest({ seq, effectChain, sum }: StateDigest): Digest {
   return { seq, chain: effectChain, s: digestToHex(sum) }
 }
 
-function isUnlike(a: Digest, b: Digest): boolean {
-  return a.chain !== b.chain || a.s !== b.s
+function driftOf(own: Digest, others: Digest): Drift {
+  return { seq: own.seq, own: `${own.chain}:${own.s}`, others: `${others.chain}:${others.s}` }
 }
 
-/** What a replica that has drifted says instead of an answer. */
-export function fencedError(leader: LeaderHint | undefined): QuorateError {
-  const message = 'this node differs from its peers and answers nothing until it is rebuilt'
-  return new QuorateError('fenced', message, { retryable: true, ...(leader && { leader }) })
+function isUnlike(a: Digest, b: Digest): boolean {
+  return a.chain !== b.chain || a.s !== b.s
 }

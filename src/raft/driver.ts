@@ -3,10 +3,10 @@ import { QuorateError } from '../model/index.ts'
 import type { ClusterSettings, EntryOutcome, PeerChannel, PeerIdentity, PeerTransport } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import { ApplyLoop } from './apply-loop.ts'
-import type { Digest, Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
+import type { Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
 import { coreSettings } from './core-settings.ts'
-import { DriftWatch, fencedError } from './drift.ts'
+import { Fence } from './fence.ts'
 import { Forwarding } from './forwarding.ts'
 import { Founding } from './founding.ts'
 import { GroupTime } from './group-time.ts'
@@ -50,7 +50,7 @@ export class Driver {
   readonly #proposer: Proposer
   readonly #forwarding: Forwarding
   readonly time: GroupTime
-  readonly drift: DriftWatch
+  readonly fence: Fence
   readonly maintenance: Maintenance
   readonly session: NodeSession
   readonly #shipping: SnapshotShipping
@@ -80,7 +80,20 @@ export class Driver {
     this.#transport = transport
     const onFailed = (error: Error): void => this.fail(error)
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
-    this.drift = new DriftWatch(machine)
+    this.fence = new Fence({
+      core,
+      machine,
+      clock,
+      file: options.fenceFile,
+      input: input => this.input(input),
+      leaderTimeMicros: () => this.time.estimated,
+      leaderHint: () => leaderHintOf(core, options.members),
+      onFenced: error => this.#fenced(error),
+      hold: () => this.#apply.hold(),
+      release: () => this.#apply.release(),
+      send: message => this.#peers.sendNow(message),
+      onFailed,
+    })
     this.#names = new MemberNames(core, options.members)
     this.#peers = new Peers({
       transport,
@@ -133,7 +146,7 @@ export class Driver {
       clock,
       ask: (group, mode) => this.input({ type: 'read', ctx: group, mode }),
       leaderHint: () => leaderHintOf(core, options.members),
-      fenced: () => this.fenced,
+      fenced: () => this.fence.error,
     })
     this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
     this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
@@ -153,6 +166,7 @@ export class Driver {
     })
     this.#shipping = new SnapshotShipping({
       machine,
+      minSeq: () => machine.appliedSeq + (this.fence.drift === undefined ? 1 : 0),
       self: () => core.state.id,
       send: (_to, message) => this.#peers.sendNow(message),
       bufferedBytes: to => this.#peers.bufferedBytes(to, 'snapshot'),
@@ -165,6 +179,7 @@ export class Driver {
         if (mustReopen) return this.fail(new QuorateError('unavailable', `the install of a snapshot failed: ${reason}`))
         this.#apply.release()
         this.input({ type: 'snapshotFailed' })
+        this.fence.failed()
       },
       // From its beginning on the state machine applies nothing (S3), whatever was committed before.
       beforeInstall: async sinceSeq => {
@@ -182,6 +197,7 @@ export class Driver {
     const { core, lastTimeMicros } = await startCore(options)
     const driver = new Driver(options, core, lastTimeMicros)
     options.onStarted(driver)
+    driver.fence.start()
     const transport = driver.#transport
     transport.onFrame = (_peer, _channel, frame) => driver.#peers.receive(frame)
     transport.onLink = (peer, channel, isOpen) => driver.#linkChanged(peer, channel, isOpen)
@@ -248,13 +264,14 @@ export class Driver {
   /** What is looked at now and then: time limits, ticks of leader time, the bootstrap, digests. */
   #housekeep(nowMs: number): void {
     const core = this.core
-    const digest = this.drift.newest()
+    const digest = this.fence.newestDigest()
     if (digest !== undefined) core.step({ type: 'digest', digest })
     if (nowMs - this.#lastExpiredMs >= EXPIRE_EVERY_MS) {
       this.#lastExpiredMs = nowMs
       this.requests.expire(this.time.estimated)
       this.reads.expire(nowMs)
       this.maintenance.turn()
+      this.fence.turn(nowMs)
       if (this.#leads() && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
     }
     this.founding.turn(nowMs)
@@ -310,10 +327,7 @@ export class Driver {
         this.transferEnded(effect.refusal)
         return
       case 'sendSnapshot':
-        this.#shipping.ship(effect.to, effect.minSeq, effect.term, offer => {
-          this.#peers.sendCore(offer)
-          this.#peers.flush()
-        })
+        this.#ship(effect.to, effect.minSeq)
         return
       case 'installSnapshot':
         this.#shipping.install(effect.from, effect.meta)
@@ -377,9 +391,21 @@ export class Driver {
       case 'membershipNotice':
         this.founding.refused(message.configurationSeq)
         return
+      case 'snapshotWanted':
+        if (this.#leads()) this.#ship(message.from, message.seq)
+        return
       default:
         this.#shipping.onMessage(message)
     }
+  }
+
+  /** A state that is not trusted goes nowhere. */
+  #ship(to: number, minSeq: number): void {
+    if (this.fence.drift !== undefined) return this.input({ type: 'snapshotSent', to, seq: 0, isOk: false })
+    this.#shipping.ship(to, minSeq, this.core.state.term, offer => {
+      this.#peers.sendCore(offer)
+      this.#peers.flush()
+    })
   }
 
   #linkChanged(peer: string, channel: PeerChannel, isOpen: boolean): void {
@@ -427,47 +453,29 @@ export class Driver {
     if (leader !== NO_NODE) this.requests.replaceAll()
   }
 
-  #voters(): readonly number[] {
-    return activeConfiguration(this.core.state)?.voters ?? []
-  }
-
   #peerReport(report: Extract<Effect, { type: 'peerReport' }>): void {
     const { from, wallMicros, roundTripMs, digest } = report
     this.time.notePeer(from, wallMicros, roundTripMs)
     const isHandicapped = this.time.isClockOff
     if (isHandicapped !== this.core.state.isHandicapped) this.input({ type: 'handicap', isHandicapped })
-    if (digest !== null) this.#compare(from, digest, roundTripMs === null)
+    if (digest !== null) this.fence.compare(from, digest, roundTripMs === null)
     if (this.requests.hasUnplaced) this.schedule()
   }
 
-  /** Another replica's digest, or what the leader says that a majority has. */
-  #compare(from: number, digest: Digest, isAgreed: boolean): void {
-    const voters = this.#voters()
-    const isDrifted = isAgreed ? this.drift.noteAgreed(digest) : this.drift.note(from, digest, voters)
-    if (isDrifted) return this.#fence()
-    const agreed = isAgreed ? undefined : this.drift.agreed(this.core.state.id, voters)
-    if (agreed !== undefined) this.input({ type: 'agreedDigest', digest: agreed })
-  }
-
   /** From now on nothing is answered out of the own state: who waits for it is sent elsewhere. */
-  #fence(): void {
-    this.input({ type: 'fence', isFenced: true })
-    const error = fencedError(leaderHintOf(this.core, this.#options.members))
+  #fenced(error: QuorateError): void {
     this.reads.failAll(error)
     this.requests.failAll(error)
-  }
-
-  /** Why nothing is answered out of the own state, if it is not. */
-  get fenced(): QuorateError | undefined {
-    if (this.drift.drift === undefined) return undefined
-    return fencedError(leaderHintOf(this.core, this.#options.members))
+    this.openings.failAll(error)
+    this.#shipping.distrustState()
+    this.#options.machine.failWatches(error)
   }
 
   // --- outcomes ----------------------------------------------------------------------------------------------------------------
 
   /** hot path: bench/cluster. */
   #answer(outcomes: readonly EntryOutcome[]): void {
-    const isFenced = this.drift.drift !== undefined
+    const isFenced = this.fence.drift !== undefined
     for (const { seq, session, serial, outcome } of outcomes) {
       if (!this.openings.answer(seq, outcome) && !isFenced) this.requests.answer(session, serial, outcome)
     }
@@ -492,8 +500,7 @@ export class Driver {
   #installed(meta: SnapshotMeta): void {
     this.input({ type: 'snapshotInstalled', meta })
     this.#apply.release()
-    this.drift.clear()
-    if (this.core.state.isFenced) this.input({ type: 'fence', isFenced: false })
+    this.fence.installed().catch((error: unknown) => this.fail(error as Error))
     for (const { session, serial } of Array.from(this.requests.all())) {
       const outcome = this.#options.machine.recordedOutcome(session, serial)
       if (outcome !== undefined) this.requests.answer(session, serial, outcome)

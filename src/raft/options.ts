@@ -1,3 +1,4 @@
+import type { FenceFile } from './fence-file.ts'
 import type { Log, Recovered } from '../log/index.ts'
 import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
@@ -21,6 +22,7 @@ export interface ReplicaOptions {
   log: Log
   recovered: Recovered
   machine: StateMachine
+  fenceFile: FenceFile
   /** Makes the links to the peers, which ask for this replica's identity when they open. */
   createTransport: (identity: () => PeerIdentity) => PeerTransport
   clock: Clock

@@ -162,13 +162,19 @@ export class Reads {
 
   #serveAll(readers: readonly Waiting[]): void {
     if (readers.length === 0) return
-    const shared = new SharedView(this.#options.machine.view())
+    const shared = new SharedView(this.#options.machine.view(), this.#guard)
     for (const { onView } of readers) onView(shared.handle(), undefined)
     shared.release()
   }
 
   #serveNow(waiting: Waiting): void {
-    waiting.onView(this.#options.machine.view(), undefined)
+    this.#serveAll([waiting])
+  }
+
+  /** Views may be held for long, and the state be found wrong meanwhile. */
+  readonly #guard = (): void => {
+    const fenced = this.#options.fenced()
+    if (fenced !== undefined) throw fenced
   }
 
   #waitFor(seq: number, waiting: Waiting): void {
@@ -180,7 +186,11 @@ export class Reads {
     this.#options.machine
       .viewAt(seq, (from, through) => this.#entries(from, through))
       .then(
-        view => onView(view, undefined),
+        view => {
+          const shared = new SharedView(view, this.#guard)
+          onView(shared.handle(), undefined)
+          shared.release()
+        },
         (error: unknown) => onView(undefined, asQuorateError(error)),
       )
   }

@@ -16,7 +16,7 @@ import type {
 } from '../model/index.ts'
 import type { RaftCore } from './core/index.ts'
 import { NO_NODE } from './core/index.ts'
-import type { DriftWatch } from './drift.ts'
+import type { Drift } from './drift.ts'
 import { Driver } from './driver.ts'
 import type { ReplicaOptions } from './options.ts'
 import { leaderHintOf, replicaStatus, topologyOf } from './status.ts'
@@ -68,7 +68,7 @@ export class Replica implements NodeService {
     const refusal = this.#driver.stopped ?? this.#findRefusal(request)
     if (refusal !== undefined) return onOutcome(undefined, refusal)
     const applied = requestCopy(request) === 0 ? 'no' : 'unknown'
-    const { fenced } = this.#driver
+    const fenced = this.#driver.fence.error
     if (fenced !== undefined) {
       const { code, message, leader } = fenced
       return onOutcome(
@@ -125,6 +125,8 @@ export class Replica implements NodeService {
   }
 
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
+    const fenced = this.#driver.fence.error
+    if (fenced !== undefined) throw fenced
     return this.#options.machine.watch(selector, fromSeq, sink)
   }
 
@@ -197,7 +199,7 @@ export class Replica implements NodeService {
     core: RaftCore['state']
     appliedSeq: number
     waiting: number
-    drift: DriftWatch['drift']
+    drift: Drift | undefined
     isIdle: boolean
     elections: { readonly started: number; readonly won: number }
     checkpoints: { count: number; ageMs: number; lastDurationMs: number }
@@ -207,7 +209,7 @@ export class Replica implements NodeService {
       core: state,
       appliedSeq: this.#options.machine.appliedSeq,
       waiting: this.#driver.requests.count,
-      drift: this.#driver.drift.drift,
+      drift: this.#driver.fence.drift,
       isIdle: this.#driver.isIdle,
       elections: this.#elections,
       checkpoints: this.#driver.maintenance.checkpoints,

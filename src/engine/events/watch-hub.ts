@@ -103,9 +103,13 @@ export class WatchHub {
   }
 
   close(): void {
+    this.failAll(new QuorateError('closed', 'the database is closed'))
+  }
+
+  failAll(error: QuorateError): void {
     for (const watcher of this.#watchers) {
       this.#end(watcher)
-      watcher.sink.failed(new QuorateError('closed', 'the database is closed'))
+      watcher.sink.failed(error)
     }
   }
 

@@ -205,6 +205,9 @@ function dispatch(state: RaftState, input: Input): void {
     case 'diskHealth':
       state.diskStallMs = input.oldestPendingMs
       return
+    case 'rebuild':
+      state.rebuildFrom = input.fromSeq
+      return
     case 'fence':
       return onFence(state, input.isFenced)
     case 'settings':

@@ -96,6 +96,7 @@ function blankState(options: CoreOptions, settings: Settings, rng: Rng): RaftSta
     recoveryId: 0,
     recoveryThroughSeq: null,
     pendingInstall: null,
+    rebuildFrom: null,
     isFenced: false,
     isHandicapped: false,
     diskStallMs: 0,

@@ -41,6 +41,11 @@ export type Input =
   | { readonly type: 'diskHealth'; readonly oldestPendingMs: number }
   /** This replica's state differs from its peers': it appends and votes, but never leads. */
   | { readonly type: 'fence'; readonly isFenced: boolean }
+  /**
+   * The state is to be rebuilt from the leader's although nothing may be missing: a snapshot of `fromSeq` (all that is applied) or later is
+   * taken, until one is installed. Null = that wish has gone.
+   */
+  | { readonly type: 'rebuild'; readonly fromSeq: Seq | null }
   /** Replicated settings have changed here; from now on they count. */
   | { readonly type: 'settings'; readonly settings: Partial<Settings> }
   /** The own wall clock is off: campaign last. */

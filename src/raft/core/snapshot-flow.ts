@@ -45,7 +45,8 @@ function findSnapshotObstacle(state: RaftState, meta: SnapshotMeta): string | un
   if (ours !== undefined && (ours !== meta.term || chainAt(state.log, meta.seq) !== meta.chain)) {
     return 'it names another entry at a committed seq' // S2
   }
-  return COMMITTED_HERE
+  const isWanted = state.rebuildFrom !== null && meta.seq >= state.rebuildFrom
+  return isWanted ? undefined : COMMITTED_HERE
 }
 
 /**
@@ -54,6 +55,7 @@ function findSnapshotObstacle(state: RaftState, meta: SnapshotMeta): string | un
  */
 export function onSnapshotInstalled(state: RaftState, meta: SnapshotMeta): void {
   state.pendingInstall = null
+  state.rebuildFrom = null
   // S5: it may be newer than its offer, of a term that this node has not heard of.
   if (meta.term > state.term) becomeFollower(state, meta.term, NO_NODE)
   if (meta.seq <= state.commit) {

@@ -171,6 +171,8 @@ export interface RaftState {
   /** Set by the leader: recovery ends when the log is synced and verified through here. */
   recoveryThroughSeq: Seq | null
   pendingInstall: SnapshotMeta | null
+  /** A snapshot of this seq or later is wanted, whatever is committed here: the state is not what it should be. */
+  rebuildFrom: Seq | null
   isFenced: boolean
   isHandicapped: boolean
   diskStallMs: number

@@ -207,9 +207,9 @@ export class Incoming {
   }
 
   #requireGood({ manifest, meta }: Opened): void {
-    const { machine, self } = this.#context.options
+    const { machine, self, minSeq = () => machine.appliedSeq + 1 } = this.#context.options
     const { offered, base } = this.#wanted
-    const expected = { self: self(), offered, baseSeq: base?.seq ?? 0, appliedSeq: machine.appliedSeq }
+    const expected = { self: self(), offered, baseSeq: base?.seq ?? 0, minSeq: minSeq() }
     const obstacle = findManifestObstacle(manifest, meta, expected)
     if (obstacle !== undefined) throw new QuorateError('damaged', `the snapshot is refused: ${obstacle}`)
   }

@@ -16,7 +16,8 @@ export interface Expectation {
   readonly offered: SnapshotMeta
   /** Of the base that was asked for; 0 = none. */
   readonly baseSeq: Seq
-  readonly appliedSeq: Seq
+  /** The lowest seq that is of use. */
+  readonly minSeq: Seq
 }
 
 /**
@@ -36,7 +37,7 @@ export function findManifestObstacle(
     return 'it names another entry than the offer' // S2
   }
   if (!meta.configuration.members.some(({ id }) => id === expected.self)) return 'not in its configuration' // S11
-  if (meta.seq <= expected.appliedSeq) return 'the own state is as new'
+  if (meta.seq < expected.minSeq) return 'the own state is as new'
   if (manifest.sinceSeq !== 0 && manifest.sinceSeq !== baseSeq) return 'it starts from a point that was not asked for'
   return undefined
 }

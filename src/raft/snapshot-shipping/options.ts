@@ -10,6 +10,8 @@ export type SnapshotMessage = Extract<DriverMessage, { readonly transferId: numb
 export interface ShippingOptions {
   /** Read anew at each use: a replica that opens its state machine again may answer with the new one. */
   readonly machine: Pick<StateMachine, 'snapshotSource' | 'beginInstall' | 'appliedSeq' | 'digests'>
+  /** The lowest seq of a snapshot that is of use; default: above what is applied. */
+  readonly minSeq?: () => Seq
   /** The own node id. */
   readonly self: () => NodeId
   /** Queues a message on the snapshot channel; false if there is no link or its queue is full. */

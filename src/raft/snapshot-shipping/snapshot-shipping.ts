@@ -88,6 +88,24 @@ export class SnapshotShipping {
     if (this.#incoming !== undefined && this.#incoming.from !== from) this.#incoming.yieldToAnother()
   }
 
+  /**
+   * The own state is not what it should be: nothing of it goes out any more, and the next install takes nothing from it. What was on its
+   * way is reported as not sent at the end of the turn.
+   */
+  distrustState(): void {
+    this.#isFullWanted = true
+    for (const outgoing of this.#outgoing.values())
+      this.#endOutgoing(outgoing, 'the state of the sender is not trusted')
+  }
+
+  #endOutgoing(outgoing: Outgoing, reason: string): void {
+    const { timers, onSent } = this.#context.options
+    const { peer, seq } = outgoing.progress
+    this.#outgoing.delete(peer)
+    outgoing.abandon(reason)
+    timers.endOfTurn(() => onSent(peer, seq, false))
+  }
+
   /** A message of the snapshot channel. Chunks are views of their frame, which must not change afterwards. */
   onMessage(message: SnapshotMessage): void {
     if (this.#closed !== undefined || message.to !== this.#context.options.self()) return
@@ -130,13 +148,9 @@ export class SnapshotShipping {
    * a committed state stays so whoever leads, and a receiver that has begun cannot go back.
    */
   abandon(): void {
-    const { timers, onSent } = this.#context.options
     for (const outgoing of this.#outgoing.values()) {
-      const { stage, peer, seq } = outgoing.progress
-      if (stage !== 'preparing' && stage !== 'offered') continue
-      this.#outgoing.delete(peer)
-      outgoing.abandon('the sender leads no more')
-      timers.endOfTurn(() => onSent(peer, seq, false))
+      const { stage } = outgoing.progress
+      if (stage === 'preparing' || stage === 'offered') this.#endOutgoing(outgoing, 'the sender leads no more')
     }
   }
 

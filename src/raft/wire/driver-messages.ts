@@ -52,6 +52,8 @@ export function writeDriverMessage(out: FrameWriter, message: DriverMessage): vo
     case 'membershipNotice':
       out.u8(NOTICE_STATES.indexOf(message.state))
       return out.u64(message.configurationSeq)
+    case 'snapshotWanted':
+      return out.u64(message.seq)
     default:
       out.u64(message.transferId)
       return writeSnapshotBody(out, message)
@@ -150,6 +152,8 @@ function readBody(reader: ByteReader, code: number, isFlagged: boolean, header: 
       return readBootstrap(reader, header)
     case PeerMessageCode.membershipNotice:
       return readNotice(reader, header)
+    case PeerMessageCode.snapshotWanted:
+      return { type: 'snapshotWanted', ...header, seq: reader.u64() }
     case PeerMessageCode.snapshotRequest:
       return readSnapshotRequest(reader, header, isFlagged)
     case PeerMessageCode.snapshotManifest:

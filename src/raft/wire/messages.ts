@@ -56,6 +56,12 @@ export interface MembershipNotice extends PeerHeader {
   readonly configurationSeq: Seq
 }
 
+/** To the leader: a snapshot of a state at or after `seq` is wanted, for the own state is not what it should be. */
+export interface SnapshotWantedMessage extends PeerHeader {
+  readonly type: 'snapshotWanted'
+  readonly seq: Seq
+}
+
 /** Of one snapshot on its way. The receiver makes the id; everything about the transfer carries it. */
 interface Transfer extends PeerHeader {
   readonly transferId: number
@@ -119,6 +125,7 @@ export type DriverMessage =
   | ForwardResultsMessage
   | BootstrapMessage
   | MembershipNotice
+  | SnapshotWantedMessage
   | SnapshotRequestMessage
   | SnapshotManifestMessage
   | SnapshotResumeMessage
@@ -169,6 +176,7 @@ export const PeerMessageCode = {
   snapshotEnd: 74,
   snapshotInstalled: 75,
   snapshotFailed: 76,
+  snapshotWanted: 77,
 } as const
 
 export function isCoreMessage(message: IncomingPeerMessage): message is Message {

@@ -18,7 +18,7 @@ export async function openSimulatedReplica(
     members,
     createTransport,
     storage,
-    digestInterval: storage.digestInterval,
+    tuning: { digestInterval: storage.digestInterval },
     onFatal,
     ...(keyspaceMutants !== undefined && { keyspaceMutants }),
     onMachine: machine => {

@@ -6,6 +6,7 @@ import {
   type Outcome,
   type TransactionEnvelope,
 } from '../../../src/encoding/index.ts'
+import type { StateMachineTuning } from '../../../src/engine/index.ts'
 import { LOG_WRITER_JOB, startLogWriter } from '../../../src/log/index.ts'
 import type {
   Consistency,
@@ -107,6 +108,8 @@ export class Trio {
   readonly machines: Map<string, SimulatedMachine>
   readonly nodes = new Map<string, ReplicaNode>()
   readonly failures: Error[] = []
+  /** What each node's state machine is opened with. */
+  tuning: (name: string) => StateMachineTuning = () => ({})
   readonly #storage: StorageOptions
   #serials = new Map<number, number>()
 
@@ -132,6 +135,7 @@ export class Trio {
       members: NAMES.map(member => ({ name: member, peerAddress: `${member}:1`, clientAddress: `${member}:2` })),
       createTransport: identity => new MemoryTransport(this.wire, name, process, identity),
       storage: this.#storage,
+      tuning: this.tuning(name),
       onFatal: error => this.failures.push(error),
     })
     this.nodes.set(name, node)

@@ -104,6 +104,19 @@ describe('a snapshot transfer that cannot go on', () => {
     await pair.assertEqual()
   })
 
+  it('ends when the state of the sender is not trusted any more', async () => {
+    const pair = new Pair(seed, await filled(400), await empty())
+    pair.ship()
+    await pair.world.runWhileNot(() => pair.receiver.written >= 2, 10_000)
+    pair.sender.shipping.distrustState()
+    await pair.world.runFor(1_000)
+    assert.deepEqual(
+      [pair.sender.sent.map(({ isOk }) => isOk), pair.receiver.failed.length, pair.receiver.installed.length],
+      [[false], 1, 0],
+    )
+    assert.equal(pair.sender.sources, 0)
+  })
+
   it('is given up for the snapshot of another node if its sender is silent, and only then', async () => {
     const pair = new Pair(seed, await filled(400), await empty())
     pair.ship()

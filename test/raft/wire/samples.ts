@@ -198,6 +198,7 @@ export const samples: OutgoingPeerMessage[] = [
   },
   { type: 'membershipNotice', ...header, state: 'removed', configurationSeq: 12 },
   { type: 'membershipNotice', ...header, state: 'unjoined', configurationSeq: 0 },
+  { type: 'snapshotWanted', ...header, seq: 13 },
   { type: 'snapshotRequest', ...transfer, seq: 13, base: undefined },
   {
     type: 'snapshotRequest',

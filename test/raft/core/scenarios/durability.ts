@@ -346,6 +346,31 @@ export const durability: readonly Scenario[] = [
     },
   },
   {
+    rule: 'S5',
+    name: 'a replica to be rebuilt takes a snapshot of what it has committed, and keeps its log',
+    run() {
+      const history = historyOf([1, 1, 1, 1])
+      const rig = new Rig({ entries: history, commit: 4, appliedSeq: 3 })
+      const configuration = configurationOf([1, 2, 3])
+      const offerAt = (seq: number) => {
+        const meta = { seq, term: 1, chain: history[seq - 1]!.chain, configuration }
+        return { type: 'snapshotOffer', from: 2, to: 1, term: 1, meta } as const
+      }
+      rig.receive(offerAt(3))
+      assert.equal(rig.all('installSnapshot').length, 0)
+      rig.turn({ type: 'rebuild', fromSeq: 3 })
+      rig.receive(offerAt(2))
+      assert.equal(rig.all('installSnapshot').length, 0, 'older than what is applied')
+      rig.clear()
+      rig.receive(offerAt(3))
+      assert.equal(rig.all('installSnapshot').length, 1)
+      rig.turn({ type: 'snapshotInstalled', meta: offerAt(3).meta })
+      assert.deepEqual([rig.state.commit, rig.state.log.lastSeq, rig.all('persist').length], [4, 4, 0])
+      rig.receive(offerAt(4))
+      assert.equal(rig.all('installSnapshot').length, 1, 'once')
+    },
+  },
+  {
     rule: 'S7',
     name: 'a snapshot brings its configuration and drops what it covers',
     mutant: 'config kept after snapshot',

@@ -1,0 +1,164 @@
+import { QuorateError } from '../model/index.ts'
+import type { LeaderHint, StateMachine } from '../model/index.ts'
+import type { Clock } from '../platform/index.ts'
+import type { Digest, Input, RaftCore } from './core/index.ts'
+import { activeConfiguration, NO_NODE } from './core/index.ts'
+import { DriftWatch } from './drift.ts'
+import type { Drift } from './drift.ts'
+import type { FenceFile } from './fence-file.ts'
+import { isMutant } from './mutants.ts'
+import type { SnapshotWantedMessage } from './wire/index.ts'
+
+export interface FenceOptions {
+  core: RaftCore
+  machine: StateMachine
+  clock: Clock
+  file: FenceFile
+  input: (input: Input) => void
+  /** Leader time as far as this node can tell, us. */
+  leaderTimeMicros: () => number
+  leaderHint: () => LeaderHint | undefined
+  /** From now on nothing is answered out of the own state, and none of it leaves: whoever waits for it hears `error`. */
+  onFenced: (error: QuorateError) => void
+  /** Nothing is applied until `release`. Resolves when nothing is under way. */
+  hold: () => Promise<void>
+  release: () => void
+  send: (message: SnapshotWantedMessage) => void
+  onFailed: (error: Error) => void
+}
+
+/** A replica is rebuilt by itself at most so often: one that drifts again is for people to look at (DESIGN 7). */
+const REBUILD_EVERY_MICROS = 3_600_000_000
+/** How long an offer may take, and how soon to ask again after one that stayed away or an install that failed. */
+const OFFER_MS_MAX = 3_000
+const RETRY_MS = 1_000
+
+/**
+ * Keeps a replica whose state differs from its peers' from answering anything out of it, over restarts too, and has it rebuilt from the
+ * leader's (DESIGN 7, Digests).
+ */
+export class Fence {
+  readonly #options: FenceOptions
+  readonly #watch: DriftWatch
+  #drift: Drift | undefined
+  /** A rebuild: apply is being held, an offer is waited for, or its install is under way. */
+  #attempt: { offerDueMs: number } | undefined
+  #nextAttemptMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: FenceOptions) {
+    this.#options = options
+    this.#watch = new DriftWatch(options.machine)
+  }
+
+  /** Puts up the fence that was kept. */
+  start(): void {
+    const { drift } = this.#options.file.record
+    if (drift !== null) this.#putUp(drift)
+  }
+
+  /** Where the state was found to differ, if it was. */
+  get drift(): Drift | undefined {
+    return this.#drift
+  }
+
+  /** Why nothing is answered out of the own state, if it is not. */
+  get error(): QuorateError | undefined {
+    return this.#drift === undefined ? undefined : fencedError(this.#options.leaderHint())
+  }
+
+  /** The newest own digest if it was not given out yet. */
+  newestDigest(): Digest | undefined {
+    return this.#watch.newest()
+  }
+
+  /** Another replica's digest, or what the leader says that a majority has. */
+  compare(from: number, digest: Digest, isAgreed: boolean): void {
+    const { core, input } = this.#options
+    const voters = activeConfiguration(core.state)?.voters ?? []
+    const found = isAgreed ? this.#watch.noteAgreed(digest) : this.#watch.note(from, digest, voters)
+    if (found !== undefined) {
+      if (this.#drift === undefined && !isMutant('drift_not_fenced')) this.#found(found)
+      return
+    }
+    const agreed = isAgreed ? undefined : this.#watch.agreed(core.state.id, voters)
+    if (agreed !== undefined) input({ type: 'agreedDigest', digest: agreed })
+  }
+
+  #found(drift: Drift): void {
+    const { file, onFailed } = this.#options
+    this.#putUp(drift)
+    file.write({ ...file.record, drift }).catch((error: unknown) => onFailed(error as Error))
+  }
+
+  #putUp(drift: Drift): void {
+    const { input, onFenced, leaderHint } = this.#options
+    this.#drift = drift
+    input({ type: 'fence', isFenced: true })
+    onFenced(fencedError(leaderHint()))
+  }
+
+  /** Now and then: asks to be rebuilt. Whoever leads hands over first, for the core does so when it is fenced. */
+  turn(nowMs: number): void {
+    const { core } = this.#options
+    const attempt = this.#attempt
+    if (attempt !== undefined) {
+      if (core.state.pendingInstall === null && nowMs >= attempt.offerDueMs) this.#giveUp()
+      return
+    }
+    const { id, leader, pendingInstall } = core.state
+    const mayAsk = leader !== NO_NODE && leader !== id && pendingInstall === null
+    if (this.#drift === undefined || !mayAsk || nowMs < this.#nextAttemptMs || !this.#isRebuildDue()) return
+    this.#attempt = { offerDueMs: Number.POSITIVE_INFINITY }
+    this.#ask(this.#attempt).catch((error: unknown) => this.#options.onFailed(error as Error))
+  }
+
+  #isRebuildDue(): boolean {
+    const { rebuiltAtMicros } = this.#options.file.record
+    return rebuiltAtMicros === 0 || this.#options.leaderTimeMicros() - rebuiltAtMicros >= REBUILD_EVERY_MICROS
+  }
+
+  /** While the own state goes on, no snapshot would ever be as new. */
+  async #ask(attempt: { offerDueMs: number }): Promise<void> {
+    const { core, machine, clock, input, hold, send } = this.#options
+    await hold()
+    if (this.#attempt !== attempt) return
+    const { id: from, leader: to, term } = core.state
+    attempt.offerDueMs = clock.monotonicMs() + OFFER_MS_MAX
+    input({ type: 'rebuild', fromSeq: machine.appliedSeq })
+    if (to !== NO_NODE) send({ type: 'snapshotWanted', from, to, term, seq: machine.appliedSeq })
+  }
+
+  #giveUp(): void {
+    this.#options.release()
+    this.failed()
+  }
+
+  /** An install failed; nothing was changed. */
+  failed(): void {
+    if (this.#attempt === undefined) return
+    this.#attempt = undefined
+    this.#nextAttemptMs = this.#options.clock.monotonicMs() + RETRY_MS
+    this.#options.input({ type: 'rebuild', fromSeq: null })
+  }
+
+  /** The state is the leader's, durably. The fence goes once that is remembered. */
+  async installed(): Promise<void> {
+    const isRebuilt = this.#attempt !== undefined
+    this.#attempt = undefined
+    this.#watch.clear()
+    if (this.#drift === undefined) return
+    await this.#forget(isRebuilt ? this.#options.leaderTimeMicros() : undefined)
+    this.#drift = undefined
+    this.#options.input({ type: 'fence', isFenced: false })
+  }
+
+  #forget(rebuiltAtMicros: number = this.#options.file.record.rebuiltAtMicros): Promise<void> {
+    return this.#options.file.write({ drift: null, rebuiltAtMicros })
+  }
+}
+
+/** What a replica that has drifted says instead of an answer. */
+export function fencedError(leader: LeaderHint | undefined): QuorateError {
+  const message = 'this node differs from its peers and answers nothing until it is rebuilt'
+  return new QuorateError('fenced', message, { retryable: true, ...(leader && { leader }) })
+}
