@@ -82,6 +82,8 @@ export class EngineStateMachine implements StateMachine {
   #effectChain: number
   #isEpochOpen = false
   #failure: unknown
+  /** Apply has thrown: what was written until then may stand in the newest root's pages, which nobody may see. */
+  #hasStopped = false
   /** Pins what is shown until an install has been taken over. */
   #beforeInstall: KeyspaceView | undefined
   #isClosed = false
@@ -184,6 +186,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   recordedOutcome(session: number, serial: number): Uint8Array | undefined {
+    if (this.#hasStopped) return undefined
     const view = this.#keyspace.view()
     try {
       const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
@@ -217,12 +220,15 @@ export class EngineStateMachine implements StateMachine {
       return this.#applyBatch(batch, shouldYield)
     } catch (error) {
       this.#failure = error
+      this.#hasStopped = true
       throw error
     }
   }
 
   #requireOpen(): void {
     if (this.#isClosed) throw new QuorateError('closed', 'the database is closed')
+    if (!this.#hasStopped) return
+    throw new QuorateError('storage_failed', 'the state machine has stopped', { cause: this.#failure })
   }
 
   #requireRunning(): void {
@@ -237,7 +243,8 @@ export class EngineStateMachine implements StateMachine {
     const firstSeq = this.#seq + 1
     let cold: Promise<void> | undefined
     if (!this.#isEpochOpen) {
-      this.#keyspace.beginEpoch()
+      // From the first write to the publication nothing runs but this; after a throw in between, no view is opened any more.
+      this.#keyspace.beginEpoch(true)
       this.#isEpochOpen = true
     }
     this.#effects.beginEpoch(this.#effectChain)

@@ -193,11 +193,27 @@ export class Keyspace {
     return this.#parts.spaces.list()
   }
 
-  /** Opens a group of entries that are published together. */
-  beginEpoch(): void {
+  /**
+   * Opens a group of entries that are published together. `mayReplace`: nobody opens a view or reads the newest root from the first
+   * change to `publish`, not even if that never comes. Then the newest root's pages are changed in place, unless somebody holds it or
+   * it is the one that is kept of its second, and the root itself is replaced: most epochs copy no page.
+   */
+  beginEpoch(mayReplace = false): void {
     invariant(!this.#isInEpoch, 'an epoch is open already')
+    const { storage } = this.#parts
+    const { epoch } = storage.roots.newest
+    // Whatever was written since has the number of an epoch that does not count any more (roll-back.ts).
+    if (storage.epoch === epoch && (!mayReplace || storage.roots.keepsNewest())) storage.epoch++
     this.#isInEpoch = true
     this.#changesBefore = this.writer.changes
+  }
+
+  /** Before a view is opened: what it shows is not changed any more. */
+  #keepNewest(): void {
+    const { storage } = this.#parts
+    if (!this.#isInEpoch || storage.epoch !== storage.roots.newest.epoch) return
+    invariant(this.writer.changes === this.#changesBefore, 'a view is opened of a root that is being changed')
+    storage.epoch++
   }
 
   /** Ends an epoch in which nothing was written. */
@@ -223,12 +239,14 @@ export class Keyspace {
 
   /** Holds the newest published root. */
   view(): KeyspaceView {
+    this.#keepNewest()
     const { storage, pager } = this.#parts
     return new KeyspaceView(storage, pager, storage.roots.newest)
   }
 
   /** Holds the nearest retained root at or below `seq`; undefined if there is none. */
   viewAt(seq: number): KeyspaceView | undefined {
+    this.#keepNewest()
     const { storage, pager } = this.#parts
     const root = storage.roots.at(seq)
     return root === undefined ? undefined : new KeyspaceView(storage, pager, root)
@@ -320,7 +338,6 @@ export class Keyspace {
   #addRoot(seq: number, meta: SuperblockMeta): void {
     const { storage, spaces, writer, pager } = this.#parts
     storage.roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now()))
-    storage.epoch++
     writer.unpin()
     storage.roots.retain(Math.max(16, pager.pagesMax >>> 2))
   }

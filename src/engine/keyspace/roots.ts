@@ -58,10 +58,22 @@ export class Roots {
     return this.all.findLast(root => root.seq <= seq)
   }
 
+  /** A root of the newest one's epoch takes its place: its pages were changed, and nobody can see it any more. */
   add(root: Root): void {
     const before = this.all.at(-1)
-    invariant(before === undefined || before.epoch < root.epoch, 'roots go back')
-    this.all.push(root)
+    invariant(before === undefined || before.epoch <= root.epoch, 'roots go back')
+    if (before?.epoch !== root.epoch) this.all.push(root)
+    else {
+      invariant(before.holders === 0 && before.dead.length === 0, 'a root that somebody sees was changed')
+      this.all[this.all.length - 1] = root
+    }
+  }
+
+  /** Whether the newest root must stay as it is when a newer one comes: it is held, or the first of its second. */
+  keepsNewest(): boolean {
+    const before = this.all.at(-2)
+    if (before === undefined || this.newest.holders > 0) return true
+    return secondOf(before) !== secondOf(this.newest)
   }
 
   /** A page born in epoch `birth` is not part of the root of epoch `death` and later ones. */
@@ -115,7 +127,7 @@ export class Roots {
     const nowMs = now()
     let second = -1
     for (const root of this.all.slice(0, -1)) {
-      const its = Math.floor(root.publishedAtMs / 1000)
+      const its = secondOf(root)
       if (root.holders === 0 && (its === second || nowMs - root.publishedAtMs > maxAgeMs)) this.drop(root)
       else second = its
     }
@@ -135,4 +147,8 @@ export class Roots {
     }
     return pages
   }
+}
+
+function secondOf(root: Root): number {
+  return Math.floor(root.publishedAtMs / 1000)
 }

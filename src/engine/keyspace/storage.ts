@@ -24,7 +24,7 @@ export class Storage {
   readonly traffic: { evicted: number; loaded: number } = { evicted: 0, loaded: 0 }
   /** For page rebuilds; nothing keeps it across a call. */
   readonly scratch: PageRef
-  /** The epoch being written: pages born in it may be changed in place until they are staged. */
+  /** The epoch being written, or the newest root's: pages born in it may be changed in place until they are staged. */
   epoch = 1
   /** Runs that were freed while a write of one of their pages was on its way, by that page. */
   readonly #freedWhileWriting: Map<number, { page: number; count: number }> = new Map()

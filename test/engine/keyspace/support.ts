@@ -188,7 +188,7 @@ export async function randomEpoch(
   entries: number,
   shape: Parameters<typeof randomEntry>[4],
 ): Promise<number> {
-  keyspace.beginEpoch()
+  keyspace.beginEpoch(dice.chance(2))
   for (let i = 0; i < entries; i++) await randomEntry(keyspace, model, dice, ++seq, shape)
   keyspace.publish(seq, META)
   return seq
