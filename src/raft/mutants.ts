@@ -11,6 +11,8 @@ export type ReplicaMutant =
   | 'stale_bound_ignored'
   /** The state refuses a first sending without a round, though it may be behind what its client was told. */
   | 'refusal_by_old_state'
+  /** The state refuses copies too, which may have been applied. */
+  | 'preflight_answers_retries'
   /** What is sent again to another leader says that it is sent for the first time. */
   | 'copies_sent_as_first'
   /** Time is the leader's own clock, not the median. */

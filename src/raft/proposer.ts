@@ -60,8 +60,14 @@ export class Proposer {
     const refusal = isMutant('refusal_by_old_state') ? this.#options.machine.preflight(request) : undefined
     if (refusal !== undefined) return onRefused(refusalError(refusal))
     if (doubt !== undefined) doubt.requests.push({ request, onRefused })
-    else if (isCopy || this.#options.machine.preflight(request) === undefined) this.#take(request, onRefused)
+    else if (this.#isBeyondDoubt(request)) this.#take(request, onRefused)
     else this.#doubt(session, request, onRefused)
+  }
+
+  /** A copy may have been applied: the log decides. */
+  #isBeyondDoubt(request: Uint8Array): boolean {
+    if (requestCopy(request) > 0 && !isMutant('preflight_answers_retries')) return true
+    return this.#options.machine.preflight(request) === undefined
   }
 
   #take(request: Uint8Array, onRefused: RefusalHandler): void {
@@ -108,7 +114,8 @@ export class Proposer {
     this.#doubted.delete(doubt.session)
     const [first, ...later] = doubt.requests
     const { request, onRefused } = first!
-    const refusal = requestCopy(request) > 0 ? undefined : this.#options.machine.preflight(request)
+    const isCopy = requestCopy(request) > 0 && !isMutant('preflight_answers_retries')
+    const refusal = isCopy ? undefined : this.#options.machine.preflight(request)
     if (refusal === undefined) this.#take(request, onRefused)
     else onRefused(refusalError(refusal))
     for (const next of later) this.offer(next.request, next.onRefused)

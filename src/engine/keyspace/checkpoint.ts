@@ -75,7 +75,7 @@ export class Checkpointer {
     if (mutants.freeBeforeSuperblock === true) this.#forgetAll()
     await this.writeAll(capture)
     if (mutants.superblockBeforePages !== true) await this.#file.sync()
-    const through = mutants.superblockBeforeLog === true ? capture.root.seq : await synced(capture.root.seq)
+    const through = await synced(capture.root.seq)
     invariant(through >= capture.root.seq, `the log is synced through ${through} only, not ${capture.root.seq}`)
     const state = this.stateOf(capture, kind)
     await this.#writeSuperblock(state)

@@ -12,8 +12,6 @@ export interface Mutants {
   readonly digestKeepsOverwritten?: boolean
   /** A page that splits gives its sibling no seq. */
   readonly seqLostOnSplit?: boolean
-  /** A superblock does not wait for the log to be synced up to its seq. */
-  readonly superblockBeforeLog?: boolean
   /** Pages are free as soon as the superblock that lets them go is written, not when it is synced. */
   readonly superblockNotSynced?: boolean
 }

@@ -120,6 +120,13 @@ export class SimulatedDisk implements DiskCalls {
     this.#fileAt(path).dropCache()
   }
 
+  /** Paths of what is directly in a directory, sorted; none if there is no such directory. */
+  paths(directory: string): string[] {
+    let node: StoredNode | undefined = this.root
+    for (const name of splitPath(directory)) node = node instanceof StoredDirectory ? node.get(name) : undefined
+    return node instanceof StoredDirectory ? node.list().map(name => `${directory}/${name}`) : []
+  }
+
   /** A copy of a file as reads see it, for tests that compare. */
   contents(path: string): Uint8Array {
     const file = this.#fileAt(path)

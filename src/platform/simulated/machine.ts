@@ -48,6 +48,7 @@ export class SimulatedMachine {
   #startCount = 0
   #stalledUntilMs = 0
   #readsStalledUntilMs = 0
+  #threadsStalledUntilMs = 0
 
   constructor(world: SimulatedWorld, options: MachineOptions) {
     this.name = options.name
@@ -104,6 +105,15 @@ export class SimulatedMachine {
     this.#readsStalledUntilMs = Math.max(this.#readsStalledUntilMs, this.world.nowMs + durationMs)
   }
 
+  /** From now, for this many virtual milliseconds, threads have no turn; disk calls of the main thread do. */
+  stallThreads(durationMs: number): void {
+    this.#threadsStalledUntilMs = Math.max(this.#threadsStalledUntilMs, this.world.nowMs + durationMs)
+  }
+
+  get threadsStalledUntilMs(): number {
+    return Math.max(this.#threadsStalledUntilMs, this.#stalledUntilMs)
+  }
+
   get readsStalledUntilMs(): number {
     return this.#readsStalledUntilMs
   }
@@ -157,6 +167,10 @@ export class SimulatedProcess implements Platform, EventOwner, ThreadHost {
 
   get diskStalledUntilMs(): number {
     return this.#machine.diskStalledUntilMs
+  }
+
+  get threadsStalledUntilMs(): number {
+    return this.#machine.threadsStalledUntilMs
   }
 
   get busyUntilMs(): number {

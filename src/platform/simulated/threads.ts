@@ -22,7 +22,7 @@ export interface ThreadHost extends EventOwner {
   readonly world: SimulatedWorld
   readonly files: SimulatedFiles
   /** The virtual time until which the disk answers nothing. */
-  readonly diskStalledUntilMs: number
+  readonly threadsStalledUntilMs: number
 }
 
 /** Runs the very code of thread jobs on virtual time. They end with their process. */
@@ -144,8 +144,8 @@ class SimulatedThread implements Thread {
 
   #turn(restMs: number): void {
     const nowMs = this.#host.world.nowMs
-    if (nowMs < this.#host.diskStalledUntilMs) {
-      this.#after(this.#host.diskStalledUntilMs - nowMs, () => this.#turn(restMs))
+    if (nowMs < this.#host.threadsStalledUntilMs) {
+      this.#after(this.#host.threadsStalledUntilMs - nowMs, () => this.#turn(restMs))
       return
     }
     this.#isWakeScheduled = false

@@ -56,6 +56,7 @@ export class SimulatedClient {
   readonly #history: History
   readonly #random: SeededRandom
   readonly #open = new Map<number, OpenRequest>()
+  readonly #denied: { readonly session: number; readonly serial: number; readonly code: string }[] = []
   #session = 0
   #isOpening = false
   #serial = 0
@@ -277,6 +278,8 @@ export class SimulatedClient {
     const { session, serial } = request
     if (error.applied === 'no' && !error.retryable && copy === 0 && request.copy === 1) {
       this.#checkRefusal(owner, request, error)
+      this.#denied.push({ session, serial, code: error.code })
+      this.checkDenied()
       this.#end(request, { type: 'refused', error })
       return
     }
@@ -289,6 +292,14 @@ export class SimulatedClient {
     this.#cluster.world.schedule(this.#random.uniform(1, 60), () => {
       if (!request.isEnded && request.attempt === attempt) this.#send(request)
     })
+  }
+
+  /** Of what a client was told that it is not applied, nothing may be. */
+  checkDenied(): void {
+    for (const { session, serial, code } of this.#denied) {
+      require(this.#oracle.reference.answerOf(session, serial) === undefined, () =>
+        `${session}/${serial} was refused with ${code} as not applied, and it is`)
+    }
   }
 
   /** What the state refuses must have been wrong in some state between the call and now. */

@@ -14,6 +14,7 @@ type FaultName =
   | 'crashInside'
   | 'pause'
   | 'stall'
+  | 'hangReads'
   | 'failSync'
   | 'fullDisk'
   | 'jump'
@@ -108,8 +109,10 @@ export class FaultInjector {
       case 'pause':
         return this.#pause(victim)
       case 'stall':
-        trace.note(`disk of ${victim.name} stalls`)
-        return victim.machine.stallDisk(random.uniform(50, 3000))
+        return this.#stall(victim, random.uniform(50, 3000))
+      case 'hangReads':
+        trace.note(`reads of ${victim.name} hang`)
+        return victim.machine.stallReads(random.uniform(50, 2000))
       case 'failSync':
         trace.note(`a sync of ${victim.name} will fail`)
         victim.excuses++
@@ -166,6 +169,14 @@ export class FaultInjector {
       victim.machine.disk.crashAt(random.between(1, 60), random.chance(0.5) ? 'before' : 'after')
     } else victim.crashAtSend(random.between(1, 100), random.chance(0.5) ? 'power' : 'process')
     this.#cluster.trace.note(`${victim.name} will die inside a call`)
+  }
+
+  /** The whole disk, or only the thread that writes the log. */
+  #stall(victim: ClusterNode, forMs: number): void {
+    const isThread = this.#aims.chance(0.5)
+    this.#cluster.trace.note(`${isThread ? 'threads' : 'disk'} of ${victim.name} stall`)
+    if (isThread) victim.machine.stallThreads(forMs)
+    else victim.machine.stallDisk(forMs)
   }
 
   #pause(victim: ClusterNode): void {
@@ -232,6 +243,7 @@ function choicesOf(faults: FaultClasses): FaultName[] {
   add(faults.hasCrashesInside, 'crashInside')
   add(faults.hasPauses, 'pause')
   add(faults.hasStalls, 'stall')
+  add(faults.hasHungReads, 'hangReads')
   add(faults.hasFailedSyncs, 'failSync')
   add(faults.hasFullDisks, 'fullDisk')
   add(faults.hasClockJumps, 'jump')

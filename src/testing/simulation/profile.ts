@@ -16,6 +16,8 @@ export interface FaultClasses {
   readonly hasCrashesInside: boolean
   readonly hasPauses: boolean
   readonly hasStalls: boolean
+  /** Reads of the disk do not come back for a while; writes do. */
+  readonly hasHungReads: boolean
   readonly hasFailedSyncs: boolean
   readonly hasFullDisks: boolean
   readonly hasClockJumps: boolean
@@ -93,6 +95,7 @@ export function drawProfile(random: SeededRandom): Profile {
     hasTransfers: fault(),
     hasLyingDisk: fault() && random.chance(0.3),
     hasLyingDisks: false,
+    hasHungReads: !isCalm && random.split('hung reads').chance(0.3),
     hasRot: !isCalm && random.split('rot').chance(0.2),
   }
   const mix = drawMix(random.split('mix'))

@@ -1,4 +1,4 @@
-import { bytesToHex, compareBytes, hexToBytes } from '../../encoding/index.ts'
+import { bytesToHex, compareBytes } from '../../encoding/index.ts'
 import type { Change } from '../../model/index.ts'
 
 /** A state of a key: what a change left. */
@@ -213,12 +213,12 @@ export class ReferenceKeys {
     timeMicros: number,
   ): (Version & { key: Uint8Array })[] {
     const found: (Version & { key: Uint8Array })[] = []
-    for (const [hex, key] of this.#scope(range)?.keys ?? []) {
-      const version = versionAt(key, seq, timeMicros)
-      const bytes = hexToBytes(hex)
-      if (version === undefined) continue
+    for (const key of this.#scope(range)?.keys.values() ?? []) {
+      const { key: bytes } = key
       if (range.start !== undefined && compareBytes(bytes, range.start) < 0) continue
       if (range.end !== undefined && compareBytes(bytes, range.end) >= 0) continue
+      const version = versionAt(key, seq, timeMicros)
+      if (version === undefined) continue
       found.push({ ...version, key: bytes })
     }
     found.sort((a, b) => compareBytes(a.key, b.key))

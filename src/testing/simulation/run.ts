@@ -144,6 +144,7 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
     await checkEndState(stage)
   }
   if (cluster.failure !== undefined) throw cluster.failure
+  workload.checkEnd()
   history.check()
 }
 

@@ -6,6 +6,7 @@ import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
 import { PROJECT } from './names.ts'
 import { SimulatedReader } from './reader.ts'
+import { sampleLog } from './log-sample.ts'
 import { SimulatedWatcher } from './watcher.ts'
 import { drawWrite } from './writes.ts'
 
@@ -92,7 +93,9 @@ export class Workload {
     if (!client.hasSession || client.openCount >= this.#cluster.profile.workload.pipeline) return
     if (random.chance(0.002)) return client.connect()
     const { world } = this.#cluster
-    const write = drawWrite(random, this.#cluster.profile.workload, this.#oracle, this.reader)
+    const write = drawWrite(random, this.#cluster.profile.workload, this.#oracle, this.reader, () =>
+      sampleLog(random.pick(this.#cluster.nodes).machine.disk, random),
+    )
     const calledAt = world.nowMs
     client.submit({
       envelope: write.envelope,
@@ -152,6 +155,11 @@ export class Workload {
     this.counts['watched'] = this.#watchers.reduce((sum, { commits }) => sum + commits, 0)
     this.counts['resets'] = this.#watchers.reduce((sum, { resets }) => sum + resets, 0)
     return true
+  }
+
+  /** What can be judged only when all is over. */
+  checkEnd(): void {
+    for (const client of this.clients) client.checkDenied()
   }
 
   describeOpen(): string {

@@ -18,6 +18,8 @@ const USUAL = {
   bulk: 0,
   /** Many neighbours removed at once: pages merge. */
   sweep: 0,
+  /** Bytes of a log as a value: they must not be taken for the log's own. */
+  logBytes: 0,
 }
 
 export type WriteKind = keyof typeof USUAL
@@ -40,6 +42,7 @@ export function drawMix(random: SeededRandom): WriteMix {
     mix.otherScope = 25
     mix.catalog = random.pick([5, 15])
   }
+  if (random.chance(0.3)) mix.logBytes = 10
   for (const kind of KINDS) {
     mix[kind] *= random.pick(FACTORS)
   }

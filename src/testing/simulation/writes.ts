@@ -21,13 +21,17 @@ const IDEMPOTENCY_KEYS = 12
 const COUNTERS = 3
 const SCOPES = 4
 
+/** Some bytes of some node's log, from a multiple of eight on. */
+export type LogSample = () => Uint8Array
+
 export function drawWrite(
   random: SeededRandom,
   profile: WorkloadProfile,
   oracle: EntryOracle,
   reader: SimulatedReader,
+  logSample: LogSample,
 ): Write {
-  const write = drawPlain(random, profile, oracle, reader)
+  const write = drawPlain(random, profile, oracle, reader, logSample)
   // Now and then with so little time that it may come too late, or that a copy of it does.
   return random.chance(0.1) ? { ...write, notAfterMs: random.pick([1, 20, 300, 1500]) } : write
 }
@@ -37,6 +41,7 @@ function drawPlain(
   profile: WorkloadProfile,
   oracle: EntryOracle,
   reader: SimulatedReader,
+  logSample: LogSample,
 ): Write {
   const kind = drawKind(random, profile.mix)
   switch (kind) {
@@ -68,6 +73,8 @@ function drawPlain(
       return bulk(random)
     case 'sweep':
       return sweep(random)
+    case 'logBytes':
+      return logBytes(random, logSample)
     default:
       throw new RangeError(`writes of the kind ${String(kind satisfies never)}`)
   }
@@ -252,7 +259,7 @@ function catalogChange(random: SeededRandom): Write {
   return plain({ mutations: [{ type: 'ddl', operation }, ...(operation.type === 'createScope' ? [write] : [])] })
 }
 
-const BULK_KEYS = 600
+const BULK_KEYS = 2000
 const BULK_AT_ONCE = 24
 
 function neighbours(random: SeededRandom): Uint8Array[] {
@@ -269,4 +276,12 @@ function bulk(random: SeededRandom): Write {
 
 function sweep(random: SeededRandom): Write {
   return plain({ mutations: neighbours(random).map(key => ({ type: 'kvDelete', project: PROJECT, key })) })
+}
+
+/** The same bytes at every distance from a multiple of eight, where frames begin. */
+function logBytes(random: SeededRandom, logSample: LogSample): Write {
+  const sample = logSample()
+  const value = new Uint8Array((sample.length + 1) * 8)
+  for (let shift = 0; shift < 8; shift++) value.set(sample, shift * (sample.length + 1))
+  return plain({ mutations: [{ type: 'kvSet', project: PROJECT, key: keyOf(`l${random.below(4)}`), value }] })
 }

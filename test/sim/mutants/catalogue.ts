@@ -18,7 +18,6 @@ import { WEATHER } from './weather.ts'
 /** Each room's switches, and the promise that each breaks. */
 const ENGINE_RULES: Readonly<Partial<Record<EngineMutant, string>>> = {
   read_set_by_neighbours: 'DESIGN 7 read sets',
-  preflight_answers_retries: 'DESIGN 7 preflight',
   apply_reads_configuration: 'DESIGN 7 deterministic',
   slot_not_in_digest: 'DESIGN 7 digests',
   idempotency_keeps_refusals: 'DESIGN 7 refusals',
@@ -58,7 +57,6 @@ const KEYSPACE_RULES: Readonly<Record<keyof KeyspaceMutants, string>> = {
   viewSeesLater: 'DESIGN 5 views',
   digestKeepsOverwritten: 'DESIGN 7 digests',
   seqLostOnSplit: 'DESIGN 5 leaf images',
-  superblockBeforeLog: 'DESIGN 5 checkpoint',
   superblockNotSynced: 'DESIGN 5 checkpoint',
 }
 
@@ -139,6 +137,11 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   ...entries(KEYSPACE_RULES).map(([name, rule]) => inNodes(`keyspace: ${name}`, rule, () => {}, { [name]: true })),
   ...entries(LOG_RULES).map(([name, rule]) => inNodes(`log: ${name}`, rule, () => setLogMutants(name))),
   ...entries(REPLICA_RULES).map(([name, rule]) => inNodes(`raft: ${name}`, rule, () => setReplicaMutants(name))),
+  // Both rooms look at it.
+  inNodes('raft: preflight_answers_retries', 'DESIGN 7 preflight', () => {
+    setReplicaMutants('preflight_answers_retries')
+    setEngineMutants('preflight_answers_retries')
+  }),
   ...STAGED.map(parts => inScenario(...parts)),
   ...CORE_IN_NODES.map(name => inNodes(`core: ${name}`, CORE_RULES[name], () => activateMutant(name))),
 ]

@@ -45,10 +45,12 @@ const LAGGING = all(
 )
 const POWER = faults({ hasPowerLosses: true, hasCrashesInside: true })
 
+/** Much is written and not synced when the power goes. */
+const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }), profile => ({ ...profile, syncMs: 5 }))
+
 export const WEATHER: Readonly<Record<string, Weather>> = {
   'keyspace: checksumInPage': all(CHURN, CHECKPOINTS, faults({ hasLyingDisk: true, hasPowerLosses: true })),
   'keyspace: superblockBeforePages': all(CHECKPOINTS, POWER),
-  'keyspace: superblockBeforeLog': all(CHECKPOINTS, POWER),
   'keyspace: freeBeforeSuperblock': all(CHECKPOINTS, POWER),
   'keyspace: seqLostOnMerge': all(CHURN, LAGGING, storage({ digestInterval: 16 })),
   'keyspace: seqLostOnSplit': all(CHURN, LAGGING, storage({ digestInterval: 16 })),
@@ -56,24 +58,25 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'log: acknowledge_before_sync': POWER,
   'log: skip_directory_sync': all(POWER, storage({ segmentBytes: 16_384 })),
   'log: next_segment_before_sync': all(POWER, storage({ segmentBytes: 16_384 }), BUSY),
-  'log: keep_bytes_after_truncation': POWER,
+  'log: keep_bytes_after_truncation': all(SLOW_SYNCS, profile => ({ ...profile, tear: 'sector' })),
+  'log: unseeded_checksums': all(SLOW_SYNCS, writes({ logBytes: 40 }), storage({ segmentBytes: 16_384 })),
   'log: truncate_at_damage': faults({ hasRot: true, hasProcessCrashes: true }),
   'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
   'core: skip vote sync': all(POWER, faults({ hasPartitions: true }), profile => ({ ...profile, syncMs: 5 })),
   'core: vote while suspect': faults({ hasRot: true, hasProcessCrashes: true, hasPartitions: true }),
   'core: keep log on conflicting snapshot': LAGGING,
   'core: snapshot ends without ack': LAGGING,
-  'engine: preflight_answers_retries': all(
-    writes({ otherScope: 25, catalog: 15 }),
-    workload({ lostAnswers: 0.1 }),
-    BUSY,
-  ),
+  'raft: preflight_answers_retries': all(writes({ otherScope: 25, catalog: 15 }), workload({ lostAnswers: 0.1 }), BUSY),
   'engine: slot_not_in_digest': profile => ({ ...workload({ pipeline: 8, meanGapMs: 20 })(profile), sliceChance: 1 }),
   'engine: session_floor_ignored': all(workload({ sessionLifetimeMs: 1500 }), faults({ hasProcessCrashes: true })),
   'engine: session_cache_survives_install': LAGGING,
   'engine: watch_without_reset': all(LAGGING, workload({ watchers: 3 })),
   'engine: range_read_set_unchecked': all(writes({ transaction: 20 }), BUSY),
-  'raft: refusal_by_old_state': all(writes({ otherScope: 25, catalog: 15 }), BUSY, faults({ hasTransfers: true })),
-  'raft: copies_sent_as_first': all(writes({ otherScope: 25, catalog: 15 }), BUSY, faults({ hasTransfers: true })),
+  'raft: refusal_by_old_state': all(CHURN, writes({ otherScope: 25, catalog: 15 }), faults({ hasHungReads: true })),
+  'raft: copies_sent_as_first': all(
+    writes({ otherScope: 25, catalog: 15 }),
+    BUSY,
+    faults({ hasTransfers: true, hasProcessCrashes: true }),
+  ),
   'raft: own_clock_as_leader_time': faults({ hasClockJumps: true }),
 }
