@@ -12,6 +12,8 @@ export interface ApplyLoopOptions {
   clock: Clock
   timers: Timers
   onOutcomes: (outcomes: readonly EntryOutcome[]) => void
+  /** Something waits that others wait for, such as a sync to be acknowledged: a slice ends early. */
+  isPressed: () => boolean
   /** After each publication. */
   onApplied: (seq: number) => void
   onFailed: (error: Error) => void
@@ -62,9 +64,9 @@ export class ApplyLoop {
   }
 
   #slice(): void {
-    const { machine, clock } = this.#options
+    const { machine, clock, isPressed } = this.#options
     const until = clock.monotonicMs() + APPLY_SLICE_MS
-    const shouldYield = (): boolean => clock.monotonicMs() >= until && !isMutant('apply_never_yields')
+    const shouldYield = (): boolean => (isPressed() || clock.monotonicMs() >= until) && !isMutant('apply_never_yields')
     while (machine.appliedSeq < Math.min(this.#commit, this.#options.log.lastSeq)) {
       const batch = this.#next()
       if (batch === undefined) return this.#suspend(this.#readFiles())

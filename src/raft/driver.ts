@@ -1,7 +1,6 @@
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { ClusterSettings, EntryOutcome, PeerChannel, PeerIdentity, PeerTransport } from '../model/index.ts'
-import type { Timer } from '../platform/index.ts'
 import { ApplyLoop } from './apply-loop.ts'
 import type { Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
@@ -25,6 +24,7 @@ import { RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
 import { leaderHintOf, lowestMatch } from './status.ts'
+import { WakeTimer } from './wake-timer.ts'
 import { appendWanted } from './wanted-entries.ts'
 import { isCoreMessage } from './wire/index.ts'
 import type { IncomingPeerMessage } from './wire/index.ts'
@@ -59,7 +59,7 @@ export class Driver {
   /** Members, leader or term changed. */
   onTopologyChanged: (() => void) | undefined
   #isTurnScheduled = false
-  #deadline: Timer | undefined
+  readonly #wake: WakeTimer
   #lastExpiredMs = 0
   /** What the core was last told of. */
   #settings: ClusterSettings
@@ -79,6 +79,7 @@ export class Driver {
     const transport = options.createTransport(() => this.identity)
     this.#transport = transport
     const onFailed = (error: Error): void => this.fail(error)
+    this.#wake = new WakeTimer(clock, timers, () => this.schedule())
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.fence = new Fence({
       core,
@@ -136,6 +137,8 @@ export class Driver {
       log,
       clock,
       timers,
+      // A leader's own sync is seldom what its majority lacks, while a follower's answer is what its leader waits for.
+      isPressed: () => !this.leads && this.#persistence.hasUnreportedSync,
       onOutcomes: outcomes => this.#answer(outcomes),
       onApplied: () => this.#applied(),
       onFailed,
@@ -168,7 +171,8 @@ export class Driver {
       machine,
       minSeq: () => machine.appliedSeq + (this.fence.drift === undefined ? 1 : 0),
       self: () => core.state.id,
-      send: (_to, message) => this.#peers.sendNow(message),
+      // What has stopped says nothing more.
+      send: (_to, message) => this.stopped === undefined && this.#peers.sendNow(message),
       bufferedBytes: to => this.#peers.bufferedBytes(to, 'snapshot'),
       clock,
       timers,
@@ -237,8 +241,11 @@ export class Driver {
 
   #turn(): void {
     try {
-      this.#step()
+      const effects = this.#step()
+      for (const effect of effects) if (effect.type !== 'commit') this.#execute(effect)
       this.#peers.flush()
+      // What is on its way does not wait for apply: peers write and answer meanwhile.
+      for (const effect of effects) if (effect.type === 'commit') this.#apply.committed(effect.seq)
       this.#writeInline()
       this.reads.turnEnded()
       this.#arm()
@@ -247,7 +254,7 @@ export class Driver {
     }
   }
 
-  #step(): void {
+  #step(): Effect[] {
     const core = this.core
     const { clock } = this.#options
     const nowMs = clock.monotonicMs()
@@ -258,7 +265,7 @@ export class Driver {
     core.step({ type: 'tick' })
     appendWanted(core, this.time)
     this.#place()
-    for (const effect of core.takeEffects()) this.#execute(effect)
+    return core.takeEffects()
   }
 
   /** What is looked at now and then: time limits, ticks of leader time, the bootstrap, digests. */
@@ -272,7 +279,7 @@ export class Driver {
       this.reads.expire(nowMs)
       this.maintenance.turn()
       this.fence.turn(nowMs)
-      if (this.#leads() && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
+      if (this.leads && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
     }
     this.founding.turn(nowMs)
   }
@@ -298,7 +305,7 @@ export class Driver {
 
   #offer(request: Uint8Array, onRefused: RefusalHandler): void {
     // Sent to a leader that is none any more: its node offers it to the next one.
-    if (!this.#leads()) return
+    if (!this.leads) return
     this.#proposer.offer(request, onRefused)
     this.schedule()
   }
@@ -310,9 +317,6 @@ export class Driver {
         return
       case 'send':
         this.#peers.sendCore(effect.message)
-        return
-      case 'commit':
-        this.#apply.committed(effect.seq)
         return
       case 'readReady':
         this.reads.ready(effect.ctx as ReadGroup, effect.seq)
@@ -343,6 +347,7 @@ export class Driver {
         if (effect.event.name === 'snapshotRefused') this.#shipping.offerRefused(effect.event.from)
         return
       case 'configurationChange':
+      case 'commit':
         return
       case 'fatal':
         this.fail(new QuorateError('internal', `${effect.code} at ${effect.seq}: ${effect.detail}`))
@@ -359,11 +364,8 @@ export class Driver {
   }
 
   #arm(): void {
-    const { clock, timers } = this.#options
-    this.#deadline?.cancel()
     if (this.stopped !== undefined) return
-    const delayMs = Math.min(this.core.nextDeadlineMs - clock.monotonicMs(), EXPIRE_EVERY_MS)
-    this.#deadline = timers.after(Math.max(0, delayMs), () => this.schedule())
+    this.#wake.arm(Math.min(this.core.nextDeadlineMs, this.#options.clock.monotonicMs() + EXPIRE_EVERY_MS))
   }
 
   // --- messages ----------------------------------------------------------------------------------------------------------------
@@ -383,6 +385,7 @@ export class Driver {
       case 'openSession':
       case 'forwardResults':
         this.#forwarding.onMessage(message)
+        if (message.type === 'forward') this.input({ type: 'commitAwaited', peer: message.from })
         this.schedule()
         return
       case 'bootstrap':
@@ -392,7 +395,7 @@ export class Driver {
         this.founding.refused(message.configurationSeq)
         return
       case 'snapshotWanted':
-        if (this.#leads()) this.#ship(message.from, message.seq)
+        if (this.leads) this.#ship(message.from, message.seq)
         return
       default:
         this.#shipping.onMessage(message)
@@ -425,10 +428,6 @@ export class Driver {
   }
 
   // --- roles and time ----------------------------------------------------------------------------------------------------------
-
-  #leads(): boolean {
-    return this.core.state.role === 'leader'
-  }
 
   #roleChanged(): void {
     const { state } = this.core
@@ -533,7 +532,7 @@ export class Driver {
   }
 
   get leads(): boolean {
-    return this.#leads()
+    return this.core.state.role === 'leader'
   }
 
   get isIdle(): boolean {
@@ -582,7 +581,7 @@ export class Driver {
   stop(error: QuorateError): void {
     if (this.stopped !== undefined) return
     this.stopped = error
-    this.#deadline?.cancel()
+    this.#wake.cancel()
     this.#apply.stop()
     this.session.close()
     void this.#shipping.close()

@@ -6,6 +6,9 @@ import type { Clock } from '../platform/index.ts'
 import { lastLeaderTime } from './entries.ts'
 import { CLOCK_OFFSET_ALARM_MICROS, LeaderClock } from './leader-clock.ts'
 
+/** For so long an estimate of leader time stands. */
+const ESTIMATE_MS = 1
+
 export interface GroupTimeOptions {
   core: RaftCore
   log: Log
@@ -19,6 +22,8 @@ export interface GroupTimeOptions {
 export class GroupTime {
   readonly #options: GroupTimeOptions
   readonly #leaderClock: LeaderClock
+  #estimatedMicros = 0
+  #estimatedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: GroupTimeOptions) {
     this.#options = options
@@ -80,9 +85,14 @@ export class GroupTime {
     return this.#leaderClock.ownOffsetMicros(this.#voters(), this.#self())
   }
 
-  /** Leader time as far as a node can tell: for time limits of requests that wait here. */
+  /** Leader time as far as a node can tell: for time limits of requests that wait here. Every answer carries it: made anew each ms. */
   get estimated(): number {
     const { machine, clock } = this.#options
-    return Math.max(machine.leaderTimeMicros, Math.round(clock.wallMicros() - this.#offset()))
+    const nowMs = clock.monotonicMs()
+    if (nowMs - this.#estimatedAtMs >= ESTIMATE_MS) {
+      this.#estimatedAtMs = nowMs
+      this.#estimatedMicros = Math.round(clock.wallMicros() - this.#offset())
+    }
+    return Math.max(machine.leaderTimeMicros, this.#estimatedMicros)
   }
 }

@@ -48,6 +48,12 @@ export class Persistence {
     this.#options.onPersisted(done)
   }
 
+  /** Whether the log has synced a frame that it has not told of yet. */
+  get hasUnreportedSync(): boolean {
+    const oldest = this.#pending[0]
+    return oldest !== undefined && oldest.logIo <= this.#options.log.syncedIoSeq
+  }
+
   /** True while frames are under way. */
   get isPending(): boolean {
     return this.#pending.length + this.#waiting.length > 0

@@ -16,7 +16,6 @@ const QUICKLY_CAUGHT = [
   'core core: compare last seq before last term',
   'core core: ack before sync',
   'core core: read joins the running round',
-  'core core: restart forgets commit',
 ]
 const SEEDS = 20
 

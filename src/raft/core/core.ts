@@ -46,7 +46,9 @@ import {
   startRound,
 } from './read-index.ts'
 import {
+  nextCommitDueMs,
   onAppendResponse,
+  onCommitAwaited,
   onHeartbeatResponse,
   onSnapshotSent,
   onUnreachable,
@@ -143,7 +145,9 @@ export class RaftCore {
   /** Monotonic time at which a turn is due even if nothing happens. */
   get nextDeadlineMs(): number {
     const state = this.#state
-    let deadlineMs = state.leadership === null ? state.electionDeadlineMs : state.leadership.nextHeartbeatMs
+    const { leadership } = state
+    let deadlineMs = state.electionDeadlineMs
+    if (leadership !== null) deadlineMs = Math.min(leadership.nextHeartbeatMs, nextCommitDueMs(leadership))
     if (state.transfer !== null) deadlineMs = Math.min(deadlineMs, state.transfer.deadlineMs)
     for (const asked of state.reads.asked.values()) {
       deadlineMs = Math.min(deadlineMs, asked.askedAtMs + state.settings.electionMinMs)
@@ -183,6 +187,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onIoFailed(state, input.error)
     case 'read':
       return onRead(state, input.ctx, input.mode)
+    case 'commitAwaited':
+      return onCommitAwaited(state, input.peer)
     case 'transfer':
       return startTransfer(state, input.to)
     case 'campaign':

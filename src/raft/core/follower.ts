@@ -1,7 +1,8 @@
 import { appendEntries, truncateEntries } from './durability.ts'
 import { stopWith } from './fatal.ts'
+import { advanceFollowerCommit } from './follower-commit.ts'
 import { batchChainAt, chainAt, findAgreementGuess, findConflict, logEnd, termAt } from './log-view.ts'
-import { forgetOldConfigurations, pushConfigurations, rollBackConfigurations } from './membership.ts'
+import { pushConfigurations, rollBackConfigurations } from './membership.ts'
 import type { AppendRequest, HeartbeatRequest, RecoveryMark } from './message.ts'
 import { isMutant } from './mutants.ts'
 import { becomeFollower, resetElectionTimer } from './roles.ts'
@@ -127,14 +128,6 @@ function accept(state: RaftState, message: AppendRequest, verified: Seq): void {
   noteRecoveryMark(state, message.recovery)
   // L3: not beyond what this request has shown to be the leader's.
   advanceFollowerCommit(state, message.commit, isMutant('commit uncapped') ? state.log.lastSeq : verified)
-}
-
-/** Follows the leader's commit index, capped. */
-function advanceFollowerCommit(state: RaftState, leaderCommit: Seq, cap: Seq): void {
-  const commit = Math.min(leaderCommit, cap)
-  if (commit <= state.commit) return
-  state.commit = commit
-  forgetOldConfigurations(state)
 }
 
 /** L6: skips our entries of terms above the probe's, so that each term costs at most one probe. */

@@ -22,6 +22,8 @@ export type Input =
   | { readonly type: 'ioFailed'; readonly error: string }
   /** A linearizable read: answered by `readReady` or `readFailed` with the same ctx (any value, not looked into). */
   | { readonly type: 'read'; readonly ctx: unknown; readonly mode: 'index' | 'lease' }
+  /** A peer forwarded requests, offered to this leader in this turn: it waits for the commit of what the turn appends. */
+  | { readonly type: 'commitAwaited'; readonly peer: NodeId }
   /** Hand leadership to `to`, or to the best voter if `to` is 0. Ends with `transferEnded`. */
   | { readonly type: 'transfer'; readonly to: NodeId }
   /** Start an election as if the timer had fired; a no-op on a leader (E10). */

@@ -33,6 +33,12 @@ export interface Progress {
   readSeq: number
   /** Commit index that the peer has been told. */
   sentCommit: Seq
+  /** When a commit index that no append has carried must be told by itself; infinite = none waits. */
+  commitDueMs: number
+  /** Requests that the peer forwarded lie at or below it: it answers them from its own apply, so these commits are told at once. */
+  awaitedSeq: Seq
+  /** Requests came from the peer in this turn; what the turn appends is awaited. */
+  isAwaiting: boolean
   isUnfitToLead: boolean
   diskStallMs: number
   recovery: RecoveryMark | null
@@ -54,6 +60,9 @@ export function createProgress(id: NodeId, next: Seq, streamId: number, nowMs: n
     roundTripMs: 0,
     readSeq: 0,
     sentCommit: 0,
+    commitDueMs: Number.POSITIVE_INFINITY,
+    awaitedSeq: 0,
+    isAwaiting: false,
     isUnfitToLead: false,
     diskStallMs: 0,
     recovery: null,
@@ -67,6 +76,7 @@ export function becomeProbe(progress: Progress, next: Seq, streamId: number): vo
   progress.isProbeSent = false
   progress.isNudgeOwed = false
   progress.streamId = streamId
+  progress.commitDueMs = Number.POSITIVE_INFINITY
   clearInflights(progress.inflights)
 }
 
@@ -82,6 +92,7 @@ export function becomeSnapshot(progress: Progress): void {
   progress.state = 'snapshot'
   progress.isProbeSent = false
   progress.isNudgeOwed = false
+  progress.commitDueMs = Number.POSITIVE_INFINITY
   clearInflights(progress.inflights)
 }
 

@@ -1,4 +1,5 @@
 import type { Refusal } from './effect.ts'
+import { advanceFollowerCommit } from './follower-commit.ts'
 import type { ReadIndexRequest, ReadIndexResponse } from './message.ts'
 import { isMutant } from './mutants.ts'
 import { quorumValue } from './quorum.ts'
@@ -43,6 +44,11 @@ function refuseRead(state: RaftState, read: PendingRead, reason: Refusal): void 
 }
 
 function answerReader(state: RaftState, to: number, reqId: number, readSeq: number | null): void {
+  const progress = state.leadership?.progress.get(to)
+  // What the peer is known to have it may apply on the answer's word; of the rest it must hear.
+  if (progress !== undefined && readSeq !== null && progress.match < readSeq) {
+    progress.awaitedSeq = Math.max(progress.awaitedSeq, readSeq)
+  }
   send(state, 'now', { type: 'readIndexResponse', from: state.id, to, term: state.term, reqId, readSeq })
 }
 
@@ -82,6 +88,10 @@ export function onReadIndexResponse(state: RaftState, message: ReadIndexResponse
   const asked = state.reads.asked.get(message.reqId)
   if (asked === undefined) return // a duplicate, or an attempt given up
   state.reads.asked.delete(message.reqId)
+  // The answer is the leader's word, in this term, that readSeq is committed (L3: as far as the log is known to be the leader's).
+  if (message.readSeq !== null && message.term === state.term && message.from === state.leader) {
+    advanceFollowerCommit(state, message.readSeq, state.ack.verifiedSeq)
+  }
   for (const ctx of asked.ctxs) {
     if (message.readSeq === null) failRead(state, ctx, 'leaderChanged')
     else state.effects.push({ type: 'readReady', ctx, seq: message.readSeq })

@@ -5,7 +5,7 @@ import type { AppendResponse, HeartbeatResponse } from './message.ts'
 import { isMutant } from './mutants.ts'
 import { acknowledge, becomeProbe, becomeReplicate, becomeSnapshot, type Progress } from './progress.ts'
 import { finishRound } from './read-index.ts'
-import { leadershipOf, send, type RaftState } from './state.ts'
+import { leadershipOf, send, type Leadership, type RaftState } from './state.ts'
 import { continueTransfer } from './transfer.ts'
 import type { EntryRange, NodeId, Seq } from './types.ts'
 
@@ -13,7 +13,11 @@ import type { EntryRange, NodeId, Seq } from './types.ts'
 
 /** Sends every peer what it lacks and its window allows. Runs once a turn, so that a turn costs one append a peer. */
 export function replicate(state: RaftState): void {
-  for (const progress of leadershipOf(state).progress.values()) {
+  const leadership = leadershipOf(state)
+  noteAppends(state, leadership)
+  for (const progress of leadership.progress.values()) {
+    if (progress.isAwaiting) progress.awaitedSeq = state.log.lastSeq
+    progress.isAwaiting = false
     if (progress.state === 'probe') sendProbe(state, progress)
     else if (progress.state === 'replicate') sendEntries(state, progress)
   }
@@ -38,10 +42,44 @@ function sendEntries(state: RaftState, progress: Progress): void {
     progress.next = range.lastSeq + 1
     sent = true
   }
-  // A new commit index is told at once; a lost window shows when an empty request is refused (L12).
-  const isOwed = progress.sentCommit < Math.min(state.commit, progress.next - 1) || progress.isNudgeOwed
-  if (!sent && isOwed) sendAppend(state, progress, null)
+  // A lost window shows when an empty request is refused (L12).
+  if (!sent && (progress.isNudgeOwed || isCommitDue(state, progress))) sendAppend(state, progress, null)
   progress.isNudgeOwed = false
+}
+
+/** Keeps the pace of appends: what was appended this turn, and how long after what was appended before. */
+function noteAppends(state: RaftState, leadership: Leadership): void {
+  const { pace } = leadership
+  if (state.log.lastSeq === pace.lastSeq) return
+  pace.gapMs = state.nowMs - pace.atMs
+  pace.atMs = state.nowMs
+  pace.lastSeq = state.log.lastSeq
+}
+
+/**
+ * Whether a commit index must be told without entries. While appends follow each other quickly the next one carries it: an append of
+ * its own would cost a frame, a turn and an answer for each peer and round. Whoever waits for it is told at once.
+ */
+function isCommitDue(state: RaftState, progress: Progress): boolean {
+  if (progress.sentCommit >= Math.min(state.commit, progress.next - 1)) return false
+  const { commitDelayMs } = state.settings
+  const isAwaited = progress.sentCommit < progress.awaitedSeq
+  if (isAwaited || leadershipOf(state).pace.gapMs > commitDelayMs) return true
+  if (progress.commitDueMs === Number.POSITIVE_INFINITY) progress.commitDueMs = state.nowMs + commitDelayMs
+  return state.nowMs >= progress.commitDueMs
+}
+
+/** When a commit index must be told that no append has carried by then. */
+export function nextCommitDueMs(leadership: Leadership): number {
+  let dueMs = Number.POSITIVE_INFINITY
+  for (const progress of leadership.progress.values()) dueMs = Math.min(dueMs, progress.commitDueMs)
+  return dueMs
+}
+
+/** A peer forwarded requests in this turn: it answers them from its own apply. */
+export function onCommitAwaited(state: RaftState, peer: NodeId): void {
+  const progress = state.leadership?.progress.get(peer)
+  if (progress !== undefined) progress.isAwaiting = true
 }
 
 function hasRoom(state: RaftState, progress: Progress): boolean {
@@ -70,6 +108,7 @@ function sendAppend(state: RaftState, progress: Progress, entries: EntryRange | 
     return false
   }
   progress.sentCommit = state.commit
+  progress.commitDueMs = Number.POSITIVE_INFINITY
   send(state, 'now', {
     type: 'appendRequest',
     from: state.id,

@@ -21,6 +21,11 @@ export interface Settings {
   readonly maxAppendEntries: number
   /** Proposals are refused with `busy` while this much is appended but not committed. */
   readonly maxUncommittedBytes: number
+  /**
+   * How long a commit index may wait for an append that carries it, while appends follow each other at least that fast. Only peers
+   * that wait for nothing are told late: those that forwarded a request, or asked for a read, are told at once. 0 = always at once.
+   */
+  readonly commitDelayMs: number
   /** Reads that may wait for a round, on a leader or a follower. */
   readonly maxPendingReads: number
   /** Whether `lease` reads may be answered without a round (R6-R8). Must be a replicated setting. */
@@ -39,6 +44,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxAppendBytes: 1024 * 1024,
   maxAppendEntries: 8_192,
   maxUncommittedBytes: 64 * 1024 * 1024,
+  commitDelayMs: 3,
   maxPendingReads: 65_536,
   isLeaseAllowed: false,
   clockDriftBound: 0.05,
@@ -59,6 +65,7 @@ export function findSettingsError(settings: Settings): string | undefined {
   if (!(settings.maxAppendEntries >= 1)) return 'maxAppendEntries must be positive'
   if (!(settings.maxInflightBytes >= 1 && settings.maxAppendBytes >= 1)) return 'byte limits must be positive'
   if (!(settings.maxUncommittedBytes >= 1)) return 'maxUncommittedBytes must be positive'
+  if (!(settings.commitDelayMs >= 0)) return 'commitDelayMs must not be negative'
   if (!(settings.maxPendingReads >= 1)) return 'maxPendingReads must be positive'
   if (!(settings.clockDriftBound >= 0 && settings.clockDriftBound < 1)) return 'clockDriftBound must be in [0, 1)'
   return undefined

@@ -26,6 +26,14 @@ function secretsOf(tls: DialerTls): object {
   }
 }
 
+/**
+ * The mask of RFC 6455 keeps a page's script from choosing the bytes that a proxy sees; a program on Node can write any bytes to a socket
+ * anyway. A key of zeros spares both sides a pass over every byte (ADR 0005).
+ */
+function maskNothing(mask: Buffer): void {
+  mask.fill(0)
+}
+
 function dial(url: string, options: DialOptions, secrets: object): Promise<FrameLink> {
   const { signal, timeoutMs, headers = {}, maxFrameBytes, subprotocol, strangerBytesMax } = options
   return new Promise((resolve, reject) => {
@@ -39,6 +47,7 @@ function dial(url: string, options: DialOptions, secrets: object): Promise<Frame
       headers,
       handshakeTimeout: timeoutMs,
       maxPayload: maxFrameBytes,
+      generateMask: maskNothing,
     })
     let abortReason: string | undefined
     const abort = (): void => {

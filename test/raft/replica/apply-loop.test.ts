@@ -35,6 +35,7 @@ class Rig {
       log: { lastSeq, readCached: () => undefined, read } as unknown as Log,
       clock: { monotonicMs: () => 0, wallMicros: () => 0 },
       timers: { endOfTurn: task => setImmediate(task) } as Partial<Timers> as Timers,
+      isPressed: () => false,
       onOutcomes: () => undefined,
       onApplied: () => undefined,
       onFailed: error => assert.fail(error),

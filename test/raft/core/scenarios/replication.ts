@@ -283,4 +283,92 @@ export const replication: readonly Scenario[] = [
       assert.equal(rig.propose(), true)
     },
   },
+  {
+    rule: 'commit on appends',
+    name: 'while appends follow each other, a commit index rides on the next one and costs no message of its own',
+    run() {
+      const rig = busyRig()
+      rig.acceptAll(2)
+      assert.equal(rig.state.commit, 4)
+      assert.deepEqual(rig.sent('appendRequest'), [])
+      rig.nowMs += 1
+      rig.propose()
+      for (const peer of [2, 3]) {
+        const [only, ...others] = rig.sent('appendRequest', peer)
+        assert.deepEqual([only?.commit, only?.entries?.lastSeq, others.length], [4, 5, 0])
+      }
+    },
+  },
+  {
+    rule: 'commit on appends',
+    name: 'a commit index that no append carries in time is told by itself, once',
+    run() {
+      const rig = busyRig()
+      rig.acceptAll(2)
+      assert.equal(rig.core.nextDeadlineMs, rig.nowMs + 3)
+      rig.timeOut()
+      assert.equal(rig.lastSent('appendRequest', 2).commit, 4)
+      assert.equal(rig.lastSent('appendRequest', 2).entries, null)
+      rig.wait(3)
+      assert.equal(rig.sent('appendRequest', 2).length, 1)
+    },
+  },
+  {
+    rule: 'commit on appends',
+    name: 'a peer that is lost is owed no commit index: its deadline does not stand still in the past',
+    run() {
+      const rig = busyRig()
+      rig.acceptAll(2)
+      rig.turn({ type: 'unreachable', peer: 3 })
+      rig.timeOut()
+      assert.deepEqual(rig.sent('appendRequest', 3), [])
+      assert.ok(rig.core.nextDeadlineMs > rig.nowMs)
+    },
+  },
+  {
+    rule: 'commit on appends',
+    name: 'a lone write is told at once: nothing is near that could carry it',
+    run() {
+      const rig = leaderRig()
+      rig.nowMs += 20
+      rig.propose()
+      rig.clear()
+      rig.acceptAll(2)
+      assert.equal(rig.lastSent('appendRequest', 3).commit, 3)
+    },
+  },
+  {
+    rule: 'commit on appends',
+    name: 'whoever forwarded a request is told at once, the others are not',
+    run() {
+      const rig = busyRig()
+      rig.turn({ type: 'commitAwaited', peer: 3 })
+      rig.acceptAll(2)
+      assert.equal(rig.lastSent('appendRequest', 3).commit, 4)
+      assert.deepEqual(rig.sent('appendRequest', 2), [])
+    },
+  },
+  {
+    rule: 'commit on appends',
+    name: 'the answer to a read tells a follower what is committed, as far as it is known to have it',
+    run() {
+      const rig = new Rig({ entries: historyOf([1, 1, 1]) })
+      rig.receive(rig.appendRequest(2, 1, historyOf([1, 1, 1]), { prevSeq: 2, commit: 1 }))
+      rig.turn({ type: 'read', ctx: 'a', mode: 'index' })
+      const { reqId } = rig.lastSent('readIndexRequest', 2)
+      rig.receive({ type: 'readIndexResponse', from: 2, to: 1, term: 1, reqId, readSeq: 3 })
+      assert.equal(rig.state.commit, 2, 'entry 3 was not yet shown to be the leader’s')
+      assert.equal(rig.all('readReady')[0]?.seq, 3)
+    },
+  },
 ]
+
+/** A leader with entries 3 and 4 appended one after the other, 1 ms apart, and synced by nobody else. */
+function busyRig(): Rig {
+  const rig = leaderRig()
+  rig.propose()
+  rig.nowMs += 1
+  rig.propose()
+  rig.clear()
+  return rig
+}

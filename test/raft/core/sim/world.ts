@@ -115,12 +115,13 @@ function drawMixedProfile(chance: Chance): Profile {
     maxInflightMessages: isTight ? chance.pick([1, 2, 4]) : 64,
     maxInflightBytes: isTight ? chance.pick([300, 5_000]) : 1_000_000,
   }
+  const commitDelayMs = chance.pick([0, 0, 3])
   return {
     nodeCount,
     voterCount: faults.hasChanges ? 3 : nodeCount,
     faults,
     network,
-    settings,
+    settings: { ...settings, commitDelayMs },
     meanFaultGapMs: chance.pick([150, 400, 1_000]),
     meanProposalGapMs: chance.pick([5, 20, 60]),
     meanReadGapMs: chance.pick([10, 40]),
