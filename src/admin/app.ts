@@ -12,6 +12,8 @@ import type { NodeHealth } from './probes.ts'
 /** What the listener knows of a request beyond its form. */
 export interface AdminPeer {
   isLoopback: boolean
+  /** Where it comes from, without the port. */
+  address?: string
 }
 
 /** Serve it with `httpListener` of transport/http. */
@@ -33,8 +35,8 @@ export interface AdminOptions {
   service: NodeService
   clock: Clock
   health: () => NodeHealth
-  /** Who asks, if that is an operator; undefined = refused. */
-  authenticate: (token: string | undefined, isLoopback: boolean) => string | undefined
+  /** Who asks, if that is an operator; undefined = refused. May throw a QuorateError: `busy` if the address has failed too often. */
+  authenticate: (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
   metrics: readonly MetricsSource[]
   actions: AdminActions
   serverVersion: string
@@ -150,7 +152,7 @@ function memberOf(service: NodeService, to: unknown): number {
 }
 
 /** @throws QuorateError `unauthenticated`, `permission_denied` for pages of other sites */
-function operatorOf(options: AdminOptions, request: Request, { isLoopback }: AdminPeer): string {
+function operatorOf(options: AdminOptions, request: Request, { isLoopback, address = '' }: AdminPeer): string {
   const { headers } = request
   const token = /^Bearer ([^\s]+)$/i.exec(headers.get('authorization') ?? '')?.[1]
   const page = { host: headers.get('host'), origin: headers.get('origin'), fetchSite: headers.get('sec-fetch-site') }
@@ -158,7 +160,7 @@ function operatorOf(options: AdminOptions, request: Request, { isLoopback }: Adm
     throw new QuorateError('permission_denied', 'a page of another site may not use this node without a token')
   }
   const caller =
-    headers.has('authorization') && token === undefined ? undefined : options.authenticate(token, isLoopback)
+    headers.has('authorization') && token === undefined ? undefined : options.authenticate(token, isLoopback, address)
   if (caller === undefined) throw new QuorateError('unauthenticated', 'a token of an operator is needed')
   return caller
 }

@@ -1,4 +1,5 @@
 /** The operators' port: probes, metrics, status and what can be done to a node, the console. */
+export { authenticationMetrics } from './authentication-metrics.ts'
 export { certificateMetrics } from './certificate-metrics.ts'
 export { createAdminApp } from './app.ts'
 export type { AdminActions, AdminApp, AdminOptions, AdminPeer } from './app.ts'

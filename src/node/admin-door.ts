@@ -1,4 +1,5 @@
 import {
+  authenticationMetrics,
   certificateMetrics,
   createAdminApp,
   groupMetrics,
@@ -34,7 +35,7 @@ export async function openAdminDoor(
     service: replica,
     clock: platform.clock,
     health: () => healthOf(parts),
-    authenticate: (token, isLoopback) => authentication.callerOf('admin', token, isLoopback),
+    authenticate: (token, isLoopback, address) => authentication.callerOf('admin', token, isLoopback, address),
     metrics: metricsOf(parts, () => watched.read()),
     actions: {
       transferLeadership: to => replica.transferLeadership(to, TRANSFER_MS),
@@ -64,6 +65,7 @@ function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): Metric
     storageMetrics(storageReadings(node, platform.files)),
     processMetrics(readProcess),
     certificateMetrics(() => certificates(tls)),
+    authenticationMetrics(() => parts.authentication.attempts),
   ]
 }
 

@@ -24,7 +24,7 @@ export async function openClientDoor({ host, port }: Endpoint, parts: NodeParts)
   const app = createHttpApp({
     service,
     core: new ReplicaCore({ service, clock, timers, random }),
-    authenticate: (token, isLoopback) => authentication.callerOf('client', token, isLoopback),
+    authenticate: (token, isLoopback, address) => authentication.callerOf('client', token, isLoopback, address),
     serverVersion: version,
     timing: { clock, latency: parts.httpLatency },
     onFault,
@@ -34,7 +34,8 @@ export async function openClientDoor({ host, port }: Endpoint, parts: NodeParts)
     subprotocols: [CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON],
     maxFrameBytes: DEFAULT_GATEWAY_LIMITS.maxFrameBytes,
     onLink: ({ link, subprotocol, isLoopback, headers }) => {
-      gateway.accept(link, { subprotocol, isLoopback, token: bearerToken(headers['authorization']) })
+      const address = link.remoteAddress.slice(0, link.remoteAddress.lastIndexOf(':'))
+      gateway.accept(link, { subprotocol, isLoopback, address, token: bearerToken(headers['authorization']) })
     },
   })
   const server = await listenOn(tls.client, {

@@ -47,7 +47,7 @@ export async function startNode(
   const platform = createPlatform(jobs)
   const logger = createLogger(configuration)
   try {
-    const authentication = await loadAuthentication(configuration, platform.files)
+    const authentication = await loadAuthentication(configuration, platform)
     const tls = await loadTls(configuration, platform.files)
     await requireUndamaged(configuration, platform, logger)
     const node = new NodeAssembly(configuration, platform, logger, authentication, tls)
@@ -148,7 +148,7 @@ class NodeAssembly {
       clock,
       timers,
       random,
-      authenticate: (token, isLoopback) => this.#authentication.callerOf('client', token, isLoopback),
+      authenticate: (token, isLoopback, address) => this.#authentication.callerOf('client', token, isLoopback, address),
       serverVersion: VERSION,
       onFault,
     })

@@ -14,6 +14,8 @@ export interface AcceptOptions {
   isLoopback: boolean
   /** The bearer token of the upgrade request, if there was one. */
   token?: string | undefined
+  /** Of the machine that the client is on, without the port. */
+  address?: string
 }
 
 export interface Gateway {
@@ -62,12 +64,12 @@ class ClientGateway implements Gateway, ConnectionOwner {
     })
   }
 
-  accept(link: FrameLink, { subprotocol, isLoopback, token }: AcceptOptions): void {
+  accept(link: FrameLink, { subprotocol, isLoopback, token, address = '' }: AcceptOptions): void {
     if (subprotocol !== CLIENT_SUBPROTOCOL_BINARY && subprotocol !== CLIENT_SUBPROTOCOL_JSON) {
       this.stats.refusedTotal++
       return link.close(CloseCode.protocol, 'unknown subprotocol')
     }
-    const connection = new Connection(link, { subprotocol, isLoopback, token }, this)
+    const connection = new Connection(link, { subprotocol, isLoopback, token, address }, this)
     if (this.#connections.size >= this.limits.connectionsMax) {
       this.stats.refusedTotal++
       const error = new QuorateError('too_many_connections', 'this node has as many clients as it takes', {

@@ -89,7 +89,15 @@ export class Greeting {
   #authenticate(token: string | undefined): boolean {
     if (this.#identity !== undefined && token === undefined) return true
     const { origin } = this.#connection
-    const identity = this.#shared.options.authenticate(token ?? origin.token, origin.isLoopback)
+    let identity: string | undefined
+    try {
+      identity = this.#shared.options.authenticate(token ?? origin.token, origin.isLoopback, origin.address)
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error
+      this.#shared.stats.refusedTotal++
+      this.#connection.refuse(error, CloseCode.tryLater)
+      return false
+    }
     if (identity === undefined || (this.#identity !== undefined && identity !== this.#identity)) {
       this.#shared.stats.unauthenticatedTotal++
       const text = token === undefined && origin.token === undefined ? 'a token is needed' : 'the token is not valid'

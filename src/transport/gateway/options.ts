@@ -2,8 +2,11 @@ import { LatencyHistogram } from '../../model/index.ts'
 import type { NodeService } from '../../model/index.ts'
 import type { Clock, Random, Timers } from '../../platform/index.ts'
 
-/** Who a connection is: the caller that `token` stands for, or that of a connection without one; undefined = refused. */
-export type Authenticate = (token: string | undefined, isLoopback: boolean) => string | undefined
+/**
+ * Who a connection is: the caller that `token` stands for, or that of a connection without one; undefined = refused. `address` is where
+ * it comes from. May throw a QuorateError: `busy` if that address has failed too often.
+ */
+export type Authenticate = (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
 
 export interface GatewayLimits {
   connectionsMax: number

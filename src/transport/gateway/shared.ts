@@ -13,6 +13,8 @@ export interface ConnectionOrigin {
   subprotocol: string
   isLoopback: boolean
   token: string | undefined
+  /** Of the machine that the client is on. */
+  address: string
 }
 
 /** A connection as those see it who answer its messages. */

@@ -117,7 +117,7 @@ function authenticated(options: HttpOptions, request: Request, peer: HttpPeer): 
   if (token === undefined && isOtherPage(page, peer.isLoopback)) {
     throw new QuorateError('permission_denied', 'a page of another site may not use this node without a token')
   }
-  const caller = options.authenticate(token, peer.isLoopback)
+  const caller = options.authenticate(token, peer.isLoopback, peer.address ?? '')
   if (caller === undefined) {
     throw new QuorateError('unauthenticated', token === undefined ? 'a token is needed' : 'the token is not valid')
   }

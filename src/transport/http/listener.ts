@@ -18,6 +18,7 @@ export function httpListener(app: ServedApp): RequestListener {
       return app.fetch(request, {
         target: incoming.url ?? '/',
         isLoopback: isLoopbackAddress(incoming.socket.remoteAddress ?? ''),
+        address: incoming.socket.remoteAddress ?? '',
       })
     },
     {

@@ -5,8 +5,8 @@ export interface HttpOptions {
   service: NodeService
   /** The same node: requests are submitted, tried again and timed by it. */
   core: DatabaseCore
-  /** Who a request is; undefined = refused. */
-  authenticate: (token: string | undefined, isLoopback: boolean) => string | undefined
+  /** Who a request is; undefined = refused. May throw a QuorateError: `busy` if the address has failed too often. */
+  authenticate: (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
   serverVersion: string
   /** Requests at a time; more are answered `busy`. 1,024. */
   requestsMax?: number

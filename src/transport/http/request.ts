@@ -6,6 +6,8 @@ export interface HttpPeer {
   target: string
   /** The client is on this machine. */
   isLoopback: boolean
+  /** Where it comes from, without the port. */
+  address?: string
 }
 
 /**

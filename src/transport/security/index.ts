@@ -1,4 +1,6 @@
 /** Who may come in: tokens, the cluster secret, and which addresses may be bound without either. */
+export { AttemptLimit, networkOf } from './attempt-limit.ts'
+export type { AttemptLimitOptions } from './attempt-limit.ts'
 export { readClusterSecret } from './cluster-secret.ts'
 export { isLoopbackHost, requireSafeBind } from './loopback.ts'
 export type { BindSafety } from './loopback.ts'

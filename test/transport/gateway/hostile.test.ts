@@ -150,6 +150,19 @@ describe('a connection', () => {
     assert.equal(rig.gateway.stats.unauthenticatedTotal, 2)
   })
 
+  it('from an address that has failed too often is told to come later', async () => {
+    const asked: string[] = []
+    const rig = await Rig.open({
+      authenticate: (_token, _isLoopback, address) => {
+        asked.push(address)
+        throw new QuorateError('busy', 'too many wrong tokens', { retryable: true })
+      },
+    })
+    const client = rig.connect({ token: 'x', address: '10.1.2.3' })
+    client.say(hello())
+    assert.deepEqual([codeOf(client, 0), client.link.closed?.code, asked], ['busy', 1013, ['10.1.2.3']])
+  })
+
   it('goes on with no session but one that it opened itself: its id alone proves nothing', async () => {
     const rig = await Rig.open({ authenticate: token => token })
     const nonce = rig.nonce()
