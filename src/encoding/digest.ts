@@ -13,6 +13,10 @@ const C2 = 0x1b873593 | 0
 const C3 = 0x85ebca77 | 0
 const C4 = 0xc2b2ae3d | 0
 
+const LONG_BYTES = 128
+/** Of the buffer that was digested last. */
+let viewed: DataView = new DataView(new ArrayBuffer(0))
+
 export function zeroDigest(): Digest64 {
   return { lo: 0, hi: 0 }
 }
@@ -37,6 +41,23 @@ export function digestBytes(
   let a = (seedLo ^ 0x9747b28c) | 0
   let b = (seedHi ^ 0x2f0b4c47) | 0
   let i = start
+  if (end - start >= LONG_BYTES) {
+    // One load a word; of short ones that costs more than it saves to set up.
+    const { buffer, byteOffset } = bytes
+    if (buffer !== viewed.buffer) viewed = new DataView(buffer)
+    const view = viewed
+    for (const wordsEnd = end - 3; i < wordsEnd; i += 4) {
+      const word = view.getInt32(byteOffset + i, true)
+      let k = Math.imul(word, C1)
+      k = Math.imul((k << 15) | (k >>> 17), C2)
+      a ^= k
+      a = (Math.imul((a << 13) | (a >>> 19), 5) + 0xe6546b64) | 0
+      let m = Math.imul(word ^ a, C3)
+      m = Math.imul((m << 16) | (m >>> 16), C4)
+      b ^= m
+      b = (Math.imul((b << 17) | (b >>> 15), 9) + 0x38495ab5) | 0
+    }
+  }
   for (const wordsEnd = end - 3; i < wordsEnd; i += 4) {
     const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24)
     let k = Math.imul(word, C1)

@@ -147,7 +147,7 @@ export interface SnapshotManifest {
   sinceSeq: number
 }
 
-/** Yields the state as checksummed chunks; each is self-contained (leaf images and large values). */
+/** Yields the state as chunks; each is self-contained (leaf images and large values), and who carries it has a checksum for it. */
 export interface SnapshotSource {
   readonly manifest: SnapshotManifest
   /** The next chunk of about `targetBytes`; undefined at the end. */

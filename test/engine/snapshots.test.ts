@@ -154,11 +154,17 @@ describe('a snapshot', () => {
     const empty = await Harness.create()
     const sink = await empty.core.beginInstall({ ...source.manifest, sum: { lo: 1, hi: 2 } })
     const damaged = chunk.bytes.slice()
-    damaged[100]! ^= 1
+    damaged[0]! ^= 1
     await assert.rejects(sink.write({ ...chunk, bytes: damaged }), MalformedBytes)
     await sink.write(chunk)
     await assert.rejects(sink.commit(), { code: 'install_mismatch' })
     await sink.abort()
+    const changed = chunk.bytes.slice()
+    changed[changed.length - 1]! ^= 1
+    const second = await empty.core.beginInstall(source.manifest)
+    await second.write({ ...chunk, bytes: changed })
+    await assert.rejects(second.commit(), { code: 'install_mismatch' }, 'a changed value')
+    await second.abort()
     empty.entries.push(...leader.entries)
     await empty.applyAll()
     assert.equal(empty.digest(), leader.digest(), 'nothing of it is left')

@@ -1,7 +1,6 @@
 import {
   ByteReader,
   compareBytes,
-  crc32,
   MalformedBytes,
   readU16,
   readU32,
@@ -14,10 +13,11 @@ import { HAS_EXPIRY, IS_CHANGED, IS_LARGE, readSeq } from './record.ts'
 /**
  * Leaf images as they travel between replicas (docs/formats/snapshot.md). An image is logical: all records of the range
  * [lower, upper) and the seq of the last change in it, whatever the sender's pages look like. The bytes of a record are those of
- * a leaf's cell, so that neither side takes them apart without need; in place of a large value stand its length and digest.
+ * a leaf's cell, so that neither side takes them apart without need; in place of a large value stand its length and digest. A chunk has
+ * no checksum: who carries it has one for it.
  */
-const FORMAT = 2
-const HEADER_BYTES = 9
+const FORMAT = 3
+const HEADER_BYTES = 5
 const RECORD_HEADER_BYTES = 4
 /** In the payload of a large record, behind what every record has: length u32, digest lo u32, hi u32, whether the value follows u8. */
 export const LARGE_REFERENCE_BYTES = 13
@@ -102,9 +102,8 @@ export class ImageWriter {
 
   finish(): Uint8Array {
     const bytes = this.#bytes.subarray(0, this.#length)
-    bytes[4] = FORMAT
-    writeU32(bytes, 5, this.#images)
-    writeU32(bytes, 0, crc32(bytes.subarray(4)))
+    bytes[0] = FORMAT
+    writeU32(bytes, 1, this.#images)
     return bytes
   }
 }
@@ -132,7 +131,7 @@ export function writeLargeReference(
 
 /**
  * Reads one chunk. `nextImage`, then `nextRecord` until it is false, give the fields below, which the next call overwrites.
- * Everything is checked against the chunk's end. @throws MalformedBytes
+ * Everything is checked against the chunk's end; changed bytes are found by whoever carried it, or by S. @throws MalformedBytes
  */
 export class ImageReader {
   readonly bytes: Uint8Array
@@ -166,11 +165,8 @@ export class ImageReader {
   #views: Uint8Array[] = []
 
   constructor(bytes: Uint8Array) {
-    if (bytes.length < HEADER_BYTES || readU32(bytes, 0) !== crc32(bytes.subarray(4))) {
-      throw new MalformedBytes('snapshot chunk')
-    }
     this.bytes = bytes
-    this.#reader = new ByteReader(bytes, 4)
+    this.#reader = new ByteReader(bytes)
     if (this.#reader.u8() !== FORMAT) throw new MalformedBytes('snapshot chunk format')
     this.#images = this.#reader.u32()
   }

@@ -31,9 +31,9 @@ export interface PageLink {
  * will have is known only when its last key is.
  */
 export class OpenPage {
-  readonly level: number
+  level: number
   /** The first key that belongs here: the separator in the page above. */
-  readonly lower: Uint8Array
+  lower: Uint8Array
   /** The latest change in the range. */
   seq: number
   count = 0
@@ -86,6 +86,19 @@ export class OpenPage {
 
   clone(): OpenPage {
     return new OpenPage(this.#pageBytes, this.level, this.lower, this.seq, this)
+  }
+
+  /** Empties it for other cells: a page in the making is dear to allocate. */
+  reset(level: number, lower: Uint8Array, seq: number): this {
+    this.level = level
+    this.lower = lower
+    this.seq = seq
+    this.count = 0
+    this.last = undefined
+    this.#used = 0
+    this.#prefix = 0
+    this.#size = 0
+    return this
   }
 
   /** So little is in it that it had better take more than be closed. */

@@ -18,11 +18,13 @@ export class TreeBuilder {
   readonly #stream: PageStream
   /** Pages given out here. */
   readonly #pages: RunList
-  /** Frames that the keyspace may use: pages are kept in memory only while there is room. */
-  readonly #residentMax: number
+  /** Pages that may be in memory. */
+  readonly #pagesMax: number
   readonly #scratch: PageRef
   /** The page in the making at each level; undefined where one has just been closed. */
   #open: (OpenPage | undefined)[]
+  /** Closed pages whose memory the next ones take. */
+  readonly #spare: OpenPage[] = []
   /** Of the present range. */
   #rangeSeq = 0
   /** The latest change of all ranges from that of the last record on: a page that begins next may begin in any of them. */
@@ -32,14 +34,14 @@ export class TreeBuilder {
     storage: Storage,
     stream: PageStream,
     pages: RunList,
-    residentMax: number,
+    pagesMax: number,
     open: (OpenPage | undefined)[] = [],
     gapSeq = 0,
   ) {
     this.#storage = storage
     this.#stream = stream
     this.#pages = pages
-    this.#residentMax = residentMax
+    this.#pagesMax = pagesMax
     this.#scratch = PageRef.scratch(storage.pageBytes)
     this.#open = open
     this.#gapSeq = gapSeq
@@ -53,7 +55,7 @@ export class TreeBuilder {
   /** Another builder at the same point, whose pages go into `pages`: to finish without ending this one. */
   clone(pages: RunList): TreeBuilder {
     const open = this.#open.map(page => page?.clone())
-    const copy = new TreeBuilder(this.#storage, this.#stream, pages, this.#residentMax, open, this.#gapSeq)
+    const copy = new TreeBuilder(this.#storage, this.#stream, pages, this.#pagesMax, open, this.#gapSeq)
     copy.#rangeSeq = this.#rangeSeq
     return copy
   }
@@ -63,7 +65,7 @@ export class TreeBuilder {
     this.#rangeSeq = seq
     this.#gapSeq = Math.max(this.#gapSeq, seq)
     const leaf = this.#open[0]
-    if (leaf === undefined) this.#open[0] = new OpenPage(this.#storage.pageBytes, 0, lower.slice(), seq)
+    if (leaf === undefined) this.#open[0] = this.#begin(0, lower.slice(), seq)
     else if (leaf.seq < seq) leaf.seq = seq
   }
 
@@ -73,7 +75,7 @@ export class TreeBuilder {
     if (!leaf.add(key, keyBytes, source, at, payload)) {
       const lower = leaf.separator(key, keyBytes)
       this.#close(0)
-      const next = new OpenPage(this.#storage.pageBytes, 0, lower, this.#gapSeq)
+      const next = this.#begin(0, lower, this.#gapSeq)
       next.add(key, keyBytes, source, at, payload)
       this.#open[0] = next
     }
@@ -115,6 +117,14 @@ export class TreeBuilder {
     if (page === undefined) return
     this.#open[level] = undefined
     this.#addChild(level + 1, page.lower, this.#write(page))
+    this.#spare.push(page)
+  }
+
+  #begin(level: number, lower: Uint8Array, seq: number): OpenPage {
+    const spare = this.#spare.pop()
+    return spare === undefined
+      ? new OpenPage(this.#storage.pageBytes, level, lower, seq)
+      : spare.reset(level, lower, seq)
   }
 
   #addChild(level: number, lower: Uint8Array, link: PageLink): void {
@@ -123,7 +133,7 @@ export class TreeBuilder {
     this.#close(level)
     // Levels below may have nothing in the making.
     while (this.#open.length < level) this.#open.push(undefined)
-    const page = new OpenPage(this.#storage.pageBytes, level, lower, 0)
+    const page = this.#begin(level, lower, 0)
     page.addChild(lower, lower.length, link)
     this.#open[level] = page
   }
@@ -137,8 +147,13 @@ export class TreeBuilder {
     table.checksum[page] = checksum
     table.state[page] = CHECKSUM_KNOWN | STAGED
     this.#stream.page(page, this.#scratch)
-    if (table.residentPages < this.#residentMax) this.#keep(page)
+    if (table.residentPages < this.#residentMax(open.level)) this.#keep(page)
     return { page, seq: open.seq, checksum }
+  }
+
+  /** Branches are needed whatever is read next; of the leaves nobody knows which, so that they leave most of the memory to what will be. */
+  #residentMax(level: number): number {
+    return level > 0 ? this.#pagesMax : this.#pagesMax >>> 3
   }
 
   #keep(page: number): void {

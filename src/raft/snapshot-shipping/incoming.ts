@@ -13,6 +13,8 @@ import { describeError, endOfTurn } from './turns.ts'
 const CHECK_MS = 500
 /** A sender that keeps to its window never comes near; more is a broken one. */
 const WINDOWS_MAX = 4
+/** An acknowledgement is for several chunks: each costs both sides a message. */
+const ACKS_A_WINDOW = 8
 
 const PUBLIC_STAGES = {
   requested: 'requested',
@@ -78,6 +80,8 @@ export class Incoming {
   /** Chunks in the sink. */
   #written = 0
   #writtenBytes = 0
+  /** Installed, and the sender has not been told. */
+  #unacknowledgedBytes = 0
   /** How many chunks there are; undefined until the sender has said. */
   #chunks: number | undefined
   /** The loop that installs; resolves when it no longer touches the sink. */
@@ -254,11 +258,14 @@ export class Incoming {
       this.#queuedBytes -= chunk.bytes.length
       this.#written++
       this.#writtenBytes += chunk.bytes.length
-      if (this.#stage === 'receiving') this.#acknowledge()
+      this.#unacknowledgedBytes += chunk.bytes.length
+      const isDue = this.#unacknowledgedBytes >= this.#context.limits.windowBytes / ACKS_A_WINDOW
+      if (isDue && this.#stage === 'receiving') this.#acknowledge()
       await endOfTurn(options.timers)
     }
     this.#isDraining = false
     if (this.#stage !== 'receiving' || this.#chunks !== this.#written) return false
+    if (this.#unacknowledgedBytes > 0) this.#acknowledge()
     this.#stage = 'committing'
     await options.beforeCommit()
     await this.#sink!.commit()
@@ -300,6 +307,7 @@ export class Incoming {
   }
 
   #acknowledge(): void {
+    this.#unacknowledgedBytes = 0
     if (this.#written > 0) this.#say({ type: 'snapshotChunkAck', number: this.#written - 1 })
   }
 

@@ -42,7 +42,7 @@ export interface ShippingOptions {
 }
 
 export interface ShippingLimits {
-  /** A chunk is about this big: one turn's work on either side, 1 to 2 ms (bench/snapshot). */
+  /** A chunk is about this big: one turn's work on either side, 2 to 4 ms (bench/snapshot). */
   readonly chunkBytes: number
   /** Sent and not yet acknowledged: what a receiver may have to hold. */
   readonly windowBytes: number
@@ -57,7 +57,7 @@ export interface ShippingLimits {
 }
 
 export const DEFAULT_LIMITS: ShippingLimits = {
-  chunkBytes: 128 << 10,
+  chunkBytes: 256 << 10,
   windowBytes: 4 << 20,
   bufferedBytesMax: 2 << 20,
   silenceMsMax: 10_000,

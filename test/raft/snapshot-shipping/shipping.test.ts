@@ -4,7 +4,7 @@ import { DIGEST_INTERVAL } from '../../../src/engine/index.ts'
 import { SeededRandom } from '../../../src/platform/simulated/index.ts'
 import { set } from '../../engine/harness.ts'
 import { seed } from '../../engine/seed.ts'
-import { empty, filled, Pair, write } from './pair.ts'
+import { empty, filled, LIMITS, Pair, write } from './pair.ts'
 
 describe('shipping a snapshot', () => {
   it('makes an empty receiver equal, in bounded pieces', async () => {
@@ -21,6 +21,16 @@ describe('shipping a snapshot', () => {
       configuration.members.map(member => member.id),
       [1, 2],
     )
+  })
+
+  it('takes several chunks for each acknowledgement where the window has many', async () => {
+    const pair = new Pair(seed, await filled(600), await empty(), { ...LIMITS, windowBytes: 512 << 10 })
+    await pair.shipUntilInstalled()
+    await pair.assertEqual()
+    const chunks = pair.arrived.get('snapshotChunk')!
+    const acknowledgements = pair.arrived.get('snapshotChunkAck')!
+    assert.ok(acknowledgements * 4 <= chunks, `${acknowledgements} for ${chunks} chunks`)
+    assert.equal(pair.sender.sent[0]?.isOk, true)
   })
 
   it('carries only what changed to a receiver that has a point in common with the sender', async () => {
