@@ -75,6 +75,8 @@ export class Installing {
   async begin(base: 'current' | 'empty', manifest: Uint8Array | undefined): Promise<Install> {
     const { parts } = this.#options
     const { storage, checkpointer } = parts
+    // Its pages are of an epoch of their own: the newest root stays as it is until the commit.
+    if (storage.epoch === storage.roots.newest.epoch) storage.epoch++
     const isOnFile = storage.roots.newest === checkpointer.newest?.root
     const canKeep = manifest !== undefined && (base === 'empty' || isOnFile)
     if (base === 'current') await checkpointer.writeTree(storage.roots.newest.page)
