@@ -3,6 +3,8 @@ import { CHECKSUM_BYTES, POINTER_BYTES, POINTER_CHECKSUM, POINTER_SEQ } from './
 import type { PageRef } from './page.ts'
 import { insertCell, payloadAt, searchPage } from './page.ts'
 
+const TWO_32 = 4294967296
+
 /**
  * A branch's cells are pointers to the pages below: child i holds the keys from its own key up to the next one's. The first
  * cell's key is never looked at (it stands for everything below the second) and is empty.
@@ -26,11 +28,18 @@ export function childChecksum(ref: PageRef, index: number): number {
   return readU32(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM)
 }
 
-/** The checksum of the child is unknown from now on, until the parent is staged. */
+/** The checksum that stands there is another page's from now on, until the parent is staged: the page table prevails. */
 export function setChildPage(ref: PageRef, index: number, page: number): void {
-  const at = payloadAt(ref, index)
-  writeU32(ref.bytes, at, page)
-  ref.bytes.fill(0, at + POINTER_CHECKSUM, at + POINTER_CHECKSUM + CHECKSUM_BYTES)
+  writeU32(ref.bytes, payloadAt(ref, index), page)
+}
+
+/** hot path (bench/keyspace): a later seq takes the place of an earlier one. */
+export function raiseChildSeq(ref: PageRef, index: number, seq: number): void {
+  const at = payloadAt(ref, index) + POINTER_SEQ
+  const { bytes } = ref
+  const low = readU32(bytes, at)
+  const high = readU32(bytes, at + 4)
+  if (high * TWO_32 + low < seq) writeU64(bytes, at, seq)
 }
 
 export function setChildSeq(ref: PageRef, index: number, seq: number): void {

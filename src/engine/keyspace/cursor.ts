@@ -1,6 +1,6 @@
 import { childChecksum, childIndex, childPage } from './branch.ts'
 import { Cold } from './cold.ts'
-import { invariant } from './assert.ts'
+import { broken, invariant } from './assert.ts'
 import {
   cellCount,
   keyLength,
@@ -25,6 +25,13 @@ export interface Range {
 }
 
 const FIRST_KEY_BYTES = 64
+
+const BEFORE = 0
+const ON = 1
+const ENDED = 2
+
+/** `#leaf` points at something else than the leaf of the record. */
+const ELSEWHERE = -1
 
 /** The root that a cursor walks: fixed for a view; the writer's moves, and with it `changes`. */
 export interface CursorSource {
@@ -51,13 +58,20 @@ export class Cursor {
   readonly #record: RecordRef = new RecordRef()
   #depth = -1
   #changes = -1
-  #state: 'before' | 'on' | 'ended' = 'before'
+  #state: typeof BEFORE | typeof ON | typeof ENDED = BEFORE
+  readonly #step: 1 | -1
+  /** The present leaf, the cell in it, and what the page table says of it while the leaf is where it was. */
+  #page = 0
+  #at = 0
+  #frame = ELSEWHERE
   /** Cells of the present leaf before which (reversed: at and after which) the range ends. */
   #limit = 0
   /** The last record's key: where to go on after a change of the tree or a cold page. */
   #key: Uint8Array
   #keyBytes = 0
   #prefix = 0
+  /** The bytes of `#key` that count, for `keyInPlace`: made anew only when their number changes. */
+  #keyView: Uint8Array
 
   constructor(storage: Storage, source: CursorSource, range: Range) {
     this.#storage = storage
@@ -65,71 +79,83 @@ export class Cursor {
     this.#start = range.start
     this.#end = range.end
     this.#reverse = range.reverse === true
+    this.#step = this.#reverse ? -1 : 1
     this.#leaf = new PageRef(storage.pageBytes)
     this.#key = new Uint8Array(FIRST_KEY_BYTES)
+    this.#keyView = this.#key
   }
 
   /** hot path (bench/keyspace) */
   next(): boolean | Cold {
-    if (this.#state === 'ended') return false
-    if (this.#state === 'on' && this.#changes === this.#source.changes && this.#isLeafHere()) {
-      const index = (this.#index[this.#depth]! += this.#reverse ? -1 : 1)
-      if (this.#reverse ? index >= this.#limit : index < this.#limit) {
-        const suffix = suffixLength(this.#leaf, index)
-        if (this.#prefix + suffix + 4 > this.#key.length) this.#growKey(this.#prefix + suffix)
-        this.#keyBytes = readSuffix(this.#leaf, index, this.#key, this.#prefix)
-        return true
-      }
-      return this.#nextLeaf()
+    if (this.#state !== ON || this.#changes !== this.#source.changes || !this.#isLeafHere()) {
+      return this.#state === ENDED ? false : this.#seek()
     }
-    return this.#seek()
+    const at = this.#at + this.#step
+    if (this.#step > 0 ? at >= this.#limit : at < this.#limit) return this.#nextLeaf()
+    const leaf = this.#leaf
+    const length = this.#prefix + suffixLength(leaf, at)
+    if (length + 4 > this.#key.length) this.#growKey(length)
+    this.#keyBytes = readSuffix(leaf, at, this.#key, this.#prefix)
+    this.#at = at
+    return true
   }
 
   /** A copy of the record's key. */
   get key(): Uint8Array {
-    invariant(this.#state === 'on', 'the cursor is on no record')
+    invariant(this.#state === ON, 'the cursor is on no record')
     return copyBytes(this.#key, 0, this.#keyBytes)
   }
 
-  /** The record's key without a copy: valid until the next call of `next()`. */
+  /** hot path (bench/keyspace): the record's key without a copy, valid until the next call of `next()`. */
   get keyInPlace(): Uint8Array {
-    invariant(this.#state === 'on', 'the cursor is on no record')
-    return this.#key.subarray(0, this.#keyBytes)
+    if (this.#state !== ON) broken('the cursor is on no record')
+    let view = this.#keyView
+    if (view.length !== this.#keyBytes) {
+      view = this.#key.subarray(0, this.#keyBytes)
+      this.#keyView = view
+    }
+    return view
   }
 
   /** The record with its value copied; `Cold` if the value is large and not in memory, or if the page has left it since. */
   get record(): RecordView | Cold {
-    invariant(this.#state === 'on', 'the cursor is on no record')
-    const page = this.#pages[this.#depth]!
-    if (!this.#storage.table.locate(page, this.#leaf)) return this.#storage.cold.only(page, 0)
-    return recordAt(this.#storage, this.#leaf, this.#index[this.#depth]!)
+    invariant(this.#state === ON, 'the cursor is on no record')
+    if (!this.#isLeafHere()) return this.#storage.cold.only(this.#page, 0)
+    return recordAt(this.#storage, this.#leaf, this.#at)
   }
 
   /** Only right after `next()`: the page must not have left memory since. */
   get metadata(): RecordMetadata {
-    return metadataAt(this.#here(), this.#index[this.#depth]!)
+    return metadataAt(this.#here(), this.#at)
   }
 
   /** The record's cell, taken apart in place: valid until anything else is called. For use inside this room. */
   cell(): RecordRef {
-    this.#record.read(this.#here(), this.#index[this.#depth]!)
+    this.#record.read(this.#here(), this.#at)
     return this.#record
   }
 
   #here(): PageRef {
-    invariant(this.#state === 'on', 'the cursor is on no record')
-    this.#storage.table.require(this.#pages[this.#depth]!, this.#leaf)
+    invariant(this.#state === ON, 'the cursor is on no record')
+    if (!this.#isLeafHere()) broken('the page under the cursor left memory')
     return this.#leaf
   }
 
+  /** Whether the leaf is in memory; `#leaf` then points at it. */
   #isLeafHere(): boolean {
-    return this.#storage.table.locate(this.#pages[this.#depth]!, this.#leaf)
+    const { table } = this.#storage
+    const frame = table.frameOf[this.#page]!
+    if (frame === this.#frame) return true
+    if (frame === 0 || !table.locate(this.#page, this.#leaf)) return false
+    this.#frame = frame
+    return true
   }
 
   /** Finds the first record of what is left: behind the last key, or from the range's beginning. */
   #seek(): boolean | Cold {
-    const isFirst = this.#state === 'before'
+    const isFirst = this.#state === BEFORE
     const from = isFirst ? (this.#reverse ? this.#end : this.#start) : this.#key.subarray(0, this.#keyBytes)
+    this.#frame = ELSEWHERE
     const cold = this.#descend(from)
     if (cold !== undefined) return cold
     this.#changes = this.#source.changes
@@ -162,8 +188,10 @@ export class Cursor {
   }
 
   #take(index: number): true {
-    this.#index[this.#depth] = index
-    this.#state = 'on'
+    this.#at = index
+    this.#page = this.#pages[this.#depth]!
+    this.#frame = this.#storage.table.frameOf[this.#page]!
+    this.#state = ON
     this.#prefix = prefixLength(this.#leaf)
     const length = keyLength(this.#leaf, index)
     if (length + 4 > this.#key.length) this.#growKey(length)
@@ -175,10 +203,11 @@ export class Cursor {
     const larger = new Uint8Array(2 * length + 4)
     larger.set(this.#key)
     this.#key = larger
+    this.#keyView = larger
   }
 
   #finish(): false {
-    this.#state = 'ended'
+    this.#state = ENDED
     return false
   }
 
@@ -186,6 +215,7 @@ export class Cursor {
   #nextLeaf(): boolean | Cold {
     const { table } = this.#storage
     const leaf = this.#leaf
+    this.#frame = ELSEWHERE
     for (;;) {
       let depth = this.#depth - 1
       for (; depth >= 0; depth--) {

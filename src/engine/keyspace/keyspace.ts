@@ -337,8 +337,9 @@ export class Keyspace {
 
   #addRoot(seq: number, meta: SuperblockMeta): void {
     const { storage, spaces, writer, pager } = this.#parts
-    storage.roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now()))
+    const { roots } = storage
+    roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), roots.noDead()))
     writer.unpin()
-    storage.roots.retain(Math.max(16, pager.pagesMax >>> 2))
+    roots.retain(Math.max(16, pager.pagesMax >>> 2))
   }
 }

@@ -9,7 +9,7 @@ import { readChain, readMap } from './map-file.ts'
 import type { Mutants } from './mutants.ts'
 import { PageFile } from './page-file.ts'
 import { Pager } from './pager.ts'
-import type { RetentionOptions, Root } from './roots.ts'
+import type { DeadPages, RetentionOptions, Root } from './roots.ts'
 import type { SlottedRecords, SpaceLength } from './spaces.ts'
 import { SpaceDigests } from './spaces.ts'
 import { Storage } from './storage.ts'
@@ -140,7 +140,6 @@ async function adopt(
       for (const [page, count] of runsBeyond(storage, first, bits)) root.dead.push(page, count, 0, newest.epoch)
       map.adopt(first, bits, map.pagesPerChunk, 'used')
     })
-    for (let i = 1; i < root.dead.length; i += 4) root.deadPages += root.dead[i]!
     roots.add(root)
     checkpointer.older = { state: older, root }
   }
@@ -179,7 +178,7 @@ function rootOf(storage: Storage, state: SuperblockState, nowMs: number): Root {
   storage.table.state[page]! |= CHECKSUM_KNOWN | STAGED
   const { epoch, seq, digestS, records } = state
   const pointer = { page, pageSeq: state.root.seq }
-  const held = { holders: 1, superblocks: 1, dead: [], deadPages: 0 }
+  const held = { holders: 1, superblocks: 1, dead: storage.roots.noDead() }
   return { epoch, seq, ...pointer, digest: digestS, records, meta: state, publishedAtMs: nowMs, ...held }
 }
 
@@ -191,6 +190,7 @@ export function newRoot(
   spaces: SpaceDigests,
   meta: SuperblockMeta,
   nowMs: number,
+  dead: DeadPages,
 ): Root {
   return {
     epoch,
@@ -203,7 +203,6 @@ export function newRoot(
     publishedAtMs: nowMs,
     holders: 0,
     superblocks: 0,
-    dead: [],
-    deadPages: 0,
+    dead,
   }
 }

@@ -14,7 +14,7 @@ import {
   PAGE_HEADER_BYTES,
   SLOT_BYTES,
 } from './layout.ts'
-import { readU16, writeU16, writeU32, writeU64 } from '../../encoding/index.ts'
+import { readU16, writeU16 } from '../../encoding/index.ts'
 
 /**
  * Slotted, prefix-compressed pages. A slot carries the four key bytes after the page's prefix as a number, so that a binary
@@ -60,8 +60,11 @@ export function initPage(ref: PageRef, kind: number, level: number, page: number
 
 /** Gives a copied page its own number and birth epoch. */
 export function stampPage(ref: PageRef, page: number, epoch: number): void {
-  writeU32(ref.bytes, ref.base + AT_PAGE, page)
-  writeU64(ref.bytes, ref.base + AT_BIRTH, epoch)
+  const { words, base } = ref
+  words[(base + AT_PAGE) >>> 2] = page
+  const birth = (base + AT_BIRTH) >>> 2
+  words[birth] = epoch
+  words[birth + 1] = epoch / 4294967296
 }
 
 export function birthOf(ref: PageRef): number {
@@ -78,11 +81,11 @@ export function pageLevel(ref: PageRef): number {
 }
 
 export function cellCount(ref: PageRef): number {
-  return readU16(ref.bytes, ref.base + AT_COUNT)
+  return ref.words[(ref.base + AT_COUNT) >>> 2]! >>> 16
 }
 
 export function prefixLength(ref: PageRef): number {
-  return readU16(ref.bytes, ref.base + AT_PREFIX)
+  return ref.words[(ref.base + AT_PREFIX) >>> 2]! & 0xffff
 }
 
 /** Fixes the prefix of an empty page. */
@@ -97,7 +100,7 @@ export function setPrefix(ref: PageRef, key: Uint8Array, length: number): void {
 /** Bytes that a page can still take, fragmented ones included. */
 export function freeBytes(ref: PageRef): number {
   const { bytes, base } = ref
-  const slotsEnd = PAGE_HEADER_BYTES + readU16(bytes, base + AT_COUNT) * SLOT_BYTES
+  const slotsEnd = PAGE_HEADER_BYTES + cellCount(ref) * SLOT_BYTES
   return readU16(bytes, base + AT_HEAP) - slotsEnd + readU16(bytes, base + AT_FRAGMENTED)
 }
 
@@ -150,8 +153,8 @@ export function keyHead(key: Uint8Array, at: number, length: number): number {
  */
 export function searchPage(ref: PageRef, key: Uint8Array, length: number, lo: number): number {
   const { bytes, words, base } = ref
-  const prefix = readU16(bytes, base + AT_PREFIX)
-  let hi = readU16(bytes, base + AT_COUNT)
+  const prefix = prefixLength(ref)
+  let hi = cellCount(ref)
   if (prefix > 0) {
     const at = base + ref.size - prefix
     const common = prefix < length ? prefix : length
@@ -362,7 +365,7 @@ export function copyPage(to: PageRef, from: PageRef): void {
  */
 export function copyUsed(to: PageRef, from: PageRef): void {
   const { bytes, base, size } = from
-  const low = PAGE_HEADER_BYTES + readU16(bytes, base + AT_COUNT) * SLOT_BYTES
+  const low = PAGE_HEADER_BYTES + cellCount(from) * SLOT_BYTES
   const heap = readU16(bytes, base + AT_HEAP)
   if (to.bytes !== bytes) {
     to.bytes.set(bytes.subarray(base, base + low), to.base)
@@ -376,7 +379,7 @@ export function copyUsed(to: PageRef, from: PageRef): void {
 /** Zeroes what a page does not use between slots and cells: what is written says nothing of what was there before. */
 export function clearGap(ref: PageRef): void {
   const { bytes, base } = ref
-  const low = PAGE_HEADER_BYTES + readU16(bytes, base + AT_COUNT) * SLOT_BYTES
+  const low = PAGE_HEADER_BYTES + cellCount(ref) * SLOT_BYTES
   bytes.fill(0, base + low, base + readU16(bytes, base + AT_HEAP))
 }
 

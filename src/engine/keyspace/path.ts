@@ -1,4 +1,4 @@
-import { childChecksum, childIndex, childPage, childSeq, setChildPage, setChildSeq } from './branch.ts'
+import { childChecksum, childIndex, childPage, raiseChildSeq, setChildPage } from './branch.ts'
 import type { Cold } from './cold.ts'
 import { cellCount, copyKey, PageRef, pageLevel, searchPage } from './page.ts'
 import { DEPTH_MAX, maxKeyBytes } from './layout.ts'
@@ -125,11 +125,7 @@ export class Path {
         if (depth === 0) this.rootPage = copy
         else setChildPage(refs[depth - 1]!, index[depth - 1]!, copy)
       }
-      if (depth > 0) {
-        const parent = refs[depth - 1]!
-        const child = index[depth - 1]!
-        if (childSeq(parent, child) < seq) setChildSeq(parent, child, seq)
-      }
+      if (depth > 0) raiseChildSeq(refs[depth - 1]!, index[depth - 1]!, seq)
     }
     if (this.rootSeq < seq) this.rootSeq = seq
   }

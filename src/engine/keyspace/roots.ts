@@ -2,6 +2,9 @@ import type { Digest64 } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import type { SuperblockMeta } from './superblock.ts'
 
+/** Emptied lists of dead pages that are kept for the roots to come. */
+const SPARE_MAX = 4
+
 /** A published state of the whole keyspace. */
 export interface Root {
   readonly epoch: number
@@ -17,10 +20,45 @@ export interface Root {
   holders: number
   /** Superblocks among the holders: the file keeps their pages anyway. */
   superblocks: number
-  /** Dead pages whose newest retained reader is this root: page, count, birth, death, one after the other. */
-  dead: number[]
-  /** The sum of the counts in `dead`. */
-  deadPages: number
+  /** Dead pages whose newest retained reader is this root. */
+  dead: DeadPages
+}
+
+/** Runs of dead pages: page, count, birth and death, one after the other. Emptied ones are used again: no epoch allocates. */
+export class DeadPages {
+  readonly #runs: number[] = []
+  #length = 0
+  /** The sum of the counts. */
+  pages = 0
+
+  push(page: number, count: number, birth: number, death: number): void {
+    const runs = this.#runs
+    let at = this.#length
+    runs[at++] = page
+    runs[at++] = count
+    runs[at++] = birth
+    runs[at++] = death
+    this.#length = at
+    this.pages += count
+  }
+
+  get runs(): number {
+    return this.#length / 4
+  }
+
+  /** Forgets all runs but the first `runs`. */
+  shorten(runs: number): void {
+    for (let i = runs * 4; i < this.#length; i += 4) this.pages -= this.#runs[i + 1]!
+    this.#length = runs * 4
+  }
+
+  /** Takes all runs out; `visit` must add none here. */
+  drain(visit: (page: number, count: number, birth: number, death: number) => void): void {
+    const runs = this.#runs
+    for (let i = 0; i < this.#length; i += 4) visit(runs[i]!, runs[i + 1]!, runs[i + 2]!, runs[i + 3]!)
+    this.#length = 0
+    this.pages = 0
+  }
 }
 
 export interface RetentionOptions {
@@ -39,6 +77,9 @@ export class Roots {
   readonly all: Root[] = []
   readonly #retention: RetentionOptions
   readonly #free: (page: number, count: number) => void
+  readonly #spare: DeadPages[] = []
+  readonly #buryAgain = (page: number, count: number, birth: number, death: number): void =>
+    this.bury(page, count, birth, death)
 
   constructor(retention: RetentionOptions, free: (page: number, count: number) => void) {
     this.#retention = retention
@@ -64,7 +105,7 @@ export class Roots {
     invariant(before === undefined || before.epoch <= root.epoch, 'roots go back')
     if (before?.epoch !== root.epoch) this.all.push(root)
     else {
-      invariant(before.holders === 0 && before.dead.length === 0, 'a root that somebody sees was changed')
+      invariant(before.holders === 0 && before.dead.runs === 0, 'a root that somebody sees was changed')
       this.all[this.all.length - 1] = root
     }
   }
@@ -78,20 +119,31 @@ export class Roots {
 
   /** A page born in epoch `birth` is not part of the root of epoch `death` and later ones. */
   bury(page: number, count: number, birth: number, death: number): void {
-    let low = 0
-    let high = this.all.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.all[middle]!.epoch < death) low = middle + 1
-      else high = middle
-    }
-    const reader = this.all[low - 1]
+    const reader = this.#lastBefore(death)
     if (reader === undefined || reader.epoch < birth) {
       this.#free(page, count)
       return
     }
     reader.dead.push(page, count, birth, death)
-    reader.deadPages += count
+  }
+
+  #lastBefore(epoch: number): Root | undefined {
+    const { all } = this
+    const newest = all[all.length - 1]
+    if (newest !== undefined && newest.epoch < epoch) return newest
+    let low = 0
+    let high = all.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (all[middle]!.epoch < epoch) low = middle + 1
+      else high = middle
+    }
+    return all[low - 1]
+  }
+
+  /** For a new root. */
+  noDead(): DeadPages {
+    return this.#spare.pop() ?? new DeadPages()
   }
 
   /** Drops a root if nobody holds it and it is not the newest. */
@@ -99,12 +151,9 @@ export class Roots {
     const index = this.all.indexOf(root)
     if (index < 0 || root.holders > 0 || index === this.all.length - 1) return
     this.all.splice(index, 1)
-    const dead = root.dead
-    for (let i = 0; i < dead.length; i += 4) {
-      this.bury(dead[i]!, dead[i + 1]!, dead[i + 2]!, dead[i + 3]!)
-    }
-    root.dead = []
-    root.deadPages = 0
+    root.dead.drain(this.#buryAgain)
+    if (this.#spare.length < SPARE_MAX) this.#spare.push(root.dead)
+    root.dead = new DeadPages()
   }
 
   hold(root: Root): void {
@@ -143,7 +192,7 @@ export class Roots {
     let pages = 0
     for (let i = 0; i < this.all.length - 1; i++) {
       const root = this.all[i]!
-      if (root.holders === 0) pages += root.deadPages
+      if (root.holders === 0) pages += root.dead.pages
     }
     return pages
   }
