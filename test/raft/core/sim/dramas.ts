@@ -1,5 +1,6 @@
 import type { NodeId } from '../../../../src/raft/core/index.ts'
 import type { SimNode } from './node.ts'
+import { changeConfiguration } from './faults.ts'
 import type { World } from './world.ts'
 
 /**
@@ -12,6 +13,7 @@ export const dramas: readonly ((world: World, leader: SimNode) => void)[] = [
   lostPromise,
   leaseAfterTransfer,
   lostAcknowledgement,
+  lostChange,
 ]
 
 export function stageDrama(world: World): void {
@@ -120,6 +122,15 @@ function leaseAfterTransfer(world: World, leader: SimNode): void {
     readOften(world, leader, 900)
   })
   later(world, 1_200, () => world.network.heal())
+}
+
+/** M4: a change of members that only its leader ever has, and loses again. */
+function lostChange(world: World, leader: SimNode): void {
+  if (!world.profile.faults.hasChanges || !world.profile.faults.hasPartitions) return
+  world.trace('drama: lost change')
+  isolate(world, leader.id)
+  later(world, world.chance.between(0, 100), () => changeConfiguration(world, leader))
+  later(world, world.chance.between(700, 1_500), () => world.network.heal())
 }
 
 /** W6: the one voter that acknowledged a commit loses it, while the member that lacks it asks for votes. */

@@ -13,7 +13,7 @@ export function injectFault(world: World): void {
   if (faults.hasPauses) choices.push(pauseOne)
   if (faults.hasStalls) choices.push(stallOne)
   if (faults.hasTransfers) choices.push(transfer, campaign)
-  if (faults.hasChanges) choices.push(changeConfiguration)
+  if (faults.hasChanges) choices.push(changeSomewhere)
   choices.push(dropLink, stageDrama)
   world.chance.pick(choices)(world)
 }
@@ -116,9 +116,12 @@ function dropLink(world: World): void {
 }
 
 /** Random voters and learners, asked of a leader or of whoever believes to be one. */
-function changeConfiguration(world: World): void {
-  const leader = leaderOf(world)
-  if (leader === undefined) return
+function changeSomewhere(world: World): void {
+  const leaders = world.nodes.filter(node => node.isUp && node.isLeader)
+  if (leaders.length > 0) changeConfiguration(world, world.chance.pick(leaders))
+}
+
+export function changeConfiguration(world: World, leader: SimNode): void {
   const shuffled = world.chance.shuffle(world.nodes)
   // Mostly voters that are members already: an unknown node must be a learner first (M9).
   const known = leader.core === null ? [] : (activeConfiguration(leader.core.state)?.members ?? [])
@@ -133,4 +136,6 @@ function changeConfiguration(world: World): void {
     learners: ids.slice(voterCount),
   }
   leader.give({ type: 'proposeConfiguration', target })
+  // Two operators at once, of whom one must be refused (M1).
+  if (world.chance.isTrue(0.3)) leader.give({ type: 'proposeConfiguration', target })
 }

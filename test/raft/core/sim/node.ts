@@ -18,6 +18,7 @@ import {
 import { metaOf, SimDisk, SimLog, type Frame } from './disk.ts'
 import { makeEntry, toBatch, type EntryContent, type SimEntry } from './entries.ts'
 import { OracleViolation, type Oracle } from './oracle.ts'
+import type { Before, Peer, Promises } from './promises.ts'
 import type { EventQueue } from './queue.ts'
 import type { Chance } from './random.ts'
 
@@ -25,9 +26,12 @@ import type { Chance } from './random.ts'
 export interface Surroundings {
   readonly queue: EventQueue
   readonly oracle: Oracle
+  readonly promises: Promises
   readonly settings: Partial<Settings>
   readonly firstEntry: SimEntry | null
   send(message: Message): void
+  /** A node has won an election. */
+  onLeader(node: SimNode): void
   node(id: NodeId): SimNode | undefined
   /** Whether a synced entry of this node may be missing from its disk without being a bug (the lying disk). */
   isLiar(id: NodeId): boolean
@@ -36,6 +40,8 @@ export interface Surroundings {
 
 interface SimRead {
   readonly floor: Seq
+  /** The turn that it was given in. */
+  turn: number
   readonly isLease: boolean
 }
 
@@ -64,6 +70,10 @@ export class SimNode {
   #wakeAtMs = Number.POSITIVE_INFINITY
   #isSyncing = false
   #turnConfiguration: Configuration | undefined
+  /** As the running turn began. */
+  #before: Before | undefined
+  #sent: Message[] = []
+  #turns = 0
 
   constructor(id: NodeId, around: Surroundings, chance: Chance, drift: number) {
     this.id = id
@@ -165,7 +175,7 @@ export class SimNode {
   }
 
   read(mode: 'index' | 'lease'): void {
-    const ctx: SimRead = { floor: this.#around.oracle.maxCommit, isLease: mode === 'lease' }
+    const ctx: SimRead = { floor: this.#around.oracle.maxCommit, isLease: mode === 'lease', turn: 0 }
     this.give({ type: 'read', ctx, mode })
   }
 
@@ -185,7 +195,12 @@ export class SimNode {
     const nowMs = this.#localMs()
     this.#turnConfiguration = activeConfiguration(core.state)
     core.step({ type: 'clock', nowMs, wallMicros: Math.round(nowMs * 1000) })
-    for (const input of this.#inbox.splice(0)) core.step(input)
+    this.#before = lookAt(core)
+    this.#sent = []
+    const inputs = this.#inbox.splice(0)
+    this.#turns++
+    for (const input of inputs) if (input.type === 'read') (input.ctx as SimRead).turn = this.#turns
+    for (const input of inputs) core.step(input)
     const oldest = this.disk.pending[0]
     core.step({ type: 'diskHealth', oldestPendingMs: oldest === undefined ? 0 : nowMs - oldest.writtenAtMs })
     core.step({ type: 'tick' })
@@ -198,6 +213,7 @@ export class SimNode {
     }
     this.#appendProposals(core)
     this.#execute(core.takeEffects())
+    this.#around.promises.afterTurn(this, this.#before, inputs, this.#sent)
     this.#wakeAt(core.nextDeadlineMs)
   }
 
@@ -206,6 +222,7 @@ export class SimNode {
     if (contents.length === 0) return
     const admission = core.admit(contents.length * 200)
     if (!admission.isAdmitted) return
+    this.#around.promises.onAdmitted(this)
     const entries: SimEntry[] = []
     let chain = admission.slot.prevChain
     for (const content of contents) {
@@ -239,16 +256,19 @@ export class SimNode {
       case 'persist':
         return this.#persist(effect)
       case 'send':
-        return this.#around.send(this.#withEntries(effect.message))
+        return this.#send(this.#withEntries(effect.message))
       case 'commit':
         return this.#apply(effect.seq)
       case 'readReady': {
         const read = effect.ctx as SimRead
+        if (read.isLease && read.turn === this.#turns) around.promises.onLeaseRead(this, this.#before!)
         return oracle.onRead(this.id, read.floor, effect.seq, read.isLease)
       }
       case 'roleChanged':
         this.isLeader = effect.role === 'leader'
         around.trace(`${this.id} ${effect.role} term=${effect.term} leader=${effect.leader}`)
+        if (this.isLeader) around.promises.onLeader(this, effect.term)
+        if (this.isLeader) around.onLeader(this)
         if (this.isLeader) oracle.onLeader(this.id, effect.term, this.#log.lastSeq, seq => this.#log.at(seq)?.chain)
         return
       case 'sendSnapshot':
@@ -277,6 +297,12 @@ export class SimNode {
       default:
         throw new Error(`unknown effect ${JSON.stringify(effect satisfies never)}`)
     }
+  }
+
+  #send(message: Message): void {
+    this.#sent.push(message)
+    this.#around.promises.onSend(this, message)
+    this.#around.send(message)
   }
 
   #persist(effect: Extract<Effect, { type: 'persist' }>): void {
@@ -319,10 +345,12 @@ export class SimNode {
   #apply(seq: Seq): void {
     const { oracle } = this.#around
     const state = this.core!.state
+    this.#around.promises.onApply(this)
     for (let next = this.appliedSeq + 1; next <= seq; next++) {
       const entry = this.#log.at(next)
       if (entry === undefined) throw new OracleViolation(`${this.id} has no entry ${next} to apply`)
       oracle.onApplied(this.id, state.term, entry)
+      this.#around.promises.onApplied(entry)
       oracle.note(this.id, next, entry.value)
       this.appliedSeq = next
     }
@@ -375,7 +403,8 @@ export class SimNode {
 
   #install(_from: NodeId, meta: SnapshotMeta): void {
     const incarnation = this.#incarnation
-    this.#around.queue.schedule(this.#chance.exponential(150), () => {
+    const isLong = this.#chance.isTrue(0.3)
+    this.#around.queue.schedule(this.#chance.exponential(isLong ? 1_500 : 150), () => {
       if (this.#incarnation !== incarnation || this.core === null) return
       if (this.#chance.isTrue(0.1)) return this.give({ type: 'snapshotFailed' })
       this.#around.oracle.onInstalled(this.id, meta.seq, meta.chain)
@@ -386,6 +415,15 @@ export class SimNode {
       this.give({ type: 'snapshotInstalled', meta })
     })
   }
+}
+
+function lookAt({ state }: RaftCore): Before {
+  const progress = new Map<NodeId, Peer>()
+  for (const { id, match, next, state: mode, streamId } of state.leadership?.progress.values() ?? []) {
+    progress.set(id, { match, next, state: mode, streamId })
+  }
+  const isHandingOver = state.transfer !== null || state.leadership?.isLeaseBarred === true
+  return { term: state.term, role: state.role, commit: state.commit, isHandingOver, progress }
 }
 
 function isListed(entry: SimEntry, id: NodeId): boolean {

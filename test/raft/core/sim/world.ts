@@ -7,10 +7,11 @@ import {
 } from '../../../../src/raft/core/index.ts'
 import type { Settings } from '../../../../src/raft/core/index.ts'
 import { makeEntry, type SimEntry } from './entries.ts'
-import { injectFault } from './faults.ts'
+import { changeConfiguration, injectFault } from './faults.ts'
 import { Network, type NetworkProfile } from './network.ts'
 import { SimNode, type Surroundings } from './node.ts'
 import { Oracle, OracleViolation } from './oracle.ts'
+import { Promises } from './promises.ts'
 import { EventQueue } from './queue.ts'
 import { Chance } from './random.ts'
 
@@ -134,6 +135,10 @@ function drawMixedProfile(chance: Chance): Profile {
 export class World implements Surroundings {
   readonly queue = new EventQueue()
   readonly oracle = new Oracle()
+  readonly promises = new Promises(
+    id => this.node(id),
+    id => this.isLiar(id),
+  )
   readonly profile: Profile
   readonly settings: Partial<Settings>
   readonly nodes: SimNode[] = []
@@ -187,6 +192,11 @@ export class World implements Surroundings {
 
   isLiar(id: NodeId): boolean {
     return this.profile.faults.hasLiar && id === 1
+  }
+
+  /** Operators do not wait for what a new leader has to do first (M2). */
+  onLeader(node: SimNode): void {
+    if (this.profile.faults.hasChanges && !this.isHealing && this.chance.isTrue(0.3)) changeConfiguration(this, node)
   }
 
   trace(line: string): void {
