@@ -89,7 +89,7 @@ class SharedLogNode implements RunningNode {
       vote: 1,
       lastTerm: 1,
     }
-    return { appliedSeq, ...log, role, leaderId: 1, isReady: isLeader, digest }
+    return { appliedSeq, ...log, role, leaderId: 1, isReady: isLeader, isFenced: false, digest }
   }
 
   #applyLater(): void {

@@ -200,6 +200,9 @@ export class SimulatedClient {
         if (host?.state === 'dead') return
         if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
         isAnswered = true
+        if (outcome !== undefined && owner.inspect()?.isFenced === true) {
+          this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
+        }
         if (this.#random.chance(this.#cluster.profile.workload.lostAnswers)) return
         // Only a first sending may be refused by what the catalog says now: this one has an answer already.
         if (wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {

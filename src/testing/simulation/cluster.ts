@@ -7,6 +7,7 @@ import {
   WORLD_EPOCH_MICROS,
 } from '../../platform/simulated/index.ts'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld } from '../../platform/simulated/index.ts'
+import { DriftFault } from './drift-fault.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import { LeaderTimeOracle } from './leader-time-oracle.ts'
 import type { ConfiguredMember, NodeInspection, OpenNode, RunningNode } from './node.ts'
@@ -44,6 +45,8 @@ export class ClusterNode {
   /** Sends left until the process dies in one; 0 = it does not. */
   #sendsLeft = 0
   #sendCrash: 'power' | 'process' = 'process'
+  readonly drift: DriftFault = new DriftFault()
+  #isFenced = false
   /** Set when the node refuses to serve what its disk holds: it stays down. */
   refusal: Error | undefined
   /** Times that an injected disk fault may excuse the node for stopping itself. */
@@ -61,6 +64,13 @@ export class ClusterNode {
       this.#host = undefined
       cluster.onDeath(this, kind)
     }
+  }
+
+  noteFence(isFenced: boolean): void {
+    if (isFenced === this.#isFenced) return
+    this.#isFenced = isFenced
+    this.#cluster.fences[isFenced ? 'up' : 'down']++
+    this.#cluster.trace.note(`${this.name} is ${isFenced ? 'fenced' : 'not fenced any more'}`)
   }
 
   get host(): SimulatedProcess | undefined {
@@ -152,6 +162,8 @@ export class SimulatedCluster {
   readonly frameWatchers: ((frame: Uint8Array) => void)[] = []
   readonly promises: PromiseOracle = new PromiseOracle()
   readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
+  /** How often a node was seen to be fenced, and not any more. */
+  readonly fences: { up: number; down: number } = { up: 0, down: 0 }
   /** Installs of snapshots, those that went on with an interrupted one, and deaths in the midst of one. */
   readonly installs: { begun: number; resumed: number; died: number } = { begun: 0, resumed: 0, died: 0 }
   readonly #options: ClusterOptions
@@ -195,7 +207,10 @@ export class SimulatedCluster {
     this.world.schedule(LOOK_MS, () => {
       for (const node of this.nodes) {
         const seen = node.inspectPaused()
-        if (seen !== undefined) this.guard(() => this.promises.onLook(node.name, seen))
+        if (seen !== undefined) {
+          this.guard(() => this.promises.onLook(node.name, seen))
+          node.noteFence(seen.isFenced)
+        }
         if (node.host !== undefined) this.time.onLook(node.name, this.world.nowMs, node.host.clock.wallMicros())
       }
       this.#look()
@@ -257,6 +272,7 @@ export class SimulatedCluster {
           onSend,
         }),
       storage: this.profile.storage,
+      drift: owner.drift,
       onFatal: error => {
         if (host.state !== 'dead') this.onStop(owner, error, false)
       },

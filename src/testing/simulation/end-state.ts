@@ -26,11 +26,12 @@ function expectedNodes(cluster: SimulatedCluster): ClusterNode[] {
 }
 
 /** One ready leader, and all nodes at one seq. */
-export function isConverged(cluster: SimulatedCluster): boolean {
+export function isConverged(cluster: SimulatedCluster, oracle: EntryOracle): boolean {
   const seen = expectedNodes(cluster).map(node => node.inspect())
   const first = seen[0]
   if (first === undefined || !seen.some(each => each?.isReady === true)) return false
-  return seen.every(each => each !== undefined && each.appliedSeq === first.appliedSeq)
+  if (!seen.every(each => each !== undefined && each.appliedSeq === first.appliedSeq)) return false
+  return expectedNodes(cluster).every(({ name, node }) => oracle.isDrifting(name) || node?.inspect().isFenced === false)
 }
 
 /** All nodes hold the state that the reference has: so every acknowledged write is there, and nothing else. */

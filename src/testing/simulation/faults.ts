@@ -50,6 +50,7 @@ export class FaultInjector {
   }
 
   begin(): void {
+    this.#driftOnce()
     if (this.#choices.length === 0) return
     const next = (): void => {
       this.#cluster.world.schedule(this.#random.exponential(this.#cluster.profile.meanFaultGapMs), () => {
@@ -59,6 +60,20 @@ export class FaultInjector {
       })
     }
     next()
+  }
+
+  /** A leader's state goes to others before it is found; whoever does not lead is found first. */
+  #driftOnce(): void {
+    const { faults } = this.#cluster.profile
+    if (!faults.hasDrift || faults.hasLyingDisk || faults.hasRot) return
+    const random = this.#cluster.world.random.split('drift fault')
+    this.#cluster.world.schedule(random.uniform(200, 8000), () => {
+      const leader = this.#cluster.leader()
+      const victim = random.pick(this.#cluster.nodes.filter(node => node !== leader))
+      this.counts['drift'] = 1
+      this.#cluster.trace.note(`${victim.name} drifts`)
+      victim.drift.arm()
+    })
   }
 
   /** Ends all trouble: what is down starts, what is cut or slow is whole. */

@@ -1,3 +1,4 @@
+import type { KeyspaceMutants } from '../../engine/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
 import type { EntryOutcome, NodeService, PeerIdentity, PeerTransport, StateDigest } from '../../model/index.ts'
 import type { SimulatedProcess } from '../../platform/simulated/index.ts'
@@ -45,6 +46,8 @@ export interface NodeOpening {
   readonly members: readonly ConfiguredMember[]
   readonly createTransport: (identity: () => PeerIdentity) => PeerTransport
   readonly storage: StorageShape
+  /** Planted in the keyspace of this node. */
+  readonly drift: Pick<KeyspaceMutants, 'digestKeepsOverwritten'>
   readonly onFatal: (error: unknown) => void
   readonly onApplied: (report: AppliedReport) => void
   /** Processor time that applying an entry takes. */
@@ -77,6 +80,8 @@ export interface NodeInspection {
   readonly leaderId: number
   /** Leads and has committed in its term. */
   readonly isReady: boolean
+  /** Its state differs from its peers', and it knows. */
+  readonly isFenced: boolean
   readonly digest: StateDigest
 }
 

@@ -28,6 +28,8 @@ export interface FaultClasses {
   readonly hasLyingDisks: boolean
   /** Of the first node: bits of its files flip while it is down. */
   readonly hasRot: boolean
+  /** Of one node, once: its state differs from its peers'. */
+  readonly hasDrift: boolean
 }
 
 export interface Profile {
@@ -79,7 +81,7 @@ export function drawProfile(random: SeededRandom): Profile {
   const on = (): boolean => random.chance(0.5)
   const isCalm = random.chance(0.1)
   const fault = (): boolean => on() && !isCalm
-  const faults: FaultClasses = {
+  const drawn = {
     hasPartitions: fault(),
     hasResets: fault(),
     hasFrameFaults: fault(),
@@ -98,6 +100,9 @@ export function drawProfile(random: SeededRandom): Profile {
     hasHungReads: !isCalm && random.split('hung reads').chance(0.3),
     hasRot: !isCalm && random.split('rot').chance(0.2),
   }
+  // Who is wrong is found by a majority: no other node may be missing for good.
+  const hasDrift = !isCalm && !drawn.hasLyingDisk && !drawn.hasRot && random.split('drift').chance(0.3)
+  const faults: FaultClasses = { ...drawn, hasDrift }
   const mix = drawMix(random.split('mix'))
   return {
     nodeCount: 3,
@@ -110,7 +115,7 @@ export function drawProfile(random: SeededRandom): Profile {
       breakChance: faults.hasResets ? random.pick([0.0005, 0.003]) : 0,
       giveUpMs: [300, 4000],
     },
-    storage: drawStorage(random, mix),
+    storage: drawStorage(random, mix, hasDrift),
     frameFaultChance: faults.hasFrameFaults ? random.pick([0.005, 0.03, 0.1]) : 0,
     sliceChance: random.pick([0, 0, 0.2, 1]),
     applyMs: random.split('processor').pick([0, 0, 0.05, 1]),
@@ -135,7 +140,7 @@ export function drawProfile(random: SeededRandom): Profile {
   }
 }
 
-function drawStorage(random: SeededRandom, mix: WriteMix): StorageShape {
+function drawStorage(random: SeededRandom, mix: WriteMix, hasDrift: boolean): StorageShape {
   const pageBytes = random.pick([4096, 4096, 8192] as const)
   const budgetPages = random.pick([48, 96, 1024])
   return {
@@ -149,6 +154,6 @@ function drawStorage(random: SeededRandom, mix: WriteMix): StorageShape {
     lagLogBytes: random.pick([4_096, 65_536, 1 << 28]),
     snapshotLimits: { chunkBytes: pageBytes, windowBytes: 2 * pageBytes },
     installProgressBytes: 3 * pageBytes,
-    digestInterval: random.split('digest interval').pick([16, 64, 4_096]),
+    digestInterval: random.split('digest interval').pick(hasDrift ? [16, 64] : [16, 64, 4_096]),
   }
 }

@@ -8,7 +8,7 @@ import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
 import { keyOf, PROJECT, SCOPE } from './names.ts'
 import type { Version } from './reference-keys.ts'
-import { require } from './trace.ts'
+import { require, Violation } from './trace.ts'
 
 /** Slack for clocks that run at different speeds, and for the way to a node. */
 const STALE_SLACK = 1.15
@@ -81,7 +81,10 @@ export class SimulatedReader {
           if (view === undefined) {
             over()
             checkCode(this.#cluster, owner, error)
-          } else this.#onView(owner, asked, view, over)
+            return
+          }
+          if (owner.inspect()?.isFenced === true) this.#cluster.fail(new Violation(`${owner.name} is fenced and reads`))
+          this.#onView(owner, asked, view, over)
         })
       },
       host,

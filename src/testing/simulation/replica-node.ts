@@ -9,7 +9,7 @@ export async function openSimulatedReplica(
   opening: NodeOpening,
   keyspaceMutants?: KeyspaceMutants,
 ): Promise<RunningNode> {
-  const { platform, directory, name, members, createTransport, storage, onFatal } = opening
+  const { platform, directory, name, members, createTransport, storage, drift, onFatal } = opening
   let observed: EngineStateMachine | undefined
   const { replica } = await openReplicaNode({
     platform,
@@ -20,7 +20,7 @@ export async function openSimulatedReplica(
     storage,
     tuning: { digestInterval: storage.digestInterval },
     onFatal,
-    ...(keyspaceMutants !== undefined && { keyspaceMutants }),
+    keyspaceMutants: keyspaceMutants ?? drift,
     onMachine: machine => {
       observed = machine
       observeApply(machine, opening)
@@ -31,7 +31,7 @@ export async function openSimulatedReplica(
   return {
     service: replica,
     inspect: (): NodeInspection => {
-      const { core, appliedSeq } = replica.inspect()
+      const { core, appliedSeq, drift: found } = replica.inspect()
       const { role, term, leader, commit, told, vote, storage, log, recovery } = core
       return {
         appliedSeq,
@@ -46,6 +46,7 @@ export async function openSimulatedReplica(
         role,
         leaderId: leader,
         isReady: told.isReady,
+        isFenced: found !== undefined,
         digest: machine.digest,
       }
     },

@@ -2,6 +2,7 @@ import type { StartJob } from '../../platform/index.ts'
 import { SimulatedWorld } from '../../platform/simulated/index.ts'
 import { SimulatedCluster } from './cluster.ts'
 import { blackOut, checkEndState, isConverged } from './end-state.ts'
+import type { DriftFault } from './drift-fault.ts'
 import { EntryOracle } from './entry-oracle.ts'
 import { FaultInjector } from './faults.ts'
 import { History } from './history.ts'
@@ -60,6 +61,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const trace = new Trace(() => world.nowMs, options.keepsTrace === true)
   const oracle = new EntryOracle()
   oracle.isDrifting = options.isDrifting ?? (() => false)
+  const driftOf = (name: string): DriftFault => cluster.nodes.find(node => node.name === name)!.drift
+  oracle.mayDiffer = name => driftOf(name).isPossible
+  oracle.excusesDigest = (name, isRight) => driftOf(name).excuses(isRight)
   oracle.describe = (seq, text) => trace.note(`entry ${seq} ${text}`)
   const cluster = new SimulatedCluster({
     world,
@@ -96,6 +100,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       events: world.eventCount,
       ...workload.counts,
       ...faults.counts,
+      fenced: cluster.fences.up,
+      rebuilt: cluster.fences.down,
       installs: cluster.installs.begun,
       resumed: cluster.installs.resumed,
       installDeaths: cluster.installs.died,
@@ -125,7 +131,7 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
   trace.note(`--- healing: ${cluster.describe()}`)
   faults.heal()
   workload.finish()
-  const isEnd = (): boolean => cluster.isWaiting || (workload.isFinished && isConverged(cluster))
+  const isEnd = (): boolean => cluster.isWaiting || (workload.isFinished && isConverged(cluster, stage.oracle))
   const isWell = await until(isEnd, HEALING_MS)
   if (cluster.isWaiting) return history.check()
   if (!isWell) {
@@ -138,7 +144,7 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
   await checkEndState(stage)
   if (cluster.profile.endsInBlackout) {
     await blackOut(cluster)
-    const isBack = await until(() => cluster.isWaiting || isConverged(cluster), BLACKOUT_MS_MAX)
+    const isBack = await until(() => cluster.isWaiting || isConverged(cluster, stage.oracle), BLACKOUT_MS_MAX)
     if (cluster.isWaiting) return history.check()
     if (!isBack) throw new Violation(`no convergence after the loss of all power: ${cluster.describe()}`)
     await checkEndState(stage)
