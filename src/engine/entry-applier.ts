@@ -16,7 +16,7 @@ import {
   requestSession,
 } from '../encoding/index.ts'
 import type { Configuration, MutationResult } from '../encoding/index.ts'
-import { invariant } from '../model/index.ts'
+import { InvariantError } from '../model/index.ts'
 import type { EntryOutcome } from '../model/index.ts'
 import { AppliedEntry } from './applied-entry.ts'
 import { Changes } from './changes.ts'
@@ -111,7 +111,7 @@ export class EntryApplier {
     start: number,
     end: number,
   ): EntryOutcome | undefined {
-    invariant(timeMicros >= this.leaderTimeMicros, `entry ${seq}: leader time went back`)
+    if (timeMicros < this.leaderTimeMicros) throw new InvariantError(`entry ${seq}: leader time went back`)
     this.#work.seq = seq
     this.#work.timeMicros = timeMicros
     if (this.#coldSeq !== seq || !isMutant('cold_entry_keeps_changes')) this.#restart()

@@ -1,4 +1,4 @@
-import { crc32, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
+import { chainEntry, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { invariant, InvariantError, QuorateError } from '../model/index.ts'
 import type {
@@ -251,7 +251,7 @@ export class EngineStateMachine implements StateMachine {
     while (at < bytes.length) {
       const header = readEntryHeader(bytes, at, bytes.length)
       const { seq, kind, length, leaderTimeMicros, term } = header
-      invariant(seq === this.#seq + 1, `entry ${seq} does not follow ${this.#seq}`)
+      if (seq !== this.#seq + 1) throw new InvariantError(`entry ${seq} does not follow ${this.#seq}`)
       this.#keyspace.writer.beginEntry(seq)
       try {
         const outcome = this.#applier.apply(kind, seq, leaderTimeMicros, bytes, at + ENTRY_HEADER_BYTES, at + length)
@@ -270,7 +270,7 @@ export class EngineStateMachine implements StateMachine {
     }
     if (cold === undefined) this.#coldBatches--
     if (at > firstAt) {
-      this.#entryChain = crc32(bytes.subarray(firstAt, at), this.#entryChain)
+      this.#entryChain = chainEntry(this.#entryChain, bytes, firstAt, at)
       this.#publish(firstSeq)
     }
     return { appliedThrough: this.#seq, outcomes, cold }
@@ -279,10 +279,9 @@ export class EngineStateMachine implements StateMachine {
   /** Where the entry after the applied ones begins. */
   #offsetOf(batch: EntryBatch): number {
     const { bytes, firstSeq, lastSeq } = batch
-    invariant(
-      firstSeq <= this.#seq + 1 && lastSeq > this.#seq,
-      `entries ${firstSeq}..${lastSeq} do not follow ${this.#seq}`,
-    )
+    if (firstSeq > this.#seq + 1 || lastSeq <= this.#seq) {
+      throw new InvariantError(`entries ${firstSeq}..${lastSeq} do not follow ${this.#seq}`)
+    }
     let at = 0
     for (let seq = firstSeq; seq <= this.#seq; seq++) at += readEntryHeader(bytes, at, bytes.length).length
     return at

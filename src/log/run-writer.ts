@@ -19,35 +19,39 @@ export class RunWriter {
     this.#failure ??= failure
   }
 
+  // hot path: no closure for each frame (bench/log, bench/embedded)
   write(file: File, bytes: Uint8Array, offset: number): void {
-    const isOther = this.#unsynced !== undefined && this.#unsynced !== file
-    if (isOther && !isMutant('next_segment_before_sync')) this.sync()
-    this.#guarded(() => file.writeSync(bytes, offset))
+    if (this.#unsynced !== undefined && this.#unsynced !== file) this.sync()
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      file.writeSync(bytes, offset)
+    } catch (error) {
+      this.#failure = asError(error)
+      throw error
+    }
     this.#unsynced = file
   }
 
   sync(): void {
     const file = this.#unsynced
     if (file === undefined || isMutant('acknowledge_before_sync')) return
-    this.#guarded(() => {
-      try {
-        file.syncSync()
-      } catch (error) {
-        if (!isMutant('retry_failed_sync')) throw error
-        file.syncSync()
-      }
-    })
-    this.#unsynced = undefined
-  }
-
-  #guarded(action: () => void): void {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      action()
+      syncOnce(file)
     } catch (error) {
       this.#failure = asError(error)
       throw error
     }
+    this.#unsynced = undefined
+  }
+}
+
+function syncOnce(file: File): void {
+  try {
+    file.syncSync()
+  } catch (error) {
+    if (!isMutant('retry_failed_sync')) throw error
+    file.syncSync()
   }
 }
 

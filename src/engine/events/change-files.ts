@@ -33,9 +33,11 @@ export class ChangeFiles implements ChangeHistory {
   #file = 0
   #offset = 0
   /** Records not yet handed to the file, in the first `#pendingBytes` bytes. */
-  #pending = new Uint8Array(0)
+  #pending: Uint8Array = new Uint8Array(0)
   #pendingBytes = 0
   #pendingSeq = 0
+  /** Memory of a run that has been written, for the next one. */
+  #spare: Uint8Array | undefined
   #writing: Promise<void> = Promise.resolve()
   #isBroken = false
 
@@ -80,7 +82,10 @@ export class ChangeFiles implements ChangeHistory {
   }
 
   #growPending(length: number): void {
-    const grown = new Uint8Array(Math.max(PENDING_BYTES_MAX * 2, this.#pendingBytes + length))
+    const needed = this.#pendingBytes + length
+    const spare = this.#spare !== undefined && this.#spare.length >= needed ? this.#spare : undefined
+    if (spare !== undefined) this.#spare = undefined
+    const grown = spare ?? new Uint8Array(Math.max(PENDING_BYTES_MAX * 2, needed))
     grown.set(this.#pending.subarray(0, this.#pendingBytes))
     this.#pending = grown
   }
@@ -145,8 +150,10 @@ export class ChangeFiles implements ChangeHistory {
   async #write(run: Run): Promise<void> {
     if (this.#isBroken || run.bytes === undefined) return
     const file = this.#open.get(run.file) ?? (await this.#create(run.file))
-    await file.write(run.bytes, run.offset)
+    const { bytes } = run
+    await file.write(bytes, run.offset)
     run.bytes = undefined
+    if (bytes.buffer.byteLength === PENDING_BYTES_MAX * 2) this.#spare = new Uint8Array(bytes.buffer)
   }
 
   async #create(number: number): Promise<File> {

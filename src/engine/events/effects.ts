@@ -26,8 +26,6 @@ export class EffectLog {
   #chained = 0
   #chain = 0
   readonly #digest = zeroDigest()
-  /** Of each entry with effects: where its group ends in `bytes`. */
-  readonly #ends: number[] = []
 
   /** Effect chain up to the last `endEntry`. */
   get chain(): number {
@@ -36,11 +34,6 @@ export class EffectLog {
       this.#chained = this.#groupStart
     }
     return this.#chain
-  }
-
-  /** Entries with effects since `beginEpoch`. */
-  get groups(): number {
-    return this.#ends.length
   }
 
   /** The groups of the epoch, one after the other; valid until the next epoch begins. */
@@ -53,7 +46,6 @@ export class EffectLog {
     this.#groupStart = 0
     this.#chained = 0
     this.#chain = chain
-    this.#ends.length = 0
     this.#count = 0
   }
 
@@ -76,7 +68,6 @@ export class EffectLog {
     if (this.#count === 0) return
     writeU32(this.#writer.buffer, this.#groupStart + 8, this.#count)
     this.#groupStart = this.#writer.length
-    this.#ends.push(this.#groupStart)
   }
 
   /** hot path (bench/apply). `key` is the full KV key. */

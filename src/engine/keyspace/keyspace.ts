@@ -1,5 +1,5 @@
 import type { Digest64 } from '../../encoding/index.ts'
-import { invariant } from './assert.ts'
+import { broken, invariant } from './assert.ts'
 import type { Cold } from './cold.ts'
 import type { LogSyncedThrough } from './checkpoint.ts'
 import { PageDamage } from './damage.ts'
@@ -226,7 +226,7 @@ export class Keyspace {
   /** Makes everything written since `beginEpoch` the newest root: views opened from now on see it. */
   publish(seq: number, meta: SuperblockMeta): void {
     invariant(this.#isInEpoch, 'no epoch is open')
-    invariant(seq >= this.seq, `seq ${seq} is published after ${this.seq}`)
+    if (seq < this.seq) broken(`seq ${seq} is published after ${this.seq}`)
     this.#endEpoch(seq, meta)
   }
 
@@ -338,8 +338,8 @@ export class Keyspace {
   #addRoot(seq: number, meta: SuperblockMeta): void {
     const { storage, spaces, writer, pager } = this.#parts
     const { roots } = storage
-    roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), roots.noDead()))
+    const isOneMore = roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), roots.noDead()))
     writer.unpin()
-    roots.retain(Math.max(16, pager.pagesMax >>> 2))
+    if (isOneMore || roots.isRetentionDue) roots.retain(Math.max(16, pager.pagesMax >>> 2))
   }
 }

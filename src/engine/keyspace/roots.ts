@@ -61,6 +61,9 @@ export class DeadPages {
   }
 }
 
+/** The bound on dead pages may be exceeded by so many. */
+const RETAIN_AFTER_PAGES = 8
+
 export interface RetentionOptions {
   /** Roots kept for reads at older seqs, leased ones included. */
   maxVersions: number
@@ -75,6 +78,8 @@ export interface RetentionOptions {
  */
 export class Roots {
   readonly all: Root[] = []
+  /** Dead pages that a root has been given since `retain`. */
+  #buried = 0
   readonly #retention: RetentionOptions
   readonly #free: (page: number, count: number) => void
   readonly #spare: DeadPages[] = []
@@ -99,15 +104,21 @@ export class Roots {
     return this.all.findLast(root => root.seq <= seq)
   }
 
-  /** A root of the newest one's epoch takes its place: its pages were changed, and nobody can see it any more. */
-  add(root: Root): void {
+  /**
+   * A root of the newest one's epoch takes its place: its pages were changed, and nobody can see it any more. True if there is one root
+   * more.
+   */
+  add(root: Root): boolean {
     const before = this.all.at(-1)
     invariant(before === undefined || before.epoch <= root.epoch, 'roots go back')
-    if (before?.epoch !== root.epoch) this.all.push(root)
-    else {
-      invariant(before.holders === 0 && before.dead.runs === 0, 'a root that somebody sees was changed')
-      this.all[this.all.length - 1] = root
+    if (before?.epoch !== root.epoch) {
+      this.all.push(root)
+      return true
     }
+    invariant(before.holders === 0 && before.dead.runs === 0, 'a root that somebody sees was changed')
+    this.#spare.push(before.dead)
+    this.all[this.all.length - 1] = root
+    return false
   }
 
   /** Whether the newest root must stay as it is when a newer one comes: it is held, or the first of its second. */
@@ -125,6 +136,7 @@ export class Roots {
       return
     }
     reader.dead.push(page, count, birth, death)
+    this.#buried += count
   }
 
   #lastBefore(epoch: number): Root | undefined {
@@ -167,6 +179,11 @@ export class Roots {
     if (root.holders === 0) this.retain(Infinity)
   }
 
+  /** Whether so many pages have died since `retain` that it is worth another look. */
+  get isRetentionDue(): boolean {
+    return this.#buried >= RETAIN_AFTER_PAGES
+  }
+
   /**
    * Applies the retention rules (DESIGN 5): the newest root, the first one of each second, and all that are held, within
    * number, age, and `deadPagesMax` pages that only unheld old roots see.
@@ -174,6 +191,7 @@ export class Roots {
   retain(deadPagesMax: number): void {
     const { maxVersions, maxAgeMs, now } = this.#retention
     const nowMs = now()
+    this.#buried = 0
     let second = -1
     for (const root of this.all.slice(0, -1)) {
       const its = secondOf(root)

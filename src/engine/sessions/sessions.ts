@@ -99,7 +99,7 @@ export class Sessions {
   /** Forgets what the present entry had in mind. */
   begin(): void {
     this.#pending = undefined
-    this.#ended.length = 0
+    if (this.#ended.length > 0) this.#ended.length = 0
   }
 
   /** hot path (bench/apply): the session, if it is there and has not ended at `timeMicros`. Throws `ColdPages`. */
@@ -162,7 +162,7 @@ export class Sessions {
 
   /** The entry was written: the cache follows. */
   settle(): void {
-    for (const id of this.#ended) this.#cache.delete(id)
+    if (this.#ended.length > 0) for (const id of this.#ended) this.#cache.delete(id)
     const session = this.#pending
     if (session === undefined) return
     session.lastUseMicros = this.#pendingTime
