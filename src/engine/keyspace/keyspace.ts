@@ -200,12 +200,15 @@ export class Keyspace {
    */
   beginEpoch(mayReplace = false): void {
     invariant(!this.#isInEpoch, 'an epoch is open already')
-    const { storage } = this.#parts
-    const { epoch } = storage.roots.newest
-    // Whatever was written since has the number of an epoch that does not count any more (roll-back.ts).
-    if (storage.epoch === epoch && (!mayReplace || storage.roots.keepsNewest())) storage.epoch++
+    if (!mayReplace || this.#parts.storage.roots.keepsNewest()) this.#leaveNewest()
     this.#isInEpoch = true
     this.#changesBefore = this.writer.changes
+  }
+
+  /** What is written from now on is of an epoch after the newest root's, whose pages stay as they are. */
+  #leaveNewest(): void {
+    const { storage } = this.#parts
+    if (storage.epoch === storage.roots.newest.epoch) storage.epoch++
   }
 
   /** Before a view is opened: what it shows is not changed any more. */
@@ -213,7 +216,7 @@ export class Keyspace {
     const { storage } = this.#parts
     if (!this.#isInEpoch || storage.epoch !== storage.roots.newest.epoch) return
     invariant(this.writer.changes === this.#changesBefore, 'a view is opened of a root that is being changed')
-    storage.epoch++
+    this.#leaveNewest()
   }
 
   /** Ends an epoch in which nothing was written. */
@@ -294,6 +297,7 @@ export class Keyspace {
   async beginInstall(base: 'current' | 'empty', manifest?: Uint8Array): Promise<Install> {
     this.#isInstalling = true
     await this.#checkpointing
+    this.#leaveNewest()
     return this.#installing.begin(base, manifest)
   }
 
