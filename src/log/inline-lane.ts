@@ -44,6 +44,8 @@ export class InlineLane implements Lane {
     this.#submitted = ioSeq
   }
 
+  wake(): void {}
+
   completedIoSeq(): number {
     return this.#completed
   }

@@ -160,8 +160,9 @@ export class Log {
    * Adds one frame and gives it the next ioSeq; `onSynced` tells when it is durable (inline lane: after `flushSync`).
    * A hard state with another term or vote is also written to `log/votes`, before the ioSeq completes (D2). Reads see the
    * new entries, and no truncated ones, at once. Never blocks. Throws `LogError` unless `open`. hot path: bench/log.
+   * `isWokenLater`: whoever appends calls `wake` in the same turn, for example once what others wait for has been sent.
    */
-  append(frame: LogFrame): number {
+  append(frame: LogFrame, isWokenLater: boolean = false): number {
     const lane = this.#writable()
     const { hardState, truncateFrom, entries } = frame
     const previous = this.#hardState
@@ -178,7 +179,14 @@ export class Log {
     if (hardState !== undefined && (hardState.term !== previous.term || hardState.votedFor !== previous.votedFor)) {
       this.#layVote(lane, hardState)
     }
-    return this.#submit(lane, ioSeq)
+    this.#submit(lane, ioSeq)
+    if (!isWokenLater) lane.wake()
+    return ioSeq
+  }
+
+  /** Has what was appended `isWokenLater` written and synced. */
+  wake(): void {
+    this.#lane?.wake()
   }
 
   #writable(): Lane {
@@ -331,7 +339,9 @@ export class Log {
     this.#rollIfFull(lane, 0)
     this.#layFrame(lane, undefined)
     this.#isMarked = true
-    return this.#submit(lane, this.#ioSeq + 1)
+    const ioSeq = this.#submit(lane, this.#ioSeq + 1)
+    lane.wake()
+    return ioSeq
   }
 
   #unmark(): void {
@@ -428,6 +438,7 @@ export class Log {
     this.#roll(lane, point, true)
     this.#unmark()
     const ioSeq = this.#submit(lane, this.#ioSeq + 1)
+    lane.wake()
     lane.flush(true)
     await this.whenSynced(ioSeq)
   }

@@ -47,6 +47,7 @@ export class WorkerLane implements Lane {
   #submitted = 0
   #completed = 0
   #reported = 0
+  #isWakeOwed = false
   #hasFailed = false
   #isClosing = false
   #drained: (() => void) | undefined
@@ -104,6 +105,12 @@ export class WorkerLane implements Lane {
     this.#publish()
   }
 
+  wake(): void {
+    if (!this.#isWakeOwed) return
+    this.#isWakeOwed = false
+    this.#thread.ringDoorbell()
+  }
+
   completedIoSeq(): number {
     const low = Atomics.load(this.#ring.control, Control.completed)
     this.#completed += (low - this.#completed) | 0
@@ -123,6 +130,7 @@ export class WorkerLane implements Lane {
   flush(): void {}
 
   async close(): Promise<void> {
+    this.wake()
     if (!this.#hasFailed && this.completedIoSeq() !== this.#submitted) {
       await new Promise<void>(resolve => {
         this.#drained = resolve
@@ -139,6 +147,7 @@ export class WorkerLane implements Lane {
     }
     this.#fill(kind, segment, 0, 0, this.#head)
     this.#publish()
+    this.wake()
   }
 
   #fill(kind: number, file: number, offset: number, length: number, place: number): void {
@@ -155,7 +164,7 @@ export class WorkerLane implements Lane {
   #publish(): void {
     this.#published = this.#filled
     Atomics.store(this.#ring.control, Control.published, this.#published)
-    this.#thread.ringDoorbell()
+    this.#isWakeOwed = true
   }
 
   /** Sets `#head` to `bytes` contiguous free bytes, with a free descriptor; false if there is no such room now. */
@@ -199,6 +208,7 @@ export class WorkerLane implements Lane {
     }
     this.#waiting = this.#waiting.slice(moved)
     if (this.#filled !== this.#published) this.#publish()
+    this.wake()
   }
 
   #copyIn(kind: number, item: Waiting, length: number): void {

@@ -244,7 +244,8 @@ export class Driver {
       const effects = this.#step()
       for (const effect of effects) if (effect.type !== 'commit') this.#execute(effect)
       this.#peers.flush()
-      // What is on its way does not wait for apply: peers write and answer meanwhile.
+      // First what peers wait for, whose way is the longest, then the own disk, and apply while both are at work.
+      this.#options.log.wake()
       for (const effect of effects) if (effect.type === 'commit') this.#apply.committed(effect.seq)
       this.#writeInline()
       this.reads.turnEnded()

@@ -86,7 +86,7 @@ export class Persistence {
       ...(truncateFrom !== null && { truncateFrom }),
       ...(parts.length > 0 && { entries: joinEntries(parts) }),
     }
-    const logIo = this.#options.log.append(frame)
+    const logIo = this.#options.log.append(frame, true)
     this.#pending.push({ logIo, coreIo: ioSeq, sinceMs: this.#options.clock.monotonicMs() })
     this.#options.onAppended(frame.entries?.bytes.length ?? 0)
   }
@@ -100,6 +100,7 @@ export class Persistence {
         this.#isResetting = false
         this.#waiting[0] = { ...effect, resetTo: null }
         this.#write()
+        this.#options.log.wake()
         this.#options.onReset()
       },
       (error: unknown) => this.#options.onFailed(error as Error),

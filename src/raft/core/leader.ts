@@ -38,7 +38,6 @@ export function becomeLeader(state: RaftState): void {
     heartbeatOriginMs: state.nowMs,
     nextHeartbeatMs: state.nowMs,
     isLeaseBarred: false,
-    pace: { lastSeq: state.log.lastSeq, atMs: state.nowMs, gapMs: Number.POSITIVE_INFINITY },
     changeTarget: null,
     isStallTransferTried: false,
   }

@@ -13,9 +13,7 @@ import type { EntryRange, NodeId, Seq } from './types.ts'
 
 /** Sends every peer what it lacks and its window allows. Runs once a turn, so that a turn costs one append a peer. */
 export function replicate(state: RaftState): void {
-  const leadership = leadershipOf(state)
-  noteAppends(state, leadership)
-  for (const progress of leadership.progress.values()) {
+  for (const progress of leadershipOf(state).progress.values()) {
     if (progress.isAwaiting) progress.awaitedSeq = state.log.lastSeq
     progress.isAwaiting = false
     if (progress.state === 'probe') sendProbe(state, progress)
@@ -47,25 +45,16 @@ function sendEntries(state: RaftState, progress: Progress): void {
   progress.isNudgeOwed = false
 }
 
-/** Keeps the pace of appends: what was appended this turn, and how long after what was appended before. */
-function noteAppends(state: RaftState, leadership: Leadership): void {
-  const { pace } = leadership
-  if (state.log.lastSeq === pace.lastSeq) return
-  pace.gapMs = state.nowMs - pace.atMs
-  pace.atMs = state.nowMs
-  pace.lastSeq = state.log.lastSeq
-}
-
 /**
- * Whether a commit index must be told without entries. While appends follow each other quickly the next one carries it: an append of
- * its own would cost a frame, a turn and an answer for each peer and round. Whoever waits for it is told at once.
+ * Whether a commit index must be told without entries. The next append carries it: an append of its own would cost a frame, a turn and an
+ * answer for each peer and round, just when the leader applies for those who wait. A peer that waits for it itself is told at once.
  */
 function isCommitDue(state: RaftState, progress: Progress): boolean {
   if (progress.sentCommit >= Math.min(state.commit, progress.next - 1)) return false
-  const { commitDelayMs } = state.settings
-  const isAwaited = progress.sentCommit < progress.awaitedSeq
-  if (isAwaited || leadershipOf(state).pace.gapMs > commitDelayMs) return true
-  if (progress.commitDueMs === Number.POSITIVE_INFINITY) progress.commitDueMs = state.nowMs + commitDelayMs
+  if (progress.sentCommit < progress.awaitedSeq) return true
+  if (progress.commitDueMs === Number.POSITIVE_INFINITY) {
+    progress.commitDueMs = state.nowMs + state.settings.commitDelayMs
+  }
   return state.nowMs >= progress.commitDueMs
 }
 

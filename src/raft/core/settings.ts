@@ -22,8 +22,8 @@ export interface Settings {
   /** Proposals are refused with `busy` while this much is appended but not committed. */
   readonly maxUncommittedBytes: number
   /**
-   * How long a commit index may wait for an append that carries it, while appends follow each other at least that fast. Only peers
-   * that wait for nothing are told late: those that forwarded a request, or asked for a read, are told at once. 0 = always at once.
+   * How long a commit index may wait for an append that carries it. Only peers that wait for nothing are told late: those that
+   * forwarded a request, or asked for a read, are told at once. 0 = always at once.
    */
   readonly commitDelayMs: number
   /** Reads that may wait for a round, on a leader or a follower. */

@@ -125,8 +125,6 @@ export interface Leadership {
   nextHeartbeatMs: number
   /** R6: a TimeoutNow left in this term; no lease read until the next one. */
   isLeaseBarred: boolean
-  /** Newest entry seen by replication, when it was appended, and how long after the one before: whether commits can ride along. */
-  readonly pace: { lastSeq: Seq; atMs: number; gapMs: number }
   /** A change accepted by proposeConfiguration whose last entry is not yet committed. */
   changeTarget: Configuration | null
   /** Disk stall: a hand-over has been tried in this stall. */
