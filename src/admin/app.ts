@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { errorToPlain, isOtherPage, QuorateError, toJson } from '../model/index.ts'
-import type { NodeService } from '../model/index.ts'
+import type { AuditRow, NodeService } from '../model/index.ts'
 import type { Clock } from '../platform/index.ts'
 import { CONSOLE_PAGE, CONSOLE_SCRIPT, CONSOLE_STYLE } from './console/index.ts'
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts'
@@ -29,6 +29,8 @@ export interface AdminActions {
   drain(): Promise<void>
   /** Takes a checkpoint; answers its seq. */
   checkpoint(): Promise<number>
+  /** The newest audit rows below `beforeSeq`, newest first. */
+  audit(limit: number, beforeSeq: number): Promise<readonly AuditRow[]>
 }
 
 export interface AdminOptions {
@@ -46,6 +48,9 @@ export interface AdminOptions {
   onAction?: (caller: string, action: string) => void
   onFault?: (error: unknown) => void
 }
+
+/** Audit rows in one answer. */
+const AUDIT_ROWS_MAX = 1_000
 
 type App = Hono<{ Bindings: AdminPeer }>
 
@@ -123,7 +128,13 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
     const checks = probes.checks('readyz')
     return json({ version, ...service.status(), isDraining: service.isDraining, checks, ...options.details?.() })
   })
-  for (const path of ['/metrics', '/admin/v1/status']) app.all(path, () => notAllowed('GET, HEAD'))
+  app.get('/admin/v1/audit', async c => {
+    as(c.req.raw, c.env)
+    const limit = numberOf(c.req.query('limit'), 'limit', 100, AUDIT_ROWS_MAX)
+    const before = numberOf(c.req.query('before'), 'before', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    return json({ rows: await actions.audit(limit, before) })
+  })
+  for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/audit']) app.all(path, () => notAllowed('GET, HEAD'))
   const act = (path: string, run: (body: Record<string, unknown>) => Promise<Response>): void => {
     app.post(path, async c => {
       const caller = as(c.req.raw, c.env)
@@ -142,6 +153,14 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
     return json({ isDraining: true }, 202)
   })
   act('/admin/v1/checkpoint', async () => json({ seq: await actions.checkpoint() }))
+}
+
+/** A whole number from 1. @throws QuorateError `invalid_argument` */
+function numberOf(text: string | undefined, name: string, absent: number, max: number): number {
+  if (text === undefined) return absent
+  const value = Number(text)
+  if (/^\d{1,16}$/.test(text) && value >= 1 && value <= max) return value
+  throw new QuorateError('invalid_argument', `${name} is a whole number from 1 to ${max}`)
 }
 
 /** A member by name or node id. @throws QuorateError `not_found` */

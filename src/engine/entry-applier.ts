@@ -17,8 +17,9 @@ import {
 } from '../encoding/index.ts'
 import type { Configuration, MutationResult } from '../encoding/index.ts'
 import { InvariantError } from '../model/index.ts'
-import type { EntryOutcome } from '../model/index.ts'
+import type { EntryOutcome, ErrorCode } from '../model/index.ts'
 import { AppliedEntry } from './applied-entry.ts'
+import { recordAudit } from './audit.ts'
 import { Changes } from './changes.ts'
 import { putSessionFloor } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -71,6 +72,9 @@ export class EntryApplier {
   readonly #cursor = new EnvelopeCursor()
   readonly #transaction = new TransactionApplier()
   readonly #callers = new Callers()
+  /** Of the present transaction: in whose name it acts, and who really does if that is another. */
+  #caller = ''
+  #actor: string | undefined
 
   constructor(store: RecordStore, effects: EffectLog, state: ClusterState, leaderTimeMicros: number) {
     this.state = state
@@ -177,6 +181,8 @@ export class EntryApplier {
     }
     const callerBytes = envelopeStart - start - REQUEST_HEADER_BYTES
     if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX) return this.#unrecorded(seq, 0, 0, MALFORMED)
+    this.#caller = caller
+    this.#actor = undefined
     const id = requestSession(bytes, start)
     const serial = requestSerial(bytes, start)
     const session = id === 0 ? undefined : this.sessions.find(this.#changes, this.state, id, work.timeMicros)
@@ -206,16 +212,29 @@ export class EntryApplier {
   ): EntryOutcome | undefined {
     if (session === undefined)
       return this.#unrecorded(seq, id, serial, refuse('session_ended', 'there is no such session'))
-    if (
-      session.kind === 'client' &&
-      session.caller !== caller &&
-      !this.state.access.of(session.caller).mayImpersonate
-    ) {
-      return this.#unrecorded(seq, id, serial, refuse('permission_denied', 'the session belongs to another caller'))
+    if (session.kind === 'client' && session.caller !== caller) {
+      this.#actor = session.caller
+      if (!this.state.access.of(session.caller).mayImpersonate) return this.#notImpersonated(seq, id, serial)
     }
     const slot = this.sessions.lookUp(this.#changes, session, serial)
     if (slot.state === 'recorded') return new AppliedEntry(seq, id, serial, slot.outcome, true)
     return slot.state === 'refused' ? this.#unrecorded(seq, id, serial, slot.refusal) : undefined
+  }
+
+  #notImpersonated(seq: number, id: number, serial: number): EntryOutcome {
+    if (this.state.settings.auditRefusals === 1) {
+      this.#audit('permission_denied')
+      this.#commit()
+    }
+    return this.#unrecorded(seq, id, serial, refuse('permission_denied', 'the session belongs to another caller'))
+  }
+
+  /** Adds an audit row where one is due; `code` is empty for what is committed. Part of the entry. */
+  #audit(code: ErrorCode | ''): void {
+    const isDenied = code === 'permission_denied' && this.state.settings.auditRefusals === 1
+    if (this.#actor === undefined && !isDenied) return
+    const kind = isDenied ? 'denied' : 'impersonated'
+    recordAudit(this.#work, { kind, actor: this.#actor ?? this.#caller, caller: this.#caller, code })
   }
 
   #applyEnvelope(
@@ -257,6 +276,7 @@ export class EntryApplier {
     }
     if (key !== undefined) rememberIdempotent(work, key, print!, outcome)
     if (session !== undefined) this.#recordCommitted(session, serial, acknowledged, seq, outcome, results)
+    this.#audit('')
     this.#commit()
     return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
   }
@@ -266,6 +286,7 @@ export class EntryApplier {
     if (session !== undefined) {
       this.sessions.record(this.#work, session, serial, acknowledged, SlotKind.committed, seq, 0n)
     }
+    this.#audit('')
     this.#commit()
     return new AppliedEntry(seq, session?.id ?? 0, serial, undefined, false)
   }
@@ -290,7 +311,7 @@ export class EntryApplier {
     this.sessions.record(this.#work, session, serial, acknowledged, SlotKind.record, seq, 0n)
   }
 
-  /** A refusal changes nothing but its session slot. */
+  /** A refusal changes nothing but its session slot, and the audit rows where they are kept. */
   #finishRefused(
     seq: number,
     session: Session | undefined,
@@ -308,6 +329,7 @@ export class EntryApplier {
     if (key !== undefined && isMutant('idempotency_keeps_refusals'))
       rememberIdempotent(this.#work, key, print!, outcome)
     if (session !== undefined) this.#recordWhole(session, serial, acknowledged, seq, outcome)
+    this.#audit(refusal.code)
     this.#commit()
     return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
   }

@@ -7,6 +7,7 @@ export const Layer = {
   cluster: 1,
   /** Projects and scopes by id; names are resolved in memory. */
   catalog: 2,
+  audit: 3,
   grants: 4,
   sessions: 5,
   sessionOutcomes: 6,
@@ -71,6 +72,8 @@ export const SESSION_FLOOR_KEY: Uint8Array = Uint8Array.of(Layer.cluster, 2)
 export const SETTINGS_PREFIX: Uint8Array = Uint8Array.of(Layer.cluster, 3)
 export const PROJECTS_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 1)
 export const SCOPES_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 2)
+export const AUDIT_PREFIX: Uint8Array = Uint8Array.of(Layer.audit, 1)
+export const AUDIT_COUNT_KEY: Uint8Array = Uint8Array.of(Layer.audit, 2)
 export const GRANTS_PREFIX: Uint8Array = Uint8Array.of(Layer.grants, 1)
 export const IDEMPOTENCY_ORDER_PREFIX: Uint8Array = Uint8Array.of(Layer.idempotency, 2)
 export const KV_EXPIRY_PREFIX: Uint8Array = Uint8Array.of(Layer.expiry, 1)
@@ -87,6 +90,10 @@ export function projectKey(id: number): Uint8Array {
 
 export function scopeKey(id: number): Uint8Array {
   return numbered(Layer.catalog, 2, id)
+}
+
+export function auditKey(seq: number): Uint8Array {
+  return numbered(Layer.audit, 1, seq)
 }
 
 export function grantsKey(caller: Uint8Array): Uint8Array {

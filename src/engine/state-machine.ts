@@ -3,6 +3,7 @@ import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { invariant, InvariantError, QuorateError } from '../model/index.ts'
 import type {
   ApplyResult,
+  AuditRow,
   CheckpointState,
   ClusterSettings,
   EntryOutcome,
@@ -17,6 +18,7 @@ import type {
   StateMachine,
   WatchSink,
 } from '../model/index.ts'
+import { readAudit } from './audit.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { loadClusterState } from './cluster-state.ts'
 import { DIGEST_INTERVAL, DigestRecords, recordsAfterInstall } from './digest-records.ts'
@@ -212,6 +214,13 @@ export class EngineStateMachine implements StateMachine {
     } finally {
       view.close()
     }
+  }
+
+  /** The newest audit rows below `beforeSeq`, newest first. */
+  async auditRows(limit: number, beforeSeq: number): Promise<AuditRow[]> {
+    using view = this.#keyspace.view()
+    const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
+    return await withLoading(() => readAudit(reader, limit, beforeSeq))
   }
 
   apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {

@@ -41,6 +41,7 @@ export async function openAdminDoor(
       transferLeadership: to => replica.transferLeadership(to, TRANSFER_MS),
       drain: () => Promise.resolve(drain()),
       checkpoint: () => replica.checkpoint(),
+      audit: (limit, beforeSeq) => node.machine.auditRows(limit, beforeSeq),
     },
     serverVersion: version,
     details: () => ({ clients: gateway.stats.connections }),

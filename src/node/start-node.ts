@@ -150,6 +150,7 @@ class NodeAssembly {
       random,
       authenticate: (token, isLoopback, address) => this.#authentication.callerOf('client', token, isLoopback, address),
       serverVersion: VERSION,
+      onImpersonation: (actor, caller) => this.#logger.info({ actor, caller }, 'reads in the name of another caller'),
       onFault,
     })
     this.#gateway = gateway

@@ -29,7 +29,7 @@ class AdminRig {
     await this.trio.start()
     const leader = await this.trio.untilLed()
     this.name = place === 'leader' ? leader : [...this.trio.nodes.keys()].find(name => name !== leader)!
-    const { replica } = this.trio.node(this.name)
+    const { replica, machine } = this.trio.node(this.name)
     this.app = createAdminApp({
       service: replica,
       clock: this.trio.machines.get(this.name)!.process!.clock,
@@ -41,6 +41,7 @@ class AdminRig {
         transferLeadership: to => replica.transferLeadership(to, 5_000),
         drain: () => Promise.resolve(void this.done.push('drain')),
         checkpoint: () => replica.checkpoint(),
+        audit: (limit, beforeSeq) => machine.auditRows(limit, beforeSeq),
       },
       onAction: (caller, action) => this.actions.push(`${caller} ${action}`),
     })
@@ -142,7 +143,7 @@ describe('what an operator may do', () => {
     const rig = await new AdminRig().open()
     const asked = async (path: string, headers: Record<string, string>, isLoopback = false): Promise<number> =>
       (await rig.ask(path.endsWith('drain') ? 'POST' : 'GET', path, headers, undefined, isLoopback)).status
-    for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/drain']) {
+    for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/audit', '/admin/v1/drain']) {
       assert.equal(await asked(path, {}), 401)
       assert.equal(await asked(path, { authorization: 'Bearer other' }), 401)
       assert.equal(await asked(path, { authorization: 'Digest ops' }, true), 401)
@@ -152,6 +153,15 @@ describe('what an operator may do', () => {
     assert.deepEqual([rig.done, rig.actions], [[], []])
     assert.equal(await asked('/admin/v1/drain', { authorization: 'Bearer ops' }), 202)
     assert.deepEqual([rig.done, rig.actions], [['drain'], ['ops /admin/v1/drain']])
+  })
+
+  it('answers the audit rows, within bounds', async () => {
+    const rig = await new AdminRig().open()
+    const { status, text } = await rig.ask('GET', '/admin/v1/audit?limit=5')
+    assert.deepEqual([status, JSON.parse(text)], [200, { rows: [] }])
+    for (const query of ['limit=0', 'limit=x', 'limit=1001', 'before=-1']) {
+      assert.equal((await rig.ask('GET', `/admin/v1/audit?${query}`)).status, 400, query)
+    }
   })
 
   it('hands leadership to a named member, and takes a checkpoint', async () => {

@@ -88,7 +88,7 @@ describe('the metrics of a node', { timeout: 30_000 }, () => {
       return startNode(checkConfiguration(settings, 'test'), nodePlatform)
     }
     nodes.push(...(await Promise.all([start(0), start(1)])))
-    const client = await connect(members.map(member => `ws://${member.client}`))
+    await using client = await connect(members.map(member => `ws://${member.client}`))
     await client.ddl({ type: 'createProject', project: 'p' })
     for (let i = 0; i < 30; i++) await client.kv('p').set(`k${i}`, new Uint8Array(100))
     for (let i = 0; i < 10; i++) await client.kv('p').get(`k${i}`)
@@ -98,7 +98,6 @@ describe('the metrics of a node', { timeout: 30_000 }, () => {
     assert.equal(client2.status, 200)
     const admin = nodes[leads]!.adminAddress
     await fetch(`http://${HOST}:${admin.port}/admin/v1/checkpoint`, { method: 'POST' })
-    await client.close()
     families = parse(await (await fetch(`http://${HOST}:${admin.port}/metrics`)).text())
   })
   after(async () => {

@@ -78,13 +78,12 @@ describe('TLS on all ports of a cluster', { timeout: 60_000 }, () => {
   }
 
   it('is spoken between nodes, by clients and by whoever discovers them', async () => {
-    const client = await connect(`wss://${HOST}:${clientPorts[0]}`, { tls: own })
+    await using client = await connect(`wss://${HOST}:${clientPorts[0]}`, { tls: own })
     await client.ddl({ type: 'createProject', project: 'p' })
     for (let i = 0; i < 20; i++) await client.kv('p').set(`k${i}`, Uint8Array.of(i))
     assert.deepEqual(await client.kv('p').get('k19'), Uint8Array.of(19))
     const { members } = await client.status()
     assert.equal(members.length, 3)
-    await client.close()
   })
 
   it('refuses clients that speak plainly or trust another authority', async () => {
@@ -159,9 +158,8 @@ describe('TLS on all ports of a cluster', { timeout: 60_000 }, () => {
     await copyFile(certificates.path('renewed', 'key'), certificates.path('n0', 'key'))
     await node!.reload()
     assert.equal(await shownName(port, { ca }), 'renewed')
-    const client = await connect(`wss://${HOST}:${port}`, { tls: own })
+    await using client = await connect(`wss://${HOST}:${port}`, { tls: own })
     await client.kv('p').set('after', Uint8Array.of(1))
-    await client.close()
   })
 })
 

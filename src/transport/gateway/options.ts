@@ -59,6 +59,8 @@ export interface GatewayOptions {
   limits?: Partial<GatewayLimits>
   /** Said in `welcome`. */
   serverVersion: string
+  /** `actor` reads or watches as `caller`: told once for each connection and caller. What it writes is audited where it is applied. */
+  onImpersonation?: (actor: string, caller: string) => void
   /** An error that is a fault of this program; the client hears `internal`. */
   onFault?: (error: unknown) => void
 }

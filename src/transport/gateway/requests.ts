@@ -24,6 +24,8 @@ interface Waiting {
   readonly sinceMs: number
 }
 
+/** Callers that a connection remembers to have acted for. */
+const IMPERSONATED_MAX = 256
 /** After "busy" for a serial, later ones are refused until it is offered again, or for so long. */
 const HELD_BACK_MS = 2_000
 
@@ -41,6 +43,8 @@ export class ClientRequests implements WatchOwner {
   #heldBackSerial = 0
   #heldBackAtMs = 0
   #areWatchesFull = false
+  /** Callers in whose name this connection has read. */
+  readonly #impersonated = new Set<string>()
   /** Reads that can be made, once the client has taken earlier answers. */
   #postponed: (() => void)[] = []
 
@@ -267,11 +271,26 @@ export class ClientRequests implements WatchOwner {
   /** Acting as somebody else needs the permission `impersonate`, by the newest permissions. @throws QuorateError */
   #permit(view: StateView, caller: string): Promise<void> | undefined {
     const { identity } = this.#greeting
-    if (caller === identity || identity === ROOT_CALLER) return undefined
+    if (caller === identity) return undefined
+    if (identity === ROOT_CALLER) {
+      this.#noteImpersonation(caller)
+      return undefined
+    }
     const grants = view.read({ type: 'grants', caller: identity }, identity)
-    if (grants instanceof Promise) return grants.then(result => requireImpersonate(result, identity))
-    requireImpersonate(grants, identity)
+    const require = (result: ReadResult): void => {
+      requireImpersonate(result, identity)
+      this.#noteImpersonation(caller)
+    }
+    if (grants instanceof Promise) return grants.then(require)
+    require(grants)
     return undefined
+  }
+
+  #noteImpersonation(caller: string): void {
+    if (this.#impersonated.has(caller)) return
+    // More callers than that are told again and again, and nothing grows.
+    if (this.#impersonated.size < IMPERSONATED_MAX) this.#impersonated.add(caller)
+    this.#shared.options.onImpersonation?.(this.#greeting.identity, caller)
   }
 
   #openView(message: OpenViewMessage): void {

@@ -112,6 +112,8 @@ export class Rig {
   readonly gateway: Gateway
   readonly service: NodeService
   readonly faults: unknown[] = []
+  /** Who read in whose name. */
+  readonly impersonations: string[] = []
 
   private constructor(trio: Trio, name: string, options: RigOptions) {
     this.trio = trio
@@ -128,6 +130,7 @@ export class Rig {
       authenticate: options.authenticate ?? ((token, isLoopback) => (isLoopback ? (token ?? 'root') : token)),
       limits: options.limits ?? {},
       onFault: error => this.faults.push(error),
+      onImpersonation: (actor, caller) => this.impersonations.push(`${actor} as ${caller}`),
     })
   }
 

@@ -159,6 +159,13 @@ describe('permissions', () => {
       assert.equal(client.find('error', 2)?.error.code ?? 'none', code)
       assert.equal(client.find('error', 3)?.error.code ?? 'none', code)
     }
+    assert.deepEqual(rig.impersonations, ['ann as root'], 'told once for the connection, and only for who may')
+    const { machine } = rig.trio.node(rig.name)
+    const rows = await machine.auditRows(10, Number.MAX_SAFE_INTEGER)
+    assert.deepEqual(
+      rows.map(({ actor, caller, code }) => `${actor} as ${caller} ${code}`),
+      ['ann as root '],
+    )
     const ann = await rig.welcome({ token: 'ann', as: 'root' })
     assert.equal(ann.find('welcome')!.caller, 'root')
     ann.say(get(2, 'a'))
