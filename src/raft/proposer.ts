@@ -140,7 +140,7 @@ export class Proposer {
   /** Makes entries of what waits, if the core takes them now. hot path: bench/cluster. */
   appendTo(core: RaftCore, leaderTimeMicros: () => number): EntryBatch | undefined {
     if (this.#queue.length === 0) return undefined
-    const admission = core.admit(draftBytes(this.#queue))
+    const admission = core.admit(draftBytes(this.#queue), this.#options.machine.appliedSeq)
     if (!admission.isAdmitted) {
       if (admission.refusal === 'busy') this.#refuseAll()
       return undefined

@@ -115,6 +115,16 @@ export class SimulatedDisk implements DiskCalls {
     this.#fileAt(path).flipBit(position, bit)
   }
 
+  /** Makes bytes of a file zero, in the cache and on the medium. */
+  zero(path: string, from: number, to: number): void {
+    const file = this.#fileAt(path)
+    const byte = new Uint8Array(1)
+    for (let at = from; at < Math.min(to, file.size); at++) {
+      file.read(byte, at)
+      for (let bit = 0; bit < 8; bit++) if ((byte[0]! & (1 << bit)) !== 0) file.flipBit(at, bit)
+    }
+  }
+
   /** Forgets the clean pages of a file: from now on reads see what the medium has. */
   dropCache(path: string): void {
     this.#fileAt(path).dropCache()
@@ -125,6 +135,11 @@ export class SimulatedDisk implements DiskCalls {
     let node: StoredNode | undefined = this.root
     for (const name of splitPath(directory)) node = node instanceof StoredDirectory ? node.get(name) : undefined
     return node instanceof StoredDirectory ? node.list().map(name => `${directory}/${name}`) : []
+  }
+
+  has(path: string): boolean {
+    const at = path.lastIndexOf('/')
+    return this.paths(path.slice(0, at)).includes(path)
   }
 
   /** A copy of a file as reads see it, for tests that compare. */

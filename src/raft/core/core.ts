@@ -123,11 +123,12 @@ export class RaftCore {
   /**
    * Asks for room for proposals.
    * @param byteLength encoded size of all that will be appended into the slot
-   * @returns the slot, or `notLeader`, `transferring` (T1), `busy` (too much uncommitted), `stopped`
+   * @param appliedSeq what the state machine has applied
+   * @returns the slot, or `notLeader`, `transferring` (T1), `busy` (too much not committed or not applied), `stopped`
    */
-  admit(byteLength: number): Admission {
+  admit(byteLength: number, appliedSeq: number = this.#state.commit): Admission {
     const state = this.#state
-    const refusal = nextWanted(state) === undefined ? findProposalObstacle(state, byteLength) : 'busy'
+    const refusal = nextWanted(state) === undefined ? findProposalObstacle(state, byteLength, appliedSeq) : 'busy'
     if (refusal !== undefined) return { isAdmitted: false, refusal, leader: state.leader }
     return { isAdmitted: true, slot: nextSlot(state) }
   }

@@ -71,17 +71,20 @@ export function nextWanted(state: RaftState): WantedEntry | undefined {
   return state.leadership?.wanted[0]
 }
 
-/** Bytes appended but not committed. */
-export function uncommittedBytes(state: RaftState): number {
-  return bytesThrough(state.log, state.log.lastSeq) - bytesThrough(state.log, state.commit)
+/** Bytes appended after `seq`, which may lie below the log's base. */
+function bytesAfter(state: RaftState, seq: Seq): number {
+  return bytesThrough(state.log, state.log.lastSeq) - bytesThrough(state.log, Math.max(seq, state.log.base.seq))
 }
 
-/** Why a proposal of this size is refused now, or undefined. */
-export function findProposalObstacle(state: RaftState, byteLength: number): Refusal | undefined {
+/** Why a proposal of this size is refused now, or undefined. `appliedSeq`: what apply is behind with counts as what is not committed. */
+export function findProposalObstacle(state: RaftState, byteLength: number, appliedSeq: Seq): Refusal | undefined {
   if (state.stopped) return 'stopped'
   if (state.role !== 'leader') return 'notLeader'
   if (state.transfer !== null && !isMutant('proposals accepted during transfer')) return 'transferring' // T1
-  const pending = uncommittedBytes(state)
+  const pending = bytesAfter(
+    state,
+    isMutant('apply backlog unbounded') ? state.commit : Math.min(appliedSeq, state.commit),
+  )
   if (pending > 0 && pending + byteLength > state.settings.maxUncommittedBytes) return 'busy'
   return undefined
 }

@@ -52,6 +52,7 @@ export const MUTANTS = [
   'transfer campaign respects leases', // T5
   'heartbeats during disk stall', // T6
   'timers re-anchored', // T8
+  'apply backlog unbounded', // raft.md 7.8
   'election check before drained messages', // T9
 ] as const
 

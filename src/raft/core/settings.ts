@@ -19,7 +19,7 @@ export interface Settings {
   readonly maxAppendBytes: number
   /** Most entries in one append request. */
   readonly maxAppendEntries: number
-  /** Proposals are refused with `busy` while this much is appended but not committed. */
+  /** Proposals are refused with `busy` while this much is appended but not committed, or committed but not applied. */
   readonly maxUncommittedBytes: number
   /**
    * How long a commit index may wait for an append that carries it. Only peers that wait for nothing are told late: those that

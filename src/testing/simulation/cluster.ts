@@ -59,7 +59,7 @@ export class ClusterNode {
     this.name = machine.name
     this.machine = machine
     machine.onDeath = kind => {
-      if (this.#node !== undefined) cluster.promises.onDeath(this.name, this.#node.inspect())
+      if (this.#node !== undefined) cluster.promises.onDeath(this.name, this.#node.inspect(), cluster.world.nowMs)
       this.#node = undefined
       this.#host = undefined
       cluster.onDeath(this, kind)
@@ -208,7 +208,7 @@ export class SimulatedCluster {
       for (const node of this.nodes) {
         const seen = node.inspectPaused()
         if (seen !== undefined) {
-          this.guard(() => this.promises.onLook(node.name, seen))
+          this.guard(() => this.promises.onLook(node.name, seen, this.world.nowMs))
           node.noteFence(seen.isFenced)
         }
         if (node.host !== undefined) this.time.onLook(node.name, this.world.nowMs, node.host.clock.wallMicros())
@@ -332,10 +332,8 @@ export class SimulatedCluster {
 
   #rot(owner: ClusterNode): void {
     if (!this.profile.faults.hasRot || owner !== this.nodes[0] || this.isHealing || !this.#rotting.chance(0.3)) return
-    rot(owner.machine.disk, this.#rotting).then(
-      where => where !== undefined && this.trace.note(`a bit of ${owner.name} flips: ${where}`),
-      (error: unknown) => this.fail(error as Error),
-    )
+    const what = rot(owner.machine.disk, this.#rotting, this.promises.wasIdle(owner.name, this.world.nowMs))
+    if (what !== undefined) this.trace.note(`${owner.name} rots: ${what}`)
   }
 
   /** Whatever has died is started again after a while, now and then a long one. */

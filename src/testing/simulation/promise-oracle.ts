@@ -7,6 +7,8 @@ const VOTE_REQUEST = 3
 const VOTE_RESPONSE = 4
 const APPEND_RESPONSE = 6
 const PROMISES: ReadonlySet<number> = new Set([VOTE_REQUEST, VOTE_RESPONSE, APPEND_RESPONSE])
+/** Twice the time of idleness after which a mark is made, and time for its sync. */
+const MARKED_MS = 250
 const MAX_FRAME_BYTES = 64 << 20
 
 /** What a node has told others that it holds. */
@@ -15,6 +17,9 @@ interface Promises {
   readonly votes: Map<number, number>
   /** Entries through here are synced, it said; lowered when a leader made it truncate. */
   matchSeq: number
+  /** What it wrote last, and when that was seen. */
+  state: string
+  changedAtMs: number
   /** As it died. */
   last: NodeInspection | undefined
 }
@@ -76,8 +81,10 @@ export class PromiseOracle {
   }
 
   /** What a running node looks like now and then. */
-  onLook(node: string, seen: NodeInspection): void {
+  onLook(node: string, seen: NodeInspection, nowMs: number): void {
     const promises = this.#of(node)
+    const state = `${seen.lastSeq} ${seen.term} ${seen.vote} ${seen.commitSeq} ${seen.syncedSeq}`
+    if (state !== promises.state) Object.assign(promises, { state, changedAtMs: nowMs })
     // A leader of a later term may have replaced what was acknowledged and never committed.
     promises.matchSeq = Math.min(promises.matchSeq, seen.lastSeq)
     if (seen.role !== 'leader') return
@@ -86,8 +93,14 @@ export class PromiseOracle {
     require(known === undefined || known === node, () => `${known} and ${node} lead term ${seen.term}`)
   }
 
-  onDeath(node: string, seen: NodeInspection): void {
-    this.onLook(node, seen)
+  /** Whether nothing was written for so long that the end of the log is marked (DESIGN 6). */
+  wasIdle(node: string, nowMs: number): boolean {
+    const { last, changedAtMs } = this.#of(node)
+    return last !== undefined && last.syncedSeq >= last.lastSeq && nowMs - changedAtMs > MARKED_MS
+  }
+
+  onDeath(node: string, seen: NodeInspection, nowMs: number): void {
+    this.onLook(node, seen, nowMs)
     this.#of(node).last = seen
   }
 
@@ -124,7 +137,7 @@ export class PromiseOracle {
   #of(node: string): Promises {
     const known = this.#promises.get(node)
     if (known !== undefined) return known
-    const made: Promises = { votes: new Map(), matchSeq: 0, last: undefined }
+    const made: Promises = { votes: new Map(), matchSeq: 0, state: '', changedAtMs: 0, last: undefined }
     this.#promises.set(node, made)
     return made
   }

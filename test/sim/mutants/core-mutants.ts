@@ -55,6 +55,7 @@ export const CORE_RULES: Readonly<Record<MutantName, string>> = {
   'transfer campaign respects leases': 'T5',
   'heartbeats during disk stall': 'T6',
   'timers re-anchored': 'T8',
+  'apply backlog unbounded': 'DESIGN 8 bounded queues',
   'election check before drained messages': 'T9',
 }
 

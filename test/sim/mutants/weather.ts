@@ -60,6 +60,10 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'log: next_segment_before_sync': all(POWER, storage({ segmentBytes: 16_384 }), BUSY),
   'log: keep_bytes_after_truncation': all(SLOW_SYNCS, profile => ({ ...profile, tear: 'sector' })),
   'log: unseeded_checksums': all(SLOW_SYNCS, writes({ logBytes: 40 }), storage({ segmentBytes: 16_384 })),
+  'log: no_idle_marks': all(
+    faults({ hasRot: true, hasProcessCrashes: true, hasPartitions: true }),
+    workload({ clients: 1, meanGapMs: 120 }),
+  ),
   'log: truncate_at_damage': faults({ hasRot: true, hasProcessCrashes: true }),
   'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
   'core: skip vote sync': all(POWER, faults({ hasPartitions: true }), profile => ({ ...profile, syncMs: 5 })),

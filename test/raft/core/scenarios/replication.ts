@@ -284,6 +284,21 @@ export const replication: readonly Scenario[] = [
     },
   },
   {
+    rule: 'backpressure',
+    name: 'what is committed and not applied counts like what is not committed',
+    mutant: 'apply backlog unbounded',
+    run() {
+      const rig = leaderRig({ settings: { maxUncommittedBytes: 300 } })
+      assert.equal(rig.propose(), true)
+      rig.acceptAll(2)
+      const { lastSeq } = rig.state.log
+      assert.equal(rig.state.commit, lastSeq)
+      const admission = rig.core.admit(400, lastSeq - 1)
+      assert.equal(admission.isAdmitted ? null : admission.refusal, 'busy')
+      assert.equal(rig.core.admit(400, lastSeq).isAdmitted, true)
+    },
+  },
+  {
     rule: 'commit on appends',
     name: 'a commit index rides on the next append and costs no message of its own',
     run() {
