@@ -1,6 +1,7 @@
 /** Replicated state: a state machine of layers on one keyspace. */
 export { DIGEST_INTERVAL } from './digest-records.ts'
-export { EngineStateMachine, REPLAY_ENTRIES_MAX } from './state-machine.ts'
+export { REPLAY_ENTRIES_MAX } from './replay.ts'
+export { EngineStateMachine } from './state-machine.ts'
 export type { Origin, StateMachineTuning } from './state-machine.ts'
 export { inspectState, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'

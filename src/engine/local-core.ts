@@ -149,11 +149,11 @@ export class LocalCore implements DatabaseCore {
     options: CoreOptions & { from?: Token },
   ): AsyncIterable<CoreWatchEvent> {
     this.requireOpen()
-    const { machine } = this.#options
+    const { machine, entries } = this.#options
     const fromSeq = options.from === undefined ? undefined : seqOfToken(options.from, this.#historyId)
     const watched = { ...selector, caller: options.caller ?? ROOT_CALLER }
     return watchState({
-      open: sink => machine.watch(watched, fromSeq, sink),
+      open: sink => machine.watch(watched, fromSeq, sink, entries),
       historyId: () => this.#historyId,
       wrapView: view => new LocalCoreView(view, this.#historyId),
       signal: options.signal,

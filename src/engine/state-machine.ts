@@ -1,6 +1,6 @@
 import { chainEntry, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
-import { invariant, InvariantError, QuorateError } from '../model/index.ts'
+import { InvariantError, QuorateError } from '../model/index.ts'
 import type {
   ApplyResult,
   AuditRow,
@@ -19,6 +19,7 @@ import type {
   WatchSink,
 } from '../model/index.ts'
 import { readAudit } from './audit.ts'
+import { ChangeRebuild } from './change-rebuild.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { loadClusterState } from './cluster-state.ts'
 import { DIGEST_INTERVAL, DigestRecords, recordsAfterInstall } from './digest-records.ts'
@@ -36,13 +37,13 @@ import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
+import { beginAgain, plainBytes, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
+import type { ReadEntries } from './replay.ts'
 import { RequestCheck } from './request-check.ts'
 import { ImageSink, ImageSource } from './snapshots.ts'
 
 /** Batches after one that met a cold page for which `prefetch` looks for them. */
 const COLD_BATCHES = 64
-/** Entries that a view of an older seq may apply again (`at_seq.max_replay_entries`). */
-export const REPLAY_ENTRIES_MAX = 16_384
 
 /** What tests change. */
 export interface StateMachineTuning {
@@ -73,6 +74,9 @@ export class EngineStateMachine implements StateMachine {
   readonly #requests = new RequestCheck()
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
+  readonly #rebuilding: ChangeRebuild
+  /** How the log is read for changes that must be made known again. */
+  #entries: ReadEntries | undefined
   readonly #digests = new DigestRecords()
   readonly #digestInterval: number
   #published: ClusterState
@@ -114,8 +118,11 @@ export class EngineStateMachine implements StateMachine {
     this.#effectChain = origin.effectChain
     this.#digests.restore(origin.digests)
     this.#changes = changes
+    this.#rebuilding = new ChangeRebuild(keyspace, changes, origin)
     this.#hub = new WatchHub({
       history: this.#changes,
+      canRebuild: seq => this.#entries !== undefined && this.#rebuilding.reaches(seq),
+      rebuild: () => this.#rebuilding.run(this.#entries!),
       appliedSeq: () => this.#seq,
       catalog: () => this.#published.catalog,
       access: () => this.#published.access,
@@ -479,10 +486,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** A view of exactly `seq`: the nearest retained root, and the log entries up to `seq` applied again in private. */
-  async viewAt(
-    seq: number,
-    entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>,
-  ): Promise<EngineView> {
+  async viewAt(seq: number, entries: ReadEntries): Promise<EngineView> {
     this.#requireOpen()
     if (seq === this.#seq) return this.view()
     const pinned = seq > this.#seq ? undefined : this.#keyspace.viewAt(seq)
@@ -507,27 +511,13 @@ export class EngineStateMachine implements StateMachine {
     pinned: KeyspaceView,
     base: KeyspaceReader,
     state: ClusterState,
-    entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>,
+    entries: ReadEntries,
   ): Promise<EngineView> {
     const store = new PrivateStore(base)
     const effects = new EffectLog()
     effects.beginEpoch(0)
     const applier = new EntryApplier(store, effects, state, pinned.root.meta.leaderTimeMicros)
-    for (let next = pinned.seq + 1; next <= seq;) {
-      const batch = await entries(next, seq)
-      const bytes = plainBytes(batch.bytes)
-      invariant(batch.firstSeq === next && batch.lastSeq >= next, `entries ${next} to ${seq} are not there`)
-      for (let at = 0; at < bytes.length && next <= seq; next++) {
-        const { kind, length, leaderTimeMicros } = readEntryHeader(bytes, at, bytes.length)
-        const start = at + ENTRY_HEADER_BYTES
-        const entry = next
-        await withLoading(() =>
-          applier.apply(kind, entry, leaderTimeMicros, bytes, start, start + length - ENTRY_HEADER_BYTES),
-        )
-        at += length
-        effects.beginEpoch(0)
-      }
-    }
+    await replay(applier, pinned.seq + 1, seq, entries, () => beginAgain(effects))
     const readerSync = store.over(new KeyspaceReader(pinned.reader, loadNow(this.#keyspace)))
     return new EngineView({
       seq,
@@ -546,8 +536,14 @@ export class EngineStateMachine implements StateMachine {
     })
   }
 
-  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
+  watch(
+    selector: ServiceWatch,
+    fromSeq: number | undefined,
+    sink: WatchSink,
+    entries?: ReadEntries,
+  ): { close(): void; resume(): void } {
     this.#requireOpen()
+    this.#entries ??= entries
     return this.#hub.open(selector, fromSeq, sink)
   }
 
@@ -572,9 +568,4 @@ async function loadState(keyspace: Keyspace): Promise<{ state: ClusterState; ear
   } finally {
     view.close()
   }
-}
-
-/** Layers copy with `slice`, which on a Buffer would not copy. */
-function plainBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -73,7 +73,12 @@ export interface StateMachine {
    * Delivers the changes of the selected keys after `fromSeq` (undefined = from now): first what is still known of the past, then each
    * publication. What is no longer known gives `reset`. `resume` goes on after a sink has asked to pause.
    */
-  watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void }
+  watch(
+    selector: ServiceWatch,
+    fromSeq: number | undefined,
+    sink: WatchSink,
+    entries?: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>,
+  ): { close(): void; resume(): void }
   /** Tells every watch how far it is, so that it can resume from there; the driver calls it every few seconds. */
   watchProgress(): void
   /** Ends every watch with `error`. */

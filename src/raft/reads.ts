@@ -183,19 +183,18 @@ export class Reads {
   }
 
   #serveAt(seq: number, { onView }: Waiting): void {
-    this.#options.machine
-      .viewAt(seq, (from, through) => this.#entries(from, through))
-      .then(
-        view => {
-          const shared = new SharedView(view, this.#guard)
-          onView(shared.handle(), undefined)
-          shared.release()
-        },
-        (error: unknown) => onView(undefined, asQuorateError(error)),
-      )
+    this.#options.machine.viewAt(seq, this.entries).then(
+      view => {
+        const shared = new SharedView(view, this.#guard)
+        onView(shared.handle(), undefined)
+        shared.release()
+      },
+      (error: unknown) => onView(undefined, asQuorateError(error)),
+    )
   }
 
-  async #entries(fromSeq: number, throughSeq: number): Promise<EncodedBatch> {
+  /** Reads committed entries from the log, for views of older seqs and for changes that were lost. */
+  readonly entries = async (fromSeq: number, throughSeq: number): Promise<EncodedBatch> => {
     const parts: EncodedBatch[] = []
     for (let next = fromSeq; next <= throughSeq;) {
       const part = await this.#entriesFrom(next)

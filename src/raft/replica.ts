@@ -127,7 +127,7 @@ export class Replica implements NodeService {
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
     const fenced = this.#driver.fence.error
     if (fenced !== undefined) throw fenced
-    return this.#options.machine.watch(selector, fromSeq, sink)
+    return this.#options.machine.watch(selector, fromSeq, sink, this.#driver.reads.entries)
   }
 
   status(): DatabaseStatus {

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ChangeFiles } from '../../src/engine/events/index.ts'
-import type { Change, QuorateError, StateView, WatchSink } from '../../src/model/index.ts'
+import { QuorateError } from '../../src/model/index.ts'
+import type { Change, StateView, WatchSink } from '../../src/model/index.ts'
 import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
 import { bytes, Harness, remove, set } from './harness.ts'
+
+type ReadEntries = NonNullable<Parameters<Harness['core']['watch']>[3]>
 
 /** Notes what a watch delivers. */
 class Sink implements WatchSink {
@@ -105,6 +108,82 @@ describe('a watch', () => {
     const late = new Sink()
     lost.core.watch(all, seq - 1, late)
     assert.deepEqual(late.events, [`reset ${seq + 1}`])
+  })
+})
+
+describe('changes that were lost', () => {
+  /** Two checkpoints with commits before, between and after them, reopened without the changes directory. */
+  async function lose(): Promise<{ lost: Harness; points: number[]; reads: [number, number][]; entries: ReadEntries }> {
+    const harness = await Harness.withProject()
+    const points: number[] = []
+    const write = async (value: string): Promise<void> => {
+      for (const key of ['a', 'b']) points.push((await harness.commit({ mutations: [set(key, value)] })).seq)
+      await harness.refusal({ mutations: [set('a', 'refused'), set('', '')] })
+    }
+    await write('1')
+    await harness.checkpoint()
+    await write('2')
+    await harness.commit({ mutations: [remove('a')] })
+    await harness.checkpoint()
+    await write('3')
+    const lost = await harness.reopen({ withoutChanges: true })
+    const reads: [number, number][] = []
+    const entries: ReadEntries = (from, through) => {
+      reads.push([from, through])
+      return Promise.resolve(harness.batch(from, through))
+    }
+    return { lost, points, reads, entries }
+  }
+
+  it('are made again from the log after the older checkpoint, once, when a watch asks for them', async () => {
+    const { lost, points, reads, entries } = await lose()
+    const [first, second] = [new Sink(), new Sink()]
+    const older = lost.core.checkpointedSeq
+    assert.deepEqual(reads, [])
+    lost.core.watch(all, older, first, entries)
+    lost.core.watch({ ...all, prefix: bytes('b') }, older, second, entries)
+    await settled()
+    await lost.applyAll()
+    await settled()
+    const [, , a2, b2, a3, b3] = points as [number, number, number, number, number, number]
+    const removed = `${b2 + 2}: delete a`
+    assert.deepEqual(first.events, [`${a2}: put a 2`, `${b2}: put b 2`, removed, `${a3}: put a 3`, `${b3}: put b 3`])
+    assert.deepEqual(second.events, [`${b2}: put b 2`, `${b3}: put b 3`])
+    assert.deepEqual(reads, [[older + 1, b2 + 2]])
+    const third = new Sink()
+    lost.core.watch(all, a2, third, entries)
+    await settled()
+    assert.deepEqual(third.events, first.events.slice(1))
+    assert.equal(reads.length, 1)
+  })
+
+  it('stay lost before the older checkpoint, and where the log is gone: such a watch starts from the present state', async () => {
+    const { lost, points, reads, entries } = await lose()
+    const early = new Sink()
+    lost.core.watch(all, points[0]!, early, entries)
+    await settled()
+    assert.deepEqual(early.events, [`reset ${lost.core.appliedSeq}`])
+    assert.deepEqual(reads, [])
+    const { lost: other } = await lose()
+    const gone = new Sink()
+    other.core.watch(all, other.core.checkpointedSeq, gone, () =>
+      Promise.reject(new QuorateError('seq_unavailable', 'the log was cut')),
+    )
+    await settled()
+    assert.deepEqual(gone.events, [`reset ${other.core.appliedSeq}`])
+  })
+
+  it('are not taken from a log that tells another story than the state', async () => {
+    const { lost, entries } = await lose()
+    const sink = new Sink()
+    lost.core.watch(all, lost.core.checkpointedSeq, sink, async (from, through) => {
+      const batch = await entries(from, through)
+      const text = Buffer.from(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
+      text[text.length - 1]! ^= 1
+      return batch
+    })
+    await settled()
+    assert.deepEqual(sink.events, [`reset ${lost.core.appliedSeq}`])
   })
 })
 

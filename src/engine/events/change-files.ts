@@ -9,7 +9,16 @@ const FILE_BYTES_MAX = 8_388_608
 const FILES_MAX = 4
 /** Publications are handed to the file together when they are this large, and before a checkpoint. */
 const PENDING_BYTES_MAX = 65_536
+/** The file of runs that are in memory only; lower than any other, so that these are forgotten first. */
+const NO_FILE = -1
 const NAME = /^(\d{8})\.chg$/
+
+/** What the entries `firstSeq` to `lastSeq` changed. */
+export interface ChangePart {
+  readonly firstSeq: number
+  readonly lastSeq: number
+  readonly groups: Uint8Array
+}
 
 /** Records that lie one after the other in a file, or still in memory (`bytes`). */
 interface Run {
@@ -70,12 +79,7 @@ export class ChangeFiles implements ChangeHistory {
     const at = this.#pendingBytes
     if (at + length > this.#pending.length) this.#growPending(length)
     const record = this.#pending.subarray(at, at + length)
-    writeU32(record, 0, length)
-    writeU64(record, 8, firstSeq)
-    writeU64(record, 16, lastSeq)
-    writeU32(record, 24, entryChain)
-    record.set(groups, HEADER_BYTES)
-    writeU32(record, 4, crc32(record.subarray(8)))
+    writeRecord(record, firstSeq, lastSeq, entryChain, groups)
     this.#pendingBytes += length
     this.#pendingSeq = lastSeq
     if (this.#pendingBytes >= PENDING_BYTES_MAX) this.flush()
@@ -122,6 +126,22 @@ export class ChangeFiles implements ChangeHistory {
     }
     const bytes = run.bytes ?? (await this.#load(run))
     return bytes === undefined ? undefined : { bytes: groupsOf(bytes), lastSeq: run.lastSeq }
+  }
+
+  /**
+   * Makes everything after `afterSeq` known, which `parts` lead to from there through `throughSeq`. They stay in memory. False if what is
+   * known no longer begins at `throughSeq`.
+   */
+  prepend(afterSeq: number, throughSeq: number, parts: readonly ChangePart[]): boolean {
+    if (this.#knownAfterSeq !== throughSeq) return false
+    const runs = parts.map(({ firstSeq, lastSeq, groups }) => {
+      const bytes = new Uint8Array(HEADER_BYTES + groups.length)
+      writeRecord(bytes, firstSeq, lastSeq, 0, groups)
+      return { file: NO_FILE, offset: 0, length: bytes.length, lastSeq, bytes }
+    })
+    this.#runs.unshift(...runs)
+    this.#knownAfterSeq = afterSeq
+    return true
   }
 
   /** Forgets everything up to `seq`: the state was installed, not reached by entries. */
@@ -250,6 +270,22 @@ export class ChangeFiles implements ChangeHistory {
   #path(number: number): string {
     return `${this.#directory}/${String(number).padStart(8, '0')}.chg`
   }
+}
+
+/** Fills `record`, which is as long as header and groups. */
+function writeRecord(
+  record: Uint8Array,
+  firstSeq: number,
+  lastSeq: number,
+  entryChain: number,
+  groups: Uint8Array,
+): void {
+  writeU32(record, 0, record.length)
+  writeU64(record, 8, firstSeq)
+  writeU64(record, 16, lastSeq)
+  writeU32(record, 24, entryChain)
+  record.set(groups, HEADER_BYTES)
+  writeU32(record, 4, crc32(record.subarray(8)))
 }
 
 function concatenate(parts: readonly Uint8Array[], length: number): Uint8Array {

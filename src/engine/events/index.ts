@@ -2,5 +2,6 @@
 export { decodeEffects, EFFECT_INLINE_BYTES, EffectKind, EffectLog } from './effects.ts'
 export type { EntryEffects, KeyEffect } from './effects.ts'
 export { ChangeFiles } from './change-files.ts'
+export type { ChangePart } from './change-files.ts'
 export { WatchHub } from './watch-hub.ts'
 export type { ChangeHistory, WatchSource } from './watch-hub.ts'

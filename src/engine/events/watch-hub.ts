@@ -19,6 +19,10 @@ export interface ChangeHistory {
 
 export interface WatchSource {
   readonly history: ChangeHistory
+  /** Whether changes after `seq` that are not known any more can be made known again by `rebuild`. */
+  canRebuild(seq: number): boolean
+  /** False if they could not. */
+  rebuild(): Promise<boolean>
   appliedSeq(): number
   catalog(): Catalog
   access(): Access
@@ -67,7 +71,7 @@ export class WatchHub {
     }
     if (!this.#mayRead(watcher)) throw denied()
     this.#watchers.add(watcher)
-    if (watcher.seq < this.#source.history.knownAfterSeq) this.#reset(watcher)
+    if (this.#isForgotten(watcher) && !this.#source.canRebuild(watcher.seq)) this.#reset(watcher)
     else if (watcher.seq < appliedSeq) this.#startCatchingUp(watcher)
     return {
       close: () => this.#end(watcher),
@@ -152,6 +156,10 @@ export class WatchHub {
     if (watcher.sink.queuedBytes > QUEUED_BYTES_MAX) watcher.state = 'paused'
   }
 
+  #isForgotten(watcher: Watcher): boolean {
+    return watcher.seq < this.#source.history.knownAfterSeq
+  }
+
   #startCatchingUp(watcher: Watcher): void {
     watcher.state = 'catching-up'
     this.#catchUp(watcher).then(undefined, (cause: unknown) => {
@@ -164,6 +172,11 @@ export class WatchHub {
       if (watcher.seq >= this.#source.appliedSeq()) {
         watcher.state = 'live'
         return
+      }
+      if (this.#isForgotten(watcher) && this.#source.canRebuild(watcher.seq)) {
+        const isKnown = await this.#source.rebuild()
+        if (watcher.state !== 'catching-up') return
+        if (!isKnown) return this.#reset(watcher)
       }
       const part = await this.#source.history.read(watcher.seq)
       if (watcher.state !== 'catching-up') return

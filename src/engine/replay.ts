@@ -1,0 +1,51 @@
+import { ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
+import type { EntryBatch } from '../encoding/index.ts'
+import { invariant } from '../model/index.ts'
+import type { EntryApplier } from './entry-applier.ts'
+import type { EffectLog } from './events/index.ts'
+import { withLoading } from './record-store.ts'
+
+/** Entries that are applied again to reach an older seq (`at_seq.max_replay_entries`). */
+export const REPLAY_ENTRIES_MAX = 16_384
+/** So many are asked for at a time. */
+const PIECE_ENTRIES = 1_024
+
+/** Log entries as whoever has the log reads them; rejects where it no longer reaches back so far. */
+export type ReadEntries = (fromSeq: number, throughSeq: number) => Promise<EntryBatch>
+
+/**
+ * Applies the entries `fromSeq` to `throughSeq` again, in private: `applier` works on a store that nobody else sees. `onApplied` is called
+ * after each entry, with its effects in `effects`, and begins the log of effects anew when it has seen enough.
+ */
+export async function replay(
+  applier: EntryApplier,
+  fromSeq: number,
+  throughSeq: number,
+  entries: ReadEntries,
+  onApplied: (seq: number) => void,
+): Promise<void> {
+  for (let next = fromSeq; next <= throughSeq;) {
+    const batch = await entries(next, Math.min(throughSeq, next + PIECE_ENTRIES - 1))
+    const bytes = plainBytes(batch.bytes)
+    invariant(batch.firstSeq === next && batch.lastSeq >= next, `entries ${next} to ${throughSeq} are not there`)
+    for (let at = 0; at < bytes.length && next <= throughSeq; next++) {
+      const { kind, length, leaderTimeMicros } = readEntryHeader(bytes, at, bytes.length)
+      const start = at + ENTRY_HEADER_BYTES
+      const end = at + length
+      const entry = next
+      await withLoading(() => applier.apply(kind, entry, leaderTimeMicros, bytes, start, end))
+      at = end
+      onApplied(entry)
+    }
+  }
+}
+
+/** Forgets the effects so far; the chain goes on. */
+export function beginAgain(effects: EffectLog): void {
+  effects.beginEpoch(effects.chain)
+}
+
+/** Layers copy with `slice`, which on a Buffer would not copy. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}
