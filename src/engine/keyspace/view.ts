@@ -4,11 +4,12 @@ import { Cursor } from './cursor.ts'
 import type { ChangedSinceOptions } from './images.ts'
 import { ImageScan } from './images.ts'
 import type { PageFile } from './page-file.ts'
-import { PageRef } from './page.ts'
+import { PageRef, searchPage } from './page.ts'
 import type { Range } from './cursor.ts'
 import type { Reader } from './reader.ts'
-import { readMetadata, readRecord } from './point-reads.ts'
+import { findLeaf, readMetadata, readRecord } from './point-reads.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
+import { RecordRef } from './record.ts'
 import type { Root } from './roots.ts'
 import type { Storage } from './storage.ts'
 
@@ -31,6 +32,7 @@ export class KeyspaceView implements Disposable {
   readonly #loader: Loader
   readonly #root: Root
   readonly #ref: PageRef
+  readonly #record: RecordRef = new RecordRef()
   #isOpen = true
 
   constructor(storage: Storage, loader: Loader, root: Root) {
@@ -70,6 +72,20 @@ export class KeyspaceView implements Disposable {
   /** Apart from `get`, which would otherwise pay for this closure each time. */
   #getCold(key: Uint8Array, cold: Cold): Promise<RecordView | undefined> {
     return this.#settle(cold, () => this.reader.get(key))
+  }
+
+  /**
+   * hot path (bench/keyspace): as `get` where the record lies, nothing copied and nothing allocated. It is valid until anything else
+   * of this keyspace is called. Of a large value it has the pointer only: take `get` if `isLarge`.
+   */
+  peek(key: Uint8Array): RecordRef | undefined | Cold {
+    const ref = this.#ref
+    const cold = findLeaf(this.#storage, this.rootPage, key, key.length, ref)
+    if (cold !== undefined) return cold
+    const index = searchPage(ref, key, key.length, 0)
+    if (index < 0) return undefined
+    this.#record.read(ref, index)
+    return this.#record
   }
 
   metadata(key: Uint8Array): RecordMetadata | undefined | Promise<RecordMetadata | undefined> {

@@ -15,6 +15,7 @@ import {
   sameRecord,
   SEED,
   sortedKeys,
+  warm,
 } from './support.ts'
 import type { Model } from './support.ts'
 
@@ -180,6 +181,25 @@ describe('views', () => {
     assert.ok(keyspace.stats.usedPages <= before * 2 + 10, `${keyspace.stats.usedPages} of ${before}`)
     view.close()
     assert.ok(keyspace.stats.usedPages <= before + 20, `${keyspace.stats.usedPages} of ${before}`)
+  })
+
+  it('show a record where it lies, and of a large one that it is large', async () => {
+    const keyspace = await Keyspace.create(options(4096))
+    keyspace.beginEpoch()
+    keyspace.writer.beginEntry(7)
+    keyspace.writer.put(key('small'), Uint8Array.of(1, 2, 3), 7, 5, 9)
+    keyspace.writer.put(key('large'), new Uint8Array(5000), 7, 7, 0)
+    keyspace.publish(7, META)
+    using view = keyspace.view()
+    const small = warm(view.peek(key('small')))!
+    const { versionSeq, createdSeq, expiresAtMicros, isLarge, bytes, valueAt, valueBytes } = small
+    assert.deepEqual(
+      { versionSeq, createdSeq, expiresAtMicros, isLarge },
+      { versionSeq: 7, createdSeq: 5, expiresAtMicros: 9, isLarge: false },
+    )
+    assert.deepEqual(bytes.slice(valueAt, valueAt + valueBytes), Uint8Array.of(1, 2, 3))
+    assert.equal(warm(view.peek(key('large')))!.isLarge, true)
+    assert.equal(view.peek(key('other')), undefined)
   })
 
   it('the writer sees its own changes, views only what was published', async () => {
