@@ -92,6 +92,8 @@ export class ImageScan {
   #page = 0
   #upper: Uint8Array | undefined
   #seq = 0
+  readonly #ahead: Uint8Array = new Uint8Array(AHEAD_BYTES)
+  #aheadUsed = 0
   /** Leaves to be read next. */
   readonly #planned: Wanted[] = []
 
@@ -182,16 +184,30 @@ export class ImageScan {
 
   async #readLeaves(): Promise<void> {
     const { file, storage } = this.#source
-    for (const [wanted, bytes] of await this.#read(this.#planned.slice())) {
+    // Whatever was read before has been sent, unless a fence was moved: only then is more memory needed.
+    const isSpent = this.#leaves.size === 0
+    this.#aheadUsed = isSpent ? 0 : AHEAD_BYTES
+    for (const [wanted, bytes] of await this.#read(this.#planned.slice(), length => this.#aheadBuffer(length))) {
       file.verify(bytes, wanted.page, wanted.checksum, 'tree', false)
-      const ref = PageRef.scratch(storage.pageBytes)
-      ref.bytes.set(bytes)
+      const ref = new PageRef(storage.pageBytes, new Uint8Array(bytes.buffer), new Uint32Array(bytes.buffer))
+      ref.base = bytes.byteOffset
       this.#leaves.set(wanted.page, ref)
     }
   }
 
+  /** A piece of the memory that is kept for leaves, or memory of its own. */
+  #aheadBuffer(length: number): Uint8Array {
+    const at = this.#aheadUsed
+    if (at + length > AHEAD_BYTES) return new Uint8Array(length)
+    this.#aheadUsed = at + length
+    return this.#ahead.subarray(at, at + length)
+  }
+
   /** Reads places of the file, neighbours together. */
-  async #read(wanted: Wanted[]): Promise<[Wanted, Uint8Array][]> {
+  async #read(
+    wanted: Wanted[],
+    memory: (length: number) => Uint8Array = length => new Uint8Array(length),
+  ): Promise<[Wanted, Uint8Array][]> {
     const { file, storage } = this.#source
     const { pageBytes } = storage
     const sorted = wanted.toSorted((a, b) => a.page - b.page)
@@ -207,12 +223,14 @@ export class ImageScan {
       }
       const run = sorted.slice(start, end)
       const last = run.at(-1)!
-      const bytes = new Uint8Array((last.page - first.page) * pageBytes + last.bytes)
-      const cut = (): [Wanted, Uint8Array][] =>
-        run.map(one => {
+      const bytes = memory((last.page - first.page) * pageBytes + last.bytes)
+      const cut = (length: number): [Wanted, Uint8Array][] => {
+        bytes.fill(0, length)
+        return run.map(one => {
           const at = (one.page - first.page) * pageBytes
           return [one, bytes.subarray(at, at + one.bytes)]
         })
+      }
       reads.push(file.read(bytes, first.page * pageBytes).then(cut))
       start = end
     }
