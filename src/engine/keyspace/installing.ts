@@ -81,7 +81,8 @@ export class Installing {
     const canKeep = manifest !== undefined && (base === 'empty' || isOnFile)
     if (base === 'current') await checkpointer.writeTree(storage.roots.newest.page)
     const kept = this.#kept
-    const isSame = canKeep && kept !== undefined && equalBytes(kept.manifest, manifest)
+    const isAny = storage.mutants.progressOfAnother === true
+    const isSame = canKeep && kept !== undefined && (isAny || equalBytes(kept.manifest, manifest))
     const resumed = isSame ? await this.#resume(kept, base) : undefined
     if (resumed === undefined) await this.discard()
     const install = resumed ?? this.#fresh(base)

@@ -10,6 +10,8 @@ export interface Mutants {
   /** A view follows the newest root. */
   readonly viewSeesLater?: boolean
   readonly digestKeepsOverwritten?: boolean
+  /** An install goes on where one of another snapshot has come to. */
+  readonly progressOfAnother?: boolean
   /** A page that splits gives its sibling no seq. */
   readonly seqLostOnSplit?: boolean
   /** Pages are free as soon as the superblock that lets them go is written, not when it is synced. */

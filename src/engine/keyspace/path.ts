@@ -1,6 +1,6 @@
 import { childChecksum, childIndex, childPage, raiseChildSeq, setChildPage } from './branch.ts'
 import type { Cold } from './cold.ts'
-import { cellCount, copyKey, PageRef, pageLevel, searchPage } from './page.ts'
+import { PageRef, pageLevel, searchPage } from './page.ts'
 import { DEPTH_MAX, maxKeyBytes } from './layout.ts'
 import type { Storage } from './storage.ts'
 import { Ways } from './ways.ts'
@@ -139,16 +139,5 @@ export class Path {
     const copy = this.#storage.copyForWrite(page, ref)
     setChildPage(parent, at, copy)
     return copy
-  }
-
-  /** The first key that does not belong to the present leaf; undefined at the right edge. */
-  upperFence(): Uint8Array | undefined {
-    for (let depth = this.depth - 1; depth >= 0; depth--) {
-      const ref = this.refs[depth]!
-      const next = this.index[depth]! + 1
-      if (next >= cellCount(ref)) continue
-      return copyKey(ref, next)
-    }
-    return undefined
   }
 }

@@ -1,5 +1,5 @@
 import type { Digest64 } from '../../encoding/index.ts'
-import { compareBytes, digestBytes, digestRecord, zeroDigest } from '../../encoding/index.ts'
+import { digestBytes, digestRecord, zeroDigest } from '../../encoding/index.ts'
 import { broken, invariant } from './assert.ts'
 import { childChecksum, childPage } from './branch.ts'
 import type { Cold } from './cold.ts'
@@ -219,25 +219,6 @@ export class EpochWriter implements Reader {
     rebalance(this.#storage, path, path.depth, this.#entrySeq)
     collapseRoot(this.#storage, path)
     return true
-  }
-
-  /**
-   * Raises the seq of every leaf that overlaps [lower, upper) to `seq`, although no record changes: an image said that its
-   * range changed then. The branches above must be resident; those that are not are returned.
-   */
-  touchRange(lower: Uint8Array, upper: Uint8Array | undefined, seq: number): Cold | undefined {
-    const { cold } = this.#storage
-    let from: Uint8Array = lower
-    for (;;) {
-      cold.reset()
-      const path = this.#path
-      if (path.descend(from, cold)) return cold
-      const fence = path.upperFence()
-      path.own(seq)
-      this.changes++
-      if (fence === undefined || (upper !== undefined && compareBytes(fence, upper) >= 0)) return undefined
-      from = fence
-    }
   }
 
   /** The place of `key` in the leaf of the path, as `searchPage` gives it, or COLD. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SimulatedCrash, SimulatedDisk } from '../../../src/platform/simulated/index.ts'
-import type { KeyspaceOptions } from '../../../src/engine/keyspace/index.ts'
-import { decodeProgress, Keyspace } from '../../../src/engine/keyspace/index.ts'
+import type { KeyspaceOptions, Mutants } from '../../../src/engine/keyspace/index.ts'
+import { decodeProgress, InstallMismatch, Keyspace } from '../../../src/engine/keyspace/index.ts'
 import type { Model } from './support.ts'
 import { assertShows, Dice, digestOf, META, optionsFor, randomEpoch, SEED } from './support.ts'
 
@@ -64,13 +64,13 @@ interface Scene {
 }
 
 /** A sender, and a receiver that has nothing in common with it, or what the sender had at `since`. */
-async function scene(seed: number, isIncremental: boolean): Promise<Scene> {
+async function scene(seed: number, isIncremental: boolean, mutants: Mutants = {}): Promise<Scene> {
   const dice = new Dice(seed)
   const from = await Keyspace.create(optionsFor(new SimulatedDisk({ seed }).files(), 4096))
   const model: Model = new Map()
   let seq = await run(from, model, dice, 0, 20)
   const disk = new SimulatedDisk({ seed: seed + 1 })
-  const to = await Keyspace.create(receiverOptions(disk))
+  const to = await Keyspace.create(receiverOptions(disk, { mutants }))
   const since = isIncremental ? seq : 0
   const old: Model = isIncremental ? new Map(model) : new Map()
   if (isIncremental) {
@@ -230,6 +230,15 @@ for (const isIncremental of [false, true]) {
     })
   })
 }
+
+describe('a test of interrupted installs', () => {
+  it('would show an install that goes on where one of another snapshot has come to', async () => {
+    const { from, model, to } = await scene(SEED, false, { progressOfAnother: true })
+    await ship(to, { from, since: 0, chunksMax: 10 })
+    await run(from, model, new Dice(SEED + 9), from.seq, 6)
+    await assert.rejects(ship(to, { from, since: 0, manifest: Uint8Array.of(7) }), InstallMismatch)
+  })
+})
 
 describe('an incremental install that was interrupted', () => {
   it('begins anew on a state that has moved on, from which the old pages may be gone', async () => {
