@@ -1,4 +1,5 @@
 /** The failover client: one `Database` over connections to all nodes of a cluster. */
+export { browserPorts } from './browser/ports.ts'
 export { connectClient } from './client.ts'
 export type { Client, CloseOptions } from './client.ts'
 export { parseEndpoints } from './options.ts'

@@ -17,7 +17,10 @@ export interface ClientDoor {
 const CONNECT_PATH = '/v1/connect'
 const CLOSE_GRACE_MS = 1_000
 
-export async function openClientDoor({ host, port }: Endpoint, parts: NodeParts): Promise<ClientDoor> {
+export async function openClientDoor(
+  { host, port, origins }: Endpoint & { origins: string },
+  parts: NodeParts,
+): Promise<ClientDoor> {
   const { gateway, node, platform, authentication, tls, version, onFault } = parts
   const service = node.replica
   const { clock, timers, random } = platform
@@ -33,6 +36,10 @@ export async function openClientDoor({ host, port }: Endpoint, parts: NodeParts)
     path: CONNECT_PATH,
     subprotocols: [CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON],
     maxFrameBytes: DEFAULT_GATEWAY_LIMITS.maxFrameBytes,
+    origins: origins
+      .split(',')
+      .map(origin => origin.trim())
+      .filter(origin => origin !== ''),
     onLink: ({ link, subprotocol, isLoopback, headers }) => {
       const address = link.remoteAddress.slice(0, link.remoteAddress.lastIndexOf(':'))
       gateway.accept(link, { subprotocol, isLoopback, address, token: bearerToken(headers['authorization']) })

@@ -78,7 +78,18 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
     .array(member)
     .default([])
     .describe('The same ordered list on all nodes; as a flag NAME=PEER/CLIENT,... Default: this node alone'),
-  client: z.strictObject({ ...place(7400, 'clients'), tls: tls('clients', CALLERS_CA) }).prefault({}),
+  client: z
+    .strictObject({
+      ...place(7400, 'clients'),
+      origins: z
+        .string()
+        .default('')
+        .describe(
+          'Origins of web pages that may connect, separated by commas: https://app.example; pages of this port always may',
+        ),
+      tls: tls('clients', CALLERS_CA),
+    })
+    .prefault({}),
   peer: z.strictObject({ ...place(7410, 'peers'), tls: peerTls }).prefault({}),
   admin: z
     .strictObject({
@@ -131,7 +142,7 @@ export interface Configuration {
   name: string
   dataDirectory: string
   members: ConfiguredMember[]
-  client: ListenSettings
+  client: ListenSettings & { origins: string }
   peer: ListenSettings
   admin: ListenSettings
   secretFile?: string | undefined

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { crc32ByTable } from '../../src/encoding/crc32.ts'
 import {
   addDigest,
   bytesToHex,
   chainEntry,
+  crc32,
   decodeConfiguration,
   decodeEnvelope,
   decodeOutcome,
@@ -286,4 +288,12 @@ describe('golden values of digests', () => {
     subtractDigest(sum, one)
     assert.deepEqual(sum, two)
   })
+})
+
+it('the CRC-32 of browsers is that of Node', () => {
+  for (const length of [0, 1, 3, 255, 4096]) {
+    const bytes = Uint8Array.from({ length }, (_, i) => (i * 37) ^ (i >> 3))
+    for (const seed of [0, 1, 0xffffffff, 0x12345678]) assert.equal(crc32ByTable(bytes, seed), crc32(bytes, seed))
+  }
+  assert.equal(crc32ByTable(Uint8Array.from(Buffer.from('123456789'))), 0xcbf43926)
 })

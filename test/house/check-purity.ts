@@ -1,7 +1,10 @@
 import { findBanned, violationAt, type Ban, type Sources, type Violation } from './violation.ts'
 
-/** The real world lives here and nowhere else: the ports' implementation and the browser half of the client. */
-const MAY_TOUCH_THE_WORLD = /^src\/(platform\/node\/|client\/browser[/.-])/
+/**
+ * The real world lives here and nowhere else: the ports' implementation, the browser half of the client, and the one file that asks at run
+ * time whether Node's CRC-32 is there, because browsers load it too.
+ */
+const MAY_TOUCH_THE_WORLD = /^src\/(platform\/node\/|client\/browser[/.-]|encoding\/crc32\.ts$)/
 
 /** Not a property (`.Date`), not part of a longer name. */
 const FREE = String.raw`(?<![.\w$#])`
