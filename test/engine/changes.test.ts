@@ -160,7 +160,7 @@ describe('changes that were lost', () => {
   it('stay lost before the older checkpoint, and where the log is gone: such a watch starts from the present state', async () => {
     const { lost, points, reads, entries } = await lose()
     const early = new Sink()
-    lost.core.watch(all, points[0]!, early, entries)
+    lost.core.watch(all, points[0], early, entries)
     await settled()
     assert.deepEqual(early.events, [`reset ${lost.core.appliedSeq}`])
     assert.deepEqual(reads, [])
