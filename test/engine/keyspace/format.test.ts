@@ -57,6 +57,37 @@ describe('the page file', () => {
     assert.equal(hexAt(leaf, heap, 4096 - heap), GOLDEN_CELLS)
   })
 
+  it('has nothing of other pages between the slots and the cells of a page', async () => {
+    const disk = new SimulatedDisk({ seed: 1 })
+    const retention = { maxVersions: 1, maxAgeMs: 1, now: () => 0 }
+    const keyspace = await Keyspace.create(optionsFor(disk.files(), 4096, { retention }))
+    // Frames change hands: a page is copied to where a fuller one was.
+    for (let seq = 1; seq <= 400; seq++) {
+      keyspace.beginEpoch()
+      keyspace.writer.beginEntry(seq)
+      const name = key(`k${String((seq * 7) % 100).padStart(3, '0')}`)
+      keyspace.writer.prepare([name])
+      if (seq > 200 && seq % 3 > 0) keyspace.writer.delete(name)
+      else keyspace.writer.put(name, new Uint8Array(120).fill(0xdd), seq, seq, 0)
+      keyspace.publish(seq, META)
+    }
+    await keyspace.checkpoint(seq => seq)
+    const bytes = disk.contents('pages/data')
+    let pages = 0
+    for await (const { kind, offset } of keyspace.listPages()) {
+      if (kind !== 'leaf' && kind !== 'branch') continue
+      const cells = bytes[offset + 2]! | (bytes[offset + 3]! << 8)
+      const heap = bytes[offset + 4]! | (bytes[offset + 5]! << 8)
+      const gap = bytes.subarray(offset + 64 + cells * 8, offset + heap)
+      assert.ok(
+        gap.every(byte => byte === 0),
+        `a ${kind} at ${offset}`,
+      )
+      pages++
+    }
+    assert.ok(pages > 2)
+  })
+
   it('has an extent, a map page and a digest page with these headers', async () => {
     const { bytes, keyspace } = await written()
     const extents: number[] = []
