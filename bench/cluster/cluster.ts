@@ -1,4 +1,5 @@
 import { connect } from '../../src/entry/client.ts'
+import type { Database } from '../../src/entry/index.ts'
 import { atLeast, atMost, median, plain } from '../lib/report.ts'
 import type { Row } from '../lib/report.ts'
 import { peersFolder, startEtcd } from '../peers/etcd.ts'
@@ -12,6 +13,8 @@ const WRITERS = [1, 64, 256]
 const READERS = 64
 const ROUNDS = Number(process.env['QUORATE_BENCH_ROUNDS'] ?? 3)
 const SECONDS = 4
+/** Before the first figure: servers run for weeks, and V8 compiles for seconds what a busy node runs. */
+const WARM_UP_SECONDS = 8
 
 interface Round {
   writes: LoadFigures[]
@@ -37,12 +40,18 @@ async function measureQuorate(into: Round): Promise<void> {
   try {
     await using db = await connect(nodes.url)
     await db.ddl({ type: 'createProject', project: 'bench', ifNotExists: true })
-    await measureWrites(db, 64, 1)
+    await warmUp(db)
     for (const writers of WRITERS) into.writes.push(await measureWrites(db, writers, SECONDS))
     into.reads.push(await measureReads(db, READERS, SECONDS))
   } finally {
     await nodes.close()
   }
+}
+
+async function warmUp(db: Database): Promise<void> {
+  await measureWrites(db, 256, WARM_UP_SECONDS / 2)
+  await measureReads(db, READERS, WARM_UP_SECONDS / 4)
+  await measureWrites(db, 64, WARM_UP_SECONDS / 4)
 }
 
 async function measureEtcd(peers: string, into: Round): Promise<void> {
