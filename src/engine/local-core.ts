@@ -1,5 +1,5 @@
 import type { EntryBatch } from '../encoding/index.ts'
-import { formatToken, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
+import { formatToken, PinnedView, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
 import type {
   Consistency,
   CoreOptions,
@@ -110,7 +110,7 @@ export class LocalCore implements DatabaseCore {
     const caller = options.caller ?? ROOT_CALLER
     if (options.view !== undefined) {
       this.requireOpen()
-      const { state } = options.view as LocalCoreView
+      const { state } = options.view as PinnedView
       return { result: await state.read(request, caller), seq: state.seq, historyId: this.#historyId }
     }
     const view = await this.#stateFor(options.consistency)
@@ -121,8 +121,8 @@ export class LocalCore implements DatabaseCore {
     }
   }
 
-  async openView(options: CoreOptions): Promise<LocalCoreView> {
-    return new LocalCoreView(await this.#stateFor(options.consistency), this.#historyId)
+  async openView(options: CoreOptions): Promise<PinnedView> {
+    return new PinnedView(await this.#stateFor(options.consistency), this.#historyId)
   }
 
   #stateFor(consistency: Consistency | undefined): StateView | Promise<StateView> {
@@ -155,7 +155,7 @@ export class LocalCore implements DatabaseCore {
     return watchState({
       open: sink => machine.watch(watched, fromSeq, sink, entries),
       historyId: () => this.#historyId,
-      wrapView: view => new LocalCoreView(view, this.#historyId),
+      wrapView: view => new PinnedView(view, this.#historyId),
       signal: options.signal,
     })
   }
@@ -186,26 +186,6 @@ export class LocalCore implements DatabaseCore {
   close(): Promise<void> {
     this.#isClosed = true
     return this.#options.close()
-  }
-}
-
-/** A pinned state of the engine. */
-export class LocalCoreView implements CoreView {
-  readonly state: StateView
-  readonly historyId: string
-
-  constructor(state: StateView, historyId: string) {
-    this.state = state
-    this.historyId = historyId
-  }
-
-  get seq(): number {
-    return this.state.seq
-  }
-
-  close(): Promise<void> {
-    this.state.release()
-    return Promise.resolve()
   }
 }
 

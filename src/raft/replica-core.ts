@@ -6,7 +6,7 @@ import {
   requestSerial,
   requestSession,
 } from '../encoding/index.ts'
-import { QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
+import { PinnedView, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
 import type {
   CoreOptions,
   CoreOutcome,
@@ -18,7 +18,6 @@ import type {
   NodeService,
   ReadRequest,
   RequestReference,
-  StateView,
   Token,
 } from '../model/index.ts'
 import { delayOn } from '../platform/index.ts'
@@ -122,7 +121,7 @@ export class ReplicaCore implements DatabaseCore {
   async read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
     const caller = options.caller ?? ROOT_CALLER
     if (options.view !== undefined) {
-      const { state, historyId } = options.view as ReplicaCoreView
+      const { state, historyId } = options.view as PinnedView
       return { result: await state.read(request, caller), seq: state.seq, historyId }
     }
     const view = await this.openView(options)
@@ -133,7 +132,7 @@ export class ReplicaCore implements DatabaseCore {
     }
   }
 
-  async openView(options: CoreOptions): Promise<ReplicaCoreView> {
+  async openView(options: CoreOptions): Promise<PinnedView> {
     const deadlineMs = this.#deadline(options)
     for (let attempt = 0; ; attempt++) {
       this.#requireOpen(options)
@@ -147,12 +146,12 @@ export class ReplicaCore implements DatabaseCore {
     }
   }
 
-  #viewOnce({ consistency = 'linearizable' }: CoreOptions, deadlineMs: number): Promise<ReplicaCoreView> {
+  #viewOnce({ consistency = 'linearizable' }: CoreOptions, deadlineMs: number): Promise<PinnedView> {
     const { service } = this.#options
     return new Promise((resolve, reject) =>
       service.whenReadable(consistency, deadlineMs, (view, error) => {
         if (view === undefined) reject(error!)
-        else resolve(new ReplicaCoreView(view, service.historyId))
+        else resolve(new PinnedView(view, service.historyId))
       }),
     )
   }
@@ -167,7 +166,7 @@ export class ReplicaCore implements DatabaseCore {
     return watchState({
       open: sink => service.watch(watched, fromSeq, sink),
       historyId: () => service.historyId,
-      wrapView: view => new ReplicaCoreView(view, service.historyId),
+      wrapView: view => new PinnedView(view, service.historyId),
       signal: options.signal,
     })
   }
@@ -208,24 +207,4 @@ function sessionEnd(bytes: Uint8Array): string | undefined {
   if (plainCommitSeq(bytes) !== undefined) return undefined
   const outcome = decodeOutcome(bytes)
   return outcome.status === 'refused' && outcome.code === 'session_ended' ? outcome.message : undefined
-}
-
-/** A pinned state of this node. */
-export class ReplicaCoreView implements CoreView {
-  readonly state: StateView
-  readonly historyId: string
-
-  constructor(state: StateView, historyId: string) {
-    this.state = state
-    this.historyId = historyId
-  }
-
-  get seq(): number {
-    return this.state.seq
-  }
-
-  close(): Promise<void> {
-    this.state.release()
-    return Promise.resolve()
-  }
 }
