@@ -100,13 +100,14 @@ export class Checkpointer {
 
   stateOf(capture: Capture, kind: SuperblockState['kind']): SuperblockState {
     const { root, map } = capture
+    const named = this.#storage.mutants.seqApartFromData === true ? this.#storage.roots.newest : root
     return {
-      ...root.meta,
+      ...named.meta,
       ...this.#identity,
       number: (this.newest?.state.number ?? this.#forgotten) + 1,
       kind,
       pageBytes: this.#storage.pageBytes,
-      seq: root.seq,
+      seq: named.seq,
       epoch: root.epoch,
       root: { page: root.page, seq: root.pageSeq, checksum: this.#storage.table.checksum[root.page]! },
       map: map.map,

@@ -14,6 +14,8 @@ export interface Mutants {
   readonly progressOfAnother?: boolean
   /** A page that splits gives its sibling no seq. */
   readonly seqLostOnSplit?: boolean
+  /** A superblock names the newest applied seq, whatever its root holds (D12). */
+  readonly seqApartFromData?: boolean
   /** Pages are free as soon as the superblock that lets them go is written, not when it is synced. */
   readonly superblockNotSynced?: boolean
 }

@@ -59,6 +59,7 @@ const KEYSPACE_RULES: Readonly<Partial<Record<keyof KeyspaceMutants, string>>> =
   digestKeepsOverwritten: 'DESIGN 7 digests',
   seqLostOnSplit: 'DESIGN 5 leaf images',
   superblockNotSynced: 'DESIGN 5 checkpoint',
+  seqApartFromData: 'D12',
 }
 
 const REPLICA_RULES: Readonly<Partial<Record<ReplicaMutant, string>>> = {
@@ -74,8 +75,6 @@ const REPLICA_RULES: Readonly<Partial<Record<ReplicaMutant, string>>> = {
 /** Of the core's bugs those that whole nodes show too; its own simulator looks for all of them. */
 const CORE_IN_NODES: readonly MutantName[] = [
   'skip vote sync',
-  'compare last seq before last term',
-  'truncate on any append',
   'unsorted quorum array',
   'leader counts itself unsynced',
   'ack before sync',

@@ -50,6 +50,7 @@ const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }),
 
 export const WEATHER: Readonly<Record<string, Weather>> = {
   'keyspace: checksumInPage': all(CHURN, CHECKPOINTS, faults({ hasLyingDisk: true, hasPowerLosses: true })),
+  'keyspace: seqApartFromData': all(CHECKPOINTS, BUSY, faults({ hasProcessCrashes: true })),
   'keyspace: superblockBeforePages': all(CHECKPOINTS, POWER),
   'keyspace: freeBeforeSuperblock': all(CHECKPOINTS, POWER),
   'keyspace: seqLostOnMerge': all(CHURN, LAGGING, storage({ digestInterval: 16 })),
