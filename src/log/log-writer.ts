@@ -5,6 +5,7 @@ import { segmentName, VOTES_NAME } from './file-names.ts'
 import { VOTES_FILE } from './lane.ts'
 import { Control, Field, RingKind, attachRing, descriptorAt } from './ring.ts'
 import type { Ring } from './ring.ts'
+import { isMutant } from './mutants.ts'
 import { RunWriter, asError } from './run-writer.ts'
 
 /** What the thread is started with. */
@@ -137,7 +138,7 @@ class LogWriter implements Job {
 
   #finishSegment(segment: number): void {
     this.#writeGathered()
-    this.#writer.sync()
+    if (!isMutant('next_segment_before_sync')) this.#writer.sync()
     this.#open.get(segment)?.closeSync()
     this.#open.delete(segment)
   }

@@ -58,7 +58,7 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'log: retry_failed_sync': faults({ hasFailedSyncs: true, hasPowerLosses: true }),
   'log: acknowledge_before_sync': POWER,
   'log: skip_directory_sync': all(POWER, storage({ segmentBytes: 16_384 })),
-  'log: next_segment_before_sync': all(POWER, storage({ segmentBytes: 16_384 }), BUSY),
+  'log: next_segment_before_sync': all(SLOW_SYNCS, storage({ segmentBytes: 16_384, lane: 'worker' })),
   'log: keep_bytes_after_truncation': all(SLOW_SYNCS, profile => ({ ...profile, tear: 'sector' })),
   'log: unseeded_checksums': all(SLOW_SYNCS, writes({ logBytes: 40 }), storage({ segmentBytes: 16_384 })),
   'log: no_idle_marks': all(
