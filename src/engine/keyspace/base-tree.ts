@@ -4,6 +4,7 @@ import type { Cold } from './cold.ts'
 import { CHECKSUM_KNOWN } from './frames.ts'
 import { cellCount, copyKey, PageRef, pageLevel, payloadAt, payloadLength, readKey, searchPage } from './page.ts'
 import { DEPTH_MAX } from './layout.ts'
+import type { Place } from './read-places.ts'
 import type { RunList } from './run-list.ts'
 import type { Storage } from './storage.ts'
 import type { TreeBuilder } from './tree-builder.ts'
@@ -25,6 +26,8 @@ export class BaseTree {
   leafSeq = 0
   /** The first key that does not belong to it; undefined at the right edge. */
   leafUpper: Uint8Array | undefined
+  /** Leaves that were read ahead, past the cache: each is needed once. */
+  readonly ahead: Map<number, PageRef> = new Map()
   /** What lies before is done; undefined = everything. */
   position: Uint8Array | undefined = FIRST_KEY
   /** The pages of the way down that were buried last: each is on it for one stretch only. */
@@ -86,16 +89,23 @@ export class BaseTree {
     return this.#descend(this.position!, () => false) ?? undefined
   }
 
-  /** Finds out which pages on the way to the leaf of `key` are missing, and changes nothing. */
-  probe(key: Uint8Array, cold: Cold): void {
-    const { table } = this.#storage
+  /** Adds the leaf of `key` to `places` if it has to be read, and changes nothing. `Cold` if a branch above it is missing. */
+  probe(key: Uint8Array, places: Place[]): Cold | undefined {
+    const { table, cold, pageBytes } = this.#storage
     const ref = this.leaf
-    if (!table.locate(this.#root, ref)) return cold.add(this.#root, 0, 0)
+    if (!table.locate(this.#root, ref)) return cold.only(this.#root, 0)
     while (pageLevel(ref) > 0) {
       const index = childIndex(ref, key, key.length)
       const page = childPage(ref, index)
-      if (!table.locate(page, ref)) return cold.add(page, childChecksum(ref, index), 0)
+      const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
+      const checksum = isKnown ? table.checksum[page]! : childChecksum(ref, index)
+      const isLeaf = pageLevel(ref) === 1
+      if (table.locate(page, ref)) continue
+      if (!isLeaf) return cold.only(page, checksum)
+      if (places.at(-1)?.page !== page) places.push({ page, pages: 1, bytes: pageBytes, checksum })
+      return undefined
     }
+    return undefined
   }
 
   /**
@@ -137,7 +147,12 @@ export class BaseTree {
       const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
       checksum = isKnown ? table.checksum[page]! : childChecksum(ref, index)
       if (take(level - 1, lower, upper, page, seq, checksum)) return null
-      if (!table.locate(page, ref)) return cold.only(page, checksum)
+      if (table.locate(page, ref)) continue
+      const ahead = this.ahead.get(page)
+      if (ahead === undefined) return cold.only(page, checksum)
+      ref.bytes = ahead.bytes
+      ref.words = ahead.words
+      ref.base = ahead.base
     }
     this.leafSeq = seq
     this.leafUpper = upper

@@ -16,6 +16,8 @@ import {
 } from './image-bytes.ts'
 import { EXTENT_POINTER_BYTES, PAGE_HEADER_BYTES } from './layout.ts'
 import type { PageFile } from './page-file.ts'
+import { pageIn, readPlaces } from './read-places.ts'
+import type { Place } from './read-places.ts'
 import {
   cellCount,
   copyKey,
@@ -33,8 +35,6 @@ import type { Storage } from './storage.ts'
 
 /** Leaves that are read from the file at a time, past the cache: a snapshot of everything must not push out what is in use. */
 const AHEAD_BYTES = 256 << 10
-/** Neighbours in the file up to so many bytes are read at once. */
-const READ_BYTES_MAX = 1 << 20
 
 export interface KeyRange {
   readonly lower: Uint8Array
@@ -64,14 +64,6 @@ export interface ScanSource {
   isOpen(): boolean
 }
 
-/** A place in the file that has to be read. */
-interface Wanted {
-  readonly page: number
-  readonly pages: number
-  readonly bytes: number
-  readonly checksum: number
-}
-
 /**
  * All that changed after `since`, as images in key order; 0 gives everything. Complete, and nothing that is too much is wrong: a
  * receiver at `since` that applies all of it has this root's records. Each step goes down from the root, so that no page is held and
@@ -95,7 +87,7 @@ export class ImageScan {
   readonly #ahead: Uint8Array = new Uint8Array(AHEAD_BYTES)
   #aheadUsed = 0
   /** Leaves to be read next. */
-  readonly #planned: Wanted[] = []
+  readonly #planned: Place[] = []
 
   constructor(source: ScanSource, since: number, options: ChangedSinceOptions) {
     this.#source = source
@@ -183,15 +175,13 @@ export class ImageScan {
   }
 
   async #readLeaves(): Promise<void> {
-    const { file, storage } = this.#source
+    const { file } = this.#source
     // Whatever was read before has been sent, unless a fence was moved: only then is more memory needed.
     const isSpent = this.#leaves.size === 0
     this.#aheadUsed = isSpent ? 0 : AHEAD_BYTES
-    for (const [wanted, bytes] of await this.#read(this.#planned.slice(), length => this.#aheadBuffer(length))) {
+    for (const [wanted, bytes] of await readPlaces(file, this.#planned.slice(), length => this.#aheadBuffer(length))) {
       file.verify(bytes, wanted.page, wanted.checksum, 'tree', false)
-      const ref = new PageRef(storage.pageBytes, new Uint8Array(bytes.buffer), new Uint32Array(bytes.buffer))
-      ref.base = bytes.byteOffset
-      this.#leaves.set(wanted.page, ref)
+      this.#leaves.set(wanted.page, pageIn(bytes))
     }
   }
 
@@ -203,40 +193,6 @@ export class ImageScan {
     return this.#ahead.subarray(at, at + length)
   }
 
-  /** Reads places of the file, neighbours together. */
-  async #read(
-    wanted: Wanted[],
-    memory: (length: number) => Uint8Array = length => new Uint8Array(length),
-  ): Promise<[Wanted, Uint8Array][]> {
-    const { file, storage } = this.#source
-    const { pageBytes } = storage
-    const sorted = wanted.toSorted((a, b) => a.page - b.page)
-    const reads: Promise<[Wanted, Uint8Array][]>[] = []
-    for (let start = 0; start < sorted.length;) {
-      const first = sorted[start]!
-      let end = start + 1
-      while (end < sorted.length) {
-        const { page, pages } = sorted[end - 1]!
-        const next = sorted[end]!
-        if (next.page !== page + pages || (next.page + next.pages - first.page) * pageBytes > READ_BYTES_MAX) break
-        end++
-      }
-      const run = sorted.slice(start, end)
-      const last = run.at(-1)!
-      const bytes = memory((last.page - first.page) * pageBytes + last.bytes)
-      const cut = (length: number): [Wanted, Uint8Array][] => {
-        bytes.fill(0, length)
-        return run.map(one => {
-          const at = (one.page - first.page) * pageBytes
-          return [one, bytes.subarray(at, at + one.bytes)]
-        })
-      }
-      reads.push(file.read(bytes, first.page * pageBytes).then(cut))
-      start = end
-    }
-    return (await Promise.all(reads)).flat()
-  }
-
   /** Sends what of the leaf fits, once its large values are at hand. */
   async #send(writer: ImageWriter, targetBytes: number): Promise<void> {
     const from = this.#from!
@@ -244,7 +200,7 @@ export class ImageScan {
     const { stop, missing } = this.#plan(writer, start, targetBytes)
     if (missing.length > 0) {
       const { file } = this.#source
-      for (const [wanted, bytes] of await this.#read(missing)) {
+      for (const [wanted, bytes] of await readPlaces(file, missing)) {
         this.#values.set(wanted.page, file.verifyExtent(bytes, wanted.page, wanted.checksum))
       }
       return
@@ -257,10 +213,10 @@ export class ImageScan {
   }
 
   /** Before which cell the image ends, and which large values have to be read first. */
-  #plan(writer: ImageWriter, start: number, targetBytes: number): { stop: number; missing: Wanted[] } {
+  #plan(writer: ImageWriter, start: number, targetBytes: number): { stop: number; missing: Place[] } {
     const leaf = this.#leaf
     const count = cellCount(leaf)
-    const missing: Wanted[] = []
+    const missing: Place[] = []
     let bytes = writer.length + imageHeaderBytes(this.#from!, this.#upper, prefixLength(leaf))
     let stop = start
     for (; stop < count && (stop === start || bytes < targetBytes); stop++) {
@@ -285,7 +241,7 @@ export class ImageScan {
     return this.#values.get(pointer.page) ?? this.#source.storage.extents.entry(pointer.page)?.bytes
   }
 
-  #wanted({ page, length, checksum }: ExtentPointer): Wanted {
+  #wanted({ page, length, checksum }: ExtentPointer): Place {
     const pages = extentPages(length, this.#source.storage.pageBytes)
     return { page, pages, bytes: PAGE_HEADER_BYTES + length, checksum }
   }

@@ -10,15 +10,21 @@ import { copyRun, ImageReader, LARGE_REFERENCE_BYTES } from './image-bytes.ts'
 import type { InstallProgress } from './install-progress.ts'
 import { EXTENT_POINTER_BYTES, maxCellBytes, maxKeyBytes } from './layout.ts'
 import type { PageLink } from './open-page.ts'
+import type { PageFile } from './page-file.ts'
 import type { PageStream } from './page-stream.ts'
 import { cellBytes, cellCount, payloadAt, payloadLength, readKey } from './page.ts'
 import type { PageRef } from './page.ts'
+import { pageIn, readPlaces } from './read-places.ts'
+import type { Place } from './read-places.ts'
 import { IS_LARGE, RecordRef } from './record.ts'
 import { RunList } from './run-list.ts'
 import type { SpaceDigests } from './spaces.ts'
 import type { Storage } from './storage.ts'
 import type { SuperblockMeta } from './superblock.ts'
 import type { TreeBuilder } from './tree-builder.ts'
+
+/** Old leaves that are read for one chunk at a time. */
+const AHEAD_PAGES = 64
 
 /** What an install brings the keyspace to. */
 export interface InstallTarget {
@@ -69,8 +75,7 @@ export interface InstallHost {
   commit(tree: InstalledTree, seq: number, meta: SuperblockMeta): Promise<void>
   /** Makes the pages written so far durable, then the progress. Undefined where none is kept. */
   readonly record: ((progress: Omit<InstallProgress, 'manifest' | 'baseNumber'>) => Promise<void>) | undefined
-  /** Pages that may be loaded ahead. */
-  readonly prefetchMax: number
+  readonly file: PageFile
   /** How many bytes of pages lie between two records of progress. */
   readonly progressBytes: number
   /** The install is over without a commit: pages of `own` and `sealed` that recorded progress does not name are free again. */
@@ -179,13 +184,22 @@ export class Install {
     await this.#recording
   }
 
-  /** Loads what the chunk's images will meet, all at once. */
+  /** Reads the old leaves that the chunk's images will meet, all at once and past the cache. */
   async #prefetch(base: BaseTree, chunk: Uint8Array): Promise<void> {
-    const { cold } = this.#parts.storage
-    cold.reset()
-    const reader = new ImageReader(chunk)
-    while (reader.nextImage() && cold.pages.length < this.#host.prefetchMax) base.probe(reader.lower, cold)
-    if (cold.pages.length > 0) await this.#host.load(cold)
+    const { file } = this.#host
+    const places: Place[] = []
+    for (const reader = new ImageReader(chunk); reader.nextImage() && places.length < AHEAD_PAGES;) {
+      for (;;) {
+        const cold = base.probe(reader.lower, places)
+        if (cold === undefined) break
+        await this.#host.load(cold)
+      }
+    }
+    base.ahead.clear()
+    for (const [place, bytes] of await readPlaces(file, places)) {
+      file.verify(bytes, place.page, place.checksum, 'tree', false)
+      base.ahead.set(place.page, pageIn(bytes))
+    }
   }
 
   async #copyTowards(base: BaseTree, to: Uint8Array | undefined): Promise<void> {

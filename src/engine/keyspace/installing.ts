@@ -167,7 +167,7 @@ export class Installing {
     }
     return {
       load: (cold: Cold) => pager.load(cold),
-      prefetchMax: Math.max(1, pager.pagesMax >>> 3),
+      file: parts.file,
       progressBytes,
       record: manifest === undefined ? undefined : record,
       commit: (tree, seq, meta) => this.#commit(tree, seq, meta),
