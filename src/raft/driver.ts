@@ -288,6 +288,8 @@ export class Driver {
   /** Brings waiting requests to the leader, which may be here. */
   #place(): void {
     const { state } = this.core
+    // What was placed with another leader comes before what is new.
+    if (this.#placedWith.term !== state.term || this.#placedWith.leader !== state.leader) this.#leaderChanged()
     if (state.role !== 'leader') {
       if (state.leader !== NO_NODE) this.#forwarding.place(state.leader, state.term)
       return
@@ -434,8 +436,6 @@ export class Driver {
     const { state } = this.core
     if (state.role !== 'leader') this.#proposer.clear()
     this.maintenance.roleChanged()
-    const placedWith = this.#placedWith
-    if (placedWith.term !== state.term || placedWith.leader !== state.leader) this.#leaderChanged()
     if (state.leader !== NO_NODE) this.session.ensure()
     this.schedule()
     this.onTopologyChanged?.()

@@ -5,6 +5,8 @@ import type { SeededRandom } from '../../platform/simulated/index.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
+import type { RunningNode } from './node.ts'
+import { OrderedLine } from './ordered-line.ts'
 import { require, Violation } from './trace.ts'
 
 const ATTEMPT_MS: readonly [number, number] = [150, 1200]
@@ -45,6 +47,14 @@ interface OpenRequest {
   answer: Uint8Array | undefined
 }
 
+interface Answer {
+  readonly copy: number
+  readonly bytes: Uint8Array | undefined
+  readonly error: QuorateError | undefined
+  /** Sends it again, after a while. */
+  readonly retry: () => void
+}
+
 /**
  * A client with a session: numbers its requests, sends them to some node, sends copies elsewhere when an answer stays away, and opens a
  * new session when the old one has ended. It trusts nothing: every answer is compared with what the group applied.
@@ -56,6 +66,8 @@ export class SimulatedClient {
   readonly #history: History
   readonly #random: SeededRandom
   readonly #open = new Map<number, OpenRequest>()
+  /** A client that has one keeps the order of its requests; others send each by itself, to any node. */
+  readonly #line: OrderedLine<OpenRequest> | undefined
   readonly #denied: { readonly session: number; readonly serial: number; readonly code: string }[] = []
   #session = 0
   #isOpening = false
@@ -72,6 +84,11 @@ export class SimulatedClient {
     this.#history = history
     this.#random = cluster.world.random.split(`client ${name}`)
     this.#home = this.#random.pick(cluster.nodes)
+    const line = this.#random.split('line')
+    if (!line.chance(0.5)) return
+    this.#line = new OrderedLine(cluster, line, (owner, node, request, copy, fail) =>
+      this.#submit(owner, node, request, copy, fail),
+    )
   }
 
   get hasSession(): boolean {
@@ -128,6 +145,7 @@ export class SimulatedClient {
     this.#acknowledgedThrough = 0
     this.#answered.clear()
     this.#history.told(this.#cluster.world.nowMs, session)
+    if (this.#line !== undefined) this.#oracle.order.expect(session)
     this.onSession?.()
   }
 
@@ -181,6 +199,7 @@ export class SimulatedClient {
   }
 
   #send(request: OpenRequest): void {
+    if (this.#line !== undefined) return this.#line.send(request)
     const { world } = this.#cluster
     const attempt = ++request.attempt
     const copy = request.copy++
@@ -190,31 +209,41 @@ export class SimulatedClient {
     }
     world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
     this.#call(owner, node => {
-      const host = owner.host
-      const { session, serial, notAfterMicros, envelope } = request
-      const header = { caller: ROOT_CALLER, session, serial, notAfterMicros, copy }
-      const bytes = encodeRequest({ ...header, acknowledgedThrough: this.#acknowledgedThroughOf(request) }, envelope)
-      let isAnswered = false
-      const wasApplied = this.#oracle.reference.answerOf(session, serial) !== undefined
-      node.service.submit(bytes, (outcome, error) => {
-        if (host?.state === 'dead') return
-        if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
-        isAnswered = true
-        if (outcome !== undefined && owner.inspect()?.isFenced === true) {
-          this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
-        }
-        if (this.#random.chance(this.#cluster.profile.workload.lostAnswers)) return
-        // Only a first sending may be refused by what the catalog says now: this one has an answer already.
-        if (wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
-          this.#cluster.fail(
-            new Violation(`${owner.name} refuses ${session}/${serial} with ${error.code}, and it was applied`),
-          )
-        }
-        const answer = outcome?.slice()
-        world.schedule(this.#random.uniform(0.05, 1), () =>
-          this.#guard(() => this.#onAnswer(owner, request, copy, answer, error)),
-        )
+      this.#submit(owner, node, request, copy, () => {
+        if (request.attempt !== attempt) return
+        world.schedule(this.#random.uniform(1, 60), () => {
+          if (!request.isEnded && request.attempt === attempt) this.#send(request)
+        })
       })
+    })
+  }
+
+  #submit(owner: ClusterNode, node: RunningNode, request: OpenRequest, copy: number, retry: () => void): void {
+    const { world, profile } = this.#cluster
+    const { host } = owner
+    const { session, serial, notAfterMicros, envelope } = request
+    const header = { caller: ROOT_CALLER, session, serial, notAfterMicros, copy }
+    const bytes = encodeRequest({ ...header, acknowledgedThrough: this.#acknowledgedThroughOf(request) }, envelope)
+    let isAnswered = false
+    const wasApplied = this.#oracle.reference.answerOf(session, serial) !== undefined
+    node.service.submit(bytes, (outcome, error) => {
+      if (host?.state === 'dead') return
+      if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
+      isAnswered = true
+      if (outcome !== undefined && owner.inspect()?.isFenced === true) {
+        this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
+      }
+      if (this.#random.chance(profile.workload.lostAnswers)) return
+      // Only a first sending may be refused by what the catalog says now: this one has an answer already.
+      if (wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
+        this.#cluster.fail(
+          new Violation(`${owner.name} refuses ${session}/${serial} with ${error.code}, and it was applied`),
+        )
+      }
+      const answer = outcome?.slice()
+      world.schedule(this.#random.uniform(0.05, 1), () =>
+        this.#guard(() => this.#onAnswer(owner, request, { copy, bytes: answer, error, retry })),
+      )
     })
   }
 
@@ -230,14 +259,9 @@ export class SimulatedClient {
     return session === this.#session ? this.#acknowledgedThrough : 0
   }
 
-  #onAnswer(
-    owner: ClusterNode,
-    request: OpenRequest,
-    copy: number,
-    bytes: Uint8Array | undefined,
-    error: QuorateError | undefined,
-  ): void {
-    if (bytes === undefined) return this.#onError(owner, request, copy, error)
+  #onAnswer(owner: ClusterNode, request: OpenRequest, answer: Answer): void {
+    const { copy, bytes } = answer
+    if (bytes === undefined) return this.#onError(owner, request, answer)
     const outcome = decodeOutcome(bytes)
     const { session, serial } = request
     const id = `${session}/${serial}`
@@ -275,7 +299,7 @@ export class SimulatedClient {
       `${id} was applied at ${outcome.seq}, though ${request.floor} was acknowledged before its call`)
   }
 
-  #onError(owner: ClusterNode, request: OpenRequest, copy: number, error: QuorateError | undefined): void {
+  #onError(owner: ClusterNode, request: OpenRequest, { copy, error, retry }: Answer): void {
     checkCode(this.#cluster, owner, error)
     if (request.isEnded || error === undefined) return
     const { session, serial } = request
@@ -291,10 +315,7 @@ export class SimulatedClient {
       this.#oracle.reference.answerOf(session, serial) === undefined, () =>
       `${owner.name} says that ${session}/${serial} was not applied (${error.code}), but it was`)
     if (error.code === 'session_ended') return this.#onSessionEnded(request, copy)
-    const attempt = request.attempt
-    this.#cluster.world.schedule(this.#random.uniform(1, 60), () => {
-      if (!request.isEnded && request.attempt === attempt) this.#send(request)
-    })
+    retry()
   }
 
   /** Of what a client was told that it is not applied, nothing may be. */
@@ -322,6 +343,7 @@ export class SimulatedClient {
 
   #giveUp(request: OpenRequest): void {
     this.#cluster.trace.note(`${this.name} gives up on ${request.session}/${request.serial}`)
+    this.#oracle.order.excuse(request.session, request.serial)
     this.#end(request, { type: 'unknown' })
   }
 

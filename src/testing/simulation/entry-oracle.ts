@@ -12,6 +12,7 @@ import {
 } from '../../encoding/index.ts'
 import type { StateDigest } from '../../model/index.ts'
 import type { AppliedReport } from './node.ts'
+import { OrderOracle } from './order-oracle.ts'
 import { Reference } from './reference.ts'
 import type { Expected } from './reference.ts'
 import { require, Violation } from './trace.ts'
@@ -30,6 +31,7 @@ interface Applied {
  */
 export class EntryOracle {
   readonly reference: Reference = new Reference()
+  readonly order: OrderOracle = new OrderOracle()
   readonly #applied: (Applied | undefined)[] = [undefined]
   readonly #digests = new Map<number, { text: string; node: string }>()
   readonly #lastDigest = new Map<string, StateDigest>()
@@ -97,6 +99,10 @@ export class EntryOracle {
     const payload = bytes.slice(at + ENTRY_HEADER_BYTES, end)
     const expected = this.reference.apply({ seq, kind, leaderTimeMicros, payload })
     this.#applied.push({ chain, term, expected, outcome: undefined })
+    if (kind === EntryKind.transaction && expected?.repeats === undefined) {
+      const refusal = expected?.outcome.status === 'refused' ? expected.outcome.code : undefined
+      this.order.onApplied(requestSession(payload), requestSerial(payload), seq, refusal)
+    }
     this.describe?.(seq, describeEntry(kind, term, payload))
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { utf8Bytes } from '../../../src/encoding/index.ts'
+import type { Outcome } from '../../../src/encoding/index.ts'
 import { NAMES, Trio } from './trio.ts'
 
 const seed = Number(process.env['QUORATE_SEED'] ?? 1)
@@ -48,6 +49,23 @@ describe(`a replica among three (seed ${seed})`, () => {
     await trio.start(first)
     await trio.untilLed()
     assert.equal((await trio.read(first, utf8Bytes('n')))!.at(-1), 1)
+  })
+
+  it('offers what it had placed with a lost leader before what came meanwhile', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const first = await trio.untilLed()
+    const follower = NAMES.find(name => name !== first)!
+    const session = await trio.openSession(follower)
+    await trio.commit(follower, session, PROJECT)
+    await trio.until('it has the project', () => trio.node(follower).replica.inspect().waiting === 0)
+    trio.crash(first)
+    const submit = (key: string): Promise<Outcome> => trio.submit(follower, trio.request(session, set(key, 'v')))
+    const placed = [submit('k1'), submit('k2')]
+    await trio.until('the leader is missed', () => trio.node(follower).replica.inspect().core.leader === 0)
+    const all = await trio.world.runToCompletion(Promise.all([...placed, submit('k3')]))
+    const seqs = all.map(outcome => (outcome.status === 'committed' ? outcome.seq : 0))
+    assert.ok(seqs[0]! > 0 && seqs[1]! > seqs[0]! && seqs[2]! > seqs[1]!, `applied at ${seqs.join(', ')}`)
   })
 
   it('refuses a request without a session, whose answer nothing would tell from that of another', async () => {

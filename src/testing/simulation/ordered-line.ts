@@ -1,0 +1,85 @@
+import type { SeededRandom, SimulatedProcess } from '../../platform/simulated/index.ts'
+import type { ClusterNode, SimulatedCluster } from './cluster.ts'
+import type { RunningNode } from './node.ts'
+
+const ATTEMPT_MS: readonly [number, number] = [150, 1200]
+
+/** A request as a line needs it. */
+export interface LineRequest {
+  isEnded: boolean
+  /** Of the next sending. */
+  copy: number
+}
+
+interface Connection {
+  readonly owner: ClusterNode
+  readonly host: SimulatedProcess
+  /** Nothing that is sent later arrives earlier. */
+  arrivesMs: number
+}
+
+/** A request has arrived at a node; `fail` = the line gives this connection up. */
+export type Deliver<R> = (owner: ClusterNode, node: RunningNode, request: R, copy: number, fail: () => void) => void
+
+/**
+ * How a client keeps the order in which its requests were issued (DESIGN 4, 7): one connection at a time, on which they arrive in order,
+ * and on the next one all that is open comes first, in order, as copies. What was under way on the one before is lost.
+ */
+export class OrderedLine<R extends LineRequest> {
+  readonly #cluster: SimulatedCluster
+  readonly #random: SeededRandom
+  readonly #deliver: Deliver<R>
+  #open: R[] = []
+  #connection: Connection | undefined
+  #isConnecting = false
+
+  constructor(cluster: SimulatedCluster, random: SeededRandom, deliver: Deliver<R>) {
+    this.#cluster = cluster
+    this.#random = random
+    this.#deliver = deliver
+  }
+
+  send(request: R): void {
+    this.#open.push(request)
+    const connection = this.#connection
+    if (connection !== undefined && connection.owner.host === connection.host) this.#transmit(connection, request)
+    else this.#connect(0)
+  }
+
+  #connect(afterMs: number): void {
+    this.#connection = undefined
+    if (this.#isConnecting) return
+    this.#isConnecting = true
+    this.#cluster.world.schedule(afterMs, () => {
+      this.#isConnecting = false
+      const owner = this.#random.pick(this.#cluster.nodes)
+      const { host } = owner
+      this.#open = this.#open.filter(({ isEnded }) => !isEnded)
+      if (host === undefined || owner.node === undefined) return this.#connect(this.#random.uniform(20, 100))
+      this.#connection = { owner, host, arrivesMs: 0 }
+      for (const request of this.#open) this.#transmit(this.#connection, request)
+    })
+  }
+
+  #transmit(connection: Connection, request: R): void {
+    const { world } = this.#cluster
+    const { owner, host } = connection
+    const copy = request.copy++
+    connection.arrivesMs = Math.max(connection.arrivesMs, world.nowMs + this.#random.uniform(0.05, 1))
+    const isCurrent = (): boolean => connection === this.#connection
+    const fail = (): void => {
+      if (isCurrent()) this.#connect(this.#random.uniform(1, 60))
+    }
+    world.schedule(
+      connection.arrivesMs - world.nowMs,
+      () => {
+        const { node } = owner
+        if (isCurrent() && owner.host === host && node !== undefined) this.#deliver(owner, node, request, copy, fail)
+      },
+      host,
+    )
+    world.schedule(this.#random.uniform(...ATTEMPT_MS), () => {
+      if (!request.isEnded && isCurrent()) this.#connect(0)
+    })
+  }
+}
