@@ -435,10 +435,13 @@ describe('package.json', () => {
   itReports('lock', 'a lock file of one platform', {
     'package-lock.json': JSON.stringify({
       packages: {
-        'node_modules/a': { optionalDependencies: { '@a/linux': '1', '@a/darwin': '1' } },
-        'node_modules/@a/linux': {},
+        'node_modules/a': { integrity: 'sha512-1', optionalDependencies: { '@a/linux': '1', '@a/darwin': '1' } },
+        'node_modules/@a/linux': { integrity: 'sha512-2' },
       },
     }),
+  })
+  itReports('lock', 'an entry of the lock file without a hash', {
+    'package-lock.json': JSON.stringify({ packages: { '': {}, 'node_modules/a': { version: '1.0.0' } } }),
   })
   itAllows('a release that has what it promises', { ...release, LICENSE: 'Apache' })
 })

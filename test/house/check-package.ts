@@ -61,26 +61,27 @@ export function checkPackage(files: FileTree): Violation[] {
 }
 
 interface Lock {
-  readonly packages?: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>
+  readonly packages?: Readonly<
+    Record<string, { readonly integrity?: string; readonly optionalDependencies?: Readonly<Record<string, string>> }>
+  >
 }
 
 /**
- * The lock file names the binaries of every platform, not only of the one it was written on: npm leaves out those that
- * its registry did not offer, and `npm ci` then refuses the lock file everywhere.
+ * The lock file names the binaries of every platform, not only of the one it was written on: npm leaves out those that its registry did
+ * not offer, and `npm ci` then refuses the lock file everywhere. Every entry has the hash of what was locked, or anything could be installed.
  */
 function checkLock(files: FileTree): Violation[] {
   const file = 'package-lock.json'
   const { packages = {} } = JSON.parse(files.get(file) ?? '{}') as Lock
-  return Object.entries(packages).flatMap(([owner, { optionalDependencies = {} }]) =>
-    Object.keys(optionalDependencies)
-      .filter(name => packages[`node_modules/${name}`] === undefined)
-      .map(name => ({
-        rule: 'lock',
-        file,
-        line: 1,
-        message: `${name}, optional for ${owner}, is missing: \`npm ci\` fails`,
-      })),
-  )
+  const violation = (message: string): Violation => ({ rule: 'lock', file, line: 1, message })
+  return Object.entries(packages).flatMap(([owner, { integrity, optionalDependencies = {} }]) => {
+    const missing = Object.keys(optionalDependencies).filter(name => packages[`node_modules/${name}`] === undefined)
+    const hasHash = owner === '' || integrity !== undefined
+    return [
+      ...missing.map(name => violation(`${name}, optional for ${owner}, is missing: \`npm ci\` fails`)),
+      ...(hasHash ? [] : [violation(`${owner} has no integrity hash`)]),
+    ]
+  })
 }
 
 /** `npm start`, `npm test` and `npm run X` in a page's code fences are scripts that exist. */
