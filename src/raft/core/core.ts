@@ -44,6 +44,8 @@ import {
   onReadIndexResponse,
   retryAsks,
   startRound,
+  widenAtMs,
+  widenRound,
 } from './read-index.ts'
 import {
   nextCommitDueMs,
@@ -148,7 +150,10 @@ export class RaftCore {
     const state = this.#state
     const { leadership } = state
     let deadlineMs = state.electionDeadlineMs
-    if (leadership !== null) deadlineMs = Math.min(leadership.nextHeartbeatMs, nextCommitDueMs(leadership))
+    if (leadership !== null) {
+      const widenMs = widenAtMs(state.reads.round, state.settings.readWidenMs)
+      deadlineMs = Math.min(leadership.nextHeartbeatMs, nextCommitDueMs(leadership), widenMs)
+    }
     if (state.transfer !== null) deadlineMs = Math.min(deadlineMs, state.transfer.deadlineMs)
     for (const asked of state.reads.asked.values()) {
       deadlineMs = Math.min(deadlineMs, asked.askedAtMs + state.settings.electionMinMs)
@@ -397,6 +402,7 @@ function endTurn(state: RaftState): Effect[] {
   askLeader(state)
   if (state.role === 'leader') {
     startRound(state)
+    widenRound(state)
     sendHeartbeats(state)
     replicate(state)
   }

@@ -34,6 +34,7 @@ export function becomeLeader(state: RaftState): void {
     termStartSeq: state.log.lastSeq + 1,
     progress: new Map(),
     nextStreamId: 1,
+    confirmers: [],
     wanted: [{ kind: 'noop', configuration: null }],
     heartbeatOriginMs: state.nowMs,
     nextHeartbeatMs: state.nowMs,

@@ -3,7 +3,7 @@ import { advanceFollowerCommit } from './follower-commit.ts'
 import type { ReadIndexRequest, ReadIndexResponse } from './message.ts'
 import { isMutant } from './mutants.ts'
 import { quorumValue } from './quorum.ts'
-import { activeConfiguration, failRead, send, type PendingRead, type RaftState } from './state.ts'
+import { activeConfiguration, failRead, send, type PendingRead, type RaftState, type ReadRound } from './state.ts'
 import { NO_NODE } from './types.ts'
 
 /**
@@ -117,10 +117,41 @@ export function startRound(state: RaftState): void {
   if (!hasCommittedInTerm(state) && !isMutant('read before own-term commit')) return
   // R2: the number is the leader's own, never something a client chose or may repeat.
   if (!isMutant('client id as read context') || reads.seq === 0) reads.seq++
-  reads.round = { seq: reads.seq, index: state.commit, reads: reads.queue }
+  reads.round = {
+    seq: reads.seq,
+    index: state.commit,
+    reads: reads.queue,
+    startedAtMs: state.nowMs,
+    isWide: !isNarrowEnough(state),
+  }
   reads.queue = []
   reads.isRoundToAnnounce = true
   finishRound(state)
+}
+
+/**
+ * Whether those who confirmed the last round are a quorum together with this leader: then they alone are asked, for every frame to a peer
+ * wakes a process. While a configuration is joint everybody is.
+ */
+function isNarrowEnough(state: RaftState): boolean {
+  const configuration = activeConfiguration(state)
+  const confirmers = state.leadership?.confirmers ?? []
+  if (configuration === undefined || configuration.outgoing.length > 0) return false
+  const count = configuration.voters.filter(id => id === state.id || confirmers.includes(id)).length
+  return count * 2 > configuration.voters.length
+}
+
+/** A round that those who were asked do not confirm in time is put to everybody. */
+export function widenRound(state: RaftState): void {
+  const { round } = state.reads
+  if (round === null || state.nowMs < widenAtMs(round, state.settings.readWidenMs)) return
+  round.isWide = true
+  state.reads.isRoundToAnnounce = true
+}
+
+/** When the running round is put to everybody; infinite if it was, or there is none. */
+export function widenAtMs(round: ReadRound | null, readWidenMs: number): number {
+  return round === null || round.isWide ? Number.POSITIVE_INFINITY : round.startedAtMs + readWidenMs
 }
 
 /** Answers the running round once a quorum has confirmed it, and starts the next. */
@@ -132,6 +163,10 @@ export function finishRound(state: RaftState): void {
   const confirmed = quorumValue(configuration, id => (id === state.id ? round.seq : (progress.get(id)?.readSeq ?? 0)))
   if (confirmed < round.seq) return
   state.reads.round = null
+  if (round.isWide) {
+    const { voters } = configuration
+    state.leadership.confirmers = voters.filter(id => (progress.get(id)?.readSeq ?? 0) >= round.seq)
+  }
   for (const read of round.reads) {
     if (read.kind === 'local') state.effects.push({ type: 'readReady', ctx: read.ctx, seq: round.index })
     else answerReader(state, read.from, read.reqId, round.index)

@@ -126,9 +126,12 @@ export function sendHeartbeats(state: RaftState): void {
       ? state.nowMs + period
       : leadership.heartbeatOriginMs + beats * period
   }
-  if (!isDue && !state.reads.isRoundToAnnounce) return
-  state.reads.isRoundToAnnounce = false
+  const { reads } = state
+  if (!isDue && !reads.isRoundToAnnounce) return
+  reads.isRoundToAnnounce = false
+  const isForAll = isDue || reads.round === null || reads.round.isWide
   for (const progress of leadership.progress.values()) {
+    if (!isForAll && !leadership.confirmers.includes(progress.id)) continue
     send(state, 'now', {
       type: 'heartbeatRequest',
       from: state.id,
@@ -238,9 +241,11 @@ export function onHeartbeatResponse(state: RaftState, message: HeartbeatResponse
 
 /** The link broke: what was in flight may be lost. */
 export function onUnreachable(state: RaftState, peer: NodeId): void {
-  const progress = leadershipOf(state).progress.get(peer)
+  const leadership = leadershipOf(state)
+  leadership.confirmers = leadership.confirmers.filter(id => id !== peer)
+  const progress = leadership.progress.get(peer)
   if (progress?.state === 'replicate') {
-    becomeProbe(progress, progress.match + 1, leadershipOf(state).nextStreamId++)
+    becomeProbe(progress, progress.match + 1, leadership.nextStreamId++)
     progress.isProbeSent = true // until it answers a heartbeat, one request would be lost as well
   }
 }

@@ -26,6 +26,8 @@ export interface Settings {
    * forwarded a request, or asked for a read, are told at once. 0 = always at once.
    */
   readonly commitDelayMs: number
+  /** A read round asks as many voters as it needs, those that confirmed the one before; after this long it asks all of them. */
+  readonly readWidenMs: number
   /** Reads that may wait for a round, on a leader or a follower. */
   readonly maxPendingReads: number
   /** Whether `lease` reads may be answered without a round (R6-R8). Must be a replicated setting. */
@@ -45,6 +47,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxAppendEntries: 8_192,
   maxUncommittedBytes: 64 * 1024 * 1024,
   commitDelayMs: 3,
+  readWidenMs: 4,
   maxPendingReads: 65_536,
   isLeaseAllowed: false,
   clockDriftBound: 0.05,
@@ -66,6 +69,7 @@ export function findSettingsError(settings: Settings): string | undefined {
   if (!(settings.maxInflightBytes >= 1 && settings.maxAppendBytes >= 1)) return 'byte limits must be positive'
   if (!(settings.maxUncommittedBytes >= 1)) return 'maxUncommittedBytes must be positive'
   if (!(settings.commitDelayMs >= 0)) return 'commitDelayMs must not be negative'
+  if (!(settings.readWidenMs >= 0)) return 'readWidenMs must not be negative'
   if (!(settings.maxPendingReads >= 1)) return 'maxPendingReads must be positive'
   if (!(settings.clockDriftBound >= 0 && settings.clockDriftBound < 1)) return 'clockDriftBound must be in [0, 1)'
   return undefined

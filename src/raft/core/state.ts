@@ -99,11 +99,21 @@ export type PendingRead =
   | { readonly kind: 'local'; readonly ctx: unknown }
   | { readonly kind: 'asked'; readonly from: NodeId; readonly reqId: number }
 
+/** Reads that wait for one proof of leadership, and the commit index taken when it began. */
+export interface ReadRound {
+  readonly seq: number
+  readonly index: Seq
+  readonly reads: PendingRead[]
+  readonly startedAtMs: number
+  /** Everybody is asked, not only as many as a quorum needs. */
+  isWide: boolean
+}
+
 export interface Reads {
   /** Leader: arrived, to be confirmed by the next round. */
   queue: PendingRead[]
   /** Leader: the running round and the commit index taken when it began. */
-  round: { readonly seq: number; readonly index: Seq; readonly reads: PendingRead[] } | null
+  round: ReadRound | null
   /** Newest round of this leadership; 0 = none. */
   seq: number
   isRoundToAnnounce: boolean
@@ -119,6 +129,8 @@ export interface Leadership {
   termStartSeq: Seq
   progress: Map<NodeId, Progress>
   nextStreamId: number
+  /** Who confirmed the last read round, itself not among them: as many as a quorum needs, or more. */
+  confirmers: readonly NodeId[]
   wanted: WantedEntry[]
   /** Origin of the heartbeat schedule and the next beat on it (T8). */
   heartbeatOriginMs: number

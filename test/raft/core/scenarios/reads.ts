@@ -5,6 +5,7 @@ import type { Scenario } from './scenario.ts'
 const read = (ctx: string, mode: 'index' | 'lease' = 'index') => ({ type: 'read', ctx, mode }) as const
 const ready = (rig: Rig): unknown[] => rig.all('readReady').map(effect => effect.ctx)
 const failed = (rig: Rig): unknown[] => rig.all('readFailed').map(effect => `${String(effect.ctx)} ${effect.reason}`)
+const asked = (rig: Rig): number[] => rig.sent('heartbeatRequest').map(message => message.to)
 const leases = { settings: { isLeaseAllowed: true } }
 
 export const reads: readonly Scenario[] = [
@@ -53,6 +54,54 @@ export const reads: readonly Scenario[] = [
       assert.deepEqual(ready(rig), [])
       rig.receive({ type: 'readIndexResponse', from: 2, to: 1, term: 1, reqId: second.reqId, readSeq: 1 })
       assert.deepEqual(ready(rig), ['a', 'b'])
+    },
+  },
+  {
+    rule: 'narrow rounds',
+    name: 'a round asks those who confirmed the one before, and everybody if they do not confirm in time',
+    run() {
+      const rig = leaderRig()
+      rig.turn(read('a'))
+      assert.deepEqual(asked(rig), [2, 3])
+      rig.receive(rig.heartbeatAnswer(3, { readSeq: 1 }))
+      rig.clear()
+      rig.turn(read('b'))
+      assert.deepEqual(asked(rig), [3])
+      rig.clear()
+      assert.ok(rig.core.nextDeadlineMs <= rig.nowMs + 4)
+      rig.wait(4)
+      assert.deepEqual(asked(rig), [2, 3])
+      rig.receive(rig.heartbeatAnswer(2, { readSeq: 2 }))
+      assert.deepEqual(ready(rig), ['b'])
+      rig.clear()
+      rig.turn(read('c'))
+      assert.deepEqual(asked(rig), [2], 'who answered is asked from now on')
+    },
+  },
+  {
+    rule: 'narrow rounds',
+    name: 'a peer whose link broke is not the one that is asked',
+    run() {
+      const rig = leaderRig()
+      rig.turn(read('a'))
+      rig.receive(rig.heartbeatAnswer(3, { readSeq: 1 }))
+      rig.turn({ type: 'unreachable', peer: 3 })
+      rig.clear()
+      rig.turn(read('b'))
+      assert.deepEqual(asked(rig), [2, 3])
+    },
+  },
+  {
+    rule: 'narrow rounds',
+    name: 'heartbeats that are due go to everybody, whatever a round asks',
+    run() {
+      const rig = leaderRig()
+      rig.turn(read('a'))
+      rig.receive(rig.heartbeatAnswer(3, { readSeq: 1 }))
+      rig.nowMs += 60
+      rig.clear()
+      rig.turn(read('b'))
+      assert.deepEqual(asked(rig), [2, 3])
     },
   },
   {
