@@ -315,6 +315,8 @@ export class SimulatedClient {
       this.#oracle.reference.answerOf(session, serial) === undefined, () =>
       `${owner.name} says that ${session}/${serial} was not applied (${error.code}), but it was`)
     if (error.code === 'session_ended') return this.#onSessionEnded(request, copy)
+    // Its time is over: who keeps order would ask again behind later ones.
+    if (error.code === 'timeout' && this.#line !== undefined) return this.#giveUp(request)
     retry()
   }
 
