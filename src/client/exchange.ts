@@ -25,6 +25,8 @@ export class Exchanges {
   readonly #settings: ClientSettings
   readonly #pool: NodePool
   readonly #open = new Set<Exchange>()
+  #sweep: Timer | undefined
+  #sweepAtMs = Number.POSITIVE_INFINITY
   #closed: QuorateError | undefined
 
   constructor(ports: ClientPorts, settings: ClientSettings, pool: NodePool) {
@@ -54,12 +56,34 @@ export class Exchanges {
         else resolve(answer)
       })
       this.#open.add(exchange)
+      this.#armSweep(exchange.deadlineMs)
       exchange.start()
     })
   }
 
+  /** One timer for all: each exchange ends long before its time nearly always. */
+  #armSweep(deadlineMs: number): void {
+    if (deadlineMs >= this.#sweepAtMs) return
+    this.#sweep?.cancel()
+    this.#sweepAtMs = deadlineMs
+    const delayMs = Math.max(0, deadlineMs - this.#ports.clock.monotonicMs())
+    this.#sweep = this.#ports.timers.after(delayMs, () => this.#endLate(), { background: true })
+  }
+
+  #endLate(): void {
+    this.#sweepAtMs = Number.POSITIVE_INFINITY
+    const nowMs = this.#ports.clock.monotonicMs()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const exchange of this.#open) {
+      if (exchange.deadlineMs <= nowMs) exchange.expire()
+      else nextMs = Math.min(nextMs, exchange.deadlineMs)
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#armSweep(nextMs)
+  }
+
   close(): void {
     this.#closed = new QuorateError('closed', 'the client is closed')
+    this.#sweep?.cancel()
     for (const exchange of this.#open) exchange.end(undefined, this.#closed)
   }
 }
@@ -70,8 +94,7 @@ class Exchange implements OpenRequest {
   readonly #make: MakeMessage
   readonly #options: ExchangeOptions
   readonly #onEnd: (answer: Answer | undefined, error: QuorateError | undefined) => void
-  readonly #deadlineMs: number
-  readonly #deadline: Timer
+  readonly deadlineMs: number
   #connection: NodeConnection | undefined
   #avoid: NodeConnection | undefined
   #id = 0
@@ -96,14 +119,17 @@ class Exchange implements OpenRequest {
     this.#options = options
     this.#onEnd = onEnd
     const { timeoutMs = settings.timeoutMs } = options
-    this.#deadlineMs = ports.clock.monotonicMs() + timeoutMs
-    const late = (): void => this.#giveUp(new QuorateError('timeout', 'the time given is used up', { retryable: true }))
-    this.#deadline = ports.timers.after(timeoutMs, late, { background: true })
+    this.deadlineMs = ports.clock.monotonicMs() + timeoutMs
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   readonly #onAbort = (): void => {
     this.#giveUp(new QuorateError('aborted', 'the caller aborted', { cause: this.#options.signal?.reason }))
+  }
+
+  /** The caller's time is used up. */
+  expire(): void {
+    this.#giveUp(new QuorateError('timeout', 'the time given is used up', { retryable: true }))
   }
 
   start(): void {
@@ -116,7 +142,7 @@ class Exchange implements OpenRequest {
     this.#connection = connection
     this.#term = this.#pool.topology?.term ?? 0
     try {
-      const message = this.#make(Math.max(1, Math.ceil(this.#deadlineMs - this.#ports.clock.monotonicMs())))
+      const message = this.#make(Math.max(1, Math.ceil(this.deadlineMs - this.#ports.clock.monotonicMs())))
       this.#id = connection.request(message, this)
     } catch (error) {
       const known = error instanceof QuorateError
@@ -189,7 +215,6 @@ class Exchange implements OpenRequest {
   end(answer: Answer | undefined, error: QuorateError | undefined): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#deadline.cancel()
     this.#retry?.cancel()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     this.#onEnd(answer, error)
