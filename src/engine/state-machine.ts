@@ -441,7 +441,7 @@ export class EngineStateMachine implements StateMachine {
     this.#failure = new InvariantError('a snapshot is being installed')
     this.#beforeInstall = this.#keyspace.view()
     this.#dropEpoch()
-    const digests = recordsAfterInstall(this.#digests.all, manifest.sinceSeq, manifest)
+    const digests = recordsAfterInstall(this.#digests.all, manifest.sinceSeq, manifest, this.#digestInterval)
     return ImageSink.begin(this.#keyspace, manifest, digests, {
       committed: () => this.#adopt(manifest, digests),
       aborted: () => this.#endInstall(),
