@@ -7,6 +7,8 @@ import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
 import type { RunningNode } from './node.ts'
 import { OrderedLine } from './ordered-line.ts'
+import type { Sending } from './ordered-line.ts'
+import { SCOPE } from './names.ts'
 import { require, Violation } from './trace.ts'
 
 const ATTEMPT_MS: readonly [number, number] = [150, 1200]
@@ -48,11 +50,9 @@ interface OpenRequest {
 }
 
 interface Answer {
-  readonly copy: number
   readonly bytes: Uint8Array | undefined
   readonly error: QuorateError | undefined
-  /** Sends it again, after a while. */
-  readonly retry: () => void
+  readonly sending: Sending
 }
 
 /**
@@ -86,9 +86,7 @@ export class SimulatedClient {
     this.#home = this.#random.pick(cluster.nodes)
     const line = this.#random.split('line')
     if (!line.chance(0.5)) return
-    this.#line = new OrderedLine(cluster, line, (owner, node, request, copy, fail) =>
-      this.#submit(owner, node, request, copy, fail),
-    )
+    this.#line = new OrderedLine(cluster, line, (...sending) => this.#submit(...sending))
   }
 
   get hasSession(): boolean {
@@ -169,6 +167,9 @@ export class SimulatedClient {
       answer: undefined,
     }
     this.#open.set(request.serial, request)
+    // Its first sending may be refused by what the catalog says, and its copies be judged behind what came meanwhile.
+    if (request.scopes.some(({ scope = SCOPE }) => scope !== SCOPE))
+      this.#oracle.order.excuse(request.session, request.serial)
     world.schedule(PATIENCE_MS, () => {
       if (!request.isEnded && !this.#cluster.isHealing) this.#giveUp(request)
     })
@@ -209,16 +210,18 @@ export class SimulatedClient {
     }
     world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
     this.#call(owner, node => {
-      this.#submit(owner, node, request, copy, () => {
+      const fail = (): void => {
         if (request.attempt !== attempt) return
         world.schedule(this.#random.uniform(1, 60), () => {
           if (!request.isEnded && request.attempt === attempt) this.#send(request)
         })
-      })
+      }
+      this.#submit(owner, node, request, { copy, isOpen: () => true, fail })
     })
   }
 
-  #submit(owner: ClusterNode, node: RunningNode, request: OpenRequest, copy: number, retry: () => void): void {
+  #submit(owner: ClusterNode, node: RunningNode, request: OpenRequest, sending: Sending): void {
+    const { copy } = sending
     const { world, profile } = this.#cluster
     const { host } = owner
     const { session, serial, notAfterMicros, envelope } = request
@@ -233,7 +236,9 @@ export class SimulatedClient {
       if (outcome !== undefined && owner.inspect()?.isFenced === true) {
         this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
       }
-      if (this.#random.chance(profile.workload.lostAnswers)) return
+      // On a line an answer is lost with all that come after it.
+      if (!sending.isOpen()) return
+      if (this.#random.chance(profile.workload.lostAnswers)) return this.#line && sending.fail()
       // Only a first sending may be refused by what the catalog says now: this one has an answer already.
       if (wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
         this.#cluster.fail(
@@ -242,7 +247,7 @@ export class SimulatedClient {
       }
       const answer = outcome?.slice()
       world.schedule(this.#random.uniform(0.05, 1), () =>
-        this.#guard(() => this.#onAnswer(owner, request, { copy, bytes: answer, error, retry })),
+        this.#guard(() => this.#onAnswer(owner, request, { bytes: answer, error, sending })),
       )
     })
   }
@@ -260,7 +265,8 @@ export class SimulatedClient {
   }
 
   #onAnswer(owner: ClusterNode, request: OpenRequest, answer: Answer): void {
-    const { copy, bytes } = answer
+    const { bytes, sending } = answer
+    const { copy } = sending
     if (bytes === undefined) return this.#onError(owner, request, answer)
     const outcome = decodeOutcome(bytes)
     const { session, serial } = request
@@ -299,7 +305,8 @@ export class SimulatedClient {
       `${id} was applied at ${outcome.seq}, though ${request.floor} was acknowledged before its call`)
   }
 
-  #onError(owner: ClusterNode, request: OpenRequest, { copy, error, retry }: Answer): void {
+  #onError(owner: ClusterNode, request: OpenRequest, { error, sending }: Answer): void {
+    const { copy } = sending
     checkCode(this.#cluster, owner, error)
     if (request.isEnded || error === undefined) return
     const { session, serial } = request
@@ -317,7 +324,7 @@ export class SimulatedClient {
     if (error.code === 'session_ended') return this.#onSessionEnded(request, copy)
     // Its time is over: who keeps order would ask again behind later ones.
     if (error.code === 'timeout' && this.#line !== undefined) return this.#giveUp(request)
-    retry()
+    sending.fail()
   }
 
   /** Of what a client was told that it is not applied, nothing may be. */

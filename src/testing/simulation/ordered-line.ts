@@ -18,8 +18,17 @@ interface Connection {
   arrivesMs: number
 }
 
-/** A request has arrived at a node; `fail` = the line gives this connection up. */
-export type Deliver<R> = (owner: ClusterNode, node: RunningNode, request: R, copy: number, fail: () => void) => void
+/** A copy of a request on its way. */
+export interface Sending {
+  readonly copy: number
+  /** Whether answers still come this way. */
+  isOpen(): boolean
+  /** It is sent again, after a while. */
+  fail(): void
+}
+
+/** A request has arrived at a node. */
+export type Deliver<R> = (owner: ClusterNode, node: RunningNode, request: R, sending: Sending) => void
 
 /**
  * How a client keeps the order in which its requests were issued (DESIGN 4, 7): one connection at a time, on which they arrive in order,
@@ -66,20 +75,21 @@ export class OrderedLine<R extends LineRequest> {
     const { owner, host } = connection
     const copy = request.copy++
     connection.arrivesMs = Math.max(connection.arrivesMs, world.nowMs + this.#random.uniform(0.05, 1))
-    const isCurrent = (): boolean => connection === this.#connection
+    const isOpen = (): boolean => connection === this.#connection
     const fail = (): void => {
-      if (isCurrent()) this.#connect(this.#random.uniform(1, 60))
+      if (isOpen()) this.#connect(this.#random.uniform(1, 60))
     }
     world.schedule(
       connection.arrivesMs - world.nowMs,
       () => {
         const { node } = owner
-        if (isCurrent() && owner.host === host && node !== undefined) this.#deliver(owner, node, request, copy, fail)
+        if (!isOpen() || owner.host !== host || node === undefined) return
+        this.#deliver(owner, node, request, { copy, isOpen, fail })
       },
       host,
     )
     world.schedule(this.#random.uniform(...ATTEMPT_MS), () => {
-      if (!request.isEnded && isCurrent()) this.#connect(0)
+      if (!request.isEnded && isOpen()) this.#connect(0)
     })
   }
 }
