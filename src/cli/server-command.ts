@@ -1,7 +1,15 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { stringify } from 'yaml'
-import { loadConfiguration, nodePlatform, onParentGone, onSignals, SETTINGS, startNode } from '../node/index.ts'
+import {
+  letHeapGrow,
+  loadConfiguration,
+  nodePlatform,
+  onParentGone,
+  onSignals,
+  SETTINGS,
+  startNode,
+} from '../node/index.ts'
 import type { Configuration } from '../node/index.ts'
 import type { CommandContext } from './context.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
@@ -47,6 +55,7 @@ function camelCase(flag: string): string {
 
 /** Resolves when the node has ended in order; a failure ends with the exit code that fits. */
 async function serve(configuration: Configuration, exitsWithParent: boolean): Promise<void> {
+  letHeapGrow()
   const node = await startNode(configuration, nodePlatform)
   const stop = (reason: string): void => void node.stop(reason)
   const stopListening = onSignals(['SIGINT', 'SIGTERM'], stop)

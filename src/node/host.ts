@@ -3,6 +3,7 @@ export {
   freePorts,
   httpRequest,
   isPortFree,
+  letHeapGrow,
   nodePlatform,
   onParentGone,
   onSignals,

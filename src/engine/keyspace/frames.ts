@@ -138,9 +138,7 @@ export class PageTable {
 
   #addSlab(): void {
     const pages = 1 << this.#pagesPerSlabShift
-    // Shared memory, though nobody shares it: V8 counts an ArrayBuffer's bytes as its heap's, and would collect garbage many times a
-    // second once the budget's slabs are there.
-    const buffer = new SharedArrayBuffer(pages * this.pageBytes)
+    const buffer = new ArrayBuffer(pages * this.pageBytes)
     this.#bytes.push(new Uint8Array(buffer))
     this.#words.push(new Uint32Array(buffer))
     const first = this.#frames
