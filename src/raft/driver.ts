@@ -328,11 +328,9 @@ export class Driver {
         this.reads.failed(effect.ctx as ReadGroup, effect.reason)
         return
       case 'roleChanged':
-        this.#roleChanged()
-        return
+        return this.#roleChanged()
       case 'transferEnded':
-        this.transferEnded(effect.refusal)
-        return
+        return this.transferEnded(effect.refusal)
       case 'sendSnapshot':
         this.#ship(effect.to, effect.minSeq)
         return
@@ -415,6 +413,7 @@ export class Driver {
   }
 
   #linkChanged(peer: string, channel: PeerChannel, isOpen: boolean): void {
+    this.#peers.noteLink(peer, channel, isOpen)
     const nodeId = this.#names.idOf(peer)
     if (nodeId === undefined) return
     if (channel !== 'log') this.#shipping.linkChanged(nodeId, isOpen, channel)

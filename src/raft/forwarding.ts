@@ -46,11 +46,12 @@ export class Forwarding {
 
   /**
    * Sends what waits to the leader, in order: one frame a turn, and only while the link is not full of earlier ones. What is left stays
-   * unplaced, for a frame that the link refuses would be lost without anybody noticing.
+   * unplaced, for a frame that the link refuses would be lost without anybody noticing. When a link has opened again, what was lost with
+   * the one before comes first: until the replica has been told of it, nothing is placed.
    */
   place(leader: number, term: number): void {
     const { peers, requests, self, onPlaceAgain } = this.#options
-    if (!requests.hasUnplaced) return
+    if (!requests.hasUnplaced || !peers.hasLog(leader)) return
     if (peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX && !isMutant('forwarding_unbounded')) return
     const batch: ForwardedRequest[] = []
     for (const waiting of requests.takeUnplaced(term, FRAME_BYTES)) {

@@ -25,11 +25,24 @@ export class Peers {
   readonly #options: PeersOptions
   readonly #writers = new Map<string, { peer: string; channel: PeerChannel; writer: PeerFrameWriter }>()
   readonly #cursor = new PeerFrameCursor()
+  readonly #logLinks: Set<string> = new Set()
   /** Frames that could not be understood, for metrics. */
   malformedFrames = 0
 
   constructor(options: PeersOptions) {
     this.#options = options
+  }
+
+  noteLink(peer: string, channel: PeerChannel, isOpen: boolean): void {
+    if (channel !== 'log') return
+    if (isOpen) this.#logLinks.add(peer)
+    else this.#logLinks.delete(peer)
+  }
+
+  /** Whether the log channel to a peer is open, and told to be: while it opens again it may already carry frames. */
+  hasLog(nodeId: number): boolean {
+    const peer = this.#options.names.nameOf(nodeId)
+    return peer !== undefined && this.#logLinks.has(peer)
   }
 
   /** A message of the core: entries are named by range and read here. */

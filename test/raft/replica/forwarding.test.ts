@@ -20,6 +20,7 @@ function requestOf(serial: number, valueBytes: number): Uint8Array {
 /** A follower's forwarding over a link whose queue a test fills. */
 class Rig {
   queuedBytes = 0
+  isLinked = true
   turnsAsked = 0
   readonly requests = new RequestTable()
   readonly answers: string[] = []
@@ -28,6 +29,7 @@ class Rig {
 
   constructor() {
     const peers = {
+      hasLog: () => this.isLinked,
       bufferedBytes: () => this.queuedBytes,
       send: (message: OutgoingPeerMessage) => message.type === 'forward' && this.sent.push(message),
     }
@@ -76,6 +78,23 @@ describe('forwarding to the leader', () => {
     rig.queuedBytes = 0
     rig.forwarding.place(LEADER, 3)
     assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [1, false])
+  })
+
+  it('places nothing on a link before it is told to be open: what was lost with the one before comes first', () => {
+    const rig = new Rig()
+    rig.add(2, 10)
+    rig.forwarding.place(LEADER, 3)
+    rig.isLinked = false
+    rig.requests.add(requestOf(3, 10), () => undefined)
+    rig.forwarding.place(LEADER, 3)
+    assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [1, true])
+    rig.isLinked = true
+    rig.requests.replaceAll()
+    rig.forwarding.place(LEADER, 3)
+    assert.deepEqual(
+      rig.sent[1]?.requests.map(({ request }) => requestSerial(request)),
+      [1, 2, 3],
+    )
   })
 
   it('believes a refusal of the newest forwarding only', () => {

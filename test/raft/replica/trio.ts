@@ -69,8 +69,10 @@ class MemoryTransport implements PeerTransport {
   }
 
   #tell(peer: MemoryTransport, isOpen: boolean): void {
-    this.#wire.world.schedule(1, () => this.onLink?.(peer.#name, 'control', isOpen), this.#process)
-    this.#wire.world.schedule(1, () => peer.onLink?.(this.#name, 'control', isOpen), peer.#process)
+    for (const channel of ['control', 'log', 'snapshot'] as const) {
+      this.#wire.world.schedule(1, () => this.onLink?.(peer.#name, channel, isOpen), this.#process)
+      this.#wire.world.schedule(1, () => peer.onLink?.(this.#name, channel, isOpen), peer.#process)
+    }
   }
 
   send(to: string, channel: PeerChannel, frame: Uint8Array): boolean {
