@@ -78,8 +78,6 @@ const CORE_IN_NODES: readonly MutantName[] = [
   'unsorted quorum array',
   'leader counts itself unsynced',
   'ack before sync',
-  'vote while suspect',
-  'keep log on conflicting snapshot',
   'snapshot ends without ack',
   'read before own-term commit',
 ]

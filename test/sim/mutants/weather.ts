@@ -68,8 +68,6 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'log: truncate_at_damage': faults({ hasRot: true, hasProcessCrashes: true }),
   'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
   'core: skip vote sync': all(POWER, faults({ hasPartitions: true }), profile => ({ ...profile, syncMs: 5 })),
-  'core: vote while suspect': faults({ hasRot: true, hasProcessCrashes: true, hasPartitions: true }),
-  'core: keep log on conflicting snapshot': LAGGING,
   'core: snapshot ends without ack': LAGGING,
   'raft: preflight_answers_retries': all(writes({ otherScope: 25, catalog: 15 }), workload({ lostAnswers: 0.1 }), BUSY),
   'engine: slot_not_in_digest': profile => ({ ...workload({ pipeline: 8, meanGapMs: 20 })(profile), sliceChance: 1 }),
