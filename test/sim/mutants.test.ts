@@ -13,7 +13,7 @@ const QUICKLY_CAUGHT = [
   'nodes keyspace: viewSeesLater',
   'nodes log: acknowledge_before_sync',
   'nodes core: unsorted quorum array',
-  'core core: compare last seq before last term',
+  'core core: skip vote sync',
   'core core: ack before sync',
   'core core: read joins the running round',
 ]

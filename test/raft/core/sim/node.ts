@@ -423,7 +423,9 @@ function lookAt({ state }: RaftCore): Before {
     progress.set(id, { match, next, state: mode, streamId })
   }
   const isHandingOver = state.transfer !== null || state.leadership?.isLeaseBarred === true
-  return { term: state.term, role: state.role, commit: state.commit, isHandingOver, progress }
+  const { term, role, commit, vote, log } = state
+  const lastTerm = log.runs.at(-1)?.term ?? log.base.term
+  return { term, role, commit, isHandingOver, vote, lastSeq: log.lastSeq, lastTerm, progress }
 }
 
 function isListed(entry: SimEntry, id: NodeId): boolean {

@@ -27,6 +27,9 @@ export interface Before {
   readonly role: RaftState['role']
   readonly commit: Seq
   readonly isHandingOver: boolean
+  readonly vote: NodeId
+  readonly lastSeq: Seq
+  readonly lastTerm: Term
   readonly progress: ReadonlyMap<NodeId, Peer>
 }
 
@@ -253,6 +256,14 @@ export class Promises {
     const { state } = node.core!
     const { from, term } = message
     switch (message.type) {
+      case 'voteRequest': {
+        if (state.vote !== from || state.term !== term || (before.term === term && before.vote === from)) return
+        const { lastTerm, lastSeq } = before
+        const isUpToDate =
+          message.last.term > lastTerm || (message.last.term === lastTerm && message.last.seq >= lastSeq)
+        require(isUpToDate, `E2: ${node.id} with ${lastSeq} of ${lastTerm} votes for ${from}`)
+        return
+      }
       case 'preVoteResponse':
         require(message.isGranted || term <= state.term, `E5: ${node.id} stays at ${state.term}, ${from} is at ${term}`)
         return
