@@ -239,8 +239,8 @@ export class SimulatedClient {
       // On a line an answer is lost with all that come after it.
       if (!sending.isOpen()) return
       if (this.#random.chance(profile.workload.lostAnswers)) return this.#line && sending.fail()
-      // Only a first sending may be refused by what the catalog says now: this one has an answer already.
-      if (wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
+      // Only a first sending may be refused by what the catalog says now, however late it comes: who sent a copy does not believe it.
+      if (copy > 0 && wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
         this.#cluster.fail(
           new Violation(`${owner.name} refuses ${session}/${serial} with ${error.code}, and it was applied`),
         )
