@@ -92,9 +92,13 @@ describe('damage', { timeout: 55_000 }, () => {
   })
 
   it('is reported for an older copy of every region', async () => {
-    for (const { file, offset, length, kind } of regions) {
+    const lastFrame = regions.findLast(({ kind }) => kind === 'frame')
+    for (const region of regions) {
+      const { file, offset, length, kind } = region
       const past = await read(file.replace(data, older), offset, length).catch(() => Buffer.alloc(0))
       if (past.length < length || past.equals(await read(file, offset, length))) continue
+      // The closing mark of the log turned back to zeros is a log that ends before it: no disk can tell (DESIGN 6), and nothing is lost.
+      if (region === lastFrame && past.every(byte => byte === 0)) continue
       await requireReported(file, () => write(file, offset, past), `older ${kind} ${file} at ${offset}`)
     }
   })
