@@ -185,6 +185,11 @@ export class Reads {
   #serveAt(seq: number, { onView }: Waiting): void {
     this.#options.machine.viewAt(seq, this.entries).then(
       view => {
+        const fenced = this.#options.fenced()
+        if (fenced !== undefined) {
+          view.release()
+          return onView(undefined, fenced)
+        }
         const shared = new SharedView(view, this.#guard)
         onView(shared.handle(), undefined)
         shared.release()
