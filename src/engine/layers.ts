@@ -16,6 +16,10 @@ export const Layer = {
   expiry: 8,
   jobs: 9,
   kv: 16,
+  /** Rows by table id and primary key. */
+  rows: 17,
+  /** Index entries by index id, indexed cells and primary key. */
+  indexes: 18,
 } as const
 
 /** Bytes of a KV key in front of the user's key: layer, scope id. */
@@ -27,7 +31,7 @@ const TWO_32 = 4294967296
 
 /** How many leading bytes of a key name its space (digests are kept per space). */
 export function spaceLength(key: Uint8Array): number {
-  return key[0] === Layer.kv ? KV_PREFIX_BYTES : 1
+  return key[0]! >= Layer.kv ? KV_PREFIX_BYTES : 1
 }
 
 export function readU32BE(bytes: Uint8Array, at: number): number {

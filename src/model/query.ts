@@ -1,0 +1,86 @@
+import type { ComparisonOperator, Expr, ScalarExpr, Value } from '../encoding/index.ts'
+
+/**
+ * A query as plain data: the same in this process, on the wire and in JSON (POST /v1/query). The typed builder makes it. Columns of joined
+ * tables are `alias.column`; the alias of a table is its name unless given.
+ */
+export interface QueryData {
+  project: string
+  /** Default `app`. */
+  scope?: string
+  /** A table, or `_global.NAME` for one of the project `_global`. */
+  from: string
+  as?: string
+  joins?: readonly JoinData[]
+  where?: Expr
+  /** Absent = all columns. */
+  select?: readonly SelectItem[]
+  distinct?: boolean
+  groupBy?: readonly string[]
+  aggregates?: readonly AggregateData[]
+  /** On group columns and aggregates by their names. */
+  having?: Expr
+  /** By columns, computed columns or aggregates. Null is last, first when descending. */
+  orderBy?: readonly OrderItem[]
+  limit?: number
+  /** Needs a limit, and excludes a cursor. */
+  offset?: number
+  /** Goes on after the page that gave it, in the same state. */
+  cursor?: string
+  /** Without it a query that no index bounds and no limit ends is refused. */
+  allowFullScan?: boolean
+  /** Takes this index or fails. */
+  useIndex?: string
+}
+
+export interface JoinData {
+  type: 'inner' | 'left' | 'right' | 'full' | 'cross'
+  table: string
+  as?: string
+  /** All must hold; none for a cross join. Null never joins. */
+  on?: readonly { left: string; op?: ComparisonOperator; right: string }[]
+}
+
+export type SelectItem = string | { column: string; as: string } | { compute: ScalarExpr; as: string }
+
+/** Nulls are ignored; `count` without a column counts rows. Sums of integers are exact (`overflow` beyond 256 bits). */
+export interface AggregateData {
+  function: 'count' | 'countDistinct' | 'sum' | 'min' | 'max' | 'avg'
+  column?: string
+  /** Default: `count`, or the function and its column as in `sum_amount`. */
+  as?: string
+}
+
+export interface OrderItem {
+  column: string
+  direction?: 'asc' | 'desc'
+}
+
+export interface QueryResult {
+  columns: readonly string[]
+  rows: readonly (readonly Value[])[]
+  /** Set while there is more; for `QueryData.cursor`. */
+  cursor?: string
+  /** Records that were looked at. */
+  examined: number
+  seq: number
+}
+
+/** How a query would be run, or was. */
+export interface QueryPlan {
+  path: 'primaryKeyPoint' | 'primaryKeyRange' | 'index' | 'indexIntersection' | 'indexUnion' | 'fullScan' | 'join'
+  indexes: readonly string[]
+  /** In order: scan, filter, join, sort or top-k, aggregate, having, project, limit, each with what matters to it. */
+  stages: readonly string[]
+  /** Whether the order of the scan already is the order asked for. */
+  isOrderedByScan: boolean
+  isBounded: boolean
+}
+
+export const QUERY_LIMITS = {
+  orderColumns: 32,
+  groupColumns: 32,
+  aggregates: 32,
+  joins: 8,
+  defaultPageRows: 100,
+} as const
