@@ -71,7 +71,7 @@ export async function openEngine(directory: string, options: EngineOptions, plat
     return await opening.open()
   } catch (error) {
     await opening.giveUp()
-    await owned.close({ isClean: false })
+    await owned.close(undefined)
     throw asDamaged(error)
   }
 }
@@ -92,6 +92,10 @@ class EngineOpening {
   }
 
   async open(): Promise<Engine> {
+    const { log, recovered } = await this.#openLog()
+    requireUndamaged(recovered)
+    if (!this.#directory.isNew) await this.#directory.begin()
+    await setSuspectAside(log)
     const { machine } = await openStateMachine({
       files: this.#platform.files,
       clock: this.#platform.clock,
@@ -102,7 +106,6 @@ class EngineOpening {
       budgetBytes: this.#budgetBytes,
     })
     this.#opened.push(() => machine.close())
-    const { log, recovered } = await this.#openLog()
     if (this.#directory.isNew) await this.#directory.completed()
     requireWholeLog(recovered, machine)
     requireSuperblocks(machine, log, recovered)
@@ -137,13 +140,10 @@ class EngineOpening {
       tailCacheBytes: TAIL_CACHE_BYTES,
       onFailed: error => (this.#failure = error),
       segmentBytes: this.#options.segmentBytes ?? segmentBytesFor(this.#budgetBytes),
+      ...(this.#directory.closedAt !== undefined && { closedAt: this.#directory.closedAt }),
     }
     const opened = await (this.#directory.isNew ? createLog(options) : openLog(options))
     this.#opened.push(() => opened.log.close())
-    if (opened.log.state !== 'suspect') return opened
-    // A group of one has nobody to ask: what cannot be decided is kept aside (DESIGN 6).
-    await opened.log.setSuspectAside()
-    await opened.log.resolveSuspect()
     return opened
   }
 
@@ -200,9 +200,9 @@ class EngineOpening {
         log.mark()
         log.flushSync()
       }
-      await log.close()
+      const closedAt = await log.close()
       await machine.close()
-      await this.#directory.close({ isClean })
+      await this.#directory.close(isClean ? closedAt : undefined)
     }
     const entries = (from: number, through: number): Promise<EntryBatch> => readThrough(log, from, through)
     const core = new LocalCore({ machine, sequencer, clock, timers, random, entries, session, close: once(close) })
@@ -243,13 +243,21 @@ function segmentBytesFor(budgetBytes: number): number {
   return Math.min(Math.max(budgetBytes >>> 2, 4 << 20), 64 << 20)
 }
 
+function requireUndamaged({ damage: [damage] }: Recovered): void {
+  if (damage === undefined) return
+  const message = `${damage.file} at ${damage.offset}: ${damage.what}`
+  throw new QuorateError('damaged', message, { detail: { file: damage.file, offset: damage.offset } })
+}
+
+/** A group of one has nobody to ask: what cannot be decided is kept aside (DESIGN 6). */
+async function setSuspectAside(log: Log): Promise<void> {
+  if (log.state !== 'suspect') return
+  await log.setSuspectAside()
+  await log.resolveSuspect()
+}
+
 /** Damage is never hidden: a log that lost acknowledged bytes is not opened (DESIGN 6). */
 function requireWholeLog(recovered: Recovered, machine: EngineStateMachine): void {
-  const [damage] = recovered.damage
-  if (damage !== undefined) {
-    const message = `${damage.file} at ${damage.offset}: ${damage.what}`
-    throw new QuorateError('damaged', message, { detail: { file: damage.file, offset: damage.offset } })
-  }
   const committed = Math.max(recovered.hardState.commitSeq, machine.appliedSeq)
   if (committed > recovered.lastSeq) {
     const message = `the log ends at ${recovered.lastSeq}, but ${committed} was committed: entries are missing`

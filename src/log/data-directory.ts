@@ -1,5 +1,6 @@
 import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
 import type { DirectoryLock, Files, Random } from '../platform/index.ts'
+import type { LogEnd } from './closed-end.ts'
 import { readDirectoryText, writeDirectoryText } from './directory-text.ts'
 import { LogError } from './errors.ts'
 
@@ -18,9 +19,10 @@ export interface DirectoryIdentity {
   pageBytes: PageBytes
   /** Log and pages exist: until then the directory never held anything, and an interrupted creation begins anew. */
   isComplete: boolean
-  /** Boot of the machine under which it was last opened, and whether it was closed in order since. */
+  /** Boot of the machine under which it was last opened. */
   lastBootId: string
-  isClosed: boolean
+  /** Where its log ended when it was closed in order; null while it is in use, and after any other end. */
+  closedAt: LogEnd | null
 }
 
 /** An owned data directory. */
@@ -31,10 +33,17 @@ export interface DataDirectory {
   readonly isNew: boolean
   /** It was last used under another boot of the machine and not closed in order: what was not synced may be gone. */
   readonly wasCutOff: boolean
+  /** Where its log ended when it was closed in order, if nothing was written since: it must end there still. */
+  readonly closedAt: LogEnd | undefined
   /** Records durably that log and pages were created. */
   completed(): Promise<void>
-  /** Removes the mark of use; call after everything in the directory is closed and synced. */
-  close(options: { isClean: boolean }): Promise<void>
+  /** Records durably that it is in use. To be awaited once its log was found to be whole, before anything in it is changed. */
+  begin(): Promise<void>
+  /**
+   * Lets go of it; call after everything in it is closed and synced. `closedAt`: where the log ended, if it was closed in order and so
+   * was all else.
+   */
+  close(closedAt: LogEnd | undefined): Promise<void>
 }
 
 export interface DataDirectoryOptions {
@@ -78,20 +87,22 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
     ...(found ?? newIdentity(options)),
     durability,
     lastBootId: bootId,
-    isClosed: false,
+    closedAt: null,
   }
-  await writeIdentity(files, path, identity)
+  if (isNew) await writeIdentity(files, path, identity)
   return {
     path,
     identity,
     isNew,
-    wasCutOff: !isNew && !found.isClosed && found.lastBootId !== bootId && found.durability !== 'full',
+    wasCutOff: !isNew && found.closedAt === null && found.lastBootId !== bootId && found.durability !== 'full',
+    closedAt: isNew ? undefined : (found.closedAt ?? undefined),
     async completed(): Promise<void> {
       identity.isComplete = true
       await writeIdentity(files, path, identity)
     },
-    async close({ isClean }): Promise<void> {
-      if (isClean) await writeIdentity(files, path, { ...identity, isClosed: true })
+    begin: () => writeIdentity(files, path, identity),
+    async close(closedAt): Promise<void> {
+      if (closedAt !== undefined) await writeIdentity(files, path, { ...identity, closedAt })
       await lock.release()
     },
   }
@@ -113,7 +124,7 @@ function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
     pageBytes,
     isComplete: false,
     lastBootId: '',
-    isClosed: true,
+    closedAt: null,
   }
 }
 
@@ -149,8 +160,15 @@ function parseIdentity(text: string): DirectoryIdentity | undefined {
     typeof identity.isComplete === 'boolean' &&
     ['full', 'batch', 'os'].includes(identity.durability ?? '') &&
     typeof identity.lastBootId === 'string' &&
-    typeof identity.isClosed === 'boolean'
+    isLogEnd(identity.closedAt)
   return fits && text === serialise(identity as DirectoryIdentity) ? (identity as DirectoryIdentity) : undefined
+}
+
+function isLogEnd(value: unknown): boolean {
+  if (value === null) return true
+  if (typeof value !== 'object') return false
+  const { segment, offset, frame } = value as Partial<LogEnd>
+  return [segment, offset, frame].every(number => Number.isSafeInteger(number))
 }
 
 function serialise(identity: DirectoryIdentity): string {

@@ -1,5 +1,7 @@
-import type { File } from '../platform/index.ts'
+import type { File, Files } from '../platform/index.ts'
 import { assertLog } from './errors.ts'
+import { segmentName, VOTES_NAME } from './file-names.ts'
+import { VOTES_FILE } from './lane.ts'
 import type { Lane, LaneEvents } from './lane.ts'
 import { RunWriter, asError } from './run-writer.ts'
 
@@ -18,9 +20,26 @@ export class InlineLane implements Lane {
   #submitted = 0
   #completed = 0
 
-  constructor(events: LaneEvents, files: ReadonlyMap<number, File>) {
+  private constructor(events: LaneEvents) {
     this.#events = events
-    for (const [number, file] of files) this.#files.set(number, file)
+  }
+
+  /** Opens the votes in the log's `directory`, and the segment that goes on, if one does. Where that fails no file stays open. */
+  static async open(
+    events: LaneEvents,
+    { files, directory, segment }: { files: Files; directory: string; segment: number | undefined },
+  ): Promise<InlineLane> {
+    const lane = new InlineLane(events)
+    try {
+      lane.#files.set(VOTES_FILE, await files.open(`${directory}/${VOTES_NAME}`, 'readWrite'))
+      if (segment !== undefined) {
+        lane.#files.set(segment, await files.open(`${directory}/${segmentName(segment)}`, 'readWrite'))
+      }
+      return lane
+    } catch (error) {
+      await lane.close().catch(() => undefined)
+      throw error
+    }
   }
 
   reserve(bytes: number): void {

@@ -1,7 +1,9 @@
 import type { Files } from '../platform/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { logDirectory, segmentName, VOTES_NAME } from './file-names.ts'
-import { FrameFlag, checkFrame } from './frame.ts'
+import { FRAME_HEADER_BYTES, FrameFlag, checkFrame } from './frame.ts'
+import { damageOfClosedEnd } from './closed-end.ts'
+import type { LogEnd } from './closed-end.ts'
 import type { FrameCheck } from './frame.ts'
 import type { ChainPoint, HardState, LogIdentity } from './positions.ts'
 import { LOG_BEGINNING } from './positions.ts'
@@ -15,6 +17,9 @@ import { resolveVotes } from './vote-resolution.ts'
 import { isBehindFrames, readVote, VOTE_RECORD_BYTES, VOTE_SLOT_BYTES } from './votes.ts'
 import { readVoteSlots } from './votes-file.ts'
 import { isFrameAt, lastWrittenEnd } from './walk.ts'
+
+/** What is missing where a log ends too early is not known; it is this much at the least. */
+const LEAST_FRAME_BYTES = FRAME_HEADER_BYTES + 8
 
 /** One frame, or one stretch of bytes that is none. */
 export interface InspectedFrame {
@@ -65,8 +70,8 @@ export interface InspectOptions extends LogIdentity {
   readonly files: Files
   /** The data directory. */
   readonly directory: string
-  /** The log was closed in order: then no vote may be missing from the slots. */
-  readonly wasClosed?: boolean
+  /** The log was closed in order: it ends there still, and no vote is missing from the slots. */
+  readonly closedAt?: LogEnd
 }
 
 /**
@@ -94,11 +99,11 @@ export async function inspectLog(
   const votes = resolveVotes(scan, slots, logPath)
   const file = `${logPath}/${VOTES_NAME}`
   if (slots !== undefined) fixed.push(...inspectVotes(options, file, await readWhole(files, file), scan))
-  if (options.wasClosed === true && scan.verdict.kind === 'clean' && !scan.isMarked) {
-    const end = { file: `${logPath}/${segmentName(scan.end.segment)}`, offset: scan.end.offset, length: 8 }
-    fixed.push({ ...end, kind: 'end', fault: 'the log was closed in order, but the mark of its end is missing' })
+  const closed = damageOfClosedEnd(scan, options.closedAt, directory)
+  for (const { kind, file, offset, what } of closed) {
+    if (kind === 'frames_lost') fixed.push({ file, offset, length: LEAST_FRAME_BYTES, kind: 'end', fault: what })
   }
-  const damage = [...scan.damage, ...votes.damage]
+  const damage = [...scan.damage, ...closed, ...votes.damage]
   const kept = await readSuspects(files, logPath)
   const unresolved = new Set(kept.unresolved.map(({ keptAs }) => keptAs))
   return {
@@ -128,7 +133,7 @@ function inspectVotes(options: InspectOptions, file: string, bytes: Uint8Array, 
   const votes = slots.flatMap(({ vote }) => (vote === undefined ? [] : [vote]))
   const newest = votes.toSorted((a, b) => b.generation - a.generation)[0]
   const isBehind = newest !== undefined && isBehindFrames(newest, scan.hardState)
-  const isUnderWay = scan.verdict.kind === 'clean' && scan.endsWithVote && options.wasClosed !== true && isBehind
+  const isUnderWay = scan.verdict.kind === 'clean' && scan.endsWithVote && options.closedAt === undefined && isBehind
   return slots.map(({ place, vote }) => {
     if (vote === undefined) return { ...place, fault: 'the vote does not hold', isTorn: isUnderWay }
     // The slot that should have the newest vote is the one that was not written last.

@@ -1,11 +1,12 @@
 import { readU32 } from '../encoding/index.ts'
 import type { EntryBatch } from '../encoding/index.ts'
 import type { File } from '../platform/index.ts'
+import type { LogEnd } from './closed-end.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { EntryIndex } from './entry-index.ts'
 import { EntrySource } from './entry-source.ts'
 import { LogError, assertLog } from './errors.ts'
-import { segmentName, VOTES_NAME } from './file-names.ts'
+import { segmentName } from './file-names.ts'
 import { FrameFlag, emptyFrameHeader, maxFrameBytes, writeFrame } from './frame.ts'
 import type { FrameHeader } from './frame.ts'
 import { InlineLane } from './inline-lane.ts'
@@ -61,6 +62,7 @@ export class Log {
   #synced: LogPosition
   readonly #waiters = new SyncWaiters()
   readonly #next: NextSegment
+  #closedAt: LogEnd | undefined
 
   constructor(settings: LogSettings, start: LogStart) {
     this.#settings = settings
@@ -519,14 +521,7 @@ export class Log {
       onFailed: error => this.#fail(error),
     }
     if (lane === 'worker') this.#lane = new WorkerLane(events, { threads, directory, segment, ringBytes })
-    else {
-      const open = new Map<number, File>()
-      open.set(VOTES_FILE, await files.open(`${directory}/${VOTES_NAME}`, 'readWrite'))
-      if (segment !== undefined) {
-        open.set(segment, await files.open(`${directory}/${segmentName(segment)}`, 'readWrite'))
-      }
-      this.#lane = new InlineLane(events, open)
-    }
+    else this.#lane = await InlineLane.open(events, { files, directory, segment })
   }
 
   #onCompleted(ioSeq: number): void {
@@ -546,14 +541,19 @@ export class Log {
     this.#settings.onFailed(failure)
   }
 
-  /** Syncs what was appended, marks the end, and closes. A latched log closes without writing anything. */
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
+  /**
+   * Syncs what was appended, marks the end, and closes. Resolves with the end if all that succeeded: a log that takes no appends closes
+   * without writing anything, and has none. Repeats are harmless, and answer the same.
+   */
+  async close(): Promise<LogEnd | undefined> {
+    if (this.#state === 'closed') return this.#closedAt
     if (this.#state === 'open') await this.#finish()
     await this.#next.settled()
+    if (this.#state === 'open') this.#closedAt = { ...this.end, frame: this.#previousFrame }
     this.#state = 'closed'
     this.#source.reader.close()
     await this.#lane?.close()
+    return this.#closedAt
   }
 
   async #finish(): Promise<void> {

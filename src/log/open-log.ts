@@ -1,5 +1,7 @@
 import type { Clock, Files, Threads } from '../platform/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
+import { damageOfClosedEnd } from './closed-end.ts'
+import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
 import type { DamageReport } from './errors.ts'
 import { VOTES_NAME, logDirectory, segmentName } from './file-names.ts'
@@ -37,6 +39,8 @@ export interface LogOptions {
   readonly tailCacheBytes?: number
   /** Worker lane: bytes of the shared ring. Default 8 MiB. */
   readonly ringBytes?: number
+  /** Where the log ended when it was closed in order, if it was not used since: any other end is damage. */
+  readonly closedAt?: LogEnd
   /** How long syncs take is counted by it (`Log.stats`). */
   readonly clock?: Clock
   /** Cumulative and in order: everything up to `ioSeq` is durable. */
@@ -150,7 +154,7 @@ async function removeUnusedLog(settings: LogSettings, seeds: ChecksumSeeds): Pro
 /**
  * Opens the log of a data directory: reads it whole, cuts off what a crash had torn, and classifies everything else.
  * Never throws bytes away for damage or suspicion: the log then is in state `damaged` or `suspect`, can be read up to its
- * intact end, and takes no appends before `startAfter` or `setSuspectAside`. When an open log is returned, all it
+ * intact end, and takes no appends before `startAfter` or `setSuspectAside`. A log that does not end at `closedAt` is damaged. When an open log is returned, all it
  * holds is synced. Throws `LogError` (`log_missing`, `version_unsupported`) and `FileError`.
  */
 export async function openLog(options: LogOptions): Promise<{ log: Log; recovered: Recovered }> {
@@ -160,7 +164,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const slots = await readVoteSlots(files, directory, identity)
   const kept = await readSuspects(files, directory)
   const votes = resolveVotes(scan, slots, directory)
-  const damage = [...scan.damage, ...votes.damage]
+  const damage = [...scan.damage, ...damageOfClosedEnd(scan, options.closedAt, options.directory), ...votes.damage]
   const verdict: LogVerdict = damage.length > 0 ? { kind: 'damaged' } : scan.verdict
   let repairedVoteSlots: readonly number[] = []
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {

@@ -69,7 +69,7 @@ class Inspection {
     if (identity === undefined || !identity.isComplete) return this.#result('clean')
     const { verdict, superblock } = await this.#inspectLog(identity)
     // A directory that was closed in order has no write under way.
-    await this.#inspectPages(identity, identity.isClosed ? { ...superblock, isUnderWay: false } : superblock)
+    await this.#inspectPages(identity, identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock)
     return this.#result(verdict)
   }
 
@@ -125,7 +125,7 @@ class Inspection {
     )
   }
 
-  async #inspectLog({ directoryId, groupId, isClosed }: DirectoryIdentity): Promise<LogResult> {
+  async #inspectLog({ directoryId, groupId, closedAt }: DirectoryIdentity): Promise<LogResult> {
     const frames: InspectedFrame[] = []
     try {
       const found = await inspectLog(
@@ -134,7 +134,7 @@ class Inspection {
           directory: this.#directory,
           directoryId: hexToBytes(directoryId),
           groupId,
-          wasClosed: isClosed,
+          ...(closedAt !== null && { closedAt }),
         },
         frame => frames.push(frame),
       )
@@ -144,7 +144,7 @@ class Inspection {
         this.#add({ ...region, ...(fault === undefined ? { state: 'ok' } : { state, reason: fault }) })
       }
       for (const { file, offset, length, seqs, state } of frames) {
-        const isCut = (state === 'torn' || state === 'suspect') && isClosed
+        const isCut = (state === 'torn' || state === 'suspect') && closedAt !== null
         const reason = isCut
           ? 'the log was closed in order, but its end is not whole'
           : reasons.get(`${file} ${offset}`)

@@ -79,7 +79,7 @@ export async function openReplicaNode(options: ReplicaNodeOptions): Promise<Repl
     return await openInDirectory(options, directory, opened)
   } catch (error) {
     for (const close of opened.toReversed()) await close().catch(() => undefined)
-    await directory.close({ isClean: false })
+    await directory.close(undefined)
     throw error
   }
 }
@@ -91,6 +91,16 @@ async function openInDirectory(
 ): Promise<ReplicaNode> {
   const { platform, storage, name, members, createTransport, onFatal } = options
   const { clock, timers, random } = platform
+  const started: { replica?: LogHearer } = {}
+  const { log, recovered } = await openOrCreateLog(options, directory, {
+    onSynced: ioSeq => started.replica?.logSynced(ioSeq),
+    onFailed: error => started.replica?.logFailed(error),
+  })
+  opened.push(() => log.close())
+  requireUsable(recovered)
+  if (!directory.isNew) await directory.begin()
+  // The bytes that cannot be decided are kept aside; the replica stays suspect until a leader has re-supplied the place (W6).
+  if (log.state === 'suspect') await log.setSuspectAside()
   const { machine } = await openStateMachine({
     files: platform.files,
     clock,
@@ -105,14 +115,7 @@ async function openInDirectory(
   })
   opened.push(() => machine.close())
   options.onMachine?.(machine)
-  const started: { replica?: LogHearer } = {}
-  const { log, recovered } = await openOrCreateLog(options, directory, {
-    onSynced: ioSeq => started.replica?.logSynced(ioSeq),
-    onFailed: error => started.replica?.logFailed(error),
-  })
-  opened.push(() => log.close())
   if (directory.isNew) await directory.completed()
-  requireUsable(recovered)
   requireSuperblocks(machine, log, recovered)
   const fenceFile = await FenceFile.open(platform.files, directory.path)
   if (machine.isInstalled) {
@@ -155,10 +158,9 @@ async function openInDirectory(
         await Promise.race([checkpointed, delayOn(timers, CLOSING_CHECKPOINT_MS, undefined)])
       }
       await replica.close()
-      const isClean = log.state === 'open'
-      await log.close()
+      const closedAt = await log.close()
       await machine.close()
-      await directory.close({ isClean })
+      await directory.close(closedAt)
     },
   }
 }
@@ -177,13 +179,10 @@ async function openOrCreateLog(
     lane: storage.lane,
     segmentBytes: storage.segmentBytes,
     clock: platform.clock,
+    ...(directory.closedAt !== undefined && { closedAt: directory.closedAt }),
     ...handlers,
   }
-  if (directory.isNew) return createLog(options)
-  const opened = await openLog(options)
-  // The bytes that cannot be decided are kept aside; the replica stays suspect until a leader has re-supplied the place (W6).
-  if (opened.log.state === 'suspect') await opened.log.setSuspectAside()
-  return opened
+  return directory.isNew ? createLog(options) : openLog(options)
 }
 
 /** Until damage can be repaired from peers, a damaged log is not served from (promise 6). */

@@ -4,6 +4,8 @@ import { LogError, openDataDirectory, readIdentity } from '../../src/log/index.t
 import type { DataDirectory, DirectoryIdentity } from '../../src/log/index.ts'
 import { SeededRandom, SimulatedDisk } from '../../src/platform/simulated/index.ts'
 
+const END = { segment: 3, offset: 4096, frame: 77 }
+
 function openOn(disk: SimulatedDisk, durability: DirectoryIdentity['durability'] = 'full'): Promise<DataDirectory> {
   const random = new SeededRandom(7)
   return openDataDirectory({ files: disk.files(), random, path: '/data', groupId: 1, durability, pageBytes: 4096 })
@@ -15,7 +17,7 @@ describe('a data directory', () => {
     const first = await openOn(disk)
     assert.equal(first.isNew, true)
     await first.completed()
-    await first.close({ isClean: true })
+    await first.close(END)
     const random = new SeededRandom(8)
     const options = {
       files: disk.files(),
@@ -42,7 +44,7 @@ describe('a data directory', () => {
       const disk = new SimulatedDisk({ seed: 2 })
       const directory = await openOn(disk, durability)
       await directory.completed()
-      if (isClean) await directory.close({ isClean })
+      if (isClean) await directory.close(END)
       disk.crash(kind)
       const again = await openOn(disk, durability)
       assert.equal(again.wasCutOff, expected, `${durability}, clean ${isClean}, ${kind}`)
@@ -65,10 +67,85 @@ describe('a data directory', () => {
     }
   })
 
+  it('says where its log was closed until it is used again, or not closed in order', async () => {
+    const disk = new SimulatedDisk({ seed: 4 })
+    const first = await openOn(disk)
+    assert.equal(first.closedAt, undefined)
+    await first.completed()
+    await first.close(END)
+    const second = await openOn(disk)
+    assert.deepEqual(second.closedAt, END)
+    await second.close(undefined)
+    const third = await openOn(disk)
+    assert.deepEqual(third.closedAt, END, 'who opened it before has not used it')
+    await third.begin()
+    disk.crash('power')
+    const fourth = await openOn(disk)
+    assert.equal(fourth.closedAt, undefined)
+    await fourth.begin()
+    await fourth.close(undefined)
+    assert.equal((await openOn(disk)).closedAt, undefined)
+  })
+
+  it('has the record of its close or none after a crash at every disk call of closing and of beginning', async () => {
+    const seen = new Set<string>()
+    for (let call = 1; call < 24; call++) {
+      const disk = new SimulatedDisk({ seed: call })
+      const directory = await openOn(disk)
+      await directory.completed()
+      let step = 'closing'
+      disk.crashAt(call, call % 2 === 0 ? 'before' : 'after')
+      await directory
+        .close(END)
+        .then(async () => {
+          step = 'beginning'
+          const again = await openOn(disk)
+          await again.begin()
+          step = 'begun'
+        })
+        .catch(() => undefined)
+      disk.cancelCrash()
+      disk.crash('power')
+      const { closedAt } = await openOn(disk)
+      if (closedAt !== undefined) assert.deepEqual(closedAt, END)
+      if (step === 'begun') assert.equal(closedAt, undefined)
+      seen.add(`${step} ${closedAt === undefined}`)
+    }
+    for (const each of ['closing true', 'closing false', 'beginning false', 'begun true'])
+      assert.ok(seen.has(each), each)
+  })
+
+  it('has the bytes of docs/formats/data-directory.md', async () => {
+    const disk = new SimulatedDisk({ seed: 5 })
+    const directory = await openOn(disk)
+    await directory.completed()
+    await directory.close(END)
+    const text = new TextDecoder().decode(disk.contents('/data/identity.json'))
+    assert.equal(
+      text,
+      `{
+  "format": 1,
+  "directoryId": "2c6959ba81d14da654d1fb22056e894c",
+  "groupId": 1,
+  "durability": "full",
+  "pageBytes": 4096,
+  "isComplete": true,
+  "lastBootId": "simulated-boot-1",
+  "closedAt": {
+    "segment": 3,
+    "offset": 4096,
+    "frame": 77
+  },
+  "checksum": "511e828a"
+}
+`,
+    )
+  })
+
   it('refuses an identity that cannot be read, naming the file', async () => {
     const disk = new SimulatedDisk({ seed: 3 })
     const directory = await openOn(disk)
-    await directory.close({ isClean: true })
+    await directory.close(END)
     const files = disk.files()
     const size = (await files.size('/data/identity.json'))!
     for (let position = 0; position < size; position++) {

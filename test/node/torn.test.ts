@@ -35,10 +35,12 @@ async function crashAt(
   ownSeed: number,
   call: number,
   moment: 'before' | 'after',
+  wasClosed = false,
 ): Promise<readonly DataRegion[] | undefined> {
   const torn = new EngineMachine(ownSeed)
   const acknowledged = new Map<string, string>()
   const first = torn.machine.start()
+  if (wasClosed) await torn.run(openEngine('/data', OPTIONS, first).then(engine => engine.close()))
   torn.machine.disk.crashAt(call, moment)
   const life = openEngine('/data', OPTIONS, first).then(async engine => {
     await work(engine, acknowledged)
@@ -100,6 +102,15 @@ describe(`a superblock that a loss of power tears (seed ${seed})`, () => {
   it('nor is anything else damage, whichever disk call the power goes at', async () => {
     let call = 1
     while ((await crashAt(seed + call, call, call % 2 === 0 ? 'before' : 'after')) !== undefined) call += 3
+    assert.ok(call > 60, `only ${call} disk calls`)
+  })
+
+  it('whichever disk call it goes at in a directory that was closed in order before', async () => {
+    let call = 1
+    while ((await crashAt(seed + call, call, call % 2 === 0 ? 'before' : 'after', true)) !== undefined) {
+      // The record of the close is done away with in the first calls, and a new one is made in the last.
+      call += call < 40 ? 1 : 3
+    }
     assert.ok(call > 60, `only ${call} disk calls`)
   })
 
