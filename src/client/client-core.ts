@@ -33,6 +33,7 @@ export class ClientCore implements DatabaseCore {
   readonly #events: StatusEvents
   readonly #watches = new Set<ClientWatch>()
   readonly time: DatabaseCore['time']
+  readonly callTimeoutMs: number
   #isClosed = false
 
   constructor(ports: ClientPorts, settings: ClientSettings, pool: NodePool, events: StatusEvents) {
@@ -41,6 +42,7 @@ export class ClientCore implements DatabaseCore {
     this.#events = events
     this.#session = new ClientSession(ports, settings, pool, events)
     this.#exchanges = new Exchanges(ports, settings, pool)
+    this.callTimeoutMs = settings.timeoutMs
     const { clock, timers, random } = ports
     this.time = {
       monotonicMs: () => clock.monotonicMs(),

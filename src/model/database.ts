@@ -23,7 +23,7 @@ export interface Database extends AsyncDisposable {
   view(options?: RequestOptions): Promise<View>
   /**
    * Serializable: `body` reads from one view and its own writes; its writes are applied together if nothing it read has changed,
-   * otherwise the body runs again. A throw rolls back. @throws ConflictError when the attempts or the time are used up
+   * otherwise the body runs again after a wait with jitter. A throw rolls back. @throws ConflictError when the time or the attempts are used up
    */
   transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>
   /** Every change of the selected keys, in order, never half a commit; resumes after `from`. */
@@ -139,7 +139,10 @@ export interface View extends AsyncDisposable {
 }
 
 export interface TransactionOptions extends RequestOptions {
-  /** How often the body may run; default 16. */
+  /**
+   * How often the body may run; default: as often as the time allows. Where no `timeoutMs` is given either, it runs again only within the
+   * time of a call (30 s, or what the client was opened with) from the first run on; no run is cut short then.
+   */
   attempts?: number
 }
 
@@ -230,6 +233,8 @@ export interface DatabaseCore {
   outcome(reference: RequestReference, options: CoreOptions): Promise<CoreOutcome | undefined>
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
+  /** How long a call may take that gives no time itself, ms; default 30,000. What the core does by itself for ever is not bounded by it. */
+  readonly callTimeoutMs?: number
   /** For backoff and deadlines above the core. */
   readonly time: { monotonicMs(): number; delay(ms: number, signal?: AbortSignal): Promise<void>; random(): number }
 }

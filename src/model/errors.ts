@@ -125,7 +125,7 @@ export class QuorateError extends Error {
   }
 }
 
-/** A transaction whose reads no longer hold, after its attempts are used up. */
+/** A transaction whose reads no longer hold, after its time or its attempts are used up. */
 export class ConflictError extends QuorateError {
   constructor(message: string, options: Omit<QuorateErrorOptions, 'retryable'> = {}) {
     super('conflict', message, { ...options, retryable: true })

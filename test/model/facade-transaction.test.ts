@@ -60,6 +60,36 @@ describe('a transaction', () => {
     assert.ok(core.clock.nowMs < 3_000)
   })
 
+  it('without time or attempts given runs again for the time of a call; with attempts given until they are used up', async () => {
+    const { core, database, kv } = await open()
+    await kv.set('n', bytes('0'))
+    let runs = 0
+    const always = async (tx: Tx): Promise<void> => {
+      runs = tx.attempt
+      await tx.kv('shop').get('n')
+      writeNow(core, 'n', `again ${tx.attempt}`)
+      tx.kv('shop').set('m', bytes('never'))
+    }
+    let startMs = core.clock.nowMs
+    assert.ok((await failure(database.transaction(always), 'conflict')) instanceof ConflictError)
+    const tookMs = core.clock.nowMs - startMs
+    assert.ok(runs > 100 && tookMs > 29_000 && tookMs <= 30_000, `${runs} runs in ${tookMs} ms`)
+    startMs = core.clock.nowMs
+    await failure(database.transaction(always, { attempts: 400 }), 'conflict')
+    assert.ok(runs === 400 && core.clock.nowMs - startMs > 30_000)
+    core.callTimeoutMs = 2_000
+    startMs = core.clock.nowMs
+    await failure(database.transaction(always), 'conflict')
+    assert.ok(core.clock.nowMs - startMs <= 2_000 && core.clock.nowMs - startMs > 1_700)
+    // A run that takes longer than a call may is not cut short: nobody has bounded it.
+    const slow = database.transaction(async tx => {
+      await core.time.delay(10_000)
+      tx.kv('shop').set('m', bytes('slowly'))
+    })
+    await slow
+    assert.equal(text(await kv.get('m')), 'slowly')
+  })
+
   it('rolls back on a throw, refuses use after its end, and lets go of its views', async () => {
     const { core, database, kv } = await open()
     let leaked: Tx | undefined

@@ -45,6 +45,7 @@ class ReferenceView implements CoreView {
 /** A DatabaseCore on plain maps: the oracle that facade and conformance suite are tested against. */
 export class ReferenceCore implements DatabaseCore {
   readonly clock = new VirtualTime()
+  callTimeoutMs = 30_000
   readonly time: DatabaseCore['time'] = {
     monotonicMs: () => this.clock.nowMs,
     delay: (ms, signal) => this.clock.delay(ms, signal),

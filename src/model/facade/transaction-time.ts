@@ -6,6 +6,8 @@ import { Budget, timeoutError, type Connection } from './connection.ts'
 /** Waits between attempts are uniform in [0, base * 2^n), at most the maximum (full jitter). */
 const BACKOFF_BASE_MS = 2
 const BACKOFF_MAX_MS = 250
+/** Of a core that says nothing else. */
+const CALL_TIMEOUT_MS = 30_000
 
 export function conflictAfter(what: string, last: QuorateError): ConflictError {
   const { detail } = last
@@ -21,6 +23,8 @@ export class TransactionTime {
   readonly #timer = new AbortController()
   readonly #callerSignal: AbortSignal | undefined
   readonly #stopped: Promise<never>
+  /** No attempt begins after this moment of the core's clock. */
+  readonly #retryUntilMs: number
   #lastConflict: QuorateError | undefined
 
   constructor(connection: Connection, options: TransactionOptions) {
@@ -28,6 +32,9 @@ export class TransactionTime {
     this.signal = this.#controller.signal
     this.#connection = connection
     this.#callerSignal = options.signal
+    const { time, callTimeoutMs = CALL_TIMEOUT_MS } = connection.core
+    const isBounded = options.timeoutMs !== undefined || options.attempts !== undefined
+    this.#retryUntilMs = isBounded ? Infinity : time.monotonicMs() + callTimeoutMs
     this.#stopped = new Promise<never>((_resolve, reject) => {
       this.signal.addEventListener('abort', () => reject(this.explain(this.signal.reason as QuorateError)), {
         once: true,
@@ -78,7 +85,8 @@ export class TransactionTime {
     const { time } = this.#connection.core
     const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** Math.min(attempt, 16))
     const delayMs = Math.max(time.random() * ceilingMs, conflict.backoffMs ?? 0)
-    if (delayMs >= this.budget.remainingMs) throw conflictAfter('the time is used up', conflict)
+    const leftMs = Math.min(this.budget.remainingMs, this.#retryUntilMs - time.monotonicMs())
+    if (delayMs >= leftMs) throw conflictAfter('the time is used up', conflict)
     await this.unlessStopped(time.delay(delayMs, this.signal))
   }
 

@@ -6,15 +6,13 @@ import { TransactionAttempt } from './transaction-attempt.ts'
 import { conflictAfter, TransactionTime } from './transaction-time.ts'
 import { releaseView } from './view.ts'
 
-const DEFAULT_ATTEMPTS = 16
-
 /** What one run of the body gave: its value, or why it has to run again. */
 type AttemptResult<T> = { value: T } | { again: QuorateError }
 
 /**
  * Optimistic and serializable: the body reads from one view; apply checks that everything it read is still so (DESIGN 7), and
  * otherwise the body runs again on a newer view. A transaction that wrote nothing needs no check: its view is one moment.
- * @throws ConflictError after the attempts, or when the time is used up and it was not the first attempt
+ * @throws ConflictError when the time is used up and it was not the first attempt, or after the attempts
  * @throws QuorateError `timeout`, `aborted`, and whatever the core or a refusal says; with `applied: 'unknown'` only from the commit
  */
 export async function runTransaction<T>(
@@ -22,8 +20,8 @@ export async function runTransaction<T>(
   body: (tx: Transaction) => Promise<T>,
   options: TransactionOptions = {},
 ): Promise<T> {
-  const { attempts = DEFAULT_ATTEMPTS } = options
-  if (!Number.isSafeInteger(attempts) || attempts < 1)
+  const { attempts = Infinity } = options
+  if (attempts < 1 || (attempts !== Infinity && !Number.isSafeInteger(attempts)))
     throw invalid(`attempts is a whole number from 1, not ${attempts}`)
   const time = new TransactionTime(connection, options)
   try {

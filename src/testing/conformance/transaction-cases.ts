@@ -45,13 +45,10 @@ export const transactionSection: ConformanceSection = {
         const value = integerCodec()
         const work = Array.from({ length: 6 }, async () => {
           for (let i = 0; i < 4; i++) {
-            await database.transaction(
-              async tx => {
-                const counter = tx.kv(project, { value })
-                counter.set('n', ((await counter.get('n')) ?? 0n) + 1n)
-              },
-              { attempts: 200 },
-            )
+            await database.transaction(async tx => {
+              const counter = tx.kv(project, { value })
+              counter.set('n', ((await counter.get('n')) ?? 0n) + 1n)
+            })
           }
         })
         await Promise.all(work)
@@ -106,6 +103,20 @@ export const transactionSection: ConformanceSection = {
         equal(await attemptsWith(() => kv.set('bb', bytes('beyond'))), 1)
         equal(await attemptsWith(() => kv.set('ab', bytes('phantom'))), 2)
         equal(await attemptsWith(() => kv.delete('a')), 2)
+      },
+    },
+    {
+      name: 'runs again as long as its time lasts, however often it has lost',
+      async run({ database, project, kv }) {
+        const losses = 18
+        const runs = await database.transaction(async tx => {
+          await tx.kv(project).get('hot')
+          if (tx.attempt <= losses) await kv.set('hot', bytes(`${tx.attempt}`))
+          tx.kv(project).set('won', bytes('1'))
+          return tx.attempt
+        })
+        equal(runs, losses + 1)
+        equal(text(await kv.get('won')), '1')
       },
     },
     {
