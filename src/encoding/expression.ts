@@ -24,7 +24,10 @@ export const EXPR_DEPTH_MAX = 32
 export const IN_VALUES_MAX = 10_000
 export const LIKE_PATTERN_BYTES_MAX = 256
 
-/** A value computed from a row. Integers stay exact; what overflows 64 bits or divides by zero is Null; inexact division gives a float. */
+/**
+ * A value computed from a row. Integers stay exact; what overflows 64 bits (256 where an operand may have them) or divides by zero is
+ * Null; inexact division gives a float.
+ */
 export type ScalarExpr =
   | { column: string }
   | { value: Value }

@@ -33,9 +33,19 @@ export const TESTING_ENTRY = 'src/entry/testing.ts'
 export const NAMED_SUB_ROOMS: ReadonlySet<string> = new Set([
   'platform/node',
   'platform/simulated',
-  ...['access', 'backup', 'catalog', 'events', 'keyspace', 'kv', 'query', 'sessions', 'tables', 'transaction'].map(
-    name => `engine/${name}`,
-  ),
+  ...[
+    'access',
+    'backup',
+    'catalog',
+    'conditions',
+    'events',
+    'keyspace',
+    'kv',
+    'query',
+    'sessions',
+    'tables',
+    'transaction',
+  ].map(name => `engine/${name}`),
   'raft/core',
   'raft/snapshot-shipping',
   ...['gateway', 'http', 'peer', 'redis', 'security', 'websocket'].map(name => `transport/${name}`),
