@@ -93,6 +93,7 @@ class End {
       timers,
       random,
       onSent: (_to, _seq, isOk) => this.onSent(isOk),
+      onMisfit: () => {},
       onInstalled: () => {},
       onFailed: reason => {
         throw new Error(reason)

@@ -1,8 +1,9 @@
 import { QuorateError } from '../model/index.ts'
 import type { Log, Recovered, SuperblockProof } from '../log/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
+import { asDamaged } from './damaged-error.ts'
 import { ChangeFiles } from './events/index.ts'
-import { inspectKeyspace, Keyspace, PageDamage } from './keyspace/index.ts'
+import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
 import type { InspectedRegion, KeyspaceOptions, Mutants } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
@@ -113,13 +114,6 @@ async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {
   } catch (error) {
     throw asDamaged(error)
   }
-}
-
-/** What a caller hears of a damaged place of the page file; any other error as it is. */
-export function asDamaged(error: unknown): unknown {
-  if (!(error instanceof PageDamage)) return error
-  const { file, offset } = error
-  return new QuorateError('damaged', error.message, { detail: { file, offset }, cause: error })
 }
 
 function hexBytes(hex: string): Uint8Array {

@@ -1,5 +1,7 @@
 import { ByteWriter, utf8Bytes } from '../encoding/index.ts'
+import { SnapshotMismatch } from '../model/index.ts'
 import type { SnapshotChunk, SnapshotManifest, SnapshotSink, SnapshotSource } from '../model/index.ts'
+import { InstallMismatch } from './keyspace/index.ts'
 import type { ImageScan, Install, Keyspace, KeyspaceView } from './keyspace/index.ts'
 
 /** What is sent of one pinned root: its leaf images, those changed after `sinceSeq` only. */
@@ -72,15 +74,23 @@ export class ImageSink implements SnapshotSink {
     return new ImageSink(install, manifest, digests, end)
   }
 
-  write(chunk: SnapshotChunk): Promise<void> {
-    return this.#install.apply(chunk.bytes)
+  async write(chunk: SnapshotChunk): Promise<void> {
+    try {
+      await this.#install.apply(chunk.bytes)
+    } catch (error) {
+      throw asMismatch(error)
+    }
   }
 
   async commit(): Promise<void> {
     const { seq, term, chain, effectChain, sum, leaderTimeMicros, featureLevel, configuration } = this.#manifest
     const own = { membership: configuration, digests: this.#digests }
     const meta = { term, entryChain: chain, effectChain, leaderTimeMicros, featureLevel, ...own }
-    await this.#install.finish({ seq, meta, digestS: sum })
+    try {
+      await this.#install.finish({ seq, meta, digestS: sum })
+    } catch (error) {
+      throw asMismatch(error)
+    }
     await this.#end.committed()
   }
 
@@ -88,6 +98,11 @@ export class ImageSink implements SnapshotSink {
     await this.#install.abort()
     this.#end.aborted()
   }
+}
+
+/** What a replica hears of a snapshot that does not fit; any other error as it is. */
+function asMismatch(error: unknown): unknown {
+  return error instanceof InstallMismatch ? new SnapshotMismatch(error.message, { cause: error }) : error
 }
 
 /** All of a manifest: two snapshots with the same are the same. */

@@ -7,6 +7,7 @@ import type {
   CheckpointState,
   ClusterSettings,
   EntryOutcome,
+  RecomputedDigest,
   RequestRefusal,
   ServiceWatch,
   SessionOwner,
@@ -22,6 +23,7 @@ import { readAudit } from './audit.ts'
 import { ChangeRebuild } from './change-rebuild.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { loadClusterState } from './cluster-state.ts'
+import { damagedAt } from './damaged-error.ts'
 import { DIGEST_INTERVAL, DigestRecords, recordsAfterInstall } from './digest-records.ts'
 import { EngineView } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
@@ -178,6 +180,16 @@ export class EngineStateMachine implements StateMachine {
   /** S and effect chain as of the newest applied entry. */
   get digest(): StateDigest {
     return { seq: this.#seq, effectChain: this.#effectChain, sum: this.#keyspace.digestS }
+  }
+
+  async recomputeDigest(turn: () => Promise<void>): Promise<RecomputedDigest> {
+    this.#requireOpen()
+    using view = this.#keyspace.view()
+    const { seq, digest, meta } = view.root
+    const { damaged, digestS } = await this.#keyspace.scrub(view, turn)
+    const [first] = damaged
+    if (first !== undefined) throw damagedAt(first)
+    return { carried: { seq, effectChain: meta.effectChain, sum: digest }, found: digestS }
   }
 
   nextExpiryMicros(): number | undefined {

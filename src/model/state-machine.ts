@@ -59,6 +59,13 @@ export interface StateMachine {
   /** Digests recorded at seqs divisible by 4,096, newest last; bounded. */
   readonly digests: readonly StateDigest[]
 
+  /**
+   * Reads the newest published state page by page and sums its records up anew. `turn` is awaited after each bounded step, so that all
+   * else goes on. Rejects with QuorateError `damaged` naming file and offset where a page is not what it should be, with `FileError`
+   * where the disk fails.
+   */
+  recomputeDigest(turn: () => Promise<void>): Promise<RecomputedDigest>
+
   /** Dirty pages or memory at their bound: the sequencer must refuse new proposals with `busy`. */
   readonly isBusy: boolean
 
@@ -126,6 +133,12 @@ export interface StateDigest {
   sum: Digest64
 }
 
+/** What a state says of itself, and what its pages say. */
+export interface RecomputedDigest {
+  carried: StateDigest
+  found: Digest64
+}
+
 export interface CheckpointState {
   seq: number
   number: number
@@ -168,15 +181,25 @@ export interface SnapshotChunk {
   fence: Uint8Array
 }
 
+/** What arrived does not make the state that the manifest announced; nothing of it was committed. */
+export class SnapshotMismatch extends Error {
+  override readonly name = 'SnapshotMismatch'
+}
+
 export interface SnapshotSink {
   /** Fence up to which an earlier, interrupted install of the same manifest is kept; undefined = start at the beginning. */
   readonly resumeAfter: Uint8Array | undefined
+  /** Rejects with `SnapshotMismatch` if the chunk does not fit: the install can then only be aborted. */
   write(chunk: SnapshotChunk): Promise<void>
-  /** Verifies S, writes both superblocks, swaps the state. Resolves when durable: only then may it be acknowledged. */
+  /**
+   * Verifies S, writes both superblocks, swaps the state. Resolves when durable: only then may it be acknowledged. Rejects with
+   * `SnapshotMismatch`, nothing committed, if S is not the manifest's.
+   */
   commit(): Promise<void>
   /**
-   * Gives up: the state is what it was before, and entries are applied again; the same snapshot may be resumed later. Rejects where that is impossible, because the commit has
-   * begun or the disk has failed: the state machine is to be closed and opened again.
+   * Gives up: the state is what it was before, and entries are applied again; the same snapshot may be resumed later, unless it was
+   * found not to fit. Rejects where that is impossible, because the commit has begun or the disk has failed: the state machine is to
+   * be closed and opened again.
    */
   abort(): Promise<void>
 }

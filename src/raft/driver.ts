@@ -24,6 +24,7 @@ import { RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
 import { leaderHintOf, lowestMatch } from './status.ts'
+import { Transfers } from './transfers.ts'
 import { WakeTimer } from './wake-timer.ts'
 import { appendWanted } from './wanted-entries.ts'
 import { isCoreMessage } from './wire/index.ts'
@@ -63,7 +64,7 @@ export class Driver {
   #lastExpiredMs = 0
   /** What the core was last told of. */
   #settings: ClusterSettings
-  #transfers: ((refusal: string | null) => void)[] = []
+  readonly transfers: Transfers
   /** Why it has stopped for good. */
   stopped: QuorateError | undefined
   /** The leader and term that waiting requests were last brought to. */
@@ -79,12 +80,14 @@ export class Driver {
     const transport = options.createTransport(() => this.identity)
     this.#transport = transport
     const onFailed = (error: Error): void => this.fail(error)
+    this.transfers = new Transfers(to => this.input({ type: 'transfer', to }))
     this.#wake = new WakeTimer(clock, timers, () => this.schedule())
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.fence = new Fence({
       core,
       machine,
       clock,
+      timers,
       file: options.fenceFile,
       input: input => this.input(input),
       leaderTimeMicros: () => this.time.estimated,
@@ -178,6 +181,7 @@ export class Driver {
       timers,
       random,
       onSent: (to, seq, isOk) => this.input({ type: 'snapshotSent', to, seq, isOk }),
+      onMisfit: () => this.fence.doubt(),
       onInstalled: meta => this.#installed(meta),
       onFailed: (reason, mustReopen) => {
         if (mustReopen) return this.fail(new QuorateError('unavailable', `the install of a snapshot failed: ${reason}`))
@@ -330,7 +334,7 @@ export class Driver {
       case 'roleChanged':
         return this.#roleChanged()
       case 'transferEnded':
-        return this.transferEnded(effect.refusal)
+        return this.transfers.ended(effect.refusal)
       case 'sendSnapshot':
         this.#ship(effect.to, effect.minSeq)
         return
@@ -539,16 +543,6 @@ export class Driver {
     return this.#apply.isIdle
   }
 
-  /** Hands leadership to `to` (0 = the best voter); `onEnd` hears how that ended. */
-  transfer(to: number, onEnd: (refusal: string | null) => void): void {
-    this.#transfers.push(onEnd)
-    this.input({ type: 'transfer', to })
-  }
-
-  transferEnded(refusal: string | null): void {
-    for (const end of this.#transfers.splice(0)) end(refusal)
-  }
-
   /** Ends what is under way with peers, then the links. */
   async closeLinks(): Promise<void> {
     await this.#shipping.close()
@@ -590,7 +584,7 @@ export class Driver {
     this.#proposer.clear()
     this.openings.failAll(error)
     this.#forwarding.failOpenings(error)
-    this.transferEnded('stopped')
+    this.transfers.ended('stopped')
   }
 }
 

@@ -1,6 +1,8 @@
+import { digestToHex, equalDigests } from '../encoding/index.ts'
+import type { Digest64 } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { LeaderHint, StateMachine } from '../model/index.ts'
-import type { Clock } from '../platform/index.ts'
+import type { Clock, Timers } from '../platform/index.ts'
 import type { Digest, Input, RaftCore } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
 import { DriftWatch } from './drift.ts'
@@ -13,6 +15,7 @@ export interface FenceOptions {
   core: RaftCore
   machine: StateMachine
   clock: Clock
+  timers: Timers
   file: FenceFile
   input: (input: Input) => void
   /** Leader time as far as this node can tell, us. */
@@ -44,6 +47,8 @@ export class Fence {
   /** A rebuild: apply is being held, an offer is waited for, or its install is under way. */
   #attempt: { offerDueMs: number } | undefined
   #nextAttemptMs = Number.NEGATIVE_INFINITY
+  /** The own S is being recomputed: of the state before, if another was installed meanwhile. */
+  #examination: object | undefined
 
   constructor(options: FenceOptions) {
     this.#options = options
@@ -82,6 +87,27 @@ export class Fence {
     }
     const agreed = isAgreed ? undefined : this.#watch.agreed(core.state.id, voters)
     if (agreed !== undefined) input({ type: 'agreedDigest', digest: agreed })
+  }
+
+  /**
+   * A peer took the own state as it was sent and finds another S than was announced. If the own pages say the same, S has drifted: then
+   * this replica must neither lead nor give its state to anyone. Otherwise the peer has it wrong.
+   */
+  doubt(): void {
+    if (this.#drift !== undefined || this.#examination !== undefined || isMutant('misfit_not_examined')) return
+    this.#examination = {}
+    this.#examine(this.#examination).catch((error: unknown) => this.#options.onFailed(error as Error))
+  }
+
+  async #examine(examination: object): Promise<void> {
+    const { machine, timers } = this.#options
+    const { carried, found } = await machine.recomputeDigest(() => new Promise(resolve => timers.endOfTurn(resolve)))
+    if (this.#examination !== examination) return
+    this.#examination = undefined
+    if (this.#drift !== undefined || equalDigests(carried.sum, found)) return
+    const { seq, effectChain, sum } = carried
+    const text = (s: Digest64): string => `${effectChain}:${digestToHex(s)}`
+    this.#found({ seq, own: text(sum), others: text(found) })
   }
 
   #found(drift: Drift): void {
@@ -145,6 +171,7 @@ export class Fence {
   async installed(): Promise<void> {
     const isRebuilt = this.#attempt !== undefined
     this.#attempt = undefined
+    this.#examination = undefined
     this.#watch.clear()
     if (this.#drift === undefined) return
     await this.#forget(isRebuilt ? this.#options.leaderTimeMicros() : undefined)

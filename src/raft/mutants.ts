@@ -21,6 +21,8 @@ export type ReplicaMutant =
   | 'no_ticks'
   /** A replica that differs from its peers goes on. */
   | 'drift_not_fenced'
+  /** A replica whose state does not add up at a peer does not look whether it has drifted. */
+  | 'misfit_not_examined'
   /** Apply takes all that is committed in one go. */
   | 'apply_never_yields'
   /** Forwarded requests are put on a link that is full. */

@@ -177,7 +177,7 @@ export class Replica implements NodeService {
       const timer = this.#options.timers.after(timeoutMs, () =>
         reject(new QuorateError('timeout', 'leadership was not handed over in time', { retryable: true })),
       )
-      this.#driver.transfer(toNodeId ?? NO_NODE, refusal => {
+      this.#driver.transfers.begin(toNodeId ?? NO_NODE, refusal => {
         timer.cancel()
         if (refusal === null) resolve()
         else reject(new QuorateError('unavailable', `leadership was not handed over: ${refusal}`, { retryable: true }))

@@ -132,6 +132,30 @@ export const DRIFT: Scenario = {
 }
 
 /**
+ * Promise 5 where no majority can say who is right: a leader whose S has drifted, one follower that agrees with the records, and one that
+ * can only be brought forward by a snapshot, which does not fit. The leader must find that it is the one who is wrong.
+ */
+export const MISFIT: Scenario = {
+  name: 'a leader whose snapshots do not fit is fenced',
+  adjust: drawn => {
+    const profile = calm(drawn)
+    const workload = { ...profile.workload, clients: 4, meanGapMs: 20, mix: USUAL_MIX, sessionLifetimeMs: 0 }
+    const log = { segmentBytes: 16_384, checkpointLogBytes: 8_192, checkpointAgeMs: 500, lagLogBytes: 4_096 }
+    return { ...profile, storage: { ...profile.storage, ...log, digestInterval: 1_000_000 }, workload }
+  },
+  drama: ({ cluster }) => {
+    const { world, network, nodes } = cluster
+    world.schedule(1_000, () => {
+      const leader = cluster.leader()!
+      const lagging = nodes.find(node => node !== leader)!
+      network.partition([[lagging.name], nodes.filter(node => node !== lagging).map(({ name }) => name)])
+      leader.drift.arm()
+    })
+    world.schedule(4_000, () => network.heal())
+  },
+}
+
+/**
  * Promise 6 with more than one bad disk: writes of pages that are lost or land elsewhere on any machine. Nothing wrong is served; where
  * most refuse, the group waits.
  */

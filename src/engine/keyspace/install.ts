@@ -78,8 +78,11 @@ export interface InstallHost {
   readonly file: PageFile
   /** How many bytes of pages lie between two records of progress. */
   readonly progressBytes: number
-  /** The install is over without a commit: pages of `own` and `sealed` that recorded progress does not name are free again. */
-  abandon(own: RunList, sealed: RunList): void
+  /**
+   * The install is over without a commit: pages of `own` and `sealed` that recorded progress does not name are free again; all of them,
+   * and the progress is gone, where it `isMisfit`.
+   */
+  abandon(own: RunList, sealed: RunList, isMisfit: boolean): Promise<void>
 }
 
 /**
@@ -105,6 +108,8 @@ export class Install {
   #recordedBytes = 0
   #recording: Promise<void> | undefined
   #failure: Error | undefined
+  /** What arrived does not make the sender's state, which may be the fault of what was installed before it. */
+  #isMisfit = false
 
   constructor(host: InstallHost, parts: InstallParts) {
     this.#host = host
@@ -131,6 +136,15 @@ export class Install {
   async apply(chunk: Uint8Array): Promise<void> {
     invariant(this.#isOpen, 'the install is over')
     if (this.#failure !== undefined) throw this.#failure
+    try {
+      await this.#take(chunk)
+    } catch (error) {
+      this.#isMisfit ||= error instanceof InstallMismatch
+      throw error
+    }
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
     const { base, builder, stream } = this.#parts
     const reader = new ImageReader(chunk)
     if (base !== undefined) await this.#prefetch(base, chunk)
@@ -155,6 +169,7 @@ export class Install {
     while (base?.isBefore(undefined) === true) await this.#copyTowards(base, undefined)
     const found = spaces.total
     if (!equalDigests(found, target.digestS)) {
+      this.#isMisfit = true
       throw new InstallMismatch(`S is ${digestToHex(found)}, the sender has ${digestToHex(target.digestS)}`)
     }
     const root = builder.finish()
@@ -168,14 +183,14 @@ export class Install {
   }
 
   /**
-   * Gives up: the keyspace is what it was, and progress on file serves the next install of the same snapshot. Rejects if
-   * a write has failed or a commit has begun: then there is no way back but to close the keyspace and open it again.
+   * Gives up: the keyspace is what it was, and progress on file serves the next install of the same snapshot, unless what arrived did
+   * not fit: then that begins anew. Rejects if a write has failed or a commit has begun: then there is no way back but to close the keyspace and open it again.
    */
   async abort(): Promise<void> {
     invariant(this.#isOpen, 'the install is over')
     await this.stop()
     await this.#parts.stream.settle()
-    this.#host.abandon(this.#parts.own, this.#sealed)
+    await this.#host.abandon(this.#parts.own, this.#sealed, this.#isMisfit)
   }
 
   /** Touches nothing any more, once it resolves. */

@@ -171,7 +171,7 @@ export class Installing {
       progressBytes,
       record: manifest === undefined ? undefined : record,
       commit: (tree, seq, meta) => this.#commit(tree, seq, meta),
-      abandon: (own, sealed) => this.#abandon(own, sealed),
+      abandon: (own, sealed, isMisfit) => this.#abandon(own, sealed, isMisfit),
     }
   }
 
@@ -197,7 +197,7 @@ export class Installing {
     this.#end()
   }
 
-  #abandon(own: RunList, sealed: RunList): void {
+  async #abandon(own: RunList, sealed: RunList, isMisfit: boolean): Promise<void> {
     const { storage, file } = this.#options.parts
     file.requireHealthy()
     const kept = new Set<number>()
@@ -212,6 +212,7 @@ export class Installing {
     }
     // No page of the next epoch was born in this one.
     storage.epoch++
+    if (isMisfit) await this.discard()
     this.#end()
   }
 

@@ -301,11 +301,15 @@ export class Keyspace {
     return this.#installing.begin(base, manifest)
   }
 
-  /** Reads every page and extent of the newest root from the file and recomputes S from them. */
-  async scrub(): Promise<ScrubResult> {
-    using view = this.view()
+  /** Reads every page and extent of a root, the newest if not given, from the file and recomputes S from them. See `Scrub.run`. */
+  async scrub(of?: KeyspaceView, turn?: () => Promise<void>): Promise<ScrubResult> {
+    const view = of ?? this.view()
     const { storage, file, spaces } = this.#parts
-    return await new Scrub(storage, file, spaces, view.root).run()
+    try {
+      return await new Scrub(storage, file, spaces, view.root).run(turn)
+    } finally {
+      if (of === undefined) view.close()
+    }
   }
 
   /** Every page and extent that the newest root reaches, with its place and state: `quorate check data`. */

@@ -3,7 +3,7 @@ import { addDigest, digestBytes, digestRecord, equalDigests, zeroDigest } from '
 import { childChecksum, childPage, childSeq } from './branch.ts'
 import { PageDamage } from './damage.ts'
 import { extentPages, readExtentPointer } from './extents.ts'
-import { CHECKSUM_KNOWN, STAGED } from './frames.ts'
+import { CHECKSUM_KNOWN, STAGED, WRITING } from './frames.ts'
 import { PAGE_HEADER_BYTES } from './layout.ts'
 import type { PageFile } from './page-file.ts'
 import { cellCount, copyKey, PageRef, pageLevel } from './page.ts'
@@ -29,6 +29,9 @@ export interface PageReport {
   readonly lower: Uint8Array
   readonly upper: Uint8Array | undefined
 }
+
+/** What is checked between two turns of the loop. */
+const STEP_BYTES = 64 << 10
 
 export interface ScrubResult {
   readonly pages: number
@@ -86,18 +89,24 @@ export class Scrub {
     }
   }
 
-  async run(): Promise<ScrubResult> {
+  /** `turn` is awaited after each step of about `STEP_BYTES`: much may be in memory, where nothing else lets the loop run. */
+  async run(turn?: () => Promise<void>): Promise<ScrubResult> {
     const damaged: PageReport[] = []
     let pages = 0
+    let stepBytes = 0
     for await (const report of this.pages()) {
       pages++
       if (report.state === 'damaged') damaged.push(report)
+      stepBytes += report.length
+      if (stepBytes < STEP_BYTES || turn === undefined) continue
+      stepBytes = 0
+      await turn()
     }
     const isEqual = equalDigests(this.digestS, this.#root.digest) && this.records === this.#root.records
     return { pages, records: this.records, damaged, digestS: this.digestS, isEqual }
   }
 
-  /** Brings one page into `#page`: from the file if it was written, else from memory. */
+  /** Brings one page into `#page`: from the file if it was written, else, or while that is under way, from memory. */
   async #check(pending: Pending): Promise<PageReport> {
     const { table, pageBytes } = this.#storage
     const { page, seq, lower, upper } = pending
@@ -112,7 +121,7 @@ export class Scrub {
       upper,
     }
     const here = new PageRef(pageBytes)
-    if ((state & STAGED) === 0 && table.locate(page, here)) {
+    if ((state & (STAGED | WRITING)) !== STAGED && table.locate(page, here)) {
       this.#page.bytes.set(here.bytes.subarray(here.base, here.base + pageBytes))
       return { ...place, kind: pageLevel(this.#page) === 0 ? 'leaf' : 'branch', state: 'in_memory' }
     }

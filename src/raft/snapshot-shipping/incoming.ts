@@ -1,5 +1,5 @@
 import { equalBytes } from '../../encoding/index.ts'
-import { QuorateError } from '../../model/index.ts'
+import { QuorateError, SnapshotMismatch } from '../../model/index.ts'
 import type { SnapshotBase, SnapshotManifest, SnapshotSink } from '../../model/index.ts'
 import type { Timer } from '../../platform/index.ts'
 import type { NodeId, SnapshotMeta } from '../core/index.ts'
@@ -70,6 +70,8 @@ export class Incoming {
   #hasBegun = false
   /** It did not take a chunk, or did not commit. */
   #hasSinkFailed = false
+  /** Because what came is not what was announced. */
+  #isMismatch = false
   #isMuted = false
   /** Taken over from the link, not yet installed. */
   readonly #queue: SnapshotChunkMessage[] = []
@@ -285,6 +287,7 @@ export class Incoming {
     if (this.#stage === 'over') return
     this.#stage = 'receiving'
     this.#hasSinkFailed = true
+    this.#isMismatch = error instanceof SnapshotMismatch
     this.fail(describeError(error))
   }
 
@@ -319,7 +322,8 @@ export class Incoming {
   }
 
   #sayFailed(reason: string): void {
-    this.#say({ type: 'snapshotFailed', error: new QuorateError('unavailable', reason) })
+    const error = new QuorateError('unavailable', reason)
+    this.#say({ type: 'snapshotFailed', isMismatch: this.#isMismatch, error })
   }
 
   async #giveUp(reason: string, isHeard: boolean): Promise<void> {

@@ -23,6 +23,8 @@ export interface ShippingOptions {
   readonly random: Random
   /** Input `snapshotSent` of the core. */
   readonly onSent: (to: NodeId, seq: Seq, isOk: boolean) => void
+  /** A peer took the whole of the own state, and it does not add up to the S that is announced: one of the two has it wrong. */
+  readonly onMisfit: () => void
   /** Input `snapshotInstalled`: durable, both superblocks. `meta` may be newer than what was offered (S5). */
   readonly onInstalled: (meta: SnapshotMeta) => void
   /**
@@ -52,6 +54,9 @@ export interface ShippingLimits {
   readonly silenceMsMax: number
   /** The same while the link is down: how long a source stays pinned, and an unfinished install is kept. */
   readonly unlinkedMsMax: number
+  /** After a snapshot that did not fit, the peer gets no other one for so long; doubled each time, to at most the second. */
+  readonly misfitMsMin: number
+  readonly misfitMsMax: number
   /** Own silence after which a waiting side speaks again, so that a message that was not sent is repeated. */
   readonly repeatMs: number
 }
@@ -62,6 +67,8 @@ export const DEFAULT_LIMITS: ShippingLimits = {
   bufferedBytesMax: 2 << 20,
   silenceMsMax: 10_000,
   unlinkedMsMax: 30_000,
+  misfitMsMin: 1_000,
+  misfitMsMax: 60_000,
   repeatMs: 2_000,
 }
 

@@ -22,8 +22,11 @@ export interface OutgoingOptions {
   readonly isLinked: boolean
   readonly offer: (message: SnapshotOffer) => void
   /** Called once, unless it was abandoned. `seq` is the snapshot's. */
-  readonly onEnd: (seq: Seq, isOk: boolean) => void
+  readonly onEnd: (seq: Seq, end: OutgoingEnd) => void
 }
+
+/** `misfit`: the receiver had all that it was sent, from nothing, and that does not make the state that was announced. */
+export type OutgoingEnd = 'installed' | 'failed' | 'misfit'
 
 /** A pinned state and what is known of it without reading. */
 interface Pinned {
@@ -102,10 +105,10 @@ export class Outgoing {
   onMessage(message: SnapshotMessage): void {
     if (this.#isOver) return
     if (message.type === 'snapshotRequest') return this.#onRequest(message.transferId, message.base)
-    if (message.type === 'snapshotInstalled' && message.seq >= this.minSeq) return this.#end(message.seq, true) // S6
+    if (message.type === 'snapshotInstalled' && message.seq >= this.minSeq) return this.#end(message.seq, 'installed') // S6
     if (message.transferId !== this.#transferId) return
     this.#heardAtMs = this.#now()
-    if (message.type === 'snapshotFailed') return this.#end(this.#seq, false)
+    if (message.type === 'snapshotFailed') return this.#refused(message.isMismatch)
     if (message.type === 'snapshotResume') this.#onResume(message.manifestHash, message.afterFence)
     else if (message.type === 'snapshotChunkAck' && this.#window?.acknowledge(message.number) === false) {
       return this.fail(`chunk ${message.number} was acknowledged and never sent`)
@@ -126,7 +129,7 @@ export class Outgoing {
   fail(reason: string): void {
     if (this.#isOver) return
     this.#sayFailed(reason)
-    this.#end(this.#seq, false)
+    this.#end(this.#seq, 'failed')
   }
 
   /** Ends without a report. */
@@ -287,7 +290,8 @@ export class Outgoing {
     if (this.#transferId === 0) return
     const { options } = this.#context
     const header = { from: options.self(), to: this.to, term: this.#wanted.term, transferId: this.#transferId }
-    options.send(this.to, { type: 'snapshotFailed', ...header, error: new QuorateError('unavailable', reason) })
+    const error = new QuorateError('unavailable', reason)
+    options.send(this.to, { type: 'snapshotFailed', ...header, isMismatch: false, error })
   }
 
   #retrySoon(): void {
@@ -318,9 +322,15 @@ export class Outgoing {
     this.#pump()
   }
 
-  #end(seq: Seq, isOk: boolean): void {
+  /** What an incremental one makes depends on what the receiver had; it asks for a full one next. */
+  #refused(isMismatch: boolean): void {
+    const isFull = this.#pinned?.source.manifest.sinceSeq === 0
+    this.#end(this.#seq, isMismatch && isFull ? 'misfit' : 'failed')
+  }
+
+  #end(seq: Seq, end: OutgoingEnd): void {
     this.#close()
-    this.#wanted.onEnd(seq, isOk)
+    this.#wanted.onEnd(seq, end)
   }
 
   /** A source that is being read is closed by its reader. */

@@ -3,7 +3,7 @@ import type { SnapshotBase } from '../../model/index.ts'
 import type { NodeId, Seq, SnapshotMeta, SnapshotOffer, Term } from '../core/index.ts'
 import { Incoming } from './incoming.ts'
 import { DEFAULT_LIMITS, type ShippingContext, type ShippingOptions, type SnapshotMessage } from './options.ts'
-import { Outgoing, type OutgoingOptions } from './outgoing.ts'
+import { Outgoing, type OutgoingEnd, type OutgoingOptions } from './outgoing.ts'
 import type { TransferProgress } from './progress.ts'
 
 /** All transfers of a replica. */
@@ -24,6 +24,8 @@ export class SnapshotShipping {
   readonly #down: Map<NodeId, Set<ShippingChannel>> = new Map()
   /** The newest install, said again when its sender comes back: the first word may have been lost (S6). */
   #installed: { from: NodeId; transferId: number; seq: Seq } | undefined
+  /** Peers that a snapshot did not fit: until when none is shipped to them. */
+  readonly #misfits: Map<NodeId, { waitMs: number; untilMs: number }> = new Map()
   /** An incremental one did not lead to the sender's state: the records here are not what they should be. */
   #isFullWanted = false
   #closed: Promise<void> | undefined
@@ -34,25 +36,42 @@ export class SnapshotShipping {
 
   /**
    * Effect `sendSnapshot`: pins a state at or after `minSeq`, hands its offer to `offer` (again after a lost link), ships it when the
-   * receiver asks. Ends with `onSent`, once for the newest call, unless it is abandoned.
+   * receiver asks. Ends with `onSent`, once for the newest call, unless it is abandoned: where the last one did not fit, for some time
+   * at once.
    */
   ship(to: NodeId, minSeq: Seq, term: Term, offer: (message: SnapshotOffer) => void): void {
     if (this.#closed !== undefined) return
+    const { clock, timers, onSent } = this.#context.options
+    const misfit = this.#misfits.get(to)
+    if (misfit !== undefined && clock.monotonicMs() < misfit.untilMs) {
+      timers.endOfTurn(() => onSent(to, 0, false))
+      return
+    }
     const wanted: OutgoingOptions = {
       to,
       minSeq,
       term,
       offer,
       isLinked: this.#isLinked(to),
-      onEnd: (seq, isOk) => {
+      onEnd: (seq, end) => {
         this.#outgoing.delete(to)
-        this.#context.options.onSent(to, seq, isOk)
+        this.#noteEnd(to, end)
+        onSent(to, seq, end === 'installed')
       },
     }
     const current = this.#outgoing.get(to)
     if (current !== undefined && current.minSeq >= minSeq) return current.renew(wanted)
     current?.abandon('a newer snapshot is needed')
     this.#outgoing.set(to, new Outgoing(this.#context, wanted))
+  }
+
+  #noteEnd(to: NodeId, end: OutgoingEnd): void {
+    const { options, limits } = this.#context
+    if (end === 'installed') this.#misfits.delete(to)
+    if (end !== 'misfit') return
+    const waitMs = Math.min((this.#misfits.get(to)?.waitMs ?? limits.misfitMsMin / 2) * 2, limits.misfitMsMax)
+    this.#misfits.set(to, { waitMs, untilMs: options.clock.monotonicMs() + waitMs })
+    options.onMisfit()
   }
 
   /** Effect `installSnapshot`: fetches and installs. Ends with `onInstalled` or `onFailed`, unless it is abandoned. */
@@ -206,6 +225,7 @@ export class SnapshotShipping {
   #refuse({ from, transferId }: SnapshotMessage): void {
     const { options } = this.#context
     const error = new QuorateError('unavailable', 'no snapshot is offered')
-    options.send(from, { type: 'snapshotFailed', from: options.self(), to: from, term: 0, transferId, error })
+    const header = { from: options.self(), to: from, term: 0, transferId }
+    options.send(from, { type: 'snapshotFailed', ...header, isMismatch: false, error })
   }
 }

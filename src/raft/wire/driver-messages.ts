@@ -35,6 +35,11 @@ const NOTICE_STATES = ['removed', 'unjoined'] as const
 const RESULT_OUTCOME = 0
 const RESULT_ERROR = 1
 const FLAG = 1
+const FLAGGED_CODES: ReadonlySet<number> = new Set([
+  PeerMessageCode.snapshotRequest,
+  PeerMessageCode.snapshotResume,
+  PeerMessageCode.snapshotFailed,
+])
 
 export function writeDriverMessage(out: FrameWriter, message: DriverMessage): void {
   out.begin(PeerMessageCode[message.type], flagsOf(message), message)
@@ -63,6 +68,7 @@ export function writeDriverMessage(out: FrameWriter, message: DriverMessage): vo
 function flagsOf(message: DriverMessage): number {
   if (message.type === 'snapshotRequest') return message.base === undefined ? 0 : FLAG
   if (message.type === 'snapshotResume') return message.afterFence === undefined ? 0 : FLAG
+  if (message.type === 'snapshotFailed') return message.isMismatch ? FLAG : 0
   return 0
 }
 
@@ -132,8 +138,7 @@ function writeSnapshotBody(out: FrameWriter, message: Extract<DriverMessage, { t
 /** The driver's message that the cursor stands on. Bulk is a view of the frame. @throws MalformedBytes */
 export function readDriverMessage(cursor: PeerFrameCursor): DriverMessage {
   const { code, flags, from, to, term } = cursor
-  const mayBeFlagged = code === PeerMessageCode.snapshotRequest || code === PeerMessageCode.snapshotResume
-  if (flags > (mayBeFlagged ? FLAG : 0)) throw new MalformedBytes(`flags ${flags} of message ${code}`)
+  if (flags > (FLAGGED_CODES.has(code) ? FLAG : 0)) throw new MalformedBytes(`flags ${flags} of message ${code}`)
   const reader = new ByteReader(cursor.bytes, cursor.bodyStart, cursor.bodyEnd)
   const message = readBody(reader, code, flags === FLAG, { from, to, term })
   reader.expectEnd()
@@ -168,8 +173,10 @@ function readBody(reader: ByteReader, code: number, isFlagged: boolean, header: 
       return { type: 'snapshotEnd', ...header, transferId: reader.u64(), chunks: reader.u32() }
     case PeerMessageCode.snapshotInstalled:
       return { type: 'snapshotInstalled', ...header, transferId: reader.u64(), seq: reader.u64() }
-    case PeerMessageCode.snapshotFailed:
-      return { type: 'snapshotFailed', ...header, transferId: reader.u64(), error: readError(reader) }
+    case PeerMessageCode.snapshotFailed: {
+      const transferId = reader.u64()
+      return { type: 'snapshotFailed', ...header, transferId, isMismatch: isFlagged, error: readError(reader) }
+    }
     default:
       throw new MalformedBytes(`peer message ${code}`)
   }

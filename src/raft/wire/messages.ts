@@ -116,6 +116,8 @@ export interface SnapshotInstalledMessage extends Transfer {
 /** Either side: given up. */
 export interface SnapshotFailedMessage extends Transfer {
   readonly type: 'snapshotFailed'
+  /** Receiver: what came does not make the state that the manifest announced. */
+  readonly isMismatch: boolean
   readonly error: QuorateError
 }
 

@@ -240,6 +240,26 @@ describe('a test of interrupted installs', () => {
   })
 })
 
+describe('an install that does not make the state that was announced', () => {
+  for (const isIncremental of [false, true]) {
+    it(`leaves no progress behind, and begins anew${isIncremental ? ' (incremental)' : ''}`, async () => {
+      const { from, model, since, old, disk, to } = await scene(SEED, isIncremental)
+      const { usedPages } = to.stats
+      await ship(to, { from, since, chunksMax: 10 })
+      const install = await to.beginInstall(isIncremental ? 'current' : 'empty', MANIFEST)
+      assert.ok(install.fence!.length > 0)
+      await assert.rejects(install.finish({ seq: from.seq, meta: META, digestS: { lo: 1, hi: 2 } }), InstallMismatch)
+      await install.abort()
+      assert.equal(await disk.files().size('pages/install'), undefined)
+      assert.equal(to.stats.usedPages, usedPages)
+      await assertIs(to, old)
+      const { fence } = await ship(to, { from, since })
+      assert.equal(fence.length, 0)
+      await assertIs(to, model)
+    })
+  }
+})
+
 describe('an incremental install that was interrupted', () => {
   it('begins anew on a state that has moved on, from which the old pages may be gone', async () => {
     const { from, model, since, to } = await scene(SEED, true)

@@ -6,7 +6,7 @@ import {
   type Outcome,
   type TransactionEnvelope,
 } from '../../../src/encoding/index.ts'
-import type { StateMachineTuning } from '../../../src/engine/index.ts'
+import type { KeyspaceMutants, StateMachineTuning } from '../../../src/engine/index.ts'
 import { LOG_WRITER_JOB, startLogWriter } from '../../../src/log/index.ts'
 import type {
   Consistency,
@@ -112,6 +112,8 @@ export class Trio {
   readonly failures: Error[] = []
   /** What each node's state machine is opened with. */
   tuning: (name: string) => StateMachineTuning = () => ({})
+  /** Bugs of a node's pages. */
+  keyspaceMutants: (name: string) => KeyspaceMutants = () => ({})
   readonly #storage: StorageOptions
   #serials = new Map<number, number>()
 
@@ -138,6 +140,7 @@ export class Trio {
       createTransport: identity => new MemoryTransport(this.wire, name, process, identity),
       storage: this.#storage,
       tuning: this.tuning(name),
+      keyspaceMutants: this.keyspaceMutants(name),
       onFatal: error => this.failures.push(error),
     })
     this.nodes.set(name, node)

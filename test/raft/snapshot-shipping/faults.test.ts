@@ -177,18 +177,44 @@ describe('a snapshot transfer that cannot go on', () => {
     })
   }
 
-  it('commits nothing when the records are not what the manifest says', async () => {
+  it('commits nothing when the records are not what the manifest says, and the sender hears that', async () => {
     const pair = new Pair(seed, await filled(50), await empty())
     pair.sender.forge = source => {
       Object.assign(source, { manifest: { ...source.manifest, sum: { lo: 1, hi: 2 } } })
     }
     pair.ship()
     await pair.world.runWhileNot(() => pair.receiver.failed.length > 0, 10_000)
-    assert.match(pair.receiver.failed[0]!.reason, /InstallMismatch/)
+    assert.match(pair.receiver.failed[0]!.reason, /SnapshotMismatch/)
     assert.equal(pair.receiver.failed[0]?.mustReopen, false)
     await pair.world.runFor(1_000)
     assert.equal(pair.receiver.harness.core.appliedSeq, 0)
     assert.equal(pair.receiver.installed.length, 0)
+    assert.equal(pair.sender.misfits, 1)
+    assert.equal(pair.receiver.misfits, 0)
+  })
+
+  it('is not tried again at once where it did not fit, and less and less often', async () => {
+    const pair = new Pair(seed, await filled(50), await empty())
+    pair.sender.forge = source => {
+      Object.assign(source, { manifest: { ...source.manifest, sum: { lo: 1, hi: 2 } } })
+    }
+    const attempts: number[] = []
+    // As the core does: at the pace of heartbeats.
+    const ask = (): void => {
+      const { misfits } = pair.sender
+      if (misfits > attempts.length) attempts.push(pair.world.nowMs)
+      if (pair.sender.shipping.progress.outgoing.length === 0) pair.ship()
+      if (attempts.length < 4) pair.world.schedule(50, ask)
+    }
+    ask()
+    await pair.world.runWhileNot(() => attempts.length === 4, 30_000)
+    const gaps = attempts.slice(1).map((atMs, i) => atMs - attempts[i]!)
+    for (const [i, gapMs] of gaps.entries()) assert.ok(gapMs >= 1_000 * 2 ** i, `attempts after ${gaps.join(', ')} ms`)
+    assert.ok(pair.sender.sent.some(({ seq, isOk }) => seq === 0 && !isOk))
+    pair.sender.forge = () => {}
+    await pair.world.runFor(10_000)
+    await pair.shipUntilInstalled()
+    await pair.assertEqual()
   })
 
   it('stops on both sides without reports when it is closed', async () => {

@@ -40,6 +40,8 @@ export class Node {
   readonly failed: { reason: string; mustReopen: boolean }[] = []
   readonly sent: { to: number; seq: number; isOk: boolean }[] = []
   readonly calls: string[] = []
+  /** How often a peer found that what this node sends does not add up. */
+  misfits = 0
   beforeInstall: () => void = () => {}
   /** Of the receiver: every write into the sink waits for it. */
   beforeWrite: () => Promise<void> = () => Promise.resolve()
@@ -243,6 +245,9 @@ export class Pair {
       timers: new SimulatedTimers(this.world, clock, owner),
       random: new SeededRandom(this.world.seed).split(`node ${node.id}, life ${node.lives++}`),
       onSent: (to, seq, isOk) => node.sent.push({ to, seq, isOk }),
+      onMisfit: () => {
+        node.misfits++
+      },
       onInstalled: meta => {
         if (!isThisLife()) return
         node.installed.push(meta)

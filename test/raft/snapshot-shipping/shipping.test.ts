@@ -62,6 +62,22 @@ describe('shipping a snapshot', () => {
     await pair.assertEqual()
   })
 
+  it('is full after an incremental one that did not fit, at once, and nothing is held against the sender', async () => {
+    const sender = await filled(DIGEST_INTERVAL + 10, 2_000)
+    const receiver = await empty()
+    receiver.entries.push(...sender.entries)
+    await receiver.applyAll()
+    await receiver.commit({ mutations: [set('k7', 'astray, after the common point')] })
+    for (const key of ['k1', 'k2']) await sender.commit({ mutations: [set(key, 'new')] })
+    const pair = new Pair(seed, sender, receiver)
+    await pair.shipUntilInstalled()
+    await pair.assertEqual()
+    assert.equal(pair.receiver.failed.length, 1)
+    assert.match(pair.receiver.failed[0]!.reason, /SnapshotMismatch/)
+    assert.equal(pair.sender.misfits, 0)
+    assert.ok(pair.doneMs < 1_000, `after ${pair.doneMs} ms`)
+  })
+
   it('ships the pinned state while the sender goes on writing', async () => {
     const pair = new Pair(seed, await filled(400), await empty())
     const random = new SeededRandom(seed).split('writes')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { chainEntry, crc32, EntryKind, MalformedBytes, sha256 } from '../../../src/encoding/index.ts'
+import { chainEntry, crc32, EntryKind, MalformedBytes, sha256, utf8Bytes } from '../../../src/encoding/index.ts'
+import { QuorateError } from '../../../src/model/index.ts'
 import {
   describeEntries,
   encodeManifest,
@@ -383,6 +384,10 @@ describe('the bytes of the peer wire (docs/formats/peer-wire.md)', () => {
     assertBody({ type: 'snapshotChunkAck', ...transfer, number: 3 }, 0, `${u64(9)} 03000000`)
     assertBody({ type: 'snapshotEnd', ...transfer, chunks: 4 }, 0, `${u64(9)} 04000000`)
     assertBody({ type: 'snapshotInstalled', ...transfer, seq: 6 }, 0, u64(9) + u64(6))
+    const error = new QuorateError('unavailable', 'S')
+    const errorHex = `0b00 ${hex(utf8Bytes('unavailable'))} 0100 53 00`
+    assertBody({ type: 'snapshotFailed', ...transfer, isMismatch: false, error }, 0, `${u64(9)} ${errorHex}`)
+    assertBody({ type: 'snapshotFailed', ...transfer, isMismatch: true, error }, 1, `${u64(9)} ${errorHex}`)
     const manifest = {
       seq: 6,
       term: 5,

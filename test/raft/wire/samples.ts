@@ -228,5 +228,6 @@ export const samples: OutgoingPeerMessage[] = [
   { type: 'snapshotChunkAck', ...transfer, number: 3 },
   { type: 'snapshotEnd', ...transfer, chunks: 4 },
   { type: 'snapshotInstalled', ...transfer, seq: 13 },
-  { type: 'snapshotFailed', ...transfer, error: new QuorateError('out_of_space', 'full') },
+  { type: 'snapshotFailed', ...transfer, isMismatch: false, error: new QuorateError('out_of_space', 'full') },
+  { type: 'snapshotFailed', ...transfer, isMismatch: true, error: new QuorateError('unavailable', 'S is 1') },
 ]
