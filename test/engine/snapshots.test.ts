@@ -157,13 +157,13 @@ describe('a snapshot', () => {
     damaged[0]! ^= 1
     await assert.rejects(sink.write({ ...chunk, bytes: damaged }), MalformedBytes)
     await sink.write(chunk)
-    await assert.rejects(sink.commit(), { code: 'install_mismatch' })
+    await assert.rejects(sink.commit(), { name: 'SnapshotMismatch' })
     await sink.abort()
     const changed = chunk.bytes.slice()
     changed[changed.length - 1]! ^= 1
     const second = await empty.core.beginInstall(source.manifest)
     await second.write({ ...chunk, bytes: changed })
-    await assert.rejects(second.commit(), { code: 'install_mismatch' }, 'a changed value')
+    await assert.rejects(second.commit(), { name: 'SnapshotMismatch' }, 'a changed value')
     await second.abort()
     empty.entries.push(...leader.entries)
     await empty.applyAll()
