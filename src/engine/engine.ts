@@ -188,6 +188,7 @@ class EngineOpening {
       onFailed: error => (this.#failure ??= error),
       onApplied: () => checkpoints.consider(),
     })
+    machine.onStorageFailed = error => sequencer.fail(error)
     this.#opened.push(() => sequencer.close())
     const marker = new IdleMarker(log, timers)
     this.#opened.push(() => marker.stop())

@@ -182,6 +182,10 @@ export class EngineStateMachine implements StateMachine {
     return { seq: this.#seq, effectChain: this.#effectChain, sum: this.#keyspace.digestS }
   }
 
+  set onStorageFailed(handler: (error: Error) => void) {
+    this.#keyspace.onFailed = error => handler(error instanceof Error ? error : new Error(String(error)))
+  }
+
   async recomputeDigest(turn: () => Promise<void>): Promise<RecomputedDigest> {
     this.#requireOpen()
     using view = this.#keyspace.view()

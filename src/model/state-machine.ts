@@ -66,6 +66,12 @@ export interface StateMachine {
    */
   recomputeDigest(turn: () => Promise<void>): Promise<RecomputedDigest>
 
+  /**
+   * Told, once and at once, that a write or sync of the state has failed. That is final: what is in memory can no longer be made durable,
+   * so whoever drives this stops, with that cause, instead of going on until the next checkpoint finds it out.
+   */
+  set onStorageFailed(handler: (error: Error) => void)
+
   /** Dirty pages or memory at their bound: the sequencer must refuse new proposals with `busy`. */
   readonly isBusy: boolean
 

@@ -81,6 +81,7 @@ export class Driver {
     this.#transport = transport
     const onFailed = (error: Error): void => this.fail(error)
     this.transfers = new Transfers(to => this.input({ type: 'transfer', to }))
+    machine.onStorageFailed = onFailed
     this.#wake = new WakeTimer(clock, timers, () => this.schedule())
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.fence = new Fence({

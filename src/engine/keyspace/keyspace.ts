@@ -183,6 +183,11 @@ export class Keyspace {
     return this.#parts.file.failure
   }
 
+  /** Called once, at the moment of that failure. */
+  set onFailed(handler: (error: unknown) => void) {
+    this.#parts.file.onFailed = handler
+  }
+
   /** S over everything written so far, unpublished changes included. */
   get digestS(): Digest64 {
     return { ...this.#parts.spaces.total }

@@ -10,6 +10,8 @@ export class PageFile {
   readonly #file: File
   readonly #pending: Set<Promise<void>> = new Set()
   failure: unknown
+  /** Told of that failure, once and at once, whoever has asked for the write. */
+  onFailed: ((error: unknown) => void) | undefined
 
   constructor(file: File, pageBytes: number) {
     this.#file = file
@@ -32,7 +34,7 @@ export class PageFile {
     try {
       await written
     } catch (error) {
-      this.failure ??= error
+      this.#fail(error)
       throw error
     } finally {
       this.#pending.delete(written)
@@ -46,7 +48,7 @@ export class PageFile {
     try {
       await this.#file.sync()
     } catch (error) {
-      this.failure ??= error
+      this.#fail(error)
       throw error
     }
   }
@@ -58,7 +60,7 @@ export class PageFile {
     try {
       await this.#file.sync()
     } catch (error) {
-      this.failure ??= error
+      this.#fail(error)
       throw error
     }
   }
@@ -66,6 +68,12 @@ export class PageFile {
   async close(): Promise<void> {
     await Promise.allSettled(this.#pending)
     await this.#file.close()
+  }
+
+  #fail(error: unknown): void {
+    if (this.failure !== undefined) return
+    this.failure = error
+    this.onFailed?.(error)
   }
 
   requireHealthy(): void {

@@ -253,7 +253,7 @@ export class Pager {
         if (pages.length === 0 || (over <= 0 && table.dirtyPages <= this.#pagesMax / 4)) return
       }
     } catch {
-      // The file has latched its failure: whoever checkpoints next is told.
+      // The file has latched its failure, and told whoever owns it.
     }
   }
 

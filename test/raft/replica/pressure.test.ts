@@ -69,6 +69,39 @@ describe(`a replica under pressure (seed ${seed})`, () => {
     assert.deepEqual(answers, ['timeout'])
   })
 
+  it('stops at the first page that cannot be written, before any checkpoint, and says why', async () => {
+    const trio = new Trio(seed, { budgetBytes: 64 << 10, checkpointAgeMs: 1e9, checkpointLogBytes: 1 << 30 })
+    await trio.start()
+    const leader = await trio.untilLed()
+    const follower = NAMES.find(name => name !== leader)!
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    const { machine } = trio.node(follower)
+    let failedAt: number | undefined
+    trio.machines.get(follower)!.disk.inject({
+      operation: 'write',
+      path: path => {
+        const isPages = path.endsWith('/pages/data')
+        if (isPages) failedAt = machine.appliedSeq
+        return isPages
+      },
+      effect: { type: 'fail', systemCode: 'ENOSPC' },
+    })
+    for (let i = 0; i < 2_000 && failedAt === undefined; i++)
+      await trio.commit(leader, session, set(`k${i}`, 'v'.repeat(500)))
+    assert.ok(failedAt !== undefined)
+    await trio.world.runFor(5)
+    const { failure } = trio.node(follower).replica
+    assert.equal(failure?.code, 'storage_failed')
+    assert.match(String((failure.cause as Error).message), /ENOSPC|space/i)
+    assert.deepEqual(
+      trio.failures.map(error => error.message),
+      [(failure.cause as Error).message],
+    )
+    assert.ok(machine.appliedSeq - failedAt <= 2, `${machine.appliedSeq - failedAt} entries were applied after that`)
+    assert.equal((await trio.commit(leader, session, set('k', 'v'))).status, 'committed')
+  })
+
   it('settles a session opening that is on its way when it stops', async () => {
     const { trio, leader, follower } = await started()
     trio.wire.cutOff.add(leader)
