@@ -42,7 +42,7 @@ describe(`an embedded database whose pages cannot be written (seed ${seed})`, ()
     }
     await assert.rejects(run(write()), (error: QuorateError) => {
       assert.equal(error.code, 'storage_failed')
-      assert.match(String((error.cause as Error).message), /ENOSPC|space/i)
+      assert.match((error.cause as Error).message, /ENOSPC|space/i)
       return true
     })
     assert.ok(failedAt > 0 && acknowledged - failedAt <= 1, `${acknowledged - failedAt} writes after the failure`)
