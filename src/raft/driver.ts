@@ -285,6 +285,7 @@ export class Driver {
       this.reads.expire(nowMs)
       this.maintenance.turn()
       this.fence.turn(nowMs)
+      this.#forwarding.tryAgain()
       if (this.leads && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
     }
     this.founding.turn(nowMs)

@@ -25,6 +25,8 @@ export interface ForwardingOptions {
 const FRAME_BYTES = 4 << 20
 /** While this much waits on the link to the leader, nothing is added. */
 const QUEUED_BYTES_MAX = 16 << 20
+/** Messages that a full link did not take, kept to be sent again; what is above that is left to its own time limit. */
+const UNSENT_MAX = 65_536
 /** Names of requests that one process may use up before it comes near those of another. */
 const FORWARD_IDS = 2 ** 20
 
@@ -38,6 +40,10 @@ export class Forwarding {
   #nextId: number
   /** Openings sent to the leader. */
   readonly #openings = new Map<number, OutcomeHandler>()
+  /** What links did not take, in order. */
+  #unsent: (OpenSessionMessage | ForwardResultsMessage)[] = []
+  /** The link to the leader did not take the last frame: nothing is placed before `tryAgain`. */
+  #isRefused = false
 
   constructor(options: ForwardingOptions) {
     this.#options = options
@@ -45,27 +51,42 @@ export class Forwarding {
   }
 
   /**
-   * Sends what waits to the leader, in order: one frame a turn, and only while the link is not full of earlier ones. What is left stays
-   * unplaced, for a frame that the link refuses would be lost without anybody noticing. When a link has opened again, what was lost with
+   * Sends what waits to the leader, in order: one frame a turn, and only while the link is not full of earlier ones. What is left, and
+   * what is in a frame that the link does not take, stays unplaced for a later turn. When a link has opened again, what was lost with
    * the one before comes first: until the replica has been told of it, nothing is placed.
    */
   place(leader: number, term: number): void {
     const { peers, requests, self, onPlaceAgain } = this.#options
-    if (!requests.hasUnplaced || !peers.hasLog(leader)) return
+    if (!requests.hasUnplaced || this.#isRefused || !peers.hasLog(leader)) return
     if (peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX && !isMutant('forwarding_unbounded')) return
     const batch: ForwardedRequest[] = []
-    for (const waiting of requests.takeUnplaced(term, FRAME_BYTES)) {
+    const placed = requests.takeUnplaced(term, FRAME_BYTES)
+    for (const waiting of placed) {
       requests.nameForwarded(waiting, this.#nextId++)
       batch.push({ forwardId: waiting.forwardId, request: waiting.request })
     }
-    peers.send({ type: 'forward', from: self(), to: leader, term, requests: batch })
+    peers.send({ type: 'forward', from: self(), to: leader, term, requests: batch }, () => {
+      this.#isRefused = true
+      requests.putBack(placed)
+    })
     if (requests.hasUnplaced) onPlaceAgain()
   }
 
   openSession(leader: number, term: number, opening: SessionOpening, handler: OutcomeHandler): void {
     const forwardId = this.#nextId++
     this.#openings.set(forwardId, handler)
-    this.#options.peers.send({ type: 'openSession', from: this.#options.self(), to: leader, term, forwardId, opening })
+    this.#send({ type: 'openSession', from: this.#options.self(), to: leader, term, forwardId, opening })
+  }
+
+  /** To be called now and then: links that were full may have drained. What they did not take is sent, as far as it is still of use. */
+  tryAgain(): void {
+    this.#isRefused = false
+    if (this.#unsent.length === 0) return
+    const unsent = this.#unsent
+    this.#unsent = []
+    for (const message of unsent) {
+      if (message.type === 'forwardResults' || this.#openings.has(message.forwardId)) this.#send(message)
+    }
   }
 
   /** Openings on their way to an old leader are in doubt; their makers try again with the same nonce. */
@@ -87,7 +108,7 @@ export class Forwarding {
         this.#options.openSession(message.opening, (outcome, error) => {
           const { from: to, term, forwardId } = message
           const result = outcome === undefined ? { forwardId, error: error! } : { forwardId, outcome }
-          this.#send({ type: 'forwardResults', from: this.#options.self(), to, term, results: [result] })
+          this.#answer({ type: 'forwardResults', from: this.#options.self(), to, term, results: [result] })
         })
         return
       case 'forwardResults':
@@ -106,12 +127,18 @@ export class Forwarding {
   }
 
   #answerError(to: number, term: number, forwardId: number, error: QuorateError): void {
-    this.#send({ type: 'forwardResults', from: this.#options.self(), to, term, results: [{ forwardId, error }] })
+    this.#answer({ type: 'forwardResults', from: this.#options.self(), to, term, results: [{ forwardId, error }] })
   }
 
-  #send(message: ForwardResultsMessage): void {
-    this.#options.peers.send(message)
+  #answer(message: ForwardResultsMessage): void {
+    this.#send(message)
     this.#options.onPlaceAgain()
+  }
+
+  #send(message: OpenSessionMessage | ForwardResultsMessage): void {
+    this.#options.peers.send(message, () => {
+      if (this.#unsent.length < UNSENT_MAX) this.#unsent.push(message)
+    })
   }
 
   /**

@@ -19,11 +19,21 @@ export interface PeersOptions {
 }
 
 const READ_BYTES = 1 << 20
+const NOTHING_LOST: readonly (() => void)[] = []
+
+/** What gathers for one peer on one channel until the turn ends. */
+interface Gathered {
+  readonly peer: string
+  readonly channel: PeerChannel
+  readonly writer: PeerFrameWriter
+  /** To be called if the frame is not taken: the messages in it that nobody sends again by himself. */
+  readonly onLost: (() => void)[]
+}
 
 /** What a replica says to its peers: the messages of one turn to one peer on one channel leave as one frame. */
 export class Peers {
   readonly #options: PeersOptions
-  readonly #writers = new Map<string, { peer: string; channel: PeerChannel; writer: PeerFrameWriter }>()
+  readonly #gathered = new Map<string, Gathered>()
   readonly #cursor = new PeerFrameCursor()
   readonly #logLinks: Set<string> = new Set()
   /** Frames that could not be understood, for metrics. */
@@ -61,11 +71,16 @@ export class Peers {
     else this.#sendLater(message, range)
   }
 
-  /** Queues a message for the end of the turn. False if its peer is unknown. */
-  send(message: OutgoingPeerMessage): boolean {
+  /**
+   * Queues a message for the end of the turn. False if its peer is unknown. `onLost` is called if the link does not take the frame then,
+   * because its queue is full or it is not open: the message was certainly not sent. What a link has taken and lost is told by its end.
+   */
+  send(message: OutgoingPeerMessage, onLost?: () => void): boolean {
     const peer = this.#options.names.nameOf(message.to)
     if (peer === undefined) return false
-    this.#writerFor(peer, channelOf(message)).add(message)
+    const gathered = this.#gatheredFor(peer, channelOf(message))
+    gathered.writer.add(message)
+    if (onLost !== undefined) gathered.onLost.push(onLost)
     return true
   }
 
@@ -85,10 +100,12 @@ export class Peers {
 
   /** Ends the turn: everything queued leaves. */
   flush(): void {
-    for (const { peer, channel, writer } of this.#writers.values()) {
+    for (const { peer, channel, writer, onLost } of this.#gathered.values()) {
       if (writer.isEmpty) continue
       const isSent = this.#options.transport.send(peer, channel, writer.finish())
+      const lost = onLost.length === 0 ? NOTHING_LOST : onLost.splice(0)
       if (isSent) continue
+      for (const tell of lost) tell()
       const nodeId = this.#options.names.idOf(peer)
       if (nodeId !== undefined) this.#options.onUnreachable(nodeId)
     }
@@ -107,14 +124,14 @@ export class Peers {
     }
   }
 
-  #writerFor(peer: string, channel: PeerChannel): PeerFrameWriter {
+  #gatheredFor(peer: string, channel: PeerChannel): Gathered {
     const key = `${channel} ${peer}`
-    let found = this.#writers.get(key)
+    let found = this.#gathered.get(key)
     if (found === undefined) {
-      found = { peer, channel, writer: new PeerFrameWriter(this.#options.groupId) }
-      this.#writers.set(key, found)
+      found = { peer, channel, writer: new PeerFrameWriter(this.#options.groupId), onLost: [] }
+      this.#gathered.set(key, found)
     }
-    return found.writer
+    return found
   }
 
   #readCached({ firstSeq, lastSeq, byteLength }: EntryRange): EncodedBatch | undefined {

@@ -70,6 +70,13 @@ export class RequestTable {
     return count === unplaced.length ? unplaced : unplaced.slice(0, count)
   }
 
+  /** What was taken last came to no link: it is taken first the next time, unchanged, for nobody has seen it. */
+  putBack(taken: readonly WaitingRequest[]): void {
+    const waiting = taken.filter(each => this.#sessions.get(each.session)?.get(each.serial) === each)
+    for (const each of waiting) each.placedTerm = 0
+    this.#unplaced = [...waiting, ...this.#unplaced]
+  }
+
   /** Names a request between this node and the leader; an earlier name is void. */
   nameForwarded(waiting: WaitingRequest, forwardId: number): void {
     if (waiting.forwardId !== 0) this.#forwarded.delete(waiting.forwardId)

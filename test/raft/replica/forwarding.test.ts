@@ -26,12 +26,17 @@ class Rig {
   readonly answers: string[] = []
   readonly sent: Extract<OutgoingPeerMessage, { type: 'forward' }>[] = []
   readonly forwarding: Forwarding
+  /** The link does not take the frame of this turn. */
+  lose: () => void = () => assert.fail('nothing was sent')
 
   constructor() {
     const peers = {
       hasLog: () => this.isLinked,
       bufferedBytes: () => this.queuedBytes,
-      send: (message: OutgoingPeerMessage) => message.type === 'forward' && this.sent.push(message),
+      send: (message: OutgoingPeerMessage, onLost: () => void) => {
+        this.lose = onLost
+        return message.type === 'forward' && this.sent.push(message)
+      },
     }
     this.forwarding = new Forwarding({
       peers: peers as unknown as Peers,
@@ -94,6 +99,26 @@ describe('forwarding to the leader', () => {
     assert.deepEqual(
       rig.sent[1]?.requests.map(({ request }) => requestSerial(request)),
       [1, 2, 3],
+    )
+  })
+
+  it('places what the link did not take first and unchanged, but not again in every turn', () => {
+    const rig = new Rig()
+    rig.add(2, 10)
+    rig.forwarding.place(LEADER, 3)
+    rig.lose()
+    rig.requests.add(requestOf(3, 10), () => undefined)
+    rig.forwarding.place(LEADER, 3)
+    assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [1, true])
+    rig.forwarding.tryAgain()
+    rig.forwarding.place(LEADER, 3)
+    assert.deepEqual(
+      rig.sent[1]?.requests.map(({ request }) => [requestSerial(request), requestCopy(request)]),
+      [
+        [1, 0],
+        [2, 0],
+        [3, 0],
+      ],
     )
   })
 

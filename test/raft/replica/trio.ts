@@ -36,6 +36,8 @@ class Wire {
   readonly world: SimulatedWorld
   readonly transports = new Map<string, MemoryTransport>()
   readonly cutOff = new Set<string>()
+  /** Links whose queue is full: they take no frame and stay open. */
+  readonly full = new Set<`${string} ${string} ${PeerChannel}`>()
 
   constructor(world: SimulatedWorld) {
     this.world = world
@@ -76,7 +78,7 @@ class MemoryTransport implements PeerTransport {
   }
 
   send(to: string, channel: PeerChannel, frame: Uint8Array): boolean {
-    if (!this.#wire.isOpen(this.#name, to)) return false
+    if (!this.#wire.isOpen(this.#name, to) || this.#wire.full.has(`${this.#name} ${to} ${channel}`)) return false
     const peer = this.#wire.transports.get(to)!
     const deliver = (): void => {
       if (this.#wire.isOpen(this.#name, to)) peer.onFrame?.(this.#name, channel, frame)
