@@ -30,6 +30,7 @@ const { machine } = await openStateMachine({
   pageBytes: 8192,
   budgetBytes: 512 << 20,
   clock: { monotonicMs: () => performance.now(), wallMicros: () => 0 },
+  timers: { endOfTurn: setImmediate },
 })
 
 let session = 0

@@ -36,6 +36,7 @@ export async function openMachine(directory: string, budgetBytes: number): Promi
     pageBytes: 8192,
     budgetBytes,
     clock: nodeClock(),
+    timers: { endOfTurn: setImmediate },
   })
   return machine
 }

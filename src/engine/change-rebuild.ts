@@ -9,6 +9,7 @@ import { PrivateStore } from './private-store.ts'
 import { withLoading } from './record-store.ts'
 import { beginAgain, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
 import type { ReadEntries } from './replay.ts'
+import type { Slice } from './slice.ts'
 
 /** What is rebuilt is held in memory: no more than this. */
 const BYTES_MAX = 8_388_608
@@ -23,9 +24,16 @@ export class ChangeRebuild {
   readonly #changes: ChangeFiles
   /** The root that the process began with: what is rebuilt up to it must have its effect chain. */
   readonly #opened: { readonly seq: number; readonly effectChain: number }
+  readonly #newSlice: () => Slice
   #running: Promise<boolean> | undefined
 
-  constructor(keyspace: Keyspace, changes: ChangeFiles, opened: { seq: number; effectChain: number }) {
+  constructor(
+    keyspace: Keyspace,
+    changes: ChangeFiles,
+    opened: { seq: number; effectChain: number },
+    newSlice: () => Slice,
+  ) {
+    this.#newSlice = newSlice
     this.#keyspace = keyspace
     this.#changes = changes
     this.#opened = { seq: opened.seq, effectChain: opened.effectChain }
@@ -68,7 +76,7 @@ export class ChangeRebuild {
     const parts: ChangePart[] = []
     let firstSeq = pinned.seq + 1
     let bytes = 0
-    await replay(applier, firstSeq, through, entries, lastSeq => {
+    await replay(applier, firstSeq, through, entries, this.#newSlice(), lastSeq => {
       if (effects.bytes.length < PART_BYTES && lastSeq < through) return
       bytes += effects.bytes.length
       if (bytes <= BYTES_MAX) parts.push({ firstSeq, lastSeq, groups: effects.bytes.slice() })

@@ -100,6 +100,7 @@ class EngineOpening {
     const { machine } = await openStateMachine({
       files: this.#platform.files,
       clock: this.#platform.clock,
+      timers: this.#platform.timers,
       directory: this.#directory.path,
       directoryId: this.#directory.identity.directoryId,
       groupId: GROUP_ID,

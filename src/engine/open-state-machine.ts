@@ -1,12 +1,13 @@
 import { QuorateError } from '../model/index.ts'
 import type { Log, Recovered, SuperblockProof } from '../log/index.ts'
-import type { Clock, Files } from '../platform/index.ts'
+import type { Clock, Files, Timers } from '../platform/index.ts'
 import { asDamaged } from './damaged-error.ts'
 import { ChangeFiles } from './events/index.ts'
 import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
 import type { InspectedRegion, KeyspaceOptions, Mutants } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
+import { Slice } from './slice.ts'
 import { EngineStateMachine } from './state-machine.ts'
 import type { StateMachineTuning } from './state-machine.ts'
 
@@ -25,8 +26,9 @@ export interface StateMachineOptions {
   pageBytes: 4096 | 8192 | 16384 | 32768
   /** What pages and large values may occupy in memory. */
   budgetBytes: number
-  /** Only for how long old roots are kept: apply knows no clock. */
+  /** For how long old roots are kept, and how long work beside apply holds the loop: apply knows no clock. */
   clock: Clock
+  timers: Pick<Timers, 'endOfTurn'>
   /** How many bytes an install writes from one record of its progress to the next. */
   installProgressBytes?: number
   /** For tests only. */
@@ -40,14 +42,22 @@ export interface StateMachineOptions {
  * applied next. Rejects with QuorateError `damaged` where superblocks or maps are, with `FileError` where the disk fails.
  */
 export async function openStateMachine(options: StateMachineOptions): Promise<{ machine: EngineStateMachine }> {
-  const { files, directory } = options
+  const { files, directory, clock, timers } = options
   const keyspace = await openOrCreate(keyspaceOptions(options))
   const superblock = keyspace.superblocks[0]!
   const { seq, entryChain } = superblock
   let changes: ChangeFiles | undefined
   try {
     changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
-    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, options.tuning) }
+    return {
+      machine: await EngineStateMachine.load(
+        keyspace,
+        changes,
+        superblock,
+        () => new Slice(clock, timers),
+        options.tuning,
+      ),
+    }
   } catch (error) {
     await changes?.close()
     await keyspace.close()
@@ -78,7 +88,7 @@ export function requireContinuation(machine: EngineStateMachine, log: Log): void
   throw new QuorateError('damaged', message, { detail: { file: 'pages/data', offset: 0 } })
 }
 
-function keyspaceOptions(options: StateMachineOptions): KeyspaceOptions {
+function keyspaceOptions(options: Omit<StateMachineOptions, 'timers'>): KeyspaceOptions {
   const { files, directory, clock, directoryId, groupId, pageBytes, budgetBytes } = options
   return {
     files,
@@ -99,7 +109,7 @@ function keyspaceOptions(options: StateMachineOptions): KeyspaceOptions {
  * data`. `proof` is what the log says of the superblocks. Rejects with `FileError` where the disk fails.
  */
 export function inspectState(
-  options: StateMachineOptions,
+  options: Omit<StateMachineOptions, 'timers'>,
   proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
 ): Promise<void> {

@@ -4,6 +4,7 @@ import { invariant } from '../model/index.ts'
 import type { EntryApplier } from './entry-applier.ts'
 import type { EffectLog } from './events/index.ts'
 import { withLoading } from './record-store.ts'
+import type { Slice } from './slice.ts'
 
 /** Entries that are applied again to reach an older seq (`at_seq.max_replay_entries`). */
 export const REPLAY_ENTRIES_MAX = 16_384
@@ -15,13 +16,15 @@ export type ReadEntries = (fromSeq: number, throughSeq: number) => Promise<Entry
 
 /**
  * Applies the entries `fromSeq` to `throughSeq` again, in private: `applier` works on a store that nobody else sees. `onApplied` is called
- * after each entry, with its effects in `effects`, and begins the log of effects anew when it has seen enough.
+ * after each entry, with its effects in `effects`, and begins the log of effects anew when it has seen enough. Gives the loop back whenever
+ * `slice` is over: entries from memory would otherwise hold it to the end.
  */
 export async function replay(
   applier: EntryApplier,
   fromSeq: number,
   throughSeq: number,
   entries: ReadEntries,
+  slice: Slice,
   onApplied: (seq: number) => void,
 ): Promise<void> {
   for (let next = fromSeq; next <= throughSeq;) {
@@ -36,6 +39,7 @@ export async function replay(
       await withLoading(() => applier.apply(kind, entry, leaderTimeMicros, bytes, start, end))
       at = end
       onApplied(entry)
+      if (slice.isOver) await slice.next()
     }
   }
 }

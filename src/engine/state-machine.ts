@@ -41,6 +41,7 @@ import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { beginAgain, plainBytes, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
 import type { ReadEntries } from './replay.ts'
+import type { Slice } from './slice.ts'
 import { RequestCheck } from './request-check.ts'
 import { ImageSink, ImageSource } from './snapshots.ts'
 
@@ -81,6 +82,8 @@ export class EngineStateMachine implements StateMachine {
   #entries: ReadEntries | undefined
   readonly #digests = new DigestRecords()
   readonly #digestInterval: number
+  /** For work beside apply that must not hold the loop. */
+  readonly #newSlice: () => Slice
   #published: ClusterState
   /** Batches for which a cold page is still to be expected. */
   #coldBatches = 0
@@ -102,9 +105,11 @@ export class EngineStateMachine implements StateMachine {
     origin: Origin,
     state: ClusterState,
     earliestExpiryMicros: number,
+    newSlice: () => Slice,
     { digestInterval = DIGEST_INTERVAL, alterValue }: StateMachineTuning,
   ) {
     this.#digestInterval = digestInterval
+    this.#newSlice = newSlice
     this.#keyspace = keyspace
     this.#applier = new EntryApplier(
       new KeyspaceStore(keyspace, alterValue),
@@ -120,7 +125,7 @@ export class EngineStateMachine implements StateMachine {
     this.#effectChain = origin.effectChain
     this.#digests.restore(origin.digests)
     this.#changes = changes
-    this.#rebuilding = new ChangeRebuild(keyspace, changes, origin)
+    this.#rebuilding = new ChangeRebuild(keyspace, changes, origin, newSlice)
     this.#hub = new WatchHub({
       history: this.#changes,
       canRebuild: seq => this.#entries !== undefined && this.#rebuilding.reaches(seq),
@@ -138,10 +143,11 @@ export class EngineStateMachine implements StateMachine {
     keyspace: Keyspace,
     changes: ChangeFiles,
     origin: Origin,
+    newSlice: () => Slice,
     tuning: StateMachineTuning = {},
   ): Promise<EngineStateMachine> {
     const { state, earliestExpiryMicros } = await loadState(keyspace)
-    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, tuning)
+    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, newSlice, tuning)
   }
 
   get appliedSeq(): number {
@@ -533,7 +539,7 @@ export class EngineStateMachine implements StateMachine {
     const effects = new EffectLog()
     effects.beginEpoch(0)
     const applier = new EntryApplier(store, effects, state, pinned.root.meta.leaderTimeMicros)
-    await replay(applier, pinned.seq + 1, seq, entries, () => beginAgain(effects))
+    await replay(applier, pinned.seq + 1, seq, entries, this.#newSlice(), () => beginAgain(effects))
     const readerSync = store.over(new KeyspaceReader(pinned.reader, loadNow(this.#keyspace)))
     return new EngineView({
       seq,

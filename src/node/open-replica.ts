@@ -104,6 +104,7 @@ async function openInDirectory(
   const { machine } = await openStateMachine({
     files: platform.files,
     clock,
+    timers,
     directory: directory.path,
     directoryId: directory.identity.directoryId,
     groupId: GROUP_ID,

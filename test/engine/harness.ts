@@ -22,6 +22,8 @@ export const SECOND = 1_000_000
 export interface HarnessOptions {
   pageBytes?: 4096 | 8192 | 16384 | 32768
   budgetBytes?: number
+  monotonicMs?: () => number
+  endOfTurn?: (task: () => void) => void
 }
 
 export interface RequestParts {
@@ -186,7 +188,8 @@ async function open(disk: SimulatedDisk, options: HarnessOptions): Promise<Engin
     groupId: 1,
     pageBytes: options.pageBytes ?? 8192,
     budgetBytes: options.budgetBytes ?? 16 << 20,
-    clock: { monotonicMs: () => 0, wallMicros: () => 0 },
+    clock: { monotonicMs: options.monotonicMs ?? ((): number => 0), wallMicros: () => 0 },
+    timers: { endOfTurn: options.endOfTurn ?? setImmediate },
   })
   return machine
 }

@@ -120,6 +120,27 @@ describe('a view of an older seq', () => {
     assert.deepEqual(scanText(harness.read(SCAN)), shown.at(-1), 'the newest state is untouched')
   })
 
+  it('gives the loop back every 5 ms while entries are applied again, though none of them waits for a disk', async () => {
+    let nowMs = 0
+    const turnsAt: number[] = []
+    const harness = await Harness.withProject({
+      // Each entry takes a millisecond: so often the time is looked at.
+      monotonicMs: () => nowMs++,
+      endOfTurn: task => {
+        turnsAt.push(nowMs)
+        setImmediate(task)
+      },
+    })
+    for (let i = 0; i < 40; i++) await harness.commit({ mutations: [set(`k${i}`, 'v')] })
+    const [first, older] = [harness.core.oldestViewSeq, harness.core.appliedSeq - 1]
+    turnsAt.length = 0
+    const view = await harness.core.viewAt(older, (from, through) => Promise.resolve(harness.batch(from, through)))
+    assert.equal(scanText(view.readSync(SCAN, 'root')).length, 39)
+    view.release()
+    assert.ok(older - first > 30 && turnsAt.length >= Math.floor((older - first) / 7), `${turnsAt.length} turns`)
+    for (const [i, at] of turnsAt.entries()) if (i > 0) assert.ok(at - turnsAt[i - 1]! <= 7, `${turnsAt.join(' ')}`)
+  })
+
   it('outside the window is refused, with the window', async () => {
     const harness = await Harness.withProject()
     await harness.commit({ mutations: [set('a', '1')] })

@@ -50,6 +50,7 @@ export function sharedLogNodes(fault?: PlantedFault): OpenNode {
       pageBytes: storage.pageBytes,
       budgetBytes: storage.budgetBytes,
       clock: platform.clock,
+      timers: platform.timers,
     })
     return new SharedLogNode(log, machine, opening, fault)
   }
