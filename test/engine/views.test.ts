@@ -138,7 +138,7 @@ describe('a view of an older seq', () => {
     assert.equal(scanText(view.readSync(SCAN, 'root')).length, 39)
     view.release()
     assert.ok(older - first > 30 && turnsAt.length >= Math.floor((older - first) / 7), `${turnsAt.length} turns`)
-    for (const [i, at] of turnsAt.entries()) if (i > 0) assert.ok(at - turnsAt[i - 1]! <= 7, `${turnsAt.join(' ')}`)
+    for (const [i, at] of turnsAt.entries()) if (i > 0) assert.ok(at - turnsAt[i - 1]! <= 7, turnsAt.join())
   })
 
   it('outside the window is refused, with the window', async () => {
