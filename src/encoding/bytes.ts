@@ -184,6 +184,14 @@ export class ByteWriter {
     this.raw(bytes)
   }
 
+  /** u8 length in bytes, then UTF-8: names. */
+  text8(text: string): void {
+    const bytes = utf8Bytes(text)
+    if (bytes.length > 255) throw new RangeError(`name of ${bytes.length} bytes`)
+    this.u8(bytes.length)
+    this.raw(bytes)
+  }
+
   /** u16 length in bytes, then UTF-8. */
   text16(text: string): void {
     if (text.length > SHORT_TEXT || !this.#ascii16(text)) this.bytes16(utf8.encode(text))
@@ -214,6 +222,40 @@ export class ByteWriter {
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length)
   }
+}
+
+/** UTF-8 as text. @throws MalformedBytes */
+export function readText(bytes: Uint8Array, start: number, end: number): string {
+  try {
+    return utf8Strict.decode(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+  } catch (cause) {
+    throw new MalformedBytes('text is not UTF-8', { cause })
+  }
+}
+
+/** Names come again and again (columns, tables): the last one of each hash is kept, so that most are found and not made. */
+const names: string[] = Array.from({ length: 256 }, () => '')
+
+/** As `readText`, for short texts that are likely to have been read before. */
+export function readName(bytes: Uint8Array, start: number, end: number): string {
+  const length = end - start
+  let hash = length
+  for (let i = start; i < end; i++) hash = (hash * 31 + bytes[i]!) & 0xffff
+  const slot = (hash ^ (hash >> 8)) & 0xff
+  const known = names[slot]!
+  if (known.length === length && isAsciiOf(known, bytes, start)) return known
+  const name = readText(bytes, start, end)
+  if (name.length === length) names[slot] = name
+  return name
+}
+
+/** Whether the bytes are `text`, every character of which then is ASCII. */
+function isAsciiOf(text: string, bytes: Uint8Array, start: number): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit !== bytes[start + i] || unit > 0x7f) return false
+  }
+  return true
 }
 
 /** Reads fields one after the other; every read is checked against the end and throws `MalformedBytes` past it. */
@@ -274,13 +316,15 @@ export class ByteReader {
     return this.raw(this.u16())
   }
 
+  text8(): string {
+    const length = this.u8()
+    const at = this.take(length)
+    return readName(this.bytes, at, at + length)
+  }
+
   text16(): string {
     const bytes = this.bytes16()
-    try {
-      return utf8Strict.decode(bytes)
-    } catch (cause) {
-      throw new MalformedBytes('text is not UTF-8', { cause })
-    }
+    return readText(bytes, 0, bytes.length)
   }
 
   /** Everything must have been read. */

@@ -1,37 +1,25 @@
-import { ByteReader, MalformedBytes, readU16, readU32, readU64 } from './bytes.ts'
+import { MalformedBytes, readName, readText, readU16, readU32, readU64 } from './bytes.ts'
+import { readDdl } from './ddl-binary.ts'
 import { digestToHex } from './digest.ts'
+import { EnvelopeCursor } from './envelope-cursor.ts'
+import type { Assertion, KeyTarget, Mutation, PointRead, RangeRead, TransactionEnvelope } from './envelope.ts'
 import {
-  bigEndianToBigint,
   COMPARISONS,
-  DdlCode,
-  EnvelopeCursor,
-  NUMBER_MISSING_REJECT,
-  NUMBER_RANGE_SHIFT,
-  NUMBER_WIDE,
+  isGroupOp,
+  isTableOp,
   Op,
-  OPTIONAL_FLAG,
-  PERMISSIONS,
   RANGE_HAS_END,
+  RANGE_HAS_INDEX,
   RANGE_HAS_START,
   RANGE_REVERSE,
-  SET_HAS_TTL,
-} from './envelope-binary.ts'
-import type { Assertion, Ddl, KeyTarget, Mutation, Permission, RangeRead, TransactionEnvelope } from './envelope.ts'
+} from './envelope-ops.ts'
+import { readKvMutation } from './kv-items.ts'
+import { readTableAssertion, readTableMutation } from './table-items.ts'
 
 /** A project and a scope by name. */
 export interface Namespace {
   project: string
   scope: string
-}
-
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-function text(bytes: Uint8Array, start: number, end: number): string {
-  try {
-    return strictUtf8.decode(bytes.subarray(start, end))
-  } catch (cause) {
-    throw new MalformedBytes('text is not UTF-8', { cause })
-  }
 }
 
 /** The namespaces of an opened envelope, in their order. */
@@ -41,7 +29,7 @@ export function readNamespaces(cursor: EnvelopeCursor): Namespace[] {
   let at = cursor.namespacesStart
   const next = (): string => {
     const end = at + 1 + bytes[at]!
-    const name = text(bytes, at + 1, end)
+    const name = readName(bytes, at + 1, end)
     at = end
     return name
   }
@@ -55,77 +43,61 @@ export function readNamespaces(cursor: EnvelopeCursor): Namespace[] {
 /** The idempotency key of an opened envelope. */
 export function readIdempotencyKey(cursor: EnvelopeCursor): string | undefined {
   if (cursor.idempotencyEnd === 0) return undefined
-  return text(cursor.bytes, cursor.idempotencyStart, cursor.idempotencyEnd)
+  return readText(cursor.bytes, cursor.idempotencyStart, cursor.idempotencyEnd)
 }
 
-/** The range of a `readRange` item that the cursor stands on. */
+/** The table's name of an item of a table (`isTableOp`) that the cursor stands on. @throws MalformedBytes */
+export function readTableName(cursor: EnvelopeCursor): string {
+  return readName(cursor.bytes, cursor.keyStart, cursor.keyEnd)
+}
+
+/** The point of a `readPoint` or `readRowPoint` item that the cursor stands on. */
+export function readPoint(cursor: EnvelopeCursor, namespace: Namespace): PointRead {
+  const { bytes, keyStart, keyEnd, restStart } = cursor
+  if (cursor.op === Op.readPoint) {
+    return { ...namespace, key: bytes.slice(keyStart, keyEnd), seq: readU64(bytes, restStart) }
+  }
+  const rowKeyEnd = restStart + 2 + readU16(bytes, restStart)
+  const key = bytes.slice(restStart + 2, rowKeyEnd)
+  return { ...namespace, table: readTableName(cursor), key, seq: readU64(bytes, rowKeyEnd) }
+}
+
+/** The range of a `readRange` or `readRowRange` item that the cursor stands on. */
 export function readRange(cursor: EnvelopeCursor, namespace: Namespace): RangeRead {
-  const { bytes, flags, keyStart, keyEnd, restStart } = cursor
-  const endKeyEnd = restStart + 2 + readU16(bytes, restStart)
+  const { bytes, flags, bodyStart, restStart } = cursor
+  const isOfRows = cursor.op === Op.readRowRange
+  const hasIndex = isOfRows && (flags & RANGE_HAS_INDEX) !== 0
+  const indexEnd = hasIndex ? restStart + 1 + bytes[restStart]! : restStart
+  const startAt = isOfRows ? indexEnd : bodyStart
+  const startEnd = startAt + 2 + readU16(bytes, startAt)
+  const endEnd = startEnd + 2 + readU16(bytes, startEnd)
   return {
     ...namespace,
-    ...((flags & RANGE_HAS_START) !== 0 && { start: bytes.slice(keyStart, keyEnd) }),
-    ...((flags & RANGE_HAS_END) !== 0 && { end: bytes.slice(restStart + 2, endKeyEnd) }),
+    ...(isOfRows && { table: readTableName(cursor) }),
+    ...(hasIndex && { index: readName(bytes, restStart + 1, indexEnd) }),
+    ...((flags & RANGE_HAS_START) !== 0 && { start: bytes.slice(startAt + 2, startEnd) }),
+    ...((flags & RANGE_HAS_END) !== 0 && { end: bytes.slice(startEnd + 2, endEnd) }),
     reverse: (flags & RANGE_REVERSE) !== 0,
-    limit: readU32(bytes, endKeyEnd),
-    digest: digestToHex({ lo: readU32(bytes, endKeyEnd + 4), hi: readU32(bytes, endKeyEnd + 8) }),
+    limit: readU32(bytes, endEnd),
+    digest: digestToHex({ lo: readU32(bytes, endEnd + 4), hi: readU32(bytes, endEnd + 8) }),
   }
 }
 
-/** The catalog change of a `ddl` item that the cursor stands on. */
-export function readDdl(cursor: EnvelopeCursor): Ddl {
-  const reader = new ByteReader(cursor.bytes, cursor.bodyStart, cursor.bodyEnd)
-  const code = reader.u8()
-  const flag = reader.u8()
-  if (flag > OPTIONAL_FLAG) throw new MalformedBytes('ddl flags')
-  const operation = readDdlFields(reader, code, flag === OPTIONAL_FLAG)
-  reader.expectEnd()
-  return operation
-}
-
-function readDdlFields(reader: ByteReader, code: number, optional: boolean): Ddl {
-  switch (code) {
-    case DdlCode.createProject:
-      return { type: 'createProject', project: reader.text16(), ifNotExists: optional }
-    case DdlCode.renameProject:
-      return { type: 'renameProject', project: reader.text16(), to: reader.text16() }
-    case DdlCode.dropProject:
-      return { type: 'dropProject', project: reader.text16(), ifExists: optional }
-    case DdlCode.createScope:
-      return { type: 'createScope', project: reader.text16(), scope: reader.text16(), ifNotExists: optional }
-    case DdlCode.renameScope:
-      return { type: 'renameScope', project: reader.text16(), scope: reader.text16(), to: reader.text16() }
-    case DdlCode.dropScope:
-      return { type: 'dropScope', project: reader.text16(), scope: reader.text16(), ifExists: optional }
-    case DdlCode.grant:
-      return { type: 'grant', caller: reader.text16(), permission: readPermission(reader) }
-    case DdlCode.revoke:
-      return { type: 'revoke', caller: reader.text16(), permission: readPermission(reader) }
-    case DdlCode.setSetting:
-      return { type: 'setSetting', name: reader.text16(), value: reader.f64() }
-    default:
-      throw new MalformedBytes(`ddl operation ${code}`)
-  }
-}
-
-export function readPermission(reader: ByteReader): Permission {
-  const type = PERMISSIONS[reader.u8()]
-  const parts = reader.u8()
-  if (type === undefined || parts > 7) throw new MalformedBytes('permission')
-  if (type === 'admin' || type === 'impersonate') {
-    if (parts !== 0) throw new MalformedBytes('permission')
-    return { type }
-  }
-  if (parts !== 0 && parts !== 1 && parts !== 3 && parts !== 7) throw new MalformedBytes('permission reach')
+/** Topic, key and payload of an `emitEvent` item that the cursor stands on. @throws MalformedBytes */
+export function readEvent(cursor: EnvelopeCursor): { topic: string; key: string; payload: string } {
+  const { bytes, keyStart, keyEnd, restStart, bodyEnd } = cursor
+  const payloadAt = restStart + 2 + readU16(bytes, restStart)
   return {
-    type,
-    ...((parts & 1) !== 0 && { project: reader.text16() }),
-    ...((parts & 2) !== 0 && { scope: reader.text16() }),
-    ...((parts & 4) !== 0 && { prefix: reader.bytes16().slice() }),
+    topic: readName(bytes, keyStart, keyEnd),
+    key: readText(bytes, restStart + 2, payloadAt),
+    payload: readText(bytes, payloadAt, bodyEnd),
   }
 }
 
-/** Proves that `bytes[start, end)` is a whole, well-formed envelope, in one pass; leaves `cursor` at its end. */
+/**
+ * Proves that `bytes[start, end)` is a well-formed envelope, in one pass; leaves `cursor` at its end. What it leaves to readers:
+ * `EnvelopeCursor`.
+ */
 export function checkEnvelope(cursor: EnvelopeCursor, bytes: Uint8Array, start: number, end: number): void {
   cursor.open(bytes, start, end)
   while (cursor.next()) if (cursor.op === Op.ddl) readDdl(cursor)
@@ -138,20 +110,16 @@ export function decodeEnvelope(bytes: Uint8Array, start: number = 0, end: number
   const namespaces = readNamespaces(cursor)
   const idempotencyKey = readIdempotencyKey(cursor)
   const assertions: Assertion[] = []
-  const points: ({ seq: number } & KeyTarget)[] = []
+  const points: PointRead[] = []
   const ranges: RangeRead[] = []
   const mutations: Mutation[] = []
   while (cursor.next()) {
-    if (cursor.op === Op.ddl) {
-      mutations.push({ type: 'ddl', operation: readDdl(cursor) })
-      continue
-    }
-    const namespace = namespaces[cursor.namespace]!
-    const target: KeyTarget = { ...namespace, key: bytes.slice(cursor.keyStart, cursor.keyEnd) }
-    if (cursor.op === Op.readPoint) points.push({ ...target, seq: readU64(bytes, cursor.restStart) })
-    else if (cursor.op === Op.readRange) ranges.push(readRange(cursor, namespace))
-    else if (cursor.op < Op.readPoint) assertions.push(readAssertion(cursor, target))
-    else mutations.push(readKvMutation(cursor, target))
+    if (cursor.op < Op.readPoint) assertions.push(readAssertion(cursor, namespaces))
+    else if (cursor.op === Op.readPoint || cursor.op === Op.readRowPoint) {
+      points.push(readPoint(cursor, namespaces[cursor.namespace]!))
+    } else if (cursor.op === Op.readRange || cursor.op === Op.readRowRange) {
+      ranges.push(readRange(cursor, namespaces[cursor.namespace]!))
+    } else mutations.push(readMutation(cursor, namespaces))
   }
   return {
     ...(idempotencyKey !== undefined && { idempotencyKey }),
@@ -161,39 +129,51 @@ export function decodeEnvelope(bytes: Uint8Array, start: number = 0, end: number
   }
 }
 
-function readAssertion(cursor: EnvelopeCursor, target: KeyTarget): Assertion {
-  const { bytes, restStart, bodyEnd, flags } = cursor
-  switch (cursor.op) {
+function readMutation(cursor: EnvelopeCursor, namespaces: readonly Namespace[]): Mutation {
+  if (cursor.op === Op.ddl) return { type: 'ddl', operation: readDdl(cursor) }
+  if (cursor.op === Op.postflight) return { type: 'postflight', assertions: readGroup(cursor, namespaces) }
+  const namespace = namespaces[cursor.namespace]!
+  if (cursor.op === Op.emitEvent) return { type: 'emitEvent', ...namespace, ...readEvent(cursor) }
+  if (isTableOp(cursor.op)) return readTableMutation(cursor, { ...namespace, table: readTableName(cursor) })
+  return readKvMutation(cursor, keyTarget(cursor, namespace))
+}
+
+function keyTarget(cursor: EnvelopeCursor, namespace: Namespace): KeyTarget {
+  return { ...namespace, key: cursor.bytes.slice(cursor.keyStart, cursor.keyEnd) }
+}
+
+/** The assertion that the cursor stands on, with all that is in it. @throws MalformedBytes */
+export function readAssertion(cursor: EnvelopeCursor, namespaces: readonly Namespace[]): Assertion {
+  const { bytes, op, restStart, bodyEnd, flags } = cursor
+  if (isGroupOp(op)) {
+    const assertions = readGroup(cursor, namespaces)
+    if (op === Op.assertNot) return { type: 'not', assertion: assertions[0]! }
+    return { type: op === Op.assertAll ? 'all' : 'any', assertions }
+  }
+  const namespace = namespaces[cursor.namespace]!
+  if (isTableOp(op)) return readTableAssertion(cursor, { ...namespace, table: readTableName(cursor) })
+  const target = keyTarget(cursor, namespace)
+  switch (op) {
     case Op.assertKeyVersion:
       return { type: 'keyVersion', ...target, seq: readU64(bytes, restStart) }
     case Op.assertKeyExists:
       return { type: 'keyExists', ...target, expected: flags === 1 }
     case Op.assertKeyEquals:
       return { type: 'keyEquals', ...target, value: bytes.slice(restStart, bodyEnd) }
-    default:
+    case Op.assertKeyCompare:
       return { type: 'keyCompare', ...target, op: COMPARISONS[flags]!, threshold: bytes.slice(restStart, bodyEnd) }
+    default:
+      throw new MalformedBytes(`assertion ${op}`)
   }
 }
 
-function readKvMutation(cursor: EnvelopeCursor, target: KeyTarget): Mutation {
-  const { bytes, restStart, bodyEnd, flags } = cursor
-  switch (cursor.op) {
-    case Op.kvSet: {
-      if ((flags & SET_HAS_TTL) === 0) return { type: 'kvSet', ...target, value: bytes.slice(restStart, bodyEnd) }
-      return { type: 'kvSet', ...target, ttlMs: readU64(bytes, restStart), value: bytes.slice(restStart + 8, bodyEnd) }
-    }
-    case Op.kvDelete:
-      return { type: 'kvDelete', ...target }
-    default: {
-      const numeric = {
-        ...target,
-        by: bigEndianToBigint(bytes.subarray(restStart, bodyEnd)),
-        width: (flags & NUMBER_WIDE) === 0 ? 64 : 256,
-        onMissing: (flags & NUMBER_MISSING_REJECT) === 0 ? 'zero' : 'reject',
-      } as const
-      const policy = (['reject', 'saturate', 'ignore'] as const)[flags >> NUMBER_RANGE_SHIFT]!
-      if (cursor.op === Op.kvDecrement) return { type: 'kvDecrement', ...numeric, onUnderflow: policy }
-      return { type: 'kvIncrement', ...numeric, onOverflow: policy === 'saturate' ? 'saturate' : 'reject' }
-    }
+/** The assertions of the group that the cursor stands on; afterwards it stands somewhere within. @throws MalformedBytes */
+export function readGroup(cursor: EnvelopeCursor, namespaces: readonly Namespace[]): Assertion[] {
+  const assertions: Assertion[] = []
+  let at = cursor.restStart
+  for (let left = cursor.groupCount; left > 0; left--) {
+    at = cursor.standOn(at)
+    assertions.push(readAssertion(cursor, namespaces))
   }
+  return assertions
 }

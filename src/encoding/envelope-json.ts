@@ -9,7 +9,7 @@ import type {
   ReadSet,
   TransactionEnvelope,
 } from './envelope.ts'
-import { COMPARISONS } from './envelope-binary.ts'
+import { COMPARISONS } from './envelope-ops.ts'
 import { DataReader, dataError, JSON_DATA, NATIVE_DATA, type DataForm } from './data-reader.ts'
 import { bytesToJson } from './json-values.ts'
 

@@ -1,5 +1,6 @@
 import { unwrittenBytes, utf8Bytes, writeU16, writeU32 } from './bytes.ts'
-import { ENVELOPE_FORMAT, ENVELOPE_HEADER_BYTES, Op } from './envelope-binary.ts'
+import { ENVELOPE_FORMAT, ENVELOPE_HEADER_BYTES } from './envelope-cursor.ts'
+import { Op } from './envelope-ops.ts'
 
 /**
  * The envelope of one kvSet without conditions, written straight into its bytes: the commonest write. The result is byte for byte

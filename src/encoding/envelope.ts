@@ -1,3 +1,6 @@
+import type { TableDdl } from './table-definition.ts'
+import type { TableAssertion, TableMutation } from './table-mutation.ts'
+
 /**
  * A transaction as data: preconditions and changes that hold together or not at all (DESIGN 7). These types are public
  * (they are the JSON of POST /v1/commit too, with bytes as {"$b": base64}); envelope-binary.ts has their binary form.
@@ -21,17 +24,31 @@ export type Assertion =
   | ({ type: 'keyEquals'; value: Uint8Array } & KeyTarget)
   /** The key exists and its value compares so with `threshold`: as unsigned integers if both have 8 or both 32 bytes, else bytewise. */
   | ({ type: 'keyCompare'; op: ComparisonOperator; threshold: Uint8Array } & KeyTarget)
+  | TableAssertion
+  /** `all` of none holds, `any` of none does not. At most 16 levels. */
+  | { type: 'all' | 'any'; assertions: readonly Assertion[] }
+  | { type: 'not'; assertion: Assertion }
 
 /** What the transaction has read: still the same when it is applied, or `conflict`. */
 export interface ReadSet {
-  /** `seq` is the version that was read; 0 = absent. */
-  points?: readonly ({ seq: number } & KeyTarget)[]
+  points?: readonly PointRead[]
   ranges?: readonly RangeRead[]
 }
 
+/** A key, or with `table` a row, whose key then is its primary key as an ordered key (docs/formats/ordered-keys.md). */
+export interface PointRead extends KeyTarget {
+  table?: string
+  /** The version that was read; 0 = absent. */
+  seq: number
+}
+
+/** Keys, or with `table` rows in the order of the primary key or of an index; keys then are ordered keys, of an index its entries'. */
 export interface RangeRead {
   project: string
   scope?: string
+  table?: string
+  /** Needs `table`. */
+  index?: string
   /** Inclusive; absent = from the first key. */
   start?: Uint8Array
   /** Exclusive; absent = to the last key. */
@@ -64,6 +81,36 @@ export type Mutation =
       onMissing?: 'zero' | 'reject'
       onUnderflow?: 'reject' | 'saturate' | 'ignore'
     } & KeyTarget)
+  /**
+   * The larger or smaller of the number and `value`, an unsigned integer as of `kvIncrement`. A missing key counts as smaller, or larger,
+   * than any (`set`, the default), or as 0. Result: the number afterwards.
+   */
+  | ({
+      type: 'kvMax' | 'kvMin'
+      value: bigint
+      width: 64 | 256
+      onMissing?: 'set' | 'zero' | 'reject'
+    } & KeyTarget)
+  /** Computes an unsigned integer as of `kvIncrement`; a missing key is 0. With another version than `expectedSeq` (0 = absent): `assertion_failed`. */
+  | ({
+      type: 'kvMutate'
+      op: 'set' | 'add' | 'subtract'
+      operand: bigint
+      width: 64 | 256
+      expectedSeq?: number
+    } & KeyTarget)
+  /** Adds to a signed big-endian integer of 8 bytes; beyond them or a bound: `overflow` or `underflow`. Result: the new number. */
+  | ({ type: 'kvAddSigned'; by: bigint; min?: bigint; max?: bigint; onMissing?: 'zero' | 'reject' } & KeyTarget)
+  /**
+   * Adds to one of the numbers that a counter is divided into (`counterShardKey`), so that many writers do not meet. 1 to 4,096 shards,
+   * `shard` is below them. The counter is the sum of all its shards.
+   */
+  | ({ type: 'counterAdd'; by: bigint; shards: number; shard: number } & KeyTarget)
+  /** Appends to the scope's events, in the order of commits. `payload` is JSON text. */
+  | { type: 'emitEvent'; project: string; scope?: string; topic: string; key: string; payload: string }
+  | TableMutation
+  /** Assertions on the state that the mutations before have made; a failed one refuses the transaction. */
+  | { type: 'postflight'; assertions: readonly Assertion[] }
   | { type: 'ddl'; operation: Ddl }
 
 /** Changes of the catalog, of permissions and of cluster settings. */
@@ -75,20 +122,29 @@ export type Ddl =
   | { type: 'createScope'; project: string; scope: string; ifNotExists?: boolean }
   | { type: 'renameScope'; project: string; scope: string; to: string }
   | { type: 'dropScope'; project: string; scope: string; ifExists?: boolean }
-  | { type: 'grant'; caller: string; permission: Permission }
+  /** `delegable`: the caller may grant the same permission to others. */
+  | { type: 'grant'; caller: string; permission: Permission; delegable?: boolean }
   | { type: 'revoke'; caller: string; permission: Permission }
   /** Changes a replicated cluster setting (model/settings.ts has names, units and bounds). */
   | { type: 'setSetting'; name: string; value: number }
+  | TableDdl
 
 /**
- * What a caller may do. `kvRead`/`kvWrite` reach as far as the narrowest given of project, scope and key prefix; without a
- * project they reach everything. `admin` includes all permissions.
+ * What a caller may do. `kvRead`/`kvWrite` reach as far as the narrowest given of project, scope and key prefix, those of tables as far
+ * as that of project, scope and table; without a project they reach everything. `admin` includes all permissions, `projectAdmin` and
+ * `scopeAdmin` all within theirs.
  */
 export type Permission =
   | { type: 'admin' }
   /** May act as another caller (`as`); audited. */
   | { type: 'impersonate' }
   | { type: 'kvRead' | 'kvWrite'; project?: string; scope?: string; prefix?: Uint8Array }
+  | { type: 'projectAdmin'; project: string }
+  | { type: 'scopeAdmin'; project: string; scope: string }
+  /** `policyBypass`: read policies do not apply. */
+  | { type: 'tableRead' | 'tableWrite' | 'policyBypass'; project?: string; scope?: string; table?: string }
+  /** Creates, alters and drops tables and indexes. */
+  | { type: 'tableDdl'; project?: string; scope?: string }
 
 export interface TransactionEnvelope {
   /** Makes the transaction apply once across processes and sessions, within the cluster's idempotency window. 1..128 bytes of UTF-8. */

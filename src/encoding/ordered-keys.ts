@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, MalformedBytes, utf8Bytes } from './bytes.ts'
-import { bigEndianToBigint, bigintToBigEndian } from './envelope-binary.ts'
+import { bigEndianToBigint, bigintToBigEndian } from './big-endian.ts'
 
 /**
  * Values as bytes whose lexicographic order is the order of the values (docs/formats/ordered-keys.md): the keys of tables and

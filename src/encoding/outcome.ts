@@ -1,18 +1,21 @@
 import { ByteReader, ByteWriter, MalformedBytes, readU32, readU64, writeU64 } from './bytes.ts'
-import { bigEndianToBigint, bigintToBigEndian } from './envelope-binary.ts'
+import { bigEndianToBigint, bigEndianToSigned, bigintToBigEndian, signedToBigEndian } from './big-endian.ts'
 
 /**
  * What applying a transaction gave: the same bytes in the session window and on the client wire (docs/formats/outcome.md).
  *
  *   0 u8 format (1)   1 u8 status (0 committed, 1 refused)   2 u16 zero   4 u64 seq
- *   committed: u32 results, then each: u8 tag (0 none, 1 u64, 2 u256, 3 boolean) and its bytes, big-endian
+ *   committed: u32 results, then each: u8 tag (0 none, 1 u64, 2 u256, 3 boolean, 4 negative i64) and its bytes, big-endian
  *   refused: text16 code, text16 message, u8 has detail, [u32 index, u64 actual seq]
  */
 export type Outcome =
   | { status: 'committed'; seq: number; results: readonly MutationResult[] }
   | { status: 'refused'; seq: number; code: string; message: string; detail?: RefusalDetail }
 
-/** What a mutation answers: the number after kvIncrement/kvDecrement, whether a DDL operation changed anything, else undefined. */
+/**
+ * What a mutation answers: the number that a key then holds; how many rows were inserted, changed or deleted (`delete`: whether there was
+ * one); whether a DDL operation changed anything; else undefined.
+ */
 export type MutationResult = bigint | boolean | undefined
 
 /** Which item refused, and what was found in its place. */
@@ -64,6 +67,9 @@ function writeResult(writer: ByteWriter, result: MutationResult): void {
   else if (typeof result === 'boolean') {
     writer.u8(3)
     writer.u8(result ? 1 : 0)
+  } else if (result < 0n) {
+    writer.u8(4)
+    writer.raw(signedToBigEndian(result))
   } else if (result < 1n << 64n) {
     writer.u8(1)
     writer.raw(bigintToBigEndian(result, 64))
@@ -99,9 +105,16 @@ function readCommitted(reader: ByteReader, seq: number): Outcome {
     if (tag === 0) results.push(undefined)
     else if (tag === 1 || tag === 2) results.push(bigEndianToBigint(reader.raw(tag === 1 ? 8 : 32)))
     else if (tag === 3) results.push(reader.u8() === 1)
+    else if (tag === 4) results.push(readNegative(reader))
     else throw new MalformedBytes('outcome result')
   }
   return { status: 'committed', seq, results }
+}
+
+function readNegative(reader: ByteReader): bigint {
+  const value = bigEndianToSigned(reader.raw(8))
+  if (value >= 0n) throw new MalformedBytes('outcome result')
+  return value
 }
 
 function readRefused(reader: ByteReader, seq: number): Outcome {

@@ -2,8 +2,8 @@ import {
   ENTRY_HEADER_BYTES,
   EntryKind,
   EnvelopeCursor,
+  isKeyOp,
   MalformedBytes,
-  Op,
   readEntryHeader,
   readNamespaces,
   requestEnvelopeStart,
@@ -31,7 +31,7 @@ function addKeys(keys: Uint8Array[], bytes: Uint8Array, start: number, end: numb
     cursor.open(bytes, requestEnvelopeStart(bytes, start, end), end)
     const scopes = readNamespaces(cursor).map(({ project, scope }) => catalog.scope(project, scope))
     while (cursor.next()) {
-      const scope = cursor.op === Op.ddl ? undefined : scopes[cursor.namespace]
+      const scope = isKeyOp(cursor.op) ? scopes[cursor.namespace] : undefined
       if (scope !== undefined) keys.push(kvKey(scope.id, bytes, cursor.keyStart, cursor.keyEnd))
     }
   } catch (error) {

@@ -1,6 +1,7 @@
 import {
   checkEnvelope,
   EnvelopeCursor,
+  isKeyOp,
   MalformedBytes,
   Op,
   REQUEST_HEADER_BYTES,
@@ -75,6 +76,8 @@ export class RequestCheck {
 
   #item(catalog: Catalog, access: CallerAccess): RequestRefusal | undefined {
     const { bytes, op, namespace, keyStart, keyEnd } = this.#cursor
+    // What names no key is judged by apply.
+    if (!isKeyOp(op)) return undefined
     const scope = this.#namespaces.resolve(namespace, catalog)
     if ('code' in scope) return refusal(scope.code, scope.message)
     if (op === Op.readRange) return undefined
@@ -86,10 +89,11 @@ export class RequestCheck {
 
 /** `cursor` has walked the envelope to its end. */
 function checkLimits(cursor: EnvelopeCursor, settings: ClusterSettings): RequestRefusal | undefined {
-  const { mutations, assertions, points, ranges, idempotencyStart, idempotencyEnd } = cursor
+  const { mutations, assertions, grouped, points, ranges, idempotencyStart, idempotencyEnd } = cursor
   const { mutationsMax, assertionsMax, readSetMax } = settings
   if (mutations > mutationsMax) return refusal('transaction_too_large', `at most ${mutationsMax} mutations`)
-  if (assertions > assertionsMax) return refusal('transaction_too_large', `at most ${assertionsMax} assertions`)
+  if (assertions + grouped > assertionsMax)
+    return refusal('transaction_too_large', `at most ${assertionsMax} assertions`)
   if (points + ranges > readSetMax) return refusal('transaction_too_large', `at most ${readSetMax} reads`)
   if (idempotencyEnd - idempotencyStart > IDEMPOTENCY_KEY_BYTES_MAX) {
     return refusal('invalid_argument', `an idempotency key has at most ${IDEMPOTENCY_KEY_BYTES_MAX} bytes`)

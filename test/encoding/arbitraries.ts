@@ -9,6 +9,15 @@ import type {
   TransactionEnvelope,
 } from '../../src/encoding/index.ts'
 import { seed } from '../platform/seed.ts'
+import {
+  grouped,
+  rowPoint,
+  rowRange,
+  tableAssertion,
+  tableDdl,
+  tableMutation,
+  tablePermission,
+} from './table-arbitraries.ts'
 
 /** Tries `predicate` on `numRuns` values; a failure prints the smallest one it finds. */
 export function check<T>(arbitrary: fc.Arbitrary<T>, numRuns: number, predicate: (value: T) => void): void {
@@ -28,7 +37,7 @@ const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n })
 const u256 = fc.bigInt({ min: 0n, max: (1n << 256n) - 1n })
 const target = { project: name, scope: name, key: bytes() }
 
-export const assertion: fc.Arbitrary<Assertion> = fc.oneof(
+const keyAssertion: fc.Arbitrary<Assertion> = fc.oneof(
   record({ type: fc.constant('keyVersion' as const), ...target, seq }),
   record({ type: fc.constant('keyExists' as const), ...target, expected: fc.boolean() }),
   record({ type: fc.constant('keyEquals' as const), ...target, value: bytes() }),
@@ -40,7 +49,9 @@ export const assertion: fc.Arbitrary<Assertion> = fc.oneof(
   }),
 )
 
-const range: fc.Arbitrary<RangeRead> = fc.record(
+export const assertion: fc.Arbitrary<Assertion> = grouped(fc.oneof(keyAssertion, tableAssertion))
+
+const keyRange: fc.Arbitrary<RangeRead> = fc.record(
   {
     project: name,
     scope: name,
@@ -65,6 +76,7 @@ const permission: fc.Arbitrary<Permission> = fc.oneof(
     scope: name,
     prefix: bytes(),
   }),
+  tablePermission,
 )
 
 export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
@@ -75,6 +87,8 @@ export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
   record({ type: fc.constant('renameScope' as const), project: name, scope: name, to: name }),
   record({ type: fc.constant('dropScope' as const), project: name, scope: name, ifExists: fc.boolean() }),
   record({ type: fc.constantFrom('grant' as const, 'revoke' as const), caller: unicode, permission }),
+  record({ type: fc.constant('grant' as const), caller: unicode, permission, delegable: fc.constant(true) }),
+  tableDdl,
   record({
     type: fc.constant('setSetting' as const),
     name,
@@ -82,6 +96,7 @@ export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
   }),
 )
 
+const i64 = fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n })
 const onMissing = fc.constantFrom('zero' as const, 'reject' as const)
 const amount = fc.oneof(
   record({ by: u64, width: fc.constant(64 as const) }),
@@ -108,6 +123,53 @@ export const mutation: fc.Arbitrary<Mutation> = fc.oneof(
       amount,
     )
     .map(([fields, number]) => ({ type: 'kvDecrement' as const, ...fields, ...number })),
+  fc
+    .tuple(
+      record({
+        type: fc.constantFrom('kvMax' as const, 'kvMin' as const),
+        ...target,
+        onMissing: fc.constantFrom('set' as const, 'zero' as const, 'reject' as const),
+      }),
+      amount,
+    )
+    .map(([fields, { by, width }]) => ({ ...fields, value: by, width })),
+  fc
+    .tuple(
+      record({
+        type: fc.constant('kvMutate' as const),
+        ...target,
+        op: fc.constantFrom('set' as const, 'add' as const, 'subtract' as const),
+      }),
+      amount,
+      fc.option(seq, { nil: undefined }),
+    )
+    .map(([fields, { by, width }, expectedSeq]) => ({
+      ...fields,
+      operand: by,
+      width,
+      ...(expectedSeq !== undefined && { expectedSeq }),
+    })),
+  fc.record(
+    { type: fc.constant('kvAddSigned' as const), ...target, by: i64, min: i64, max: i64, onMissing },
+    { requiredKeys: ['type', 'project', 'scope', 'key', 'by', 'onMissing'], noNullPrototype: true },
+  ),
+  record({
+    type: fc.constant('counterAdd' as const),
+    ...target,
+    by: u64,
+    shards: fc.integer({ min: 5, max: 4_096 }),
+    shard: fc.nat(4),
+  }),
+  record({
+    type: fc.constant('emitEvent' as const),
+    project: name,
+    scope: name,
+    topic: name,
+    key: unicode,
+    payload: unicode,
+  }),
+  tableMutation,
+  record({ type: fc.constant('postflight' as const), assertions: fc.array(assertion, { maxLength: 3 }) }),
   record({ type: fc.constant('ddl' as const), operation: ddl }),
 )
 
@@ -116,8 +178,8 @@ export const transaction: fc.Arbitrary<TransactionEnvelope> = fc
   .record({
     idempotencyKey: fc.option(fc.string({ minLength: 1, maxLength: 40 }), { nil: undefined }),
     assertions: fc.array(assertion, { maxLength: 4 }),
-    points: fc.array(record({ ...target, seq }), { maxLength: 4 }),
-    ranges: fc.array(range, { maxLength: 3 }),
+    points: fc.array(fc.oneof(record({ ...target, seq }), rowPoint), { maxLength: 4 }),
+    ranges: fc.array(fc.oneof(keyRange, rowRange), { maxLength: 3 }),
     mutations: fc.array(mutation, { maxLength: 6 }),
   })
   .map(({ idempotencyKey, assertions, points, ranges, mutations }) => ({

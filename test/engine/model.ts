@@ -1,4 +1,4 @@
-import { compareBytes, rangeDigest } from '../../src/encoding/index.ts'
+import { compareBytes, isKvMutation, rangeDigest } from '../../src/encoding/index.ts'
 import type { KeyTarget, Mutation, RangeRead, TransactionEnvelope } from '../../src/encoding/index.ts'
 import type { KvEntry } from '../../src/model/index.ts'
 
@@ -98,6 +98,7 @@ export class Model {
 
   #mutate(scopes: Map<string, Map<string, Row>>, seq: number, mutation: Mutation): Result | string {
     if (mutation.type === 'ddl') return undefined
+    if (!isKvMutation(mutation)) throw new RangeError(`the model does not know ${mutation.type}`)
     const scope = mutation.scope!
     const key = text(mutation.key)
     const rows = scopes.get(scope) ?? new Map<string, Row>()
@@ -114,6 +115,7 @@ export class Model {
       rows.delete(key)
       return undefined
     }
+    if (mutation.type !== 'kvIncrement' && mutation.type !== 'kvDecrement') throw new RangeError('no model')
     if (old === undefined && mutation.onMissing === 'reject') return 'key_missing'
     if (old !== undefined && old.value.length !== 8) return 'not_a_number'
     const present = old === undefined ? 0n : Buffer.from(old.value).readBigUInt64BE()

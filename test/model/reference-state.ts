@@ -5,6 +5,8 @@ import {
   compareBytes,
   DEFAULT_SCOPE,
   equalBytes,
+  isKeyAssertion,
+  isKvMutation,
   rangeDigest,
   type Assertion,
   type Ddl,
@@ -152,6 +154,7 @@ export class ReferenceState {
   }
 
   #check(assertion: Assertion, index: number, caller: string): void {
+    if (!isKeyAssertion(assertion)) throw new Refusal('unsupported_version')
     const target = { project: assertion.project, scope: assertion.scope ?? DEFAULT_SCOPE }
     if (
       !this.allows(caller, 'kvRead', target, assertion.key) &&
@@ -169,6 +172,7 @@ export class ReferenceState {
       if (!this.isAdmin(caller)) throw new Refusal('permission_denied')
       return this.#ddl(mutation.operation)
     }
+    if (!isKvMutation(mutation)) throw new Refusal('unsupported_version')
     const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: mutation.key }
     const records = this.records(target.project, target.scope)
     if (!this.allows(caller, 'kvWrite', target, target.key)) throw new Refusal('permission_denied')
@@ -192,8 +196,11 @@ export class ReferenceState {
       case 'kvDelete':
         if (records.delete(bytesToHex(target.key))) this.changes.push({ ...target, kind: 'delete', value: undefined })
         return undefined
-      default:
+      case 'kvIncrement':
+      case 'kvDecrement':
         return this.#number(mutation, before, index, put)
+      default:
+        throw new Refusal('unsupported_version')
     }
   }
 

@@ -9,7 +9,7 @@ import type { RecordReader } from '../record-store.ts'
 
 /** A permission as it is stored: by ids, so that a renamed scope keeps it and a scope created anew under the name does not have it. */
 export interface Grant {
-  readonly type: Permission['type']
+  readonly type: ServedPermission['type']
   /** 0 = everything. */
   readonly projectId: number
   /** 0 = the whole project. */
@@ -17,7 +17,7 @@ export interface Grant {
   readonly prefix: Uint8Array
 }
 
-const TYPES: readonly Permission['type'][] = ['admin', 'impersonate', 'kvRead', 'kvWrite']
+const TYPES: readonly ServedPermission['type'][] = ['admin', 'impersonate', 'kvRead', 'kvWrite']
 const NO_PREFIX = new Uint8Array(0)
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -140,8 +140,15 @@ export class Access {
   }
 }
 
+/** Permissions that this version keeps and judges by. */
+export type ServedPermission = Extract<Permission, { type: 'admin' | 'impersonate' | 'kvRead' | 'kvWrite' }>
+
+export function isServedPermission(permission: Permission): permission is ServedPermission {
+  return TYPES.includes(permission.type as ServedPermission['type'])
+}
+
 /** The grant of a permission by names; undefined if the project or scope does not exist. */
-export function grantOf(catalog: Catalog, permission: Permission): Grant | undefined {
+export function grantOf(catalog: Catalog, permission: ServedPermission): Grant | undefined {
   if (permission.type === 'admin' || permission.type === 'impersonate' || permission.project === undefined) {
     return { type: permission.type, projectId: 0, scopeId: 0, prefix: NO_PREFIX }
   }

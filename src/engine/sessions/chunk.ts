@@ -78,7 +78,7 @@ export function slotSeq(bytes: Uint8Array, at: number): number {
 }
 
 export function fitsSlot(results: readonly MutationResult[]): boolean {
-  return results.length === 1 && typeof results[0] === 'bigint' && results[0] < 1n << 64n
+  return results.length === 1 && typeof results[0] === 'bigint' && results[0] >= 0n && results[0] < 1n << 64n
 }
 
 const scratch = new Uint8Array(KEY_BYTES + 1 + SLOT_BYTES)

@@ -1,7 +1,7 @@
 import { utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl } from '../../encoding/index.ts'
 import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
-import { equalGrants, grantOf } from '../access/index.ts'
+import { equalGrants, grantOf, isServedPermission } from '../access/index.ts'
 import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
@@ -34,7 +34,7 @@ export function applyDdl(work: EntryWork, operation: Ddl): boolean | Refusal {
     case 'setSetting':
       return setSetting(work, operation.name, operation.value)
     default:
-      throw new RangeError(`operation ${(operation satisfies never as Ddl).type}`)
+      return refuse('unsupported_version', `${operation.type} is not served by this version`)
   }
 }
 
@@ -154,6 +154,9 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
   const callerBytes = utf8Bytes(caller).length
   if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX)
     return refuse('invalid_argument', 'a caller has 1 to 128 bytes')
+  if (!isServedPermission(permission) || (operation.type === 'grant' && operation.delegable === true)) {
+    return refuse('unsupported_version', 'this permission is not served by this version')
+  }
   const { catalog, access } = work.state
   const grant = grantOf(catalog, permission)
   if (grant === undefined) return refuse('not_found', 'the project or scope of the permission does not exist')

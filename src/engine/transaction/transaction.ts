@@ -1,4 +1,4 @@
-import { Op, readDdl } from '../../encoding/index.ts'
+import { isKeyOp, Op, readDdl } from '../../encoding/index.ts'
 import type { EnvelopeCursor, MutationResult } from '../../encoding/index.ts'
 import type { CallerAccess } from '../access/index.ts'
 import type { EntryWork } from '../entry-work.ts'
@@ -13,6 +13,7 @@ import { checkAssertion, checkRead } from './preconditions.ts'
 import type { ScanBudget } from './preconditions.ts'
 
 const NO_RESULTS: readonly MutationResult[] = []
+const NOT_SERVED: Refusal = refuse('unsupported_version', 'this operation is not served by this version')
 
 /**
  * Applies envelopes (DESIGN 7.6): read set, assertions, permissions, mutations, in this order; the first failure refuses all.
@@ -53,7 +54,7 @@ export class TransactionApplier {
     let failed: Refusal | undefined
     for (let i = 0; i < count; i++) {
       cursor.next()
-      const scope = this.#namespaces.resolve(cursor.namespace, work.state.catalog)
+      const scope = isKeyOp(cursor.op) ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
       const refusal =
         'code' in scope
           ? scope
@@ -81,7 +82,7 @@ export class TransactionApplier {
         )
         break
       }
-      const scope = this.#namespaces.resolve(cursor.namespace, work.state.catalog)
+      const scope = isKeyOp(cursor.op) ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
       if ('code' in scope) refusal = scope
       else {
         const { bytes, keyStart, keyEnd } = cursor
@@ -117,7 +118,8 @@ export class TransactionApplier {
       this.#answer(cursor, index, changed)
       return undefined
     }
-    const scope = this.#namespaces.resolve(cursor.namespace, work.state.catalog)
+    const isServed = cursor.op <= Op.kvDecrement
+    const scope = isServed ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
     if ('code' in scope) return { ...scope, detail: { index, actualSeq: 0 } }
     if (cursor.keyEnd - cursor.keyStart > keyBytesMax || cursor.keyEnd === cursor.keyStart)
       return badKey(cursor, index, keyBytesMax)

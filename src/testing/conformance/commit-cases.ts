@@ -1,5 +1,11 @@
 import { deepEqual, equal } from 'node:assert/strict'
-import { rangeDigest, type Assertion, type Mutation, type TransactionEnvelope } from '../../encoding/index.ts'
+import {
+  rangeDigest,
+  type Assertion,
+  type KeyAssertion,
+  type Mutation,
+  type TransactionEnvelope,
+} from '../../encoding/index.ts'
 import { ConflictError, DEFAULT_SETTINGS } from '../../model/index.ts'
 import type { ConformanceContext, ConformanceSection } from './context.ts'
 import { bytes, fails, keysOf, refused, text } from './expectations.ts'
@@ -75,7 +81,7 @@ export const commitSection: ConformanceSection = {
           { type: 'keyCompare', ...at('k'), op: 'lte', threshold: bytes('bb') },
           { type: 'keyCompare', ...at('n'), op: 'eq', threshold: number },
         ]
-        const false_: Assertion[] = [
+        const false_: KeyAssertion[] = [
           { type: 'keyVersion', ...at('k'), seq: seq + 1 },
           { type: 'keyExists', ...at('k'), expected: false },
           { type: 'keyEquals', ...at('k'), value: bytes('b') },

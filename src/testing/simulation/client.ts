@@ -157,7 +157,7 @@ export class SimulatedClient {
       serial: ++this.#serial,
       notAfterMicros,
       hasIdempotencyKey: options.envelope.idempotencyKey !== undefined,
-      scopes: options.envelope.mutations.filter(mutation => mutation.type !== 'ddl'),
+      scopes: options.envelope.mutations.filter(mutation => 'project' in mutation),
       calledAtMs: world.nowMs,
       floor: this.#history.floor,
       onEnd: options.onEnd,

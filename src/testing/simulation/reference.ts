@@ -5,6 +5,8 @@ import {
   decodeSessionOpening,
   decodeTick,
   EntryKind,
+  isKeyAssertion,
+  isKvMutation,
   rangeDigest,
 } from '../../encoding/index.ts'
 import type { Assertion, Ddl, KeyTarget, Mutation, MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
@@ -229,6 +231,7 @@ export class Reference {
   }
 
   #assert(assertion: Assertion, timeMicros: number): ExpectedOutcome | undefined {
+    if (!isKeyAssertion(assertion)) throw new RangeError(`the reference does not know ${assertion.type}`)
     const actualSeq = this.keys.versionOf(assertion, timeMicros)
     if (actualSeq === undefined) return refused('scope_not_found')
     if (assertion.type === 'keyVersion' && actualSeq === assertion.seq) return undefined
@@ -238,6 +241,7 @@ export class Reference {
 
   #mutate(mutation: Exclude<Mutation, { type: 'ddl' }>, timeMicros: number): MutationResult | ExpectedOutcome {
     const { keys } = this
+    if (!isKvMutation(mutation)) throw new RangeError(`the reference does not know ${mutation.type}`)
     if (!keys.hasScope(mutation)) return refused(missing(keys.hasProject(mutation.project)))
     switch (mutation.type) {
       case 'kvSet':
@@ -256,7 +260,7 @@ export class Reference {
       case 'kvDecrement':
         return this.#add(mutation, -mutation.by, timeMicros)
       default:
-        throw new RangeError(`mutation ${String(mutation satisfies never)}`)
+        throw new RangeError(`the reference does not know ${mutation.type}`)
     }
   }
 
@@ -296,14 +300,8 @@ export class Reference {
         if (operation.name === 'sessionLifetimeMs') this.#sessionLifetimeMicros = operation.value * 1000
         if (operation.name === 'tickKeysMax') this.#tickKeysMax = operation.value
         return true
-      case 'renameProject':
-      case 'dropProject':
-      case 'renameScope':
-      case 'grant':
-      case 'revoke':
-        throw new RangeError(`the reference does not know ${operation.type}`)
       default:
-        throw new RangeError(`operation ${String(operation satisfies never)}`)
+        throw new RangeError(`the reference does not know ${operation.type}`)
     }
   }
 
