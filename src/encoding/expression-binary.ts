@@ -204,7 +204,7 @@ export function writeScalar(out: ByteWriter, scalar: ScalarExpr, depth: number =
     out.u8(ScalarCode.value)
     return writeValue(out, scalar.value)
   }
-  if (!ARITHMETIC.includes(scalar.op)) throw new RangeError(`no arithmetic: ${String(scalar.op)}`)
+  if (!ARITHMETIC.includes(scalar.op)) throw new RangeError(`no arithmetic: ${scalar.op}`)
   out.u8(ScalarCode[scalar.op])
   writeScalar(out, scalar.left, depth + 1)
   writeScalar(out, scalar.right, depth + 1)

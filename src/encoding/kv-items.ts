@@ -101,7 +101,7 @@ export function writeKvBody(body: ByteWriter, mutation: KvMutation): void {
       return body.raw(bigintToBigEndian(mutation.by, 64))
     }
     default:
-      throw new RangeError(`unknown kind: ${String((mutation satisfies never as Mutation).type)}`)
+      throw new RangeError(`unknown kind: ${(mutation satisfies never as Mutation).type}`)
   }
 }
 

@@ -1,9 +1,10 @@
 import { ByteReader, MalformedBytes, readU16, readU32, readU64 } from './bytes.ts'
 import type { ByteWriter } from './bytes.ts'
 import type { EnvelopeCursor } from './envelope-cursor.ts'
+import type { ComparisonOperator } from './envelope.ts'
 import { COLUMNS_MAX, COMPARISONS, Op } from './envelope-ops.ts'
 import { readExpr, skipExpr, writeExpr } from './expression-binary.ts'
-import type { Row, OnConflict, TableAssertion, TableMutation, UpdateExpr, Updates } from './table-mutation.ts'
+import type { OnConflict, Row, TableAssertion, TableMutation, UpdateExpr, Updates } from './table-mutation.ts'
 import { readNames, writeNames } from './table-ddl-binary.ts'
 import { readTagged, readValue, skipValue, ValueTag, writeValue } from './value-bytes.ts'
 import type { Value } from './values.ts'
@@ -87,7 +88,7 @@ export function writeTableMutation(body: ByteWriter, mutation: TableMutation): v
       if (mutation.type === 'updateWhere') writeUpdates(body, mutation.set)
       return
     default:
-      throw new RangeError(`unknown kind: ${String((mutation satisfies never as TableMutation).type)}`)
+      throw new RangeError(`unknown kind: ${(mutation satisfies never as TableMutation).type}`)
   }
 }
 
@@ -109,9 +110,9 @@ export function tableAssertionFlags(assertion: TableAssertion): number {
   }
 }
 
-function comparison(op: TableAssertion extends infer A ? (A extends { op: infer O } ? O : never) : never): number {
+function comparison(op: ComparisonOperator): number {
   const code = COMPARISONS.indexOf(op)
-  if (code < 0) throw new RangeError(`no comparison: ${String(op)}`)
+  if (code < 0) throw new RangeError(`no comparison: ${op}`)
   return code
 }
 
@@ -135,7 +136,7 @@ export function writeTableAssertion(body: ByteWriter, assertion: TableAssertion)
       if (assertion.where !== undefined) writeExpr(body, assertion.where)
       return writeValue(body, assertion.value)
     default:
-      throw new RangeError(`unknown kind: ${String((assertion satisfies never as TableAssertion).type)}`)
+      throw new RangeError(`unknown kind: ${(assertion satisfies never as TableAssertion).type}`)
   }
 }
 

@@ -31,10 +31,13 @@ export function some<T>(
   required: { [K in keyof T]?: fc.Arbitrary<unknown> },
   optional: { [K in keyof T]?: fc.Arbitrary<unknown> } = {},
 ): fc.Arbitrary<T> {
-  return fc.record({ ...required, ...optional } as Record<string, fc.Arbitrary<unknown>>, {
-    ...SOME,
-    requiredKeys: Object.keys(required),
-  }) as fc.Arbitrary<T>
+  return fc.record(
+    { ...required, ...optional },
+    {
+      ...SOME,
+      requiredKeys: Object.keys(required),
+    },
+  ) as fc.Arbitrary<T>
 }
 
 const just = fc.constant
@@ -196,7 +199,7 @@ export const tableDdl: fc.Arbitrary<TableDdl> = fc.oneof(
       ),
       definition,
     )
-    .map(([operation, definition]) => ({ ...operation, ...definition }) as TableDdl),
+    .map(([operation, definition]) => ({ ...operation, ...definition })),
   some<TableDdl>({ type: just('renameTable'), ...target, to: name }),
   some<TableDdl>({ type: just('dropTable'), ...target }, { ifExists: isTrue }),
   some<TableDdl>({ type: just('alterTable'), ...target, alteration }),
