@@ -31,13 +31,8 @@ export function some<T>(
   required: { [K in keyof T]?: fc.Arbitrary<unknown> },
   optional: { [K in keyof T]?: fc.Arbitrary<unknown> } = {},
 ): fc.Arbitrary<T> {
-  return fc.record(
-    { ...required, ...optional },
-    {
-      ...SOME,
-      requiredKeys: Object.keys(required),
-    },
-  ) as fc.Arbitrary<T>
+  const model: Record<string, fc.Arbitrary<unknown>> = { ...required, ...optional }
+  return fc.record(model, { ...SOME, requiredKeys: Object.keys(required) }) as fc.Arbitrary<T>
 }
 
 const just = fc.constant
