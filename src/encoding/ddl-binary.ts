@@ -1,7 +1,7 @@
 import { ByteReader, MalformedBytes } from './bytes.ts'
 import type { ByteWriter } from './bytes.ts'
-import type { EnvelopeCursor } from './envelope-cursor.ts'
 import type { Ddl, Permission } from './envelope.ts'
+import type { EnvelopeItem } from './envelope-ops.ts'
 import { isTableDdlCode, readTableDdl, TableDdlCode, writeTableDdl } from './table-ddl-binary.ts'
 
 /** Catalog changes and permissions as bytes (docs/formats/envelope.md). */
@@ -132,7 +132,7 @@ export function readPermission(reader: ByteReader): Permission {
 }
 
 /** The catalog change of a `ddl` item that the cursor stands on. @throws MalformedBytes */
-export function readDdl(cursor: EnvelopeCursor): Ddl {
+export function readDdl(cursor: EnvelopeItem): Ddl {
   const reader = new ByteReader(cursor.bytes, cursor.bodyStart, cursor.bodyEnd)
   const code = reader.u8()
   const operation = isTableDdlCode(code) ? readTableDdl(reader, code) : readFields(reader, code, reader.u8())

@@ -1,3 +1,4 @@
+import { COMPARISONS } from './comparison.ts'
 import { ByteWriter, utf8Bytes, writeU32 } from './bytes.ts'
 import { writeDdl } from './ddl-binary.ts'
 import { ENVELOPE_FORMAT, ENVELOPE_HEADER_BYTES } from './envelope-cursor.ts'
@@ -5,7 +6,6 @@ import { DEFAULT_SCOPE } from './envelope.ts'
 import type { Assertion, Mutation, PointRead, RangeRead, TransactionEnvelope } from './envelope.ts'
 import {
   ASSERTION_DEPTH_MAX,
-  COMPARISONS,
   NO_NAMESPACE,
   Op,
   RANGE_HAS_END,

@@ -1,7 +1,7 @@
+import { COMPARISONS } from './comparison.ts'
 import { MalformedBytes, readU16, readU32, readU64 } from './bytes.ts'
 import {
   ASSERTION_DEPTH_MAX,
-  COMPARISONS,
   isGroupOp,
   isTableOp,
   NO_NAMESPACE,

@@ -1,10 +1,10 @@
+import { COMPARISONS } from './comparison.ts'
 import { MalformedBytes, readName, readText, readU16, readU32, readU64 } from './bytes.ts'
 import { readDdl } from './ddl-binary.ts'
 import { digestToHex } from './digest.ts'
 import { EnvelopeCursor } from './envelope-cursor.ts'
 import type { Assertion, KeyTarget, Mutation, PointRead, RangeRead, TransactionEnvelope } from './envelope.ts'
 import {
-  COMPARISONS,
   isGroupOp,
   isTableOp,
   Op,

@@ -1,6 +1,5 @@
 import type {
   Assertion,
-  ComparisonOperator,
   Ddl,
   KeyTarget,
   Mutation,
@@ -9,7 +8,8 @@ import type {
   ReadSet,
   TransactionEnvelope,
 } from './envelope.ts'
-import { COMPARISONS } from './envelope-ops.ts'
+import { COMPARISONS } from './comparison.ts'
+import type { ComparisonOperator } from './comparison.ts'
 import { DataReader, dataError, JSON_DATA, NATIVE_DATA, type DataForm } from './data-reader.ts'
 import { bytesToJson } from './json-values.ts'
 

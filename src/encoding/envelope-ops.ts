@@ -1,5 +1,3 @@
-import type { ComparisonOperator } from './envelope.ts'
-
 /** The numbers in envelopes (docs/formats/envelope.md). On the wire and on disk: never reused. */
 
 /** The namespace of items that have none (DDL, lists of assertions). */
@@ -44,6 +42,18 @@ export const Op = {
 } as const
 export type Op = (typeof Op)[keyof typeof Op]
 
+/** One item as `EnvelopeCursor` stands on it: what readers of items look at. */
+export interface EnvelopeItem {
+  readonly bytes: Uint8Array
+  readonly op: number
+  readonly flags: number
+  readonly bodyStart: number
+  readonly bodyEnd: number
+  readonly keyStart: number
+  readonly keyEnd: number
+  readonly restStart: number
+}
+
 /** Whether items of this operation name a key (`EnvelopeCursor.keyStart`): of KV. */
 export function isKeyOp(op: number): boolean {
   return (
@@ -79,8 +89,6 @@ export const RANGE_HAS_END = 2
 export const RANGE_REVERSE = 4
 /** Of readRowRange only: over an index, not the primary key. */
 export const RANGE_HAS_INDEX = 8
-
-export const COMPARISONS: readonly ComparisonOperator[] = ['eq', 'ne', 'lt', 'lte', 'gt', 'gte']
 
 /** How deep assertions may lie in assertions. */
 export const ASSERTION_DEPTH_MAX = 16

@@ -1,3 +1,4 @@
+import type { ComparisonOperator } from './comparison.ts'
 import type { TableDdl } from './table-definition.ts'
 import type { TableAssertion, TableMutation } from './table-mutation.ts'
 
@@ -5,8 +6,6 @@ import type { TableAssertion, TableMutation } from './table-mutation.ts'
  * A transaction as data: preconditions and changes that hold together or not at all (DESIGN 7). These types are public
  * (they are the JSON of POST /v1/commit too, with bytes as {"$b": base64}); envelope-binary.ts has their binary form.
  */
-
-export type ComparisonOperator = 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte'
 
 /** Where a key lies. `scope` defaults to `app`. */
 export interface KeyTarget {

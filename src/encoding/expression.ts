@@ -1,4 +1,4 @@
-import type { ComparisonOperator } from './envelope.ts'
+import type { ComparisonOperator } from './comparison.ts'
 import type { Value } from './values.ts'
 
 /** What a column is compared with: a literal, another column of the same row, or who asks. */

@@ -1,9 +1,9 @@
 import { bigEndianToBigint, bigEndianToSigned, bigintToBigEndian, signedToBigEndian } from './big-endian.ts'
 import { readU16, readU64 } from './bytes.ts'
 import type { ByteWriter } from './bytes.ts'
-import type { EnvelopeCursor } from './envelope-cursor.ts'
 import type { Assertion, KeyTarget, Mutation } from './envelope.ts'
 import { NUMBER_MISSING_REJECT, NUMBER_RANGE_SHIFT, NUMBER_WIDE, Op, RangePolicy, SET_HAS_TTL } from './envelope-ops.ts'
+import type { EnvelopeItem } from './envelope-ops.ts'
 
 /** Mutations of keys as items of an envelope (docs/formats/envelope.md); the key has been written and read. */
 export type KvMutation = Extract<Mutation, KeyTarget>
@@ -151,7 +151,7 @@ function numberBytes(flags: number): number {
 }
 
 /** The mutation of a key that the cursor stands on, as data. */
-export function readKvMutation(cursor: EnvelopeCursor, target: KeyTarget): KvMutation {
+export function readKvMutation(cursor: EnvelopeItem, target: KeyTarget): KvMutation {
   const { bytes, restStart, bodyEnd, flags } = cursor
   const width = (flags & NUMBER_WIDE) === 0 ? 64 : 256
   const number = (at: number): bigint => bigEndianToBigint(bytes.subarray(at, bodyEnd))
@@ -190,7 +190,7 @@ export function readKvMutation(cursor: EnvelopeCursor, target: KeyTarget): KvMut
 }
 
 /** Amount, bounds and policy of the `kvAddSigned` that the cursor stands on. */
-export function readSignedAmount(cursor: EnvelopeCursor): {
+export function readSignedAmount(cursor: EnvelopeItem): {
   by: bigint
   min?: bigint
   max?: bigint

@@ -1,8 +1,9 @@
 import { ByteReader, MalformedBytes, readU16, readU32, readU64 } from './bytes.ts'
 import type { ByteWriter } from './bytes.ts'
-import type { EnvelopeCursor } from './envelope-cursor.ts'
-import type { ComparisonOperator } from './envelope.ts'
-import { COLUMNS_MAX, COMPARISONS, Op } from './envelope-ops.ts'
+import { COMPARISONS } from './comparison.ts'
+import type { ComparisonOperator } from './comparison.ts'
+import { COLUMNS_MAX, Op } from './envelope-ops.ts'
+import type { EnvelopeItem } from './envelope-ops.ts'
 import { readExpr, skipExpr, writeExpr } from './expression-binary.ts'
 import type { OnConflict, Row, TableAssertion, TableMutation, UpdateExpr, Updates } from './table-mutation.ts'
 import { readNames, writeNames } from './table-ddl-binary.ts'
@@ -378,12 +379,12 @@ function skipConflict(bytes: Uint8Array, at: number, end: number): number {
   return bytes[next] === ActionCode.update ? skipUpdates(bytes, next + 1, end) : next + 1
 }
 
-function itemReader(cursor: EnvelopeCursor): ByteReader {
+function itemReader(cursor: EnvelopeItem): ByteReader {
   return new ByteReader(cursor.bytes, cursor.restStart, cursor.bodyEnd)
 }
 
 /** The mutation of a table that the cursor stands on; `target` has the item's namespace and table. @throws MalformedBytes */
-export function readTableMutation(cursor: EnvelopeCursor, target: Target): TableMutation {
+export function readTableMutation(cursor: EnvelopeItem, target: Target): TableMutation {
   const reader = itemReader(cursor)
   const { flags } = cursor
   switch (cursor.op) {
@@ -411,7 +412,7 @@ export function readTableMutation(cursor: EnvelopeCursor, target: Target): Table
 }
 
 /** The assertion on a table that the cursor stands on. @throws MalformedBytes */
-export function readTableAssertion(cursor: EnvelopeCursor, target: Target): TableAssertion {
+export function readTableAssertion(cursor: EnvelopeItem, target: Target): TableAssertion {
   const reader = itemReader(cursor)
   const { flags } = cursor
   switch (cursor.op) {

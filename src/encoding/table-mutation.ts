@@ -1,4 +1,4 @@
-import type { ComparisonOperator } from './envelope.ts'
+import type { ComparisonOperator } from './comparison.ts'
 import type { Expr } from './expression.ts'
 import type { TableTarget } from './table-definition.ts'
 import type { Value } from './values.ts'
