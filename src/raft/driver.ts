@@ -489,6 +489,7 @@ export class Driver {
   #applied(): void {
     this.time.noteApplied()
     this.#followSettings()
+    this.fence.applied()
     this.reads.applied()
     this.maintenance.applied()
   }

@@ -81,12 +81,19 @@ export class Fence {
     const { core, input } = this.#options
     const voters = activeConfiguration(core.state)?.voters ?? []
     const found = isAgreed ? this.#watch.noteAgreed(digest) : this.#watch.note(from, digest, voters)
-    if (found !== undefined) {
-      if (this.#drift === undefined && !isMutant('drift_not_fenced')) this.#found(found)
-      return
-    }
+    if (found !== undefined) return this.#differs(found)
     const agreed = isAgreed ? undefined : this.#watch.agreed(core.state.id, voters)
     if (agreed !== undefined) input({ type: 'agreedDigest', digest: agreed })
+  }
+
+  /** To be called when entries were applied, before anybody is answered out of the state. */
+  applied(): void {
+    const found = this.#watch.recorded()
+    if (found !== undefined) this.#differs(found)
+  }
+
+  #differs(drift: Drift): void {
+    if (this.#drift === undefined && !isMutant('drift_not_fenced')) this.#found(drift)
   }
 
   /**

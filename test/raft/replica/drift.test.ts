@@ -13,7 +13,8 @@ const VOTERS = [1, 2, 3]
 const record = (seq: number, effectChain: number): StateDigest => ({ seq, effectChain, sum: { hi: 0, lo: 0 } })
 
 describe('digests of peers', () => {
-  const watchOf = (...own: StateDigest[]): DriftWatch => new DriftWatch({ digests: own } as unknown as StateMachine)
+  const watchOf = (...own: StateDigest[]): DriftWatch =>
+    new DriftWatch({ digests: own, appliedSeq: own.at(-1)?.seq ?? 0 } as unknown as StateMachine)
   const said = (seq: number, effectChain: number) => watchOf(record(seq, effectChain)).newest()!
 
   it('are told by the leader where a majority has the same, and not what only it has itself', () => {
@@ -30,6 +31,14 @@ describe('digests of peers', () => {
     assert.equal(follower.noteAgreed(said(8_192, 7)), undefined, 'not there yet')
     assert.equal(follower.noteAgreed(said(4_096, 8)), undefined)
     assert.equal(follower.noteAgreed(said(4_096, 7))?.seq, 4_096)
+    const machine = { digests: [] as StateDigest[], appliedSeq: 4_095 }
+    const late = new DriftWatch(machine as unknown as StateMachine)
+    assert.equal(late.noteAgreed(said(4_096, 7)), undefined)
+    assert.equal(late.recorded(), undefined)
+    machine.appliedSeq = 4_100
+    machine.digests.push(record(4_096, 8))
+    assert.equal(late.recorded()?.seq, 4_096, 'as soon as it is there')
+    assert.equal(late.recorded(), undefined, 'once')
     const leader = watchOf(record(4_096, 8))
     assert.equal(leader.note(2, said(4_096, 7), VOTERS), undefined)
     assert.equal(leader.note(4, said(4_096, 7), VOTERS), undefined, 'a learner does not count')
@@ -157,6 +166,22 @@ describe(`a replica that drifts (seed ${seed})`, () => {
     trio.crash(ill)
     await trio.start(ill)
     assert.equal(driftOf(group), undefined)
+  })
+
+  it('that crashes before its fence is kept is fenced by the first word of its leader, before it answers as of now', async () => {
+    const group = await groupOf('follower')
+    const { trio, ill } = group
+    await untilFound(group)
+    trio.crash(ill)
+    const files = trio.machines.get(ill)!.disk.files()
+    assert.equal(await files.size('/data/fence.json'), undefined, 'the fence was not kept')
+    await trio.start(ill)
+    await trio.until('it knows its leader', () => trio.node(ill).replica.inspect().core.leader !== 0)
+    await assert.rejects(trio.read(ill, utf8Bytes('bad')), isFencedError)
+    assert.ok(driftOf(group) !== undefined)
+    group.isIll = false
+    await untilRebuilt(group)
+    assert.deepEqual(await trio.read(ill, utf8Bytes('bad')), utf8Bytes(BAD))
   })
 
   it('is rebuilt by itself once an hour, and stays fenced until then if it drifts again', async () => {
