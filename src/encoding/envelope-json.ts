@@ -11,7 +11,17 @@ import type {
 import { COMPARISONS } from './comparison.ts'
 import type { ComparisonOperator } from './comparison.ts'
 import { DataReader, dataError, JSON_DATA, NATIVE_DATA, type DataForm } from './data-reader.ts'
+import { ASSERTION_DEPTH_MAX } from './envelope-ops.ts'
 import { bytesToJson } from './json-values.ts'
+import { COUNTER_SHARDS_MAX, MUTATE_OPS } from './kv-items.ts'
+import type { KeyAssertion, KvMutation } from './kv-items.ts'
+import { readTableDdlData, TABLE_DDL_TYPES } from './table-ddl-json.ts'
+import {
+  readTableAssertionData,
+  readTableMutationData,
+  TABLE_ASSERTION_TYPES,
+  TABLE_MUTATION_TYPES,
+} from './table-json.ts'
 
 /**
  * Transactions and DDL as data from outside, checked field by field: as JSON (docs/formats/envelope.md: bytes as {"$b": base64},
@@ -56,7 +66,7 @@ function readDdlList(value: unknown, form: DataForm): Ddl[] {
 
 function readTransaction(reader: DataReader): TransactionEnvelope {
   const idempotencyKey = reader.optionalText('idempotencyKey')
-  const assertions = reader.optionalList('assertions', readAssertion)
+  const assertions = reader.optionalList('assertions', assertion => readAssertion(assertion, 0))
   const readSet = reader.optionalObject('readSet', readReadSet)
   const mutations = reader.list('mutations', readMutation)
   reader.end()
@@ -78,15 +88,40 @@ function readPlace(reader: DataReader): { project: string; scope?: string } {
   return { project, ...(scope !== undefined && { scope }) }
 }
 
-function readAssertion(reader: DataReader): Assertion {
-  const type = reader.oneOf('type', ['keyVersion', 'keyExists', 'keyEquals', 'keyCompare'] as const)
-  const target = readTarget(reader)
-  const assertion = readCondition(reader, type, target)
+const KEY_ASSERTION_TYPES = ['keyVersion', 'keyExists', 'keyEquals', 'keyCompare'] as const
+const ASSERTION_TYPES = [...KEY_ASSERTION_TYPES, ...TABLE_ASSERTION_TYPES, 'all', 'any', 'not'] as const
+
+/** `groups`: how many groups are around it. */
+function readAssertion(reader: DataReader, groups: number): Assertion {
+  const assertion = readAssertionOf(reader, reader.oneOf('type', ASSERTION_TYPES), groups)
   reader.end()
   return assertion
 }
 
-function readCondition(reader: DataReader, type: Assertion['type'], target: KeyTarget): Assertion {
+function readAssertionOf(reader: DataReader, type: Assertion['type'], groups: number): Assertion {
+  switch (type) {
+    case 'all':
+    case 'any':
+      checkGroups(reader, groups)
+      return { type, assertions: reader.list('assertions', inner => readAssertion(inner, groups + 1)) }
+    case 'not':
+      checkGroups(reader, groups)
+      return { type, assertion: reader.object('assertion', inner => readAssertion(inner, groups + 1)) }
+    case 'keyVersion':
+    case 'keyExists':
+    case 'keyEquals':
+    case 'keyCompare':
+      return readCondition(reader, type, readTarget(reader))
+    default:
+      return readTableAssertionData(reader, type)
+  }
+}
+
+function checkGroups(reader: DataReader, groups: number): void {
+  if (groups >= ASSERTION_DEPTH_MAX) throw reader.wrong('type', `assertions have at most ${ASSERTION_DEPTH_MAX} levels`)
+}
+
+function readCondition(reader: DataReader, type: KeyAssertion['type'], target: KeyTarget): Assertion {
   switch (type) {
     case 'keyVersion':
       return { type, ...target, seq: reader.count('seq') }
@@ -105,7 +140,7 @@ function readCondition(reader: DataReader, type: Assertion['type'], target: KeyT
 
 function readReadSet(reader: DataReader): ReadSet {
   const points = reader.optionalList('points', point => {
-    const read = { ...readTarget(point), seq: point.count('seq') }
+    const read = { ...readTarget(point), ...readOptionalText(point, 'table'), seq: point.count('seq') }
     point.end()
     return read
   })
@@ -114,8 +149,16 @@ function readReadSet(reader: DataReader): ReadSet {
   return { ...(points !== undefined && { points }), ...(ranges !== undefined && { ranges }) }
 }
 
+function readOptionalText<N extends string>(reader: DataReader, name: N): { [K in N]?: string } {
+  const text = reader.optionalText(name)
+  return (text === undefined ? {} : { [name]: text }) as { [K in N]?: string }
+}
+
 function readRange(reader: DataReader): RangeRead {
   const place = readPlace(reader)
+  const table = readOptionalText(reader, 'table')
+  const index = readOptionalText(reader, 'index')
+  if (index.index !== undefined && table.table === undefined) throw reader.wrong('table', 'given, as index is')
   const start = reader.optionalBytes('start')
   const end = reader.optionalBytes('end')
   const reverse = reader.optionalBoolean('reverse')
@@ -125,6 +168,8 @@ function readRange(reader: DataReader): RangeRead {
   reader.end()
   return {
     ...place,
+    ...table,
+    ...index,
     ...(start !== undefined && { start }),
     ...(end !== undefined && { end }),
     ...(reverse !== undefined && { reverse }),
@@ -133,17 +178,48 @@ function readRange(reader: DataReader): RangeRead {
   }
 }
 
+const KV_TYPES = [
+  'kvSet',
+  'kvDelete',
+  'kvIncrement',
+  'kvDecrement',
+  'kvMax',
+  'kvMin',
+  'kvMutate',
+  'kvAddSigned',
+  'counterAdd',
+] as const
+const MUTATION_TYPES = [...KV_TYPES, ...TABLE_MUTATION_TYPES, 'emitEvent', 'postflight', 'ddl'] as const
+
 function readMutation(reader: DataReader): Mutation {
-  const type = reader.oneOf('type', ['kvSet', 'kvDelete', 'kvIncrement', 'kvDecrement', 'ddl'] as const)
-  const mutation =
-    type === 'ddl'
-      ? { type, operation: reader.object('operation', readDdl) }
-      : readKvMutation(reader, type, readTarget(reader))
+  const mutation = readMutationOf(reader, reader.oneOf('type', MUTATION_TYPES))
   reader.end()
   return mutation
 }
 
-function readKvMutation(reader: DataReader, type: Exclude<Mutation['type'], 'ddl'>, target: KeyTarget): Mutation {
+function readMutationOf(reader: DataReader, type: Mutation['type']): Mutation {
+  switch (type) {
+    case 'ddl':
+      return { type, operation: reader.object('operation', readDdl) }
+    case 'postflight':
+      return { type, assertions: reader.list('assertions', assertion => readAssertion(assertion, 1)) }
+    case 'emitEvent': {
+      const event = { topic: reader.text('topic'), key: reader.text('key'), payload: reader.text('payload') }
+      return { type, ...readPlace(reader), ...event }
+    }
+    case 'insert':
+    case 'upsert':
+    case 'update':
+    case 'delete':
+    case 'updateWhere':
+    case 'deleteWhere':
+      return readTableMutationData(reader, type)
+    default:
+      return readKvMutation(reader, type, readTarget(reader))
+  }
+}
+
+function readKvMutation(reader: DataReader, type: KvMutation['type'], target: KeyTarget): Mutation {
   switch (type) {
     case 'kvSet': {
       const ttlMs = reader.optionalCount('ttlMs')
@@ -159,17 +235,55 @@ function readKvMutation(reader: DataReader, type: Exclude<Mutation['type'], 'ddl
       const onUnderflow = reader.optionalOneOf('onUnderflow', ['reject', 'saturate', 'ignore'] as const)
       return { type, ...target, ...readAmount(reader), ...(onUnderflow !== undefined && { onUnderflow }) }
     }
+    case 'kvMax':
+    case 'kvMin': {
+      const width = readWidth(reader)
+      const onMissing = reader.optionalOneOf('onMissing', ['set', 'zero', 'reject'] as const)
+      const value = reader.unsigned('value', width)
+      return { type, ...target, value, width, ...(onMissing !== undefined && { onMissing }) }
+    }
+    case 'kvMutate': {
+      const width = readWidth(reader)
+      const op = reader.oneOf('op', MUTATE_OPS)
+      const expectedSeq = reader.optionalCount('expectedSeq')
+      const operand = reader.unsigned('operand', width)
+      return { type, ...target, op, operand, width, ...(expectedSeq !== undefined && { expectedSeq }) }
+    }
+    case 'kvAddSigned': {
+      const min = reader.optionalSigned('min')
+      const max = reader.optionalSigned('max')
+      const onMissing = reader.optionalOneOf('onMissing', ['zero', 'reject'] as const)
+      return {
+        type,
+        ...target,
+        by: reader.signed('by'),
+        ...(min !== undefined && { min }),
+        ...(max !== undefined && { max }),
+        ...(onMissing !== undefined && { onMissing }),
+      }
+    }
+    case 'counterAdd': {
+      const shards = reader.count('shards', COUNTER_SHARDS_MAX)
+      const shard = reader.count('shard', COUNTER_SHARDS_MAX)
+      if (shard >= shards) throw reader.wrong('shard', 'below shards')
+      return { type, ...target, by: reader.unsigned('by', 64), shards, shard }
+    }
     default:
       throw dataError('type', 'unknown')
   }
 }
 
 function readAmount(reader: DataReader): { by: bigint; width: 64 | 256; onMissing?: 'zero' | 'reject' } {
-  const width = reader.optionalCount('width') ?? 64
-  if (width !== 64 && width !== 256) throw reader.wrong('width', '64 or 256')
+  const width = readWidth(reader)
   const onMissing = reader.optionalOneOf('onMissing', ['zero', 'reject'] as const)
   const by = reader.unsigned('by', width)
   return { by, width, ...(onMissing !== undefined && { onMissing }) }
+}
+
+function readWidth(reader: DataReader): 64 | 256 {
+  const width = reader.optionalCount('width') ?? 64
+  if (width !== 64 && width !== 256) throw reader.wrong('width', '64 or 256')
+  return width
 }
 
 const DDL_TYPES = [
@@ -182,6 +296,7 @@ const DDL_TYPES = [
   'grant',
   'revoke',
   'setSetting',
+  ...TABLE_DDL_TYPES,
 ] as const
 
 function readDdl(reader: DataReader): Ddl {
@@ -209,13 +324,16 @@ function readOperation(reader: DataReader, type: Ddl['type']): Ddl {
       return { type, project: reader.text('project'), to: reader.text('to') }
     case 'renameScope':
       return { type, project: reader.text('project'), scope: reader.text('scope'), to: reader.text('to') }
-    case 'grant':
+    case 'grant': {
+      const grant = { caller: reader.text('caller'), permission: reader.object('permission', readPermission) }
+      return { type, ...grant, ...readFlag(reader, 'delegable') }
+    }
     case 'revoke':
       return { type, caller: reader.text('caller'), permission: reader.object('permission', readPermission) }
     case 'setSetting':
       return { type, name: reader.text('name'), value: reader.finite('value') }
     default:
-      throw dataError('type', 'unknown')
+      return readTableDdlData(reader, type)
   }
 }
 
@@ -224,22 +342,46 @@ function readFlag<N extends string>(reader: DataReader, name: N): { [K in N]?: b
   return (flag === undefined ? {} : { [name]: flag }) as { [K in N]?: boolean }
 }
 
+/** Which parts of its reach each permission may have, and how many of them it must have. */
+const REACHES: { readonly [K in Permission['type']]: { parts: readonly string[]; needed: number } } = {
+  admin: { parts: [], needed: 0 },
+  impersonate: { parts: [], needed: 0 },
+  kvRead: { parts: ['project', 'scope', 'prefix'], needed: 0 },
+  kvWrite: { parts: ['project', 'scope', 'prefix'], needed: 0 },
+  projectAdmin: { parts: ['project'], needed: 1 },
+  scopeAdmin: { parts: ['project', 'scope'], needed: 2 },
+  tableRead: { parts: ['project', 'scope', 'table'], needed: 0 },
+  tableWrite: { parts: ['project', 'scope', 'table'], needed: 0 },
+  policyBypass: { parts: ['project', 'scope', 'table'], needed: 0 },
+  tableDdl: { parts: ['project', 'scope'], needed: 0 },
+}
+const PERMISSION_TYPES = Object.keys(REACHES) as readonly Permission['type'][]
+
 function readPermission(reader: DataReader): Permission {
-  const type = reader.oneOf('type', ['admin', 'impersonate', 'kvRead', 'kvWrite'] as const)
-  if (type === 'admin' || type === 'impersonate') {
-    reader.end()
-    return { type }
-  }
-  const project = reader.optionalText('project')
-  const scope = reader.optionalText('scope')
-  const prefix = reader.optionalBytes('prefix')
-  if (scope !== undefined && project === undefined) throw reader.wrong('project', 'given, as scope is')
-  if (prefix !== undefined && scope === undefined) throw reader.wrong('scope', 'given, as prefix is')
+  const type = reader.oneOf('type', PERMISSION_TYPES)
+  const { parts, needed } = REACHES[type]
+  const permission: Record<string, unknown> = { type }
+  let last = -1
+  parts.forEach((part, i) => {
+    const value = part === 'prefix' ? reader.optionalBytes(part) : reader.optionalText(part)
+    if (value === undefined) {
+      if (i < needed) throw reader.wrong(part, 'missing')
+      return
+    }
+    if (last !== i - 1) throw reader.wrong(parts[i - 1]!, `given, as ${part} is`)
+    last = i
+    permission[part] = value
+  })
   reader.end()
-  return {
-    type,
-    ...(project !== undefined && { project }),
-    ...(scope !== undefined && { scope }),
-    ...(prefix !== undefined && { prefix }),
-  }
+  return permission as unknown as Permission
+}
+
+/** A permission as data, as `grants` answers it. @throws MalformedData */
+export function permissionFromJson(value: unknown): Permission {
+  return readPermission(new DataReader(value, 'permission', JSON_DATA))
+}
+
+/** A read set as data, as `query` answers it. @throws MalformedData */
+export function readSetFromJson(value: unknown): ReadSet {
+  return readReadSet(new DataReader(value, 'readSet', JSON_DATA))
 }

@@ -48,10 +48,16 @@ export function fromBase64(text: string): Uint8Array {
   return bytes
 }
 
+/** An integer as JSON: a number up to 2^53, a text of digits beyond. */
+export function integerToJson(value: bigint): number | string {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value.toString()
+}
+
 /** A copy of plain data in which bytes and bigints have their JSON form. */
 export function bytesToJson(value: unknown): unknown {
   if (value instanceof Uint8Array) return { $b: toBase64(value) }
-  if (typeof value === 'bigint') return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString()
+  if (typeof value === 'bigint') return integerToJson(value)
   if (Array.isArray(value)) return value.map(bytesToJson)
   if (typeof value !== 'object' || value === null) return value
   const copy: Record<string, unknown> = {}

@@ -1,4 +1,4 @@
-import { encodeOutcome, MalformedBytes } from '../../encoding/index.ts'
+import { encodeOutcome, MalformedBytes, permissionFromJson } from '../../encoding/index.ts'
 import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 import type { KvEntry, ReadRequest, ReadResult } from '../reads.ts'
@@ -16,7 +16,7 @@ import {
   textField,
   type PlainMap,
 } from './fields.ts'
-import { outcomeFromPlain, permissionFromPlain } from './json-envelope.ts'
+import { outcomeFromPlain } from './json-envelope.ts'
 
 /** Consistency levels, read requests and read results out of parsed JSON. */
 
@@ -152,5 +152,5 @@ function settingsFromPlain(map: PlainMap): Record<string, number> {
 
 function grantFromPlain(value: unknown): Extract<ReadResult, { type: 'grants' }>['grants'][number] {
   const map = asMap(value, 'grant')
-  return { caller: textField(map, 'caller'), permission: permissionFromPlain(field(map, 'permission')) }
+  return { caller: textField(map, 'caller'), permission: permissionFromJson(field(map, 'permission')) }
 }

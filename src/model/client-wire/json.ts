@@ -1,4 +1,14 @@
-import { decodeEnvelope, decodeOutcome, encodeEnvelope, encodeOutcome, MalformedBytes } from '../../encoding/index.ts'
+import {
+  ddlFromJson as ddlOperationsFromJson,
+  decodeEnvelope,
+  decodeOutcome,
+  encodeEnvelope,
+  encodeOutcome,
+  integerToJson,
+  MalformedBytes,
+  MalformedData,
+  transactionFromJson,
+} from '../../encoding/index.ts'
 import type { Ddl, Outcome, TransactionEnvelope } from '../../encoding/index.ts'
 import type { Change } from '../database.ts'
 import { QuorateError, type Applied, type ErrorDetail, type LeaderHint } from '../errors.ts'
@@ -18,7 +28,7 @@ import {
   textField,
   type PlainMap,
 } from './fields.ts'
-import { ddlListFromPlain, envelopeFromPlain, outcomeFromPlain } from './json-envelope.ts'
+import { outcomeFromPlain } from './json-envelope.ts'
 import { consistencyFromPlain, readRequestFromPlain, readResultFromPlain, tokenField } from './json-reads.ts'
 import { GOAWAY_REASONS } from './messages.ts'
 import type { ClientMessage, CommitMessage, ServerMessage, WatchMessage, WireWatchEvent } from './messages.ts'
@@ -39,7 +49,7 @@ function replaceValue(this: unknown, key: string, value: unknown): unknown {
   // `value` has been through toJSON, which a Buffer has: look at the original.
   const original = (this as Record<string, unknown>)[key]
   if (original instanceof Uint8Array) return { $b: toBase64(original) }
-  if (typeof original === 'bigint') return original <= Number.MAX_SAFE_INTEGER ? Number(original) : original.toString()
+  if (typeof original === 'bigint') return integerToJson(original)
   if (original instanceof QuorateError) return errorToPlain(original)
   return value
 }
@@ -78,12 +88,12 @@ export function serverMessagesFromJson(text: string, maxFrameBytes: number): Ser
 
 /** The body of `POST /v1/commit`. @throws QuorateError `malformed_request`, `frame_too_large` */
 export function envelopeFromJson(text: string, maxBytes: number): TransactionEnvelope {
-  return fromJson(text, maxBytes, envelopeFromPlain)
+  return fromJson(text, maxBytes, transactionFromJson)
 }
 
 /** The body of `POST /v1/ddl`: an operation or a list. @throws QuorateError `malformed_request`, `frame_too_large` */
 export function ddlFromJson(text: string, maxBytes: number): Ddl[] {
-  return fromJson(text, maxBytes, ddlListFromPlain)
+  return fromJson(text, maxBytes, ddlOperationsFromJson)
 }
 
 export function outcomeToJson(outcome: Outcome): string {
@@ -104,7 +114,7 @@ function fromJson<T>(text: string, maxBytes: number, read: (value: unknown) => T
     return read(value)
   } catch (cause) {
     // RangeError: what the binary form cannot hold (lengths, counts, integers).
-    if (cause instanceof MalformedBytes || cause instanceof RangeError) {
+    if (cause instanceof MalformedBytes || cause instanceof MalformedData || cause instanceof RangeError) {
       throw new QuorateError('malformed_request', cause.message, { cause })
     }
     throw cause
@@ -151,7 +161,7 @@ function commitFromPlain(map: PlainMap, requestId: number): CommitMessage {
     notAfterMicros: integerField(map, 'notAfterMicros'),
     copy: integerField(map, 'copy', 255),
     caller: textField(map, 'caller'),
-    envelope: encodeEnvelope(envelopeFromPlain(field(map, 'envelope'))),
+    envelope: encodeEnvelope(transactionFromJson(field(map, 'envelope'))),
   }
 }
 
