@@ -15,7 +15,6 @@ import type {
 } from '../model/index.ts'
 import { delayOn } from '../platform/index.ts'
 import { Exchanges } from './exchange.ts'
-import type { Answer } from './exchange.ts'
 import type { NodePool } from './node-pool.ts'
 import type { ClientPorts, ClientSettings } from './options.ts'
 import { ClientSession } from './session.ts'
@@ -56,15 +55,14 @@ export class ClientCore implements DatabaseCore {
     return this.#session.submit(envelope, options)
   }
 
-  /** hot path: bench/cluster. */
-  read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+  async read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
     if (options.view !== undefined) return this.#readView(request, options, options.view as ClientView)
     const { caller = '', consistency = 'linearizable' } = options
-    const asked = this.#exchanges.ask(
+    const { message, connection } = await this.#exchanges.ask(
       timeoutMs => ({ type: 'read', requestId: 0, timeoutMs, viewId: 0, consistency, caller, request }),
       options,
     )
-    return asked.then(newestRead)
+    return readOf(message, connection.historyId)
   }
 
   async #readView(request: ReadRequest, options: CoreOptions, view: ClientView): Promise<CoreRead> {
@@ -168,10 +166,6 @@ export class ClientCore implements DatabaseCore {
     this.#events.close()
     return Promise.resolve()
   }
-}
-
-function newestRead({ message, connection }: Answer): CoreRead {
-  return readOf(message, connection.historyId)
 }
 
 function readOf(message: ServerMessage, historyId: string): CoreRead {

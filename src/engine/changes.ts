@@ -1,5 +1,6 @@
-import { equalBytes } from '../encoding/index.ts'
+import { compareBytes, equalBytes } from '../encoding/index.ts'
 import type { Digest64 } from '../encoding/index.ts'
+import { KeyOrder } from './key-order.ts'
 import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
 
 const PUT = 0
@@ -31,6 +32,8 @@ export class Changes implements RecordReader {
   readonly #rows: Change[] = []
   readonly #keys: Uint8Array[] = []
   #index: Map<string, number> | undefined
+  /** The changed keys in order, once a walk has asked for them. */
+  #order: KeyOrder | undefined
   readonly #delta: Digest64 = { lo: 0, hi: 0 }
 
   constructor(store: RecordStore) {
@@ -46,6 +49,7 @@ export class Changes implements RecordReader {
     this.#seq = seq
     this.#count = 0
     this.#index = undefined
+    this.#order = undefined
   }
 
   get(key: Uint8Array): StoredRecord | undefined {
@@ -62,9 +66,53 @@ export class Changes implements RecordReader {
     return { versionSeq: this.#seq, createdSeq: row.createdSeq, expiresAtMicros: row.expiresAtMicros }
   }
 
-  /** Walks the state before this entry: what the entry itself has changed is not seen. */
+  /**
+   * Walks the state with what this entry has changed so far. Changes that are made during the walk are not seen by it. `visit` must
+   * not be given more changes than it can bear to miss: collect first, change afterwards.
+   */
   walk(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean, visit: RecordVisitor): void {
-    this.store.walk(start, end, reverse, visit)
+    const own = this.#count === 0 ? NO_KEYS : this.#ownKeys(start, end)
+    if (own.length === 0) this.store.walk(start, end, reverse, visit)
+    else this.#walkMerged(start, end, reverse, visit, reverse ? own.reverse() : own)
+  }
+
+  #walkMerged(
+    start: Uint8Array,
+    end: Uint8Array | undefined,
+    reverse: boolean,
+    visit: RecordVisitor,
+    own: readonly Uint8Array[],
+  ): void {
+    let next = 0
+    let goesOn = true
+    const visitOwn = (key: Uint8Array): boolean => {
+      const record = this.get(key)
+      return record === undefined || visit(key, record, () => record.value)
+    }
+    this.store.walk(start, end, reverse, (key, metadata, value) => {
+      let order = 1
+      while (goesOn && next < own.length) {
+        order = reverse ? compareBytes(key, own[next]!) : compareBytes(own[next]!, key)
+        if (order > 0) break
+        goesOn = visitOwn(own[next++]!)
+        if (order === 0) return goesOn
+      }
+      if (goesOn) goesOn = visit(key, metadata, value)
+      return goesOn
+    })
+    while (goesOn && next < own.length) goesOn = visitOwn(own[next++]!)
+  }
+
+  /** Patches leave the record where it is, and its key is walked in the store. */
+  #ownKeys(start: Uint8Array, end: Uint8Array | undefined): Uint8Array[] {
+    if (this.#order === undefined) {
+      this.#order = new KeyOrder()
+      for (let i = 0; i < this.#count; i++) {
+        const { kind, key } = this.#rows[i]!
+        if (kind !== PATCH) this.#order.add(key)
+      }
+    }
+    return this.#order.range(start, end)
   }
 
   put(key: Uint8Array, value: Uint8Array, createdSeq: number = this.#seq, expiresAtMicros: number = 0): void {
@@ -81,7 +129,7 @@ export class Changes implements RecordReader {
 
   /** The record must exist, inline, and is neither read nor changed again within this entry. */
   patch(key: Uint8Array, offset: number, bytes: Uint8Array, delta: Digest64): void {
-    const row = this.#append(key)
+    const row = this.#append(key, true)
     row.kind = PATCH
     row.value = bytes
     row.offset = offset
@@ -126,10 +174,10 @@ export class Changes implements RecordReader {
   }
 
   #rowFor(key: Uint8Array): Change {
-    return this.#find(key) ?? this.#append(key)
+    return this.#find(key) ?? this.#append(key, false)
   }
 
-  #append(key: Uint8Array): Change {
+  #append(key: Uint8Array, isPatch: boolean): Change {
     const at = this.#count++
     let row = this.#rows[at]
     if (row === undefined) {
@@ -137,6 +185,7 @@ export class Changes implements RecordReader {
       this.#rows.push(row)
     }
     row.key = key
+    if (this.#order !== undefined && !isPatch) this.#order.add(key)
     if (this.#index !== undefined) this.#index.set(mapKey(key), at)
     else if (this.#count > LINEAR_MAX) {
       this.#index = new Map()
@@ -145,6 +194,8 @@ export class Changes implements RecordReader {
     return row
   }
 }
+
+const NO_KEYS: Uint8Array[] = []
 
 /** A string of one character a byte. */
 export function mapKey(key: Uint8Array): string {

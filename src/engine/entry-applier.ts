@@ -30,6 +30,7 @@ import { expireKeys } from './kv/index.ts'
 import { idempotencyKey, outcomeKey } from './layers.ts'
 import { isMutant } from './mutants.ts'
 import type { RecordStore } from './record-store.ts'
+import { expireRows } from './rows/index.ts'
 import { refuse } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 import {
@@ -264,7 +265,7 @@ export class EntryApplier {
     if (end - start > this.state.settings.transactionBytesMax) {
       return this.#finishRefused(seq, session, serial, acknowledged, refuse('transaction_too_large', 'too many bytes'))
     }
-    const refusal = this.#transaction.apply(work, cursor, this.state.access.of(caller))
+    const refusal = this.#transaction.apply(work, cursor, caller, this.state.access.of(caller))
     if (refusal !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, refusal, key, print)
     const { results } = this.#transaction
     if (results.length === 0 && key === undefined) return this.#finishPlain(seq, session, serial, acknowledged)
@@ -382,11 +383,14 @@ export class EntryApplier {
     const work = this.#work
     const limit = Math.min(keysMax, this.state.settings.tickKeysMax)
     const keys = expireKeys(work, limit)
+    const rows = expireRows(work, limit - keys.removed)
     const sessions = this.sessions.expire(work, Math.min(SESSIONS_PER_TICK_MAX, limit))
-    const idempotent = expireIdempotent(work, Math.max(0, limit - keys.removed))
-    stepJobs(work, Math.max(0, limit - keys.removed - idempotent.removed))
+    const left = limit - keys.removed - rows.removed
+    const idempotent = expireIdempotent(work, left)
+    stepJobs(work, left - idempotent.removed)
     this.#commit()
-    this.earliestExpiryMicros = Math.min(keys.nextMicros, sessions.nextMicros, idempotent.nextMicros)
+    const { nextMicros } = keys
+    this.earliestExpiryMicros = Math.min(nextMicros, rows.nextMicros, sessions.nextMicros, idempotent.nextMicros)
   }
 }
 

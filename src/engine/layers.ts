@@ -5,7 +5,7 @@
 export const Layer = {
   /** Counters, the session floor and the cluster settings. */
   cluster: 1,
-  /** Projects and scopes by id; names are resolved in memory. */
+  /** Projects, scopes and tables by id; names are resolved in memory. */
   catalog: 2,
   audit: 3,
   grants: 4,
@@ -76,12 +76,14 @@ export const SESSION_FLOOR_KEY: Uint8Array = Uint8Array.of(Layer.cluster, 2)
 export const SETTINGS_PREFIX: Uint8Array = Uint8Array.of(Layer.cluster, 3)
 export const PROJECTS_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 1)
 export const SCOPES_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 2)
+export const TABLES_PREFIX: Uint8Array = Uint8Array.of(Layer.catalog, 3)
 export const AUDIT_PREFIX: Uint8Array = Uint8Array.of(Layer.audit, 1)
 export const AUDIT_COUNT_KEY: Uint8Array = Uint8Array.of(Layer.audit, 2)
 export const GRANTS_PREFIX: Uint8Array = Uint8Array.of(Layer.grants, 1)
 export const IDEMPOTENCY_ORDER_PREFIX: Uint8Array = Uint8Array.of(Layer.idempotency, 2)
 export const KV_EXPIRY_PREFIX: Uint8Array = Uint8Array.of(Layer.expiry, 1)
 export const SESSION_EXPIRY_PREFIX: Uint8Array = Uint8Array.of(Layer.expiry, 2)
+export const ROW_EXPIRY_PREFIX: Uint8Array = Uint8Array.of(Layer.expiry, 3)
 export const JOBS_PREFIX: Uint8Array = Uint8Array.of(Layer.jobs, 1)
 
 export function settingKey(name: Uint8Array): Uint8Array {
@@ -94,6 +96,10 @@ export function projectKey(id: number): Uint8Array {
 
 export function scopeKey(id: number): Uint8Array {
   return numbered(Layer.catalog, 2, id)
+}
+
+export function tableKey(id: number): Uint8Array {
+  return numbered(Layer.catalog, 3, id)
 }
 
 export function auditKey(seq: number): Uint8Array {
@@ -155,8 +161,8 @@ export function sessionExpiryKey(dueMicros: number, session: number): Uint8Array
   return numbered(Layer.expiry, 2, dueMicros, session)
 }
 
-export function jobKey(seq: number, index: number): Uint8Array {
-  return numbered(Layer.jobs, 1, seq, index)
+export function jobKey(seq: number, number: number): Uint8Array {
+  return numbered(Layer.jobs, 1, seq, number)
 }
 
 /** Prefix of all keys of a scope. */
@@ -180,9 +186,18 @@ export function kvKey(scopeId: number, bytes: Uint8Array, start: number, end: nu
 
 /** The expiry row of a KV key (given in full). */
 export function kvExpiryKey(expiresAtMicros: number, fullKey: Uint8Array): Uint8Array {
+  return expiryKey(1, expiresAtMicros, fullKey)
+}
+
+/** The expiry row of a row, whose key is given in full. */
+export function rowExpiryKey(expiresAtMicros: number, fullKey: Uint8Array): Uint8Array {
+  return expiryKey(3, expiresAtMicros, fullKey)
+}
+
+function expiryKey(kind: number, expiresAtMicros: number, fullKey: Uint8Array): Uint8Array {
   const key = new Uint8Array(10 + fullKey.length - 1)
   key[0] = Layer.expiry
-  key[1] = 1
+  key[1] = kind
   writeU64BE(key, 2, expiresAtMicros)
   key.set(fullKey.subarray(1), 10)
   return key
@@ -190,8 +205,17 @@ export function kvExpiryKey(expiresAtMicros: number, fullKey: Uint8Array): Uint8
 
 /** The full KV key that an expiry row names. */
 export function kvKeyOfExpiry(row: Uint8Array): Uint8Array {
+  return keyOfExpiry(Layer.kv, row)
+}
+
+/** The full key of the row that an expiry row names. */
+export function rowKeyOfExpiry(row: Uint8Array): Uint8Array {
+  return keyOfExpiry(Layer.rows, row)
+}
+
+function keyOfExpiry(layer: number, row: Uint8Array): Uint8Array {
   const key = new Uint8Array(row.length - 9)
-  key[0] = Layer.kv
+  key[0] = layer
   key.set(row.subarray(10), 1)
   return key
 }

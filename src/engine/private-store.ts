@@ -1,6 +1,7 @@
 import { addDigest, compareBytes, zeroDigest } from '../encoding/index.ts'
 import type { Digest64 } from '../encoding/index.ts'
 import { mapKey } from './changes.ts'
+import { KeyOrder } from './key-order.ts'
 import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
 
 type PrivateChanges = Map<string, { key: Uint8Array; record: StoredRecord | undefined }>
@@ -12,8 +13,8 @@ type PrivateChanges = Map<string, { key: Uint8Array; record: StoredRecord | unde
 export class PrivateStore implements RecordStore {
   readonly #base: RecordReader
   readonly #changed: PrivateChanges
-  /** Changed keys in order; rebuilt when needed. */
-  #sorted: Uint8Array[] | undefined
+  /** The changed keys in order, once a walk has asked for them. */
+  #order: KeyOrder | undefined
   readonly #sum: Digest64 = zeroDigest()
 
   constructor(base: RecordReader, changed: PrivateChanges = new Map()) {
@@ -88,16 +89,18 @@ export class PrivateStore implements RecordStore {
     const id = mapKey(key)
     const changed = this.#changed.get(id)
     if (changed === undefined) {
-      this.#changed.set(id, { key: key.slice(), record })
-      this.#sorted = undefined
+      const own = key.slice()
+      this.#changed.set(id, { key: own, record })
+      this.#order?.add(own)
     } else changed.record = record
   }
 
   #ownKeys(start: Uint8Array, end: Uint8Array | undefined): Uint8Array[] {
-    this.#sorted ??= [...this.#changed.values()].map(({ key }) => key).sort(compareBytes)
-    return this.#sorted.filter(
-      key => compareBytes(key, start) >= 0 && (end === undefined || compareBytes(key, end) < 0),
-    )
+    if (this.#order === undefined) {
+      this.#order = new KeyOrder()
+      for (const { key } of this.#changed.values()) this.#order.add(key)
+    }
+    return this.#order.range(start, end)
   }
 }
 

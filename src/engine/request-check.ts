@@ -2,6 +2,7 @@ import {
   checkEnvelope,
   EnvelopeCursor,
   isKeyOp,
+  isTableOp,
   MalformedBytes,
   Op,
   REQUEST_HEADER_BYTES,
@@ -15,7 +16,7 @@ import type { CallerAccess } from './access/index.ts'
 import type { Catalog } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { isMutant } from './mutants.ts'
-import { Callers, Namespaces } from './transaction/index.ts'
+import { Callers, deniedMutation, Namespaces } from './transaction/index.ts'
 
 const CALLER_BYTES_MAX = 128
 const IDEMPOTENCY_KEY_BYTES_MAX = 128
@@ -59,31 +60,57 @@ export class RequestCheck {
    */
   preflight(request: Uint8Array, state: ClusterState): RequestRefusal | undefined {
     if (requestCopy(request) !== 0 && !isMutant('preflight_answers_retries')) return undefined
+    try {
+      return this.#judge(request, state)
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      return refusal('malformed_request', error.message)
+    }
+  }
+
+  #judge(request: Uint8Array, state: ClusterState): RequestRefusal | undefined {
     const start = requestEnvelopeStart(request, 0, request.length)
     const access = state.access.of(this.#callers.at(request, REQUEST_HEADER_BYTES, start))
     const cursor = this.#cursor
     cursor.open(request, start, request.length)
     this.#namespaces.open(cursor)
     while (cursor.next()) {
-      if (cursor.op === Op.ddl) {
-        return access.isAdmin ? undefined : refusal('permission_denied', 'this needs the admin permission')
-      }
-      const refused = this.#item(state.catalog, access)
-      if (refused !== undefined) return refused
+      const refused =
+        cursor.op >= Op.kvSet
+          ? deniedMutation(cursor, this.#namespaces, state.catalog, access)
+          : this.#precondition(state.catalog, access)
+      if (refused !== undefined) return refusal(refused.code, refused.message)
+      if (cursor.op === Op.ddl) return undefined
+      const missing = this.#missing(state.catalog)
+      if (missing !== undefined) return refusal(missing.code, missing.message)
     }
     return undefined
   }
 
-  #item(catalog: Catalog, access: CallerAccess): RequestRefusal | undefined {
+  /** The name that the item refers to in vain. */
+  #missing(catalog: Catalog): RequestRefusal | undefined {
+    const { op, namespace } = this.#cursor
+    if (!isKeyOp(op) && !isTableOp(op)) return undefined
+    const found = isKeyOp(op)
+      ? this.#namespaces.resolve(namespace, catalog)
+      : this.#namespaces.resolveTable(namespace, catalog)
+    return 'code' in found ? refusal(found.code, found.message) : undefined
+  }
+
+  /** Groups of assertions and ranges are judged by apply. */
+  #precondition(catalog: Catalog, access: CallerAccess): RequestRefusal | undefined {
     const { bytes, op, namespace, keyStart, keyEnd } = this.#cursor
-    // What names no key is judged by apply.
-    if (!isKeyOp(op)) return undefined
+    if (op === Op.readRange || (!isKeyOp(op) && !isTableOp(op))) return undefined
     const scope = this.#namespaces.resolve(namespace, catalog)
     if ('code' in scope) return refusal(scope.code, scope.message)
-    if (op === Op.readRange) return undefined
-    const type = op >= Op.kvSet ? 'kvWrite' : 'kvRead'
-    if (access.mayUseKey(type, scope.projectId, scope.id, bytes, keyStart, keyEnd)) return undefined
-    return refusal('permission_denied', 'no permission for this key')
+    if (isKeyOp(op)) {
+      if (access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)) return undefined
+      return refusal('permission_denied', 'no permission for this key')
+    }
+    const table = this.#namespaces.resolveTable(namespace, catalog)
+    const tableId = 'code' in table ? 0 : table.id
+    if (access.mayUseTable('tableRead', scope.projectId, scope.id, tableId)) return undefined
+    return refusal('permission_denied', 'no permission to read this table')
   }
 }
 

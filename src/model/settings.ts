@@ -18,7 +18,9 @@ export interface ClusterSettings {
   assertionsMax: number
   /** Points and ranges of a read set together. */
   readSetMax: number
-  /** Records that range read sets and drops may visit within one entry. */
+  /** Rows that one transaction may change, referential actions included. */
+  rowsMax: number
+  /** Records that range read sets, conditions and drops may visit within one entry. */
   scanRecordsMax: number
   /** Results of one transaction kept for its retries, in bytes. */
   outcomeBytesMax: number
@@ -64,7 +66,8 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   mutationsMax: rule(10_000, 1, 100_000, 'Mutations of a transaction'),
   assertionsMax: rule(1_000, 1, 10_000, 'Assertions of a transaction'),
   readSetMax: rule(10_000, 1, 60_000, 'Points and ranges of a read set'),
-  scanRecordsMax: rule(50_000, 100, 1_000_000, 'Records visited by range read sets within one entry'),
+  rowsMax: rule(10_000, 1, 1_000_000, 'Rows changed by one transaction'),
+  scanRecordsMax: rule(50_000, 100, 1_000_000, 'Records visited by range read sets and conditions within one entry'),
   outcomeBytesMax: rule(65_536, 256, 1_048_576, 'Bytes of the results of one transaction'),
   tickKeysMax: rule(1_000, 1, 10_000, 'Expired keys removed by one tick'),
   idempotencyKeysMax: rule(100_000, 100, 10_000_000, 'Idempotency keys remembered'),

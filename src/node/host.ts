@@ -3,7 +3,7 @@ export {
   freePorts,
   httpRequest,
   isPortFree,
-  tuneForLongRun,
+  letHeapGrow,
   nodePlatform,
   onParentGone,
   onSignals,

@@ -42,6 +42,7 @@ export const NAMED_SUB_ROOMS: ReadonlySet<string> = new Set([
     'keyspace',
     'kv',
     'query',
+    'rows',
     'sessions',
     'tables',
     'transaction',

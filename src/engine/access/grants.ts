@@ -9,15 +9,37 @@ import type { RecordReader } from '../record-store.ts'
 
 /** A permission as it is stored: by ids, so that a renamed scope keeps it and a scope created anew under the name does not have it. */
 export interface Grant {
-  readonly type: ServedPermission['type']
+  readonly type: Permission['type']
   /** 0 = everything. */
   readonly projectId: number
   /** 0 = the whole project. */
   readonly scopeId: number
+  /** 0 = the whole scope. */
+  readonly tableId: number
   readonly prefix: Uint8Array
+  /** The caller may give the same to others. */
+  readonly isDelegable: boolean
 }
 
-const TYPES: readonly ServedPermission['type'][] = ['admin', 'impersonate', 'kvRead', 'kvWrite']
+/** What a table may be used for. */
+export type TableUse = 'tableRead' | 'tableWrite' | 'policyBypass'
+
+/** By their numbers in records. */
+const TYPES: readonly Permission['type'][] = [
+  'admin',
+  'impersonate',
+  'kvRead',
+  'kvWrite',
+  'projectAdmin',
+  'scopeAdmin',
+  'tableRead',
+  'tableWrite',
+  'policyBypass',
+  'tableDdl',
+]
+const FORMAT = 2
+/** Of records without tables and delegation. */
+const FORMAT_OF_KEYS = 1
 const NO_PREFIX = new Uint8Array(0)
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -44,7 +66,7 @@ export class CallerAccess {
   ): boolean {
     if (this.isAdmin) return true
     for (const grant of this.grants) {
-      if (grant.type !== type || !reaches(grant, projectId, scopeId)) continue
+      if ((grant.type !== type && !isOverseer(grant)) || !reaches(grant, projectId, scopeId)) continue
       if (startsWith(bytes, start, end, grant.prefix)) return true
     }
     return false
@@ -54,11 +76,63 @@ export class CallerAccess {
   mayReadRange(projectId: number, scopeId: number, start: Uint8Array, end: Uint8Array | undefined): boolean {
     if (this.isAdmin) return true
     return this.grants.some(grant => {
-      if (grant.type !== 'kvRead' || !reaches(grant, projectId, scopeId)) return false
+      if ((grant.type !== 'kvRead' && !isOverseer(grant)) || !reaches(grant, projectId, scopeId)) return false
       if (grant.prefix.length === 0) return true
       return startsWith(start, 0, start.length, grant.prefix) && end !== undefined && endsWithin(end, grant.prefix)
     })
   }
+
+  /** `tableId` 0 = one that is not there yet: only what reaches its whole scope counts. hot path (bench/apply) */
+  mayUseTable(use: TableUse, projectId: number, scopeId: number, tableId: number): boolean {
+    if (this.isAdmin) return true
+    for (const grant of this.grants) {
+      if ((grant.type !== use && !isOverseer(grant)) || !reaches(grant, projectId, scopeId)) continue
+      if (grant.tableId === 0 || grant.tableId === tableId) return true
+    }
+    return false
+  }
+
+  /** Whether the caller may create, alter and drop tables there. `scopeId` -1 = a scope that is not there yet. */
+  mayChangeTables(projectId: number, scopeId: number): boolean {
+    if (this.isAdmin) return true
+    return this.grants.some(
+      grant => (grant.type === 'tableDdl' || isOverseer(grant)) && reaches(grant, projectId, scopeId),
+    )
+  }
+
+  administersProject(projectId: number): boolean {
+    return this.isAdmin || this.grants.some(grant => grant.type === 'projectAdmin' && grant.projectId === projectId)
+  }
+
+  administersScope(projectId: number, scopeId: number): boolean {
+    return this.isAdmin || this.grants.some(grant => isOverseer(grant) && reaches(grant, projectId, scopeId))
+  }
+
+  /** Whether the caller may give or take a permission: within what it administers, or one that it may delegate. */
+  mayGrant(grant: Grant): boolean {
+    if (this.isAdmin) return true
+    return this.grants.some(own => {
+      const isOwn = own.isDelegable && own.type === grant.type
+      const oversees = isOverseer(own) && !(grant.type === 'projectAdmin' && own.type === 'scopeAdmin')
+      if (grant.projectId === 0) return isOwn && own.projectId === 0
+      return (isOwn || oversees) && covers(own, grant)
+    })
+  }
+}
+
+/** All within a project or a scope. */
+function isOverseer({ type }: Grant): boolean {
+  return type === 'projectAdmin' || type === 'scopeAdmin'
+}
+
+/** Whether everything that `inner` reaches is reached by `outer`. */
+function covers(outer: Grant, inner: Grant): boolean {
+  return (
+    (outer.projectId === 0 || outer.projectId === inner.projectId) &&
+    (outer.scopeId === 0 || outer.scopeId === inner.scopeId) &&
+    (outer.tableId === 0 || outer.tableId === inner.tableId) &&
+    startsWith(inner.prefix, 0, inner.prefix.length, outer.prefix)
+  )
 }
 
 function reaches(grant: Grant, projectId: number, scopeId: number): boolean {
@@ -138,59 +212,78 @@ export class Access {
     }
     return new Access(callers)
   }
+
+  /** The access without the permissions on a table that is dropped. */
+  withoutTable(changes: Changes, tableId: number): Access {
+    return [...this.#callers.keys()].sort().reduce((access: Access, caller) => {
+      const { grants } = access.of(caller)
+      const others = grants.filter(grant => grant.tableId !== tableId)
+      return others.length < grants.length ? access.withGrants(changes, caller, others) : access
+    }, this)
+  }
 }
 
-/** Permissions that this version keeps and judges by. */
-export type ServedPermission = Extract<Permission, { type: 'admin' | 'impersonate' | 'kvRead' | 'kvWrite' }>
+const EVERYTHING = { projectId: 0, scopeId: 0, tableId: 0, prefix: NO_PREFIX }
 
-export function isServedPermission(permission: Permission): permission is ServedPermission {
-  return TYPES.includes(permission.type as ServedPermission['type'])
-}
-
-/** The grant of a permission by names; undefined if the project or scope does not exist. */
-export function grantOf(catalog: Catalog, permission: ServedPermission): Grant | undefined {
-  if (permission.type === 'admin' || permission.type === 'impersonate' || permission.project === undefined) {
-    return { type: permission.type, projectId: 0, scopeId: 0, prefix: NO_PREFIX }
+/** The grant of a permission by names; undefined if the project, scope or table does not exist. */
+export function grantOf(catalog: Catalog, permission: Permission, isDelegable: boolean): Grant | undefined {
+  const { type } = permission
+  if (type === 'admin' || type === 'impersonate' || permission.project === undefined) {
+    return { type, ...EVERYTHING, isDelegable }
   }
   const project = catalog.project(permission.project)
   if (project === undefined) return undefined
-  if (permission.scope === undefined) {
-    return { type: permission.type, projectId: project.id, scopeId: 0, prefix: NO_PREFIX }
+  if (type === 'projectAdmin' || permission.scope === undefined) {
+    return { type, ...EVERYTHING, projectId: project.id, isDelegable }
   }
   const scope = project.scopes.get(permission.scope)
   if (scope === undefined) return undefined
-  return {
-    type: permission.type,
-    projectId: project.id,
-    scopeId: scope.id,
-    prefix: permission.prefix ?? NO_PREFIX,
-  }
+  const grant = { type, ...EVERYTHING, projectId: project.id, scopeId: scope.id, isDelegable }
+  if ('prefix' in permission && permission.prefix !== undefined) return { ...grant, prefix: permission.prefix }
+  if (!('table' in permission) || permission.table === undefined) return grant
+  const table = catalog.table(scope.id, permission.table)
+  return table === undefined ? undefined : { ...grant, tableId: table.id }
 }
 
 function permissionOf(catalog: Catalog, grant: Grant): Permission | undefined {
-  if (grant.type === 'admin' || grant.type === 'impersonate') return { type: grant.type }
-  if (grant.projectId === 0) return { type: grant.type }
-  const project = catalog.projectById(grant.projectId)
-  if (project === undefined) return undefined
-  if (grant.scopeId === 0) return { type: grant.type, project: project.name }
-  const scope = catalog.scopeById(grant.scopeId)
-  if (scope === undefined) return undefined
-  const reach = { type: grant.type, project: project.name, scope: scope.name }
-  return grant.prefix.length === 0 ? reach : { ...reach, prefix: grant.prefix }
+  const { type } = grant
+  if (type === 'admin' || type === 'impersonate') return { type }
+  const project = grant.projectId === 0 ? undefined : catalog.projectById(grant.projectId)
+  const scope = grant.scopeId === 0 ? undefined : catalog.scopeById(grant.scopeId)
+  const table = grant.tableId === 0 ? undefined : catalog.tableById(grant.tableId)
+  if (grant.projectId !== 0 && project === undefined) return undefined
+  if (grant.scopeId !== 0 && scope === undefined) return undefined
+  if (grant.tableId !== 0 && table === undefined) return undefined
+  const reach = {
+    ...(project !== undefined && { project: project.name }),
+    ...(scope !== undefined && { scope: scope.name }),
+    ...(table !== undefined && { table: table.name }),
+    ...(grant.prefix.length > 0 && { prefix: grant.prefix }),
+  }
+  return { type, ...reach } as Permission
 }
 
+/** The same permission, delegable or not. */
 export function equalGrants(a: Grant, b: Grant): boolean {
-  return a.type === b.type && a.projectId === b.projectId && a.scopeId === b.scopeId && equalBytes(a.prefix, b.prefix)
+  return (
+    a.type === b.type &&
+    a.projectId === b.projectId &&
+    a.scopeId === b.scopeId &&
+    a.tableId === b.tableId &&
+    equalBytes(a.prefix, b.prefix)
+  )
 }
 
 function encodeGrants(grants: readonly Grant[]): Uint8Array {
   const writer = new ByteWriter(64)
-  writer.u8(1)
+  writer.u8(FORMAT)
   writer.u16(grants.length)
   for (const grant of grants) {
     writer.u8(TYPES.indexOf(grant.type))
+    writer.u8(grant.isDelegable ? 1 : 0)
     writer.u32(grant.projectId)
     writer.u32(grant.scopeId)
+    writer.u32(grant.tableId)
     writer.bytes16(grant.prefix)
   }
   return writer.finish()
@@ -198,11 +291,13 @@ function encodeGrants(grants: readonly Grant[]): Uint8Array {
 
 function decodeGrants(bytes: Uint8Array): Grant[] {
   const reader = new ByteReader(bytes)
-  reader.u8()
+  const hasTables = reader.u8() !== FORMAT_OF_KEYS
   return Array.from({ length: reader.u16() }, () => ({
     type: TYPES[reader.u8()]!,
+    isDelegable: hasTables && reader.u8() === 1,
     projectId: reader.u32(),
     scopeId: reader.u32(),
+    tableId: hasTables ? reader.u32() : 0,
     prefix: reader.bytes16().slice(),
   }))
 }

@@ -3,6 +3,9 @@ import { PROJECTS_PREFIX, projectKey, readU64BE, scopeKey, SCOPES_PREFIX } from 
 import type { Changes } from '../changes.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
+import type { Table, TableParts } from '../tables/index.ts'
+import { TableNames } from './table-names.ts'
+import type { Reference } from './table-names.ts'
 
 export interface Scope {
   readonly id: number
@@ -18,23 +21,25 @@ export interface Project {
 }
 
 /**
- * Names and ids of all projects and scopes: the catalog layer in memory. A published catalog is never changed; an entry that
+ * Names and ids of all projects, scopes and tables: the catalog layer in memory. A published catalog is never changed; an entry that
  * changes it works on a clone, which takes the place of the old one when the entry is applied.
  */
 export class Catalog {
   readonly #projects: Map<string, Project>
   readonly #projectsById: Map<number, Project>
   readonly #scopesById: Map<number, Scope>
+  readonly #tables: TableNames
 
-  private constructor(projects: Iterable<Project>) {
+  private constructor(projects: Iterable<Project>, tables: TableNames) {
     this.#projects = new Map()
     this.#projectsById = new Map()
     this.#scopesById = new Map()
+    this.#tables = tables
     for (const project of projects) this.#add(project)
   }
 
   static empty(): Catalog {
-    return new Catalog([])
+    return new Catalog([], TableNames.empty())
   }
 
   /** Reads the layer. Throws `ColdPages`. */
@@ -56,12 +61,12 @@ export class Catalog {
       byId.get(projectId)?.scopes.set(name, { id: readU64BE(key, 2), name, projectId })
       return true
     })
-    return new Catalog(byId.values())
+    return new Catalog(byId.values(), TableNames.load(reader))
   }
 
   clone(): Catalog {
     const copies = [...this.#projects.values()].map(project => ({ ...project, scopes: new Map(project.scopes) }))
-    return new Catalog(copies)
+    return new Catalog(copies, this.#tables.clone())
   }
 
   project(name: string): Project | undefined {
@@ -89,7 +94,33 @@ export class Catalog {
     return sortedByName([...project.scopes.values()].map(({ name, id }) => ({ name, id })))
   }
 
-  /** Only on a clone; so are the other changes. */
+  table(scopeId: number, name: string): Table | undefined {
+    return this.#tables.find(scopeId, name)
+  }
+
+  tableById(id: number): Table | undefined {
+    return this.#tables.byId(id)
+  }
+
+  /** The tables of a scope, by name. */
+  tables(scopeId: number): Table[] {
+    return this.#tables.list(scopeId)
+  }
+
+  /** The foreign keys that refer to a table, its own among them. */
+  references(tableId: number): readonly Reference[] {
+    return this.#tables.references(tableId)
+  }
+
+  /** Only on a clone; so are the other changes. Adds a table or changes it. */
+  putTable(changes: Changes, parts: TableParts): Table {
+    return this.#tables.put(changes, parts)
+  }
+
+  removeTable(changes: Changes, table: Table): void {
+    this.#tables.remove(changes, table)
+  }
+
   addProject(changes: Changes, id: number, name: string, createdAtMicros: number): Project {
     const project: Project = { id, name, createdAtMicros, scopes: new Map() }
     this.#add(project)
@@ -126,6 +157,7 @@ export class Catalog {
     putScope(changes, renamed, changes.metadata(scopeKey(scope.id))?.createdSeq)
   }
 
+  /** Its tables must be gone. */
   removeScope(changes: Changes, project: Project, scope: Scope): void {
     project.scopes.delete(scope.name)
     this.#scopesById.delete(scope.id)

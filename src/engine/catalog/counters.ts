@@ -10,6 +10,8 @@ export interface Counters {
   readonly sessions: number
   readonly idempotencyKeys: number
   readonly featureLevel: number
+  readonly nextTableId: number
+  readonly nextIndexId: number
 }
 
 export const FIRST_COUNTERS: Counters = {
@@ -18,6 +20,8 @@ export const FIRST_COUNTERS: Counters = {
   sessions: 0,
   idempotencyKeys: 0,
   featureLevel: 1,
+  nextTableId: 1,
+  nextIndexId: 1,
 }
 
 export function loadCounters(reader: RecordReader): Counters {
@@ -31,6 +35,8 @@ export function loadCounters(reader: RecordReader): Counters {
     sessions: fields.u32(),
     idempotencyKeys: fields.u32(),
     featureLevel: fields.u32(),
+    nextTableId: fields.u32(),
+    nextIndexId: fields.u32(),
   }
 }
 
@@ -42,5 +48,7 @@ export function putCounters(changes: Changes, counters: Counters): void {
   writer.u32(counters.sessions)
   writer.u32(counters.idempotencyKeys)
   writer.u32(counters.featureLevel)
+  writer.u32(counters.nextTableId)
+  writer.u32(counters.nextIndexId)
   changes.put(COUNTERS_KEY, writer.finish(), changes.metadata(COUNTERS_KEY)?.createdSeq)
 }

@@ -6,13 +6,14 @@ import { KV_PREFIX_BYTES } from '../layers.ts'
  * Effects of entries in their one binary form (docs/formats/changes.md). Per entry that changed something: u64 seq, u32 count,
  * then per effect
  *
- *   0 u8 kind   1 u8 flags (1 = large value)   2 u16 key length   4 u32 scope id   8 u32 value length
+ *   0 u8 kind   1 u8 flags (1 = large value, 2 = a row)   2 u16 key length   4 u32 scope id, of a row table id   8 u32 value length
  *   12 key, then the value, or the two lanes of its digest if it is large
  */
 export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
 /** A value above this is represented by its length and digest. The same on all nodes: it decides the effect chain. */
 export const EFFECT_INLINE_BYTES = 4_194_304
 const IS_LARGE = 1
+const IS_ROW = 2
 const GROUP_HEADER_BYTES = 12
 
 /**
@@ -72,14 +73,23 @@ export class EffectLog {
 
   /** hot path (bench/apply). `key` is the full KV key. */
   put(scopeId: number, key: Uint8Array, value: Uint8Array): void {
+    this.#put(0, scopeId, key, value)
+  }
+
+  /** hot path (bench/apply). `key` is the row's full key, `value` its bytes. */
+  rowPut(tableId: number, key: Uint8Array, value: Uint8Array): void {
+    this.#put(IS_ROW, tableId, key, value)
+  }
+
+  #put(flags: number, id: number, key: Uint8Array, value: Uint8Array): void {
     const length = value.length
     if (length <= EFFECT_INLINE_BYTES) {
-      this.#head(EffectKind.put, 0, scopeId, key, length)
+      this.#head(EffectKind.put, flags, id, key, length)
       const at = this.#writer.reserve(length)
       this.#writer.buffer.set(value, at)
       return
     }
-    this.#head(EffectKind.put, IS_LARGE, scopeId, key, length)
+    this.#head(EffectKind.put, flags | IS_LARGE, id, key, length)
     digestBytes(this.#digest, value, 0, length)
     this.#writer.u32(this.#digest.lo)
     this.#writer.u32(this.#digest.hi)
@@ -93,13 +103,21 @@ export class EffectLog {
     this.#head(EffectKind.expire, 0, scopeId, key, 0)
   }
 
+  rowDelete(tableId: number, key: Uint8Array): void {
+    this.#head(EffectKind.delete, IS_ROW, tableId, key, 0)
+  }
+
+  rowExpire(tableId: number, key: Uint8Array): void {
+    this.#head(EffectKind.expire, IS_ROW, tableId, key, 0)
+  }
+
   /** A change of catalog, permissions or settings, as the operation's own bytes. */
   catalog(operation: Uint8Array): void {
     this.#head(EffectKind.catalog, 0, 0, NO_KEY, operation.length)
     this.#writer.raw(operation)
   }
 
-  #head(kind: number, flags: number, scopeId: number, key: Uint8Array, length: number): void {
+  #head(kind: number, flags: number, id: number, key: Uint8Array, length: number): void {
     const writer = this.#writer
     const keyLength = key.length - KV_PREFIX_BYTES
     const at = writer.reserve(12 + keyLength)
@@ -108,7 +126,7 @@ export class EffectLog {
     bytes[at + 1] = flags
     bytes[at + 2] = keyLength
     bytes[at + 3] = keyLength >>> 8
-    writeU32(bytes, at + 4, scopeId)
+    writeU32(bytes, at + 4, id)
     writeU32(bytes, at + 8, length)
     for (let i = 0; i < keyLength; i++) bytes[at + 12 + i] = key[KV_PREFIX_BYTES + i]!
     this.#count++
@@ -118,9 +136,12 @@ export class EffectLog {
 const NO_KEY = new Uint8Array(KV_PREFIX_BYTES)
 const KINDS = { [EffectKind.put]: 'put', [EffectKind.delete]: 'delete', [EffectKind.expire]: 'expire' } as const
 
-/** A change of a key as it stands in a group of effects. */
+/** A change of a key or a row as it stands in a group of effects. */
 export interface KeyEffect {
+  /** 0 for a row. */
   scopeId: number
+  /** 0 for a key. The key of a row is its primary key as an ordered key, its value the row's bytes. */
+  tableId: number
   key: Uint8Array
   kind: Change['kind']
   /** Undefined for a large value: it is in the state after its entry. */
@@ -128,7 +149,7 @@ export interface KeyEffect {
   isLarge: boolean
 }
 
-/** One entry's changes of keys. */
+/** One entry's changes of keys and rows. */
 export interface EntryEffects {
   seq: number
   effects: KeyEffect[]
@@ -153,12 +174,15 @@ export function decodeEffects(bytes: Uint8Array): EntryEffects[] {
 
 function readEffect(reader: ByteReader): KeyEffect | undefined {
   const kind = reader.u8()
-  const isLarge = reader.u8() === IS_LARGE
+  const flags = reader.u8()
+  const isLarge = (flags & IS_LARGE) !== 0
+  const isRow = (flags & IS_ROW) !== 0
   const keyLength = reader.u16()
-  const scopeId = reader.u32()
+  const id = reader.u32()
   const length = reader.u32()
   const key = reader.raw(keyLength)
   const body = reader.raw(isLarge ? 8 : length)
   if (kind !== EffectKind.put && kind !== EffectKind.delete && kind !== EffectKind.expire) return undefined
-  return { scopeId, key, kind: KINDS[kind], value: kind === EffectKind.put && !isLarge ? body : undefined, isLarge }
+  const value = kind === EffectKind.put && !isLarge ? body : undefined
+  return { scopeId: isRow ? 0 : id, tableId: isRow ? id : 0, key, kind: KINDS[kind], value, isLarge }
 }

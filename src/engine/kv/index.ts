@@ -1,5 +1,5 @@
 /** The key-value layer: mutations of keys, numbers, expiry by leader time, reads. */
-export { expireKeys, isExpired, setOwnClockSkew } from './expiry.ts'
+export { expireKeys, expiryFrom, isExpired, setOwnClockSkew } from './expiry.ts'
 export type { ExpiryStep } from './expiry.ts'
 export { applyDelete, applyNumber, applySet } from './mutations.ts'
 export type { MutationOutcome } from './mutations.ts'

@@ -30,6 +30,8 @@ export interface TableIndex {
 export interface Check {
   readonly name: string
   readonly check: Expr
+  /** Writers are held to it from the creating entry on; false until the rows before that have been looked at. */
+  readonly isValid: boolean
 }
 
 export interface ForeignKey {
@@ -41,6 +43,12 @@ export interface ForeignKey {
   readonly references: readonly number[]
   /** The referenced unique index; undefined = the primary key. */
   readonly indexId: number | undefined
+  /** The index of this table by which the rows that refer to a row are found; its first columns are `columns` in some order. */
+  readonly lookupIndexId: number
+  /** That index was made for the foreign key, and goes with it. */
+  readonly ownsIndex: boolean
+  /** As of checks. Until then no action follows a change of referenced rows: it is refused. */
+  readonly isValid: boolean
   readonly onDelete: ReferentialAction
   readonly onUpdate: ReferentialAction
 }
@@ -50,6 +58,17 @@ export interface LayoutRecord {
   readonly version: number
   readonly columns: readonly { readonly id: number; readonly type: ColumnType }[]
 }
+
+/** What was begun and came to nothing: a build or a validation that met a row which does not fit. */
+export interface TableFailure {
+  /** Of the index, check, foreign key or column. */
+  readonly name: string
+  readonly message: string
+  readonly seq: number
+}
+
+/** So many failures are remembered of a table. */
+export const FAILURES_MAX = 8
 
 export interface TableParts {
   readonly id: number
@@ -67,6 +86,10 @@ export interface TableParts {
   readonly checks: readonly Check[]
   readonly foreignKeys: readonly ForeignKey[]
   readonly readPolicy: Expr | undefined
+  /** Ids of columns that no writer may set Null any more, and whose rows from before are being looked at. */
+  readonly pendingNotNull: readonly number[]
+  /** Newest last. */
+  readonly failures: readonly TableFailure[]
   readonly nextColumnId: number
 }
 
@@ -88,6 +111,7 @@ export class Table {
   readonly keyPositions: readonly number[]
   /** By position: which part of the key the column is, or -1. */
   readonly keyParts: readonly number[]
+  readonly #pendingNotNull: ReadonlySet<number>
   readonly #byName = new Map<string, number>()
   readonly #byId = new Map<number, number>()
   readonly #places = new Map<number, RowPlaces>()
@@ -95,6 +119,7 @@ export class Table {
   constructor(parts: TableParts) {
     this.parts = parts
     this.columns = parts.columns
+    this.#pendingNotNull = new Set(parts.pendingNotNull)
     parts.columns.forEach(({ id, name }, position) => {
       this.#byName.set(name, position)
       this.#byId.set(id, position)
@@ -117,6 +142,25 @@ export class Table {
 
   positionOfId(id: number): number | undefined {
     return this.#byId.get(id)
+  }
+
+  /** Whether a writer may set the column Null. */
+  mayBeNull(position: number): boolean {
+    const { id, isNullable } = this.columns[position]!
+    return isNullable && !this.#pendingNotNull.has(id)
+  }
+
+  index(name: string): TableIndex | undefined {
+    return this.parts.indexes.find(index => index.name === name)
+  }
+
+  indexOfId(id: number): TableIndex | undefined {
+    return this.parts.indexes.find(index => index.id === id)
+  }
+
+  /** The positions of columns given by their ids. */
+  positions(ids: readonly number[]): number[] {
+    return ids.map(id => this.positionOfId(id)!)
   }
 
   /** The layout of new rows. */

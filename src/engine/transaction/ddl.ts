@@ -1,13 +1,15 @@
 import { utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl } from '../../encoding/index.ts'
 import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
-import { equalGrants, grantOf, isServedPermission } from '../access/index.ts'
+import { equalGrants, grantOf } from '../access/index.ts'
 import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { addRemovalOfScope } from '../jobs.ts'
+import { ownCatalog } from '../own-catalog.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
+import { addJob } from '../table-steps.ts'
+import { applyTableDdl, dropTables } from './table-ddl.ts'
 
 const DEFAULT_SCOPE_NAME = 'app'
 const CALLER_BYTES_MAX = 128
@@ -34,17 +36,8 @@ export function applyDdl(work: EntryWork, operation: Ddl): boolean | Refusal {
     case 'setSetting':
       return setSetting(work, operation.name, operation.value)
     default:
-      return refuse('unsupported_version', `${operation.type} is not served by this version`)
+      return applyTableDdl(work, operation)
   }
-}
-
-/** The entry's own catalog, cloned from the published one at the first change. */
-function ownCatalog(work: EntryWork): Catalog {
-  if (work.state.catalog === work.ownCatalog) return work.ownCatalog
-  const catalog = work.state.catalog.clone()
-  work.ownCatalog = catalog
-  work.state = { ...work.state, catalog }
-  return catalog
 }
 
 function badName(what: string, name: string): Refusal | undefined {
@@ -99,7 +92,13 @@ function dropProject(work: EntryWork, name: string, ifExists: boolean): boolean 
   }
   const catalog = ownCatalog(work)
   const project = catalog.project(name)!
-  for (const { name: scope } of catalog.scopes(project)) removeScope(work, catalog, project, scope)
+  const scopes = catalog.scopes(project)
+  const refusal = dropTables(
+    work,
+    scopes.flatMap(({ id }) => catalog.tables(id)),
+  )
+  if (refusal !== undefined) return refusal
+  for (const { name: scope } of scopes) removeScope(work, catalog, project, scope)
   catalog.removeProject(work.changes, project)
   return true
 }
@@ -137,16 +136,17 @@ function dropScope(work: EntryWork, project: string, name: string, ifExists: boo
     return ifExists ? false : refuse('scope_not_found', `project ${project} has no scope ${name.slice(0, 140)}`)
   }
   const catalog = ownCatalog(work)
+  const refusal = dropTables(work, catalog.tables(found.scopes.get(name)!.id))
+  if (refusal !== undefined) return refusal
   removeScope(work, catalog, catalog.project(project)!, name)
   return true
 }
 
-/** The names go at once; the keys are removed by a job. */
+/** Its tables are gone. The names go at once; the keys are removed by a job. */
 function removeScope(work: EntryWork, catalog: Catalog, project: Project, name: string): void {
   const scope = project.scopes.get(name)!
   catalog.removeScope(work.changes, project, scope)
-  const job = addRemovalOfScope(work.changes, work.seq, scope.id, scope.id)
-  work.state = { ...work.state, jobs: [...work.state.jobs, job] }
+  addJob(work, { kind: 'removeScope', scopeId: scope.id })
 }
 
 function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 'revoke' }>): boolean | Refusal {
@@ -154,20 +154,23 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
   const callerBytes = utf8Bytes(caller).length
   if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX)
     return refuse('invalid_argument', 'a caller has 1 to 128 bytes')
-  if (!isServedPermission(permission) || (operation.type === 'grant' && operation.delegable === true)) {
-    return refuse('unsupported_version', 'this permission is not served by this version')
-  }
   const { catalog, access } = work.state
-  const grant = grantOf(catalog, permission)
-  if (grant === undefined) return refuse('not_found', 'the project or scope of the permission does not exist')
+  const grant = grantOf(catalog, permission, operation.type === 'grant' && operation.delegable === true)
+  if (grant === undefined) return refuse('not_found', 'the project, scope or table of the permission does not exist')
   const { keyBytesMax } = work.state.settings
   if (grant.prefix.length > keyBytesMax) return refuse('key_too_large', `a key has at most ${keyBytesMax} bytes`)
   const grants = access.of(caller).grants
   const others = grants.filter(other => !equalGrants(other, grant))
-  const has = others.length < grants.length
-  if (has === (operation.type === 'grant')) return false
-  if (!has && grants.length >= GRANTS_PER_CALLER_MAX) return refuse('transaction_too_large', 'too many permissions')
-  const next = has ? others : [...grants, grant]
+  const found = grants.find(other => equalGrants(other, grant))
+  if (operation.type === 'revoke') {
+    if (found === undefined) return false
+  } else {
+    if (found?.isDelegable === grant.isDelegable) return false
+    if (found === undefined && grants.length >= GRANTS_PER_CALLER_MAX) {
+      return refuse('transaction_too_large', 'too many permissions')
+    }
+  }
+  const next = operation.type === 'revoke' ? others : [...others, grant]
   work.state = { ...work.state, access: access.withGrants(work.changes, caller, next) }
   return true
 }

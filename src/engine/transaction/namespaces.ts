@@ -1,8 +1,9 @@
 import { equalBytes, MalformedBytes } from '../../encoding/index.ts'
-import type { EnvelopeCursor } from '../../encoding/index.ts'
+import type { EnvelopeCursor, Namespace } from '../../encoding/index.ts'
 import type { Catalog, Scope } from '../catalog/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
+import type { Table } from '../tables/index.ts'
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 function text(bytes: Uint8Array, start: number, end: number): string {
@@ -14,6 +15,8 @@ function text(bytes: Uint8Array, start: number, end: number): string {
 }
 
 const NONE = new Uint8Array(0)
+/** For readers of items whose names are resolved already. */
+export const NO_NAMES: Namespace = { project: '', scope: '' }
 
 /**
  * The scopes that an envelope's items name, resolved when first used. The last envelope's first namespace is remembered with the
@@ -26,6 +29,11 @@ export class Namespaces {
   #firstBytes: Uint8Array = NONE
   #first: Scope | undefined
   #firstCatalog: Catalog | undefined
+  /** The table that was named last, and by which bytes. */
+  #table: Table | undefined
+  #tableScope: Scope | undefined
+  #tableCatalog: Catalog | undefined
+  #tableBytes: Uint8Array = NONE
 
   /** hot path (bench/apply). `catalog` may be another one for each item: an envelope's own changes count. */
   open(cursor: EnvelopeCursor): void {
@@ -46,14 +54,36 @@ export class Namespaces {
   /** What was resolved may no longer hold: the envelope has changed its catalog. */
   forget(): void {
     this.#first = undefined
+    this.#table = undefined
     if (this.#scopes.length > 0) this.#scopes = []
+  }
+
+  /** The table that the item names which the cursor stands on, in namespace `index`. hot path (bench/apply) */
+  resolveTable(index: number, catalog: Catalog): Table | Refusal {
+    const scope = this.resolve(index, catalog)
+    if ('code' in scope) return scope
+    const { bytes, keyStart, keyEnd } = this.#cursor!
+    const isSame = this.#tableScope === scope && this.#tableCatalog === catalog
+    if (this.#table !== undefined && isSame && equalRun(bytes, keyStart, keyEnd, this.#tableBytes)) return this.#table
+    const name = text(bytes, keyStart, keyEnd)
+    const table = catalog.table(scope.id, name)
+    if (table === undefined) return refuse('table_not_found', `there is no table ${name.slice(0, 140)}`)
+    this.#table = table
+    this.#tableScope = scope
+    this.#tableCatalog = catalog
+    this.#tableBytes = bytes.slice(keyStart, keyEnd)
+    return table
   }
 
   #resolveFirst(catalog: Catalog): Scope | Refusal {
     const { bytes, namespacesStart } = this.#cursor!
     const projectEnd = namespacesStart + 1 + bytes[namespacesStart]!
     const end = projectEnd + 1 + bytes[projectEnd]!
-    if (this.#firstCatalog === catalog && this.#first !== undefined && this.#isFirst(bytes, namespacesStart, end)) {
+    if (
+      this.#firstCatalog === catalog &&
+      this.#first !== undefined &&
+      equalRun(bytes, namespacesStart, end, this.#firstBytes)
+    ) {
       return this.#first
     }
     const found = find(catalog, bytes, namespacesStart)
@@ -64,13 +94,6 @@ export class Namespaces {
     return found
   }
 
-  #isFirst(bytes: Uint8Array, start: number, end: number): boolean {
-    const first = this.#firstBytes
-    if (first.length !== end - start) return false
-    for (let i = 0; i < first.length; i++) if (bytes[start + i] !== first[i]) return false
-    return true
-  }
-
   #resolveAt(index: number, catalog: Catalog): Scope | Refusal {
     const { bytes, namespacesStart } = this.#cursor!
     let at = namespacesStart
@@ -79,6 +102,12 @@ export class Namespaces {
     if (!('code' in found)) this.#scopes[index] = found
     return found
   }
+}
+
+function equalRun(bytes: Uint8Array, start: number, end: number, other: Uint8Array): boolean {
+  if (other.length !== end - start) return false
+  for (let i = 0; i < other.length; i++) if (bytes[start + i] !== other[i]) return false
+  return true
 }
 
 function find(catalog: Catalog, bytes: Uint8Array, at: number): Scope | Refusal {

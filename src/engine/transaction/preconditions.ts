@@ -1,6 +1,17 @@
-import { COMPARISONS, compareBytes, equalBytes, Op, RangeDigest, readRange, readU64 } from '../../encoding/index.ts'
+import {
+  COMPARISONS,
+  compareBytes,
+  equalBytes,
+  isGroupOp,
+  isTableOp,
+  Op,
+  RangeDigest,
+  readPoint,
+  readRange,
+  readTableAssertion,
+  readU64,
+} from '../../encoding/index.ts'
 import type { ComparisonOperator, EnvelopeCursor } from '../../encoding/index.ts'
-import type { CallerAccess } from '../access/index.ts'
 import type { Scope } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
@@ -9,11 +20,10 @@ import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-
-/** How many records the ranges of one read set have visited; bounded by a setting over all of them. */
-export interface ScanBudget {
-  left: number
-}
+import { checkRowPoint, checkRowRange, judgeRows } from '../rows/index.ts'
+import type { Finding } from '../rows/index.ts'
+import type { Acting } from './acting.ts'
+import { NO_NAMES } from './namespaces.ts'
 
 /** The version of the key that the cursor stands on; 0 = absent (or expired). */
 function keyVersion(work: EntryWork, cursor: EnvelopeCursor, scope: Scope): number {
@@ -22,15 +32,19 @@ function keyVersion(work: EntryWork, cursor: EnvelopeCursor, scope: Scope): numb
 }
 
 /** Checks the point or range of the read set that the cursor stands on; `index` counts both. */
-export function checkRead(
-  work: EntryWork,
-  cursor: EnvelopeCursor,
-  scope: Scope,
-  access: CallerAccess,
-  budget: ScanBudget,
-  index: number,
-): Refusal | undefined {
-  if (cursor.op === Op.readRange) return checkRange(work, cursor, scope, access, budget, index)
+export function checkRead(work: EntryWork, cursor: EnvelopeCursor, acting: Acting, index: number): Refusal | undefined {
+  const { namespaces, access, budget } = acting
+  if (isTableOp(cursor.op)) {
+    const table = namespaces.resolveTable(cursor.namespace, work.state.catalog)
+    if ('code' in table) return table
+    if (!acting.mayUse('tableRead', table)) return deniedRead()
+    return cursor.op === Op.readRowPoint
+      ? checkRowPoint(work, table, readPoint(cursor, NO_NAMES), acting.rowCaller(table), index)
+      : checkRowRange(work, table, readRange(cursor, NO_NAMES), budget, index)
+  }
+  const scope = namespaces.resolve(cursor.namespace, work.state.catalog)
+  if ('code' in scope) return scope
+  if (cursor.op === Op.readRange) return checkRange(work, cursor, scope, acting, index)
   const { bytes, keyStart, keyEnd } = cursor
   if (!access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)) return deniedRead()
   const expected = readU64(bytes, cursor.restStart)
@@ -56,11 +70,10 @@ function checkRange(
   work: EntryWork,
   cursor: EnvelopeCursor,
   scope: Scope,
-  access: CallerAccess,
-  budget: ScanBudget,
+  { access, budget }: Acting,
   index: number,
 ): Refusal | undefined {
-  const range = readRange(cursor, { project: '', scope: '' })
+  const range = readRange(cursor, NO_NAMES)
   const start = range.start ?? new Uint8Array(0)
   if (!access.mayReadRange(scope.projectId, scope.id, start, range.end)) return deniedRead()
   const digest = new RangeDigest()
@@ -69,7 +82,7 @@ function checkRange(
   let isTooLarge = false
   if (compareBytes(from, to) < 0) {
     work.changes.walk(from, to, range.reverse === true, (key, record) => {
-      if (budget.left-- <= 0) {
+      if (budget.recordsLeft-- <= 0) {
         isTooLarge = true
         return false
       }
@@ -83,14 +96,64 @@ function checkRange(
   return refuse('conflict', 'a range of the read set has changed', { index, actualSeq: 0 })
 }
 
-/** Checks the assertion that the cursor stands on. */
+/** Checks the assertion that the cursor stands on, with all that it holds. */
 export function checkAssertion(
   work: EntryWork,
   cursor: EnvelopeCursor,
-  scope: Scope,
-  access: CallerAccess,
+  acting: Acting,
   index: number,
 ): Refusal | undefined {
+  const found = judge(work, cursor, acting)
+  if ('code' in found) return found
+  if (found.holds) return undefined
+  return refuse('assertion_failed', `assertion ${index} does not hold`, { index, actualSeq: found.actualSeq })
+}
+
+/** Checks the assertions of the `postflight` mutation that the cursor stands on, against what was changed so far. */
+export function checkPostflight(
+  work: EntryWork,
+  cursor: EnvelopeCursor,
+  acting: Acting,
+  index: number,
+): Refusal | undefined {
+  let at = cursor.restStart
+  for (let left = cursor.groupCount; left > 0; left--) {
+    at = cursor.standOn(at)
+    const refusal = checkAssertion(work, cursor, acting, index)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+function judge(work: EntryWork, cursor: EnvelopeCursor, acting: Acting): Finding | Refusal {
+  if (isGroupOp(cursor.op)) return judgeGroup(work, cursor, acting)
+  if (!isTableOp(cursor.op)) return judgeKey(work, cursor, acting)
+  const table = acting.namespaces.resolveTable(cursor.namespace, work.state.catalog)
+  if ('code' in table) return table
+  if (!acting.mayUse('tableRead', table)) return deniedRead()
+  const assertion = readTableAssertion(cursor, { ...NO_NAMES, table: table.name })
+  return judgeRows(work, table, assertion, acting.rowCaller(table), acting.budget)
+}
+
+/** In order, as far as is needed: all up to the first that does not hold, any up to the first that does. */
+function judgeGroup(work: EntryWork, cursor: EnvelopeCursor, acting: Acting): Finding | Refusal {
+  const { op } = cursor
+  let at = cursor.restStart
+  let actualSeq = 0
+  for (let left = cursor.groupCount; left > 0; left--) {
+    at = cursor.standOn(at)
+    const found = judge(work, cursor, acting)
+    if ('code' in found) return found
+    if (op === Op.assertNot) return { ...found, holds: !found.holds }
+    actualSeq = found.actualSeq
+    if (found.holds === (op === Op.assertAny)) return found
+  }
+  return { holds: op === Op.assertAll, actualSeq }
+}
+
+function judgeKey(work: EntryWork, cursor: EnvelopeCursor, { namespaces, access }: Acting): Finding | Refusal {
+  const scope = namespaces.resolve(cursor.namespace, work.state.catalog)
+  if ('code' in scope) return scope
   const { bytes, keyStart, keyEnd, restStart, bodyEnd } = cursor
   if (!access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)) return deniedRead()
   if (cursor.op === Op.assertKeyVersion || cursor.op === Op.assertKeyExists) {
@@ -99,24 +162,20 @@ export function checkAssertion(
       cursor.op === Op.assertKeyVersion
         ? actualSeq === readU64(bytes, restStart)
         : actualSeq > 0 === (cursor.flags === 1)
-    return holds ? undefined : failed(index, actualSeq)
+    return { holds, actualSeq }
   }
   const found = work.changes.get(kvKey(scope.id, bytes, keyStart, keyEnd))
-  if (found === undefined || isExpired(found, work.timeMicros)) return failed(index, 0)
+  if (found === undefined || isExpired(found, work.timeMicros)) return { holds: false, actualSeq: 0 }
   const operand = bytes.subarray(restStart, bodyEnd)
   const holds =
     cursor.op === Op.assertKeyEquals
       ? equalBytes(found.value, operand)
       : compares(found.value, COMPARISONS[cursor.flags]!, operand)
-  return holds ? undefined : failed(index, found.versionSeq)
-}
-
-function failed(index: number, actualSeq: number): Refusal {
-  return refuse('assertion_failed', `assertion ${index} does not hold`, { index, actualSeq })
+  return { holds, actualSeq: found.versionSeq }
 }
 
 function deniedRead(): Refusal {
-  return refuse('permission_denied', 'a precondition reads a key that the caller may not read')
+  return refuse('permission_denied', 'a precondition reads what the caller may not read')
 }
 
 /** Bytewise, which for two big-endian integers of equal width is their order as unsigned numbers. */

@@ -1,16 +1,19 @@
-import { isKeyOp, Op, readDdl } from '../../encoding/index.ts'
+import { isKeyOp, isTableOp, Op, readDdl, readTableMutation } from '../../encoding/index.ts'
 import type { EnvelopeCursor, MutationResult } from '../../encoding/index.ts'
 import type { CallerAccess } from '../access/index.ts'
+import { Access } from '../access/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { applyDelete, applyNumber, applySet } from '../kv/index.ts'
 import type { MutationOutcome } from '../kv/index.ts'
 import { isMutant } from '../mutants.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
+import { applyTableMutation } from '../rows/index.ts'
+import { Acting } from './acting.ts'
 import { applyDdl } from './ddl.ts'
-import { Namespaces } from './namespaces.ts'
-import { checkAssertion, checkRead } from './preconditions.ts'
-import type { ScanBudget } from './preconditions.ts'
+import { Namespaces, NO_NAMES } from './namespaces.ts'
+import { deniedMutation } from './permissions.ts'
+import { checkAssertion, checkPostflight, checkRead } from './preconditions.ts'
 
 const NO_RESULTS: readonly MutationResult[] = []
 const NOT_SERVED: Refusal = refuse('unsupported_version', 'this operation is not served by this version')
@@ -21,8 +24,8 @@ const NOT_SERVED: Refusal = refuse('unsupported_version', 'this operation is not
  */
 export class TransactionApplier {
   readonly #namespaces = new Namespaces()
+  readonly #acting = new Acting(this.#namespaces, Access.empty().of(''))
   readonly #mutation: MutationOutcome = { result: undefined }
-  readonly #budget: ScanBudget = { left: 0 }
   #results: MutationResult[] | undefined
 
   /** What the mutations of the last applied envelope answer; empty if none answers anything. */
@@ -31,71 +34,58 @@ export class TransactionApplier {
   }
 
   /** hot path (bench/apply). `cursor` is opened at the envelope. Throws `MalformedBytes` and `ColdPages`. */
-  apply(work: EntryWork, cursor: EnvelopeCursor, access: CallerAccess): Refusal | undefined {
+  apply(work: EntryWork, cursor: EnvelopeCursor, caller: string, access: CallerAccess): Refusal | undefined {
     this.#results = undefined
     this.#namespaces.open(cursor)
+    this.#act(work, caller, access)
     const tooLarge = checkCounts(work, cursor)
     if (tooLarge !== undefined) return tooLarge
     const preconditions = cursor.assertions + cursor.points + cursor.ranges
-    const failed = preconditions === 0 ? undefined : this.#preconditions(work, cursor, access)
+    const failed = preconditions === 0 ? undefined : this.#preconditions(work, cursor)
     if (failed !== undefined) return failed
     if (!access.isAdmin) {
       const isDenied = this.#permissions(work, cursor, access)
       if (isDenied !== undefined) return isDenied
     }
-    return this.#mutations(work, cursor)
+    return this.#mutations(work, cursor) ?? checkGrouped(work, cursor)
+  }
+
+  #act(work: EntryWork, caller: string, access: CallerAccess): void {
+    const acting = this.#acting
+    acting.caller = caller
+    acting.access = access
+    acting.budget.recordsLeft = work.state.settings.scanRecordsMax
+    acting.budget.rowsLeft = work.state.settings.rowsMax
   }
 
   /** The read set is judged before the assertions, although it stands behind them. */
-  #preconditions(work: EntryWork, cursor: EnvelopeCursor, access: CallerAccess): Refusal | undefined {
+  #preconditions(work: EntryWork, cursor: EnvelopeCursor): Refusal | undefined {
     const { assertions } = cursor
     const count = assertions + cursor.points + cursor.ranges
-    this.#budget.left = work.state.settings.scanRecordsMax
     let failed: Refusal | undefined
     for (let i = 0; i < count; i++) {
       cursor.next()
-      const scope = isKeyOp(cursor.op) ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
-      const refusal =
-        'code' in scope
-          ? scope
-          : i < assertions
-            ? failed === undefined
-              ? checkAssertion(work, cursor, scope, access, i)
-              : undefined
-            : checkRead(work, cursor, scope, access, this.#budget, i - assertions)
-      if (refusal === undefined) continue
-      if (i >= assertions) return refusal
-      failed ??= refusal
+      if (i < assertions) {
+        failed ??= checkAssertion(work, cursor, this.#acting, i)
+        continue
+      }
+      const refusal = checkRead(work, cursor, this.#acting, i - assertions)
+      if (refusal !== undefined) return refusal
     }
     return failed
   }
 
-  /** Whether the caller may make all the changes. Keys in scopes that the envelope itself creates need an admin. */
+  /** Whether the caller may make all the changes. */
   #permissions(work: EntryWork, cursor: EnvelopeCursor, access: CallerAccess): Refusal | undefined {
-    const { index, at } = cursor
+    const { index, at, grouped } = cursor
     let refusal: Refusal | undefined
     while (refusal === undefined && cursor.next()) {
-      if (cursor.op === Op.ddl) {
-        refusal = refuse(
-          'permission_denied',
-          'changing the catalog, permissions or settings needs the admin permission',
-        )
-        break
-      }
-      const scope = isKeyOp(cursor.op) ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
-      if ('code' in scope) refusal = scope
-      else {
-        const { bytes, keyStart, keyEnd } = cursor
-        if (!access.mayUseKey('kvWrite', scope.projectId, scope.id, bytes, keyStart, keyEnd)) {
-          refusal = refuse('permission_denied', 'no permission to write this key', {
-            index: cursor.index - index - 1,
-            actualSeq: 0,
-          })
-        }
-      }
+      const denied = deniedMutation(cursor, this.#namespaces, work.state.catalog, access)
+      if (denied !== undefined) refusal = { ...denied, detail: { index: cursor.index - index - 1, actualSeq: 0 } }
     }
     cursor.index = index
     cursor.at = at
+    cursor.grouped = grouped
     return refusal
   }
 
@@ -110,22 +100,15 @@ export class TransactionApplier {
   }
 
   #mutate(work: EntryWork, cursor: EnvelopeCursor, index: number, keyBytesMax: number): Refusal | undefined {
-    if (cursor.op === Op.ddl) {
-      const changed = applyDdl(work, readDdl(cursor))
-      if (typeof changed !== 'boolean') return { ...changed, detail: { index, actualSeq: 0 } }
-      this.#namespaces.forget()
-      work.effects.catalog(cursor.bytes.subarray(cursor.bodyStart, cursor.bodyEnd))
-      this.#answer(cursor, index, changed)
-      return undefined
-    }
+    if (!isKeyOp(cursor.op)) return this.#mutateOther(work, cursor, index)
     const isServed = cursor.op <= Op.kvDecrement
     const scope = isServed ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
-    if ('code' in scope) return { ...scope, detail: { index, actualSeq: 0 } }
+    if ('code' in scope) return at(index, scope)
     if (cursor.keyEnd - cursor.keyStart > keyBytesMax || cursor.keyEnd === cursor.keyStart)
       return badKey(cursor, index, keyBytesMax)
     if (cursor.op === Op.kvSet) {
       const refusal = applySet(work, cursor, scope.id)
-      return refusal === undefined ? undefined : { ...refusal, detail: { index, actualSeq: 0 } }
+      return refusal === undefined ? undefined : at(index, refusal)
     }
     if (cursor.op === Op.kvDelete) {
       applyDelete(work, cursor, scope.id)
@@ -133,8 +116,34 @@ export class TransactionApplier {
     }
     const outcome = this.#mutation
     const refusal = applyNumber(work, cursor, scope.id, outcome)
-    if (refusal !== undefined) return { ...refusal, detail: { index, actualSeq: 0 } }
+    if (refusal !== undefined) return at(index, refusal)
     this.#answer(cursor, index, outcome.result)
+    return undefined
+  }
+
+  #mutateOther(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {
+    if (isTableOp(cursor.op)) return this.#mutateTable(work, cursor, index)
+    if (cursor.op === Op.postflight) return checkPostflight(work, cursor, this.#acting, index)
+    if (cursor.op !== Op.ddl) return at(index, NOT_SERVED)
+    const changed = applyDdl(work, readDdl(cursor))
+    if (typeof changed !== 'boolean') return at(index, changed)
+    this.#namespaces.forget()
+    work.effects.catalog(cursor.bytes.subarray(cursor.bodyStart, cursor.bodyEnd))
+    this.#answer(cursor, index, changed)
+    return undefined
+  }
+
+  #mutateTable(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {
+    const table = this.#namespaces.resolveTable(cursor.namespace, work.state.catalog)
+    if ('code' in table) return at(index, table)
+    const acting = this.#acting
+    // The transaction may have given the name to another table since its permissions were looked at.
+    if (!acting.mayUse('tableWrite', table)) return at(index, refuse('permission_denied', 'no permission to write it'))
+    const mutation = readTableMutation(cursor, { ...NO_NAMES, table: table.name })
+    const outcome = this.#mutation
+    const refusal = applyTableMutation(work, table, mutation, acting.rowCaller(table), acting.budget, outcome)
+    if (refusal !== undefined) return at(index, refusal)
+    if (outcome.result !== undefined) this.#answer(cursor, index, outcome.result)
     return undefined
   }
 
@@ -142,6 +151,18 @@ export class TransactionApplier {
     this.#results ??= Array.from({ length: cursor.mutations }, () => undefined)
     this.#results[index] = result
   }
+}
+
+/** The refusal of one mutation. */
+function at(index: number, refusal: Refusal): Refusal {
+  return { ...refusal, detail: { index, actualSeq: 0 } }
+}
+
+/** Assertions within groups and after mutations count as the others do; how many there are is known at the end. */
+function checkGrouped(work: EntryWork, cursor: EnvelopeCursor): Refusal | undefined {
+  const { assertionsMax } = work.state.settings
+  if (cursor.assertions + cursor.grouped <= assertionsMax) return undefined
+  return refuse('transaction_too_large', `at most ${assertionsMax} assertions`)
 }
 
 function checkCounts(work: EntryWork, cursor: EnvelopeCursor): Refusal | undefined {

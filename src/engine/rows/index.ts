@@ -1,0 +1,10 @@
+/** Rows of tables: their mutations, the rules that these keep, preconditions on them, their expiry, and steps over whole tables. */
+export { judgeRows } from './assertions.ts'
+export type { Finding } from './assertions.ts'
+export { expireRows } from './expiry.ts'
+export { applyTableMutation } from './mutations.ts'
+export type { RowOutcome } from './mutations.ts'
+export { checkRowPoint, checkRowRange } from './read-set.ts'
+export { buildIndexStep, checkStep, foreignKeyStep, hasRows, notNullStep, removeStep } from './row-steps.ts'
+export type { RowStep } from './row-steps.ts'
+export type { RowCaller } from './scan.ts'
