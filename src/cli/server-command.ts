@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { stringify } from 'yaml'
 import {
-  letHeapGrow,
+  tuneForLongRun,
   loadConfiguration,
   nodePlatform,
   onParentGone,
@@ -55,7 +55,7 @@ function camelCase(flag: string): string {
 
 /** Resolves when the node has ended in order; a failure ends with the exit code that fits. */
 async function serve(configuration: Configuration, exitsWithParent: boolean): Promise<void> {
-  letHeapGrow()
+  tuneForLongRun()
   const node = await startNode(configuration, nodePlatform)
   const stop = (reason: string): void => void node.stop(reason)
   const stopListening = onSignals(['SIGINT', 'SIGTERM'], stop)

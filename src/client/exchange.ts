@@ -1,4 +1,4 @@
-import { QuorateError } from '../model/index.ts'
+import { NumberMap, QuorateError } from '../model/index.ts'
 import type { ClientMessage, CoreOptions, ServerMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import type { NodeConnection, OpenRequest } from './node-connection.ts'
@@ -24,7 +24,9 @@ export class Exchanges {
   readonly #ports: ClientPorts
   readonly #settings: ClientSettings
   readonly #pool: NodePool
-  readonly #open = new Set<Exchange>()
+  /** By their numbers. */
+  readonly #open = new NumberMap<Exchange>()
+  #lastNumber = 0
   #sweep: Timer | undefined
   #sweepAtMs = Number.POSITIVE_INFINITY
   #closed: QuorateError | undefined
@@ -34,7 +36,7 @@ export class Exchanges {
     this.#settings = settings
     this.#pool = pool
     pool.onChange(() => {
-      for (const exchange of this.#open) exchange.poolChanged()
+      for (const exchange of this.#inOrder()) exchange.poolChanged()
     })
   }
 
@@ -50,15 +52,22 @@ export class Exchanges {
       return Promise.reject(new QuorateError('aborted', 'the caller aborted', { cause: signal.reason }))
     }
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(this.#ports, this.#settings, this.#pool, make, options, (answer, error) => {
-        this.#open.delete(exchange)
-        if (answer === undefined) reject(error!)
-        else resolve(answer)
-      })
-      this.#open.add(exchange)
-      this.#armSweep(exchange.deadlineMs)
+      const deadlineMs = this.#ports.clock.monotonicMs() + (options.timeoutMs ?? this.#settings.timeoutMs)
+      const number = ++this.#lastNumber
+      const exchange = new Exchange(this, number, this.#ports, this.#pool, make, options, deadlineMs, resolve, reject)
+      this.#open.set(number, exchange)
+      this.#armSweep(deadlineMs)
       exchange.start()
     })
+  }
+
+  ended(number: number): void {
+    this.#open.delete(number)
+  }
+
+  /** As they were asked. */
+  #inOrder(): Exchange[] {
+    return this.#open.values().sort((one, other) => one.number - other.number)
   }
 
   /** One timer for all: each exchange ends long before its time nearly always. */
@@ -74,7 +83,7 @@ export class Exchanges {
     this.#sweepAtMs = Number.POSITIVE_INFINITY
     const nowMs = this.#ports.clock.monotonicMs()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const exchange of this.#open) {
+    for (const exchange of this.#inOrder()) {
       if (exchange.deadlineMs <= nowMs) exchange.expire()
       else nextMs = Math.min(nextMs, exchange.deadlineMs)
     }
@@ -84,17 +93,22 @@ export class Exchanges {
   close(): void {
     this.#closed = new QuorateError('closed', 'the client is closed')
     this.#sweep?.cancel()
-    for (const exchange of this.#open) exchange.end(undefined, this.#closed)
+    for (const exchange of this.#inOrder()) exchange.end(undefined, this.#closed)
   }
 }
 
+/** One request, from its first sending to its answer. hot path: bench/cluster. */
 class Exchange implements OpenRequest {
+  readonly #owner: Exchanges
+  readonly number: number
   readonly #ports: ClientPorts
   readonly #pool: NodePool
   readonly #make: MakeMessage
   readonly #options: ExchangeOptions
-  readonly #onEnd: (answer: Answer | undefined, error: QuorateError | undefined) => void
+  readonly #resolve: (answer: Answer) => void
+  readonly #reject: (error: QuorateError) => void
   readonly deadlineMs: number
+  #onAbort: (() => void) | undefined
   #connection: NodeConnection | undefined
   #avoid: NodeConnection | undefined
   #id = 0
@@ -106,25 +120,31 @@ class Exchange implements OpenRequest {
   #isOver = false
 
   constructor(
+    owner: Exchanges,
+    number: number,
     ports: ClientPorts,
-    settings: ClientSettings,
     pool: NodePool,
     make: MakeMessage,
     options: ExchangeOptions,
-    onEnd: (answer: Answer | undefined, error: QuorateError | undefined) => void,
+    deadlineMs: number,
+    resolve: (answer: Answer) => void,
+    reject: (error: QuorateError) => void,
   ) {
+    this.#owner = owner
+    this.number = number
     this.#ports = ports
     this.#pool = pool
     this.#make = make
     this.#options = options
-    this.#onEnd = onEnd
-    const { timeoutMs = settings.timeoutMs } = options
-    this.deadlineMs = ports.clock.monotonicMs() + timeoutMs
-    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#resolve = resolve
+    this.#reject = reject
+    this.deadlineMs = deadlineMs
+    if (options.signal !== undefined) this.#listen(options.signal)
   }
 
-  readonly #onAbort = (): void => {
-    this.#giveUp(new QuorateError('aborted', 'the caller aborted', { cause: this.#options.signal?.reason }))
+  #listen(signal: AbortSignal): void {
+    this.#onAbort = () => this.#giveUp(new QuorateError('aborted', 'the caller aborted', { cause: signal.reason }))
+    signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   /** The caller's time is used up. */
@@ -154,7 +174,7 @@ class Exchange implements OpenRequest {
   }
 
   #target(): NodeConnection | undefined {
-    return this.#isLeaderAsked ? this.#pool.writeTarget(undefined) : this.#pool.readTarget(this.#avoid)
+    return this.#isLeaderAsked ? this.#pool.leaderTarget() : this.#pool.readTarget(this.#avoid)
   }
 
   /** A connection opened or closed, or another node leads: whoever waits for nothing looks again, and so does who waits in vain. */
@@ -216,7 +236,9 @@ class Exchange implements OpenRequest {
     if (this.#isOver) return
     this.#isOver = true
     this.#retry?.cancel()
-    this.#options.signal?.removeEventListener('abort', this.#onAbort)
-    this.#onEnd(answer, error)
+    if (this.#onAbort !== undefined) this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#owner.ended(this.number)
+    if (answer === undefined) this.#reject(error!)
+    else this.#resolve(answer)
   }
 }

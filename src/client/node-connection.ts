@@ -5,6 +5,7 @@ import {
   CLIENT_SUBPROTOCOL_BINARY,
   ClientFrameCursor,
   FIRST_FRAME_BYTES_MAX,
+  NumberMap,
   QuorateError,
   readServerMessage,
 } from '../model/index.ts'
@@ -43,7 +44,7 @@ export class NodeConnection {
   readonly #ports: ClientPorts
   readonly #settings: ClientSettings
   readonly #owner: ConnectionOwner
-  readonly #open = new Map<number, OpenRequest>()
+  readonly #open = new NumberMap<OpenRequest>()
   readonly #out = new ByteWriter(65_536)
   readonly #cursor = new ClientFrameCursor()
   readonly #dialing = new AbortController()
@@ -183,7 +184,7 @@ export class NodeConnection {
 
   /** Nobody waits for `id` any more. */
   forget(id: number): void {
-    if (this.#open.delete(id)) this.send({ type: 'cancel', requestId: id })
+    if (this.#open.delete(id) !== undefined) this.send({ type: 'cancel', requestId: id })
   }
 
   #takeId(): number {
@@ -290,9 +291,10 @@ export class NodeConnection {
     this.#dialing.abort()
     if (refusal !== undefined) this.#link?.close()
     this.#out.reset()
-    const lost = [...this.#open.values()]
+    // In the order of their ids, which is that of their sending.
+    const lost = this.#open.entries().sort(([one], [other]) => one - other)
     this.#open.clear()
     this.#owner.onClosed(this, reason, refusal)
-    for (const request of lost) request.onLost(this)
+    for (const [, request] of lost) request.onLost(this)
   }
 }

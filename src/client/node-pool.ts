@@ -36,6 +36,8 @@ export class NodePool implements ConnectionOwner {
   #isClosed = false
   #leaderTime = 0
   #leaderTimeAtMs = 0
+  /** What `leaderTarget` found, until something changes; undefined = to be found. */
+  #leaderTarget: NodeConnection | undefined
   readonly retries: RetryBudget
 
   constructor(endpoints: readonly string[], ports: ClientPorts, settings: ClientSettings, events: StatusEvents) {
@@ -95,9 +97,15 @@ export class NodePool implements ConnectionOwner {
     return best
   }
 
+  /** Where whoever has no connection yet writes, and reads that go to the leader. hot path: one look for each read. */
+  leaderTarget(): NodeConnection | undefined {
+    if (this.#leaderTarget?.isReady !== true) this.#leaderTarget = this.writeTarget(undefined)
+    return this.#leaderTarget
+  }
+
   /** Where a read goes; not to `avoid` if there is another. */
   readTarget(avoid: NodeConnection | undefined): NodeConnection | undefined {
-    if (this.#settings.readFrom === 'leader' && avoid === undefined) return this.writeTarget(undefined)
+    if (this.#settings.readFrom === 'leader' && avoid === undefined) return this.leaderTarget()
     const ready = [...this.ready()]
     const staying = ready.filter(
       connection => !connection.isLeaving && !this.isCutOff(connection) && connection !== avoid,
@@ -234,6 +242,7 @@ export class NodePool implements ConnectionOwner {
     if (known !== undefined && next.historyId === '' && known.historyId !== '') return
     if (known !== undefined && known.historyId === next.historyId && !isNewerTopology(next, known)) return
     this.#topology = next
+    this.#leaderTarget = undefined
     this.#events.emit({ type: 'topology', topology: next })
     if (known?.leaderId !== next.leaderId || known.term !== next.term) {
       this.#events.emit({ type: 'leader', nodeId: next.leaderId, term: next.term })
@@ -265,6 +274,7 @@ export class NodePool implements ConnectionOwner {
   }
 
   #changed(): void {
+    this.#leaderTarget = undefined
     for (const handler of this.#handlers) handler()
   }
 }

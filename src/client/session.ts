@@ -1,5 +1,5 @@
 import { decodeOutcome } from '../encoding/index.ts'
-import { QuorateError, refusalError } from '../model/index.ts'
+import { NumberMap, QuorateError, refusalError } from '../model/index.ts'
 import type { CoreOptions, CoreOutcome, ServerMessage, WelcomeMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import type { NodeConnection } from './node-connection.ts'
@@ -34,8 +34,8 @@ export class ClientSession implements CommitSender {
   #window = 1
   #lastSerial = 0
   #answeredThrough = 0
-  /** Sent and not answered, by serial; ascending, for serials are given in order. */
-  readonly #open = new Map<number, PendingCommit>()
+  /** Sent and not answered, by serial. */
+  readonly #open = new NumberMap<PendingCommit>()
   /** Not sent yet, from `#queueAt` on. */
   #queue: PendingCommit[] = []
   #queueAt = 0
@@ -64,7 +64,7 @@ export class ClientSession implements CommitSender {
   /** Commits that are not settled. */
   get waitingCount(): number {
     let count = this.#moving.length
-    for (const commit of this.#open.values()) if (!commit.isSettled) count++
+    for (const commit of this.#inOrder()) if (!commit.isSettled) count++
     for (let i = this.#queueAt; i < this.#queue.length; i++) if (!this.#queue[i]!.isSettled) count++
     return count
   }
@@ -100,8 +100,13 @@ export class ClientSession implements CommitSender {
     this.#moving = []
   }
 
+  /** Sent and not answered, as they were sent: serials are given in order. */
+  #inOrder(): PendingCommit[] {
+    return this.#open.values().sort((one, other) => one.serial - other.serial)
+  }
+
   *#everything(): Iterable<PendingCommit> {
-    yield* this.#open.values()
+    yield* this.#inOrder()
     yield* this.#moving
     for (let i = this.#queueAt; i < this.#queue.length; i++) yield this.#queue[i]!
   }
@@ -164,7 +169,7 @@ export class ClientSession implements CommitSender {
   /** Sends again, in order, what has no copy on its way to `connection`. */
   #resend(connection: NodeConnection): void {
     this.#needsResend = false
-    for (const commit of this.#open.values()) {
+    for (const commit of this.#inOrder()) {
       if (commit.connection === connection) continue
       if (commit.isSettled && !commit.isInDoubt) this.#remove(commit)
       else if (commit.isSettled) this.#abandon(commit)
@@ -358,7 +363,7 @@ export class ClientSession implements CommitSender {
   /** A node knows no such session any more. What is on its way may have been applied before. */
   #ended(): void {
     this.#isEnded = true
-    for (const commit of this.#open.values()) {
+    for (const commit of this.#inOrder()) {
       if (commit.connection === undefined) this.#movedOrLost(commit, 'the session has ended')
     }
     this.#endWhenAnswered()
@@ -382,7 +387,7 @@ export class ClientSession implements CommitSender {
   }
 
   #remove(commit: PendingCommit): void {
-    if (!this.#open.delete(commit.serial)) return
+    if (this.#open.delete(commit.serial) === undefined) return
     while (this.#answeredThrough < this.#lastSerial && !this.#open.has(this.#answeredThrough + 1)) {
       this.#answeredThrough++
     }

@@ -54,8 +54,11 @@ export class EntryIndex {
     return { seq: this.#lastSeq, term: this.#lastTerm, chain: this.#lastChain }
   }
 
-  /** Takes entries that follow the last one. Throws `MalformedBytes` if they do not, and then has taken none. hot path: bench/log. */
-  append(batch: EntryBatch): void {
+  /**
+   * Takes entries that follow the last one. `chains`: their chain values, if known; the first is checked, which ties them to this log.
+   * Throws `MalformedBytes` if they do not follow, and then has taken none. hot path: bench/log.
+   */
+  append(batch: EntryBatch, chains?: Uint32Array): void {
     const { bytes } = batch
     const end = bytes.length
     const firstSeq = this.#lastSeq + 1
@@ -64,6 +67,7 @@ export class EntryIndex {
     let chain = this.#lastChain
     let at = 0
     if (batch.firstSeq !== seq) throw new MalformedBytes(`entries from ${batch.firstSeq} after ${this.#lastSeq}`)
+    if (chains !== undefined && chains.length !== batch.lastSeq - seq + 1) this.#refuse(firstSeq, seq)
     while (at < end) {
       const length = end - at < ENTRY_HEADER_BYTES ? 0 : readU32(bytes, at)
       if (length < ENTRY_HEADER_BYTES || length > end - at || readU64(bytes, at + 8) !== seq)
@@ -75,7 +79,10 @@ export class EntryIndex {
         this.#terms.push(entryTerm)
         term = entryTerm
       }
-      chain = crc32(bytes.subarray(at, at + length), chain)
+      const known = chains?.[seq - firstSeq]
+      if (known === undefined || seq === firstSeq) chain = crc32(bytes.subarray(at, at + length), chain)
+      else chain = known
+      if (known !== undefined && known !== chain) this.#refuse(firstSeq, seq)
       this.#setChain(seq, chain)
       at += length
       seq++

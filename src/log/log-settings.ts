@@ -12,6 +12,8 @@ export interface LogFrame {
   readonly truncateFrom?: number
   /** Follow the last entry (after the truncation). The log keeps `bytes`: they must not change any more. */
   readonly entries?: EntryBatch
+  /** Entry chain of each of `entries`, if whoever appends has computed it: the log then checks its first link only. */
+  readonly chains?: Uint32Array
 }
 
 /** What the log is now; only an `open` one takes appends. */

@@ -166,7 +166,7 @@ export class Log {
    */
   append(frame: LogFrame, isWokenLater: boolean = false): number {
     const lane = this.#writable()
-    const { hardState, truncateFrom, entries } = frame
+    const { hardState, truncateFrom, entries, chains } = frame
     const previous = this.#hardState
     if (hardState !== undefined) assertHardState(previous, hardState)
     const header = this.#header
@@ -175,7 +175,7 @@ export class Log {
     if (truncateFrom !== undefined) this.#truncate(truncateFrom)
     if (hardState !== undefined) this.#takeHardState(hardState)
     const ioSeq = this.#ioSeq + 1
-    if (entries !== undefined) this.#takeEntries(entries, ioSeq)
+    if (entries !== undefined) this.#takeEntries(entries, chains, ioSeq)
     this.#unmark()
     this.#layFrame(lane, entries?.bytes)
     if (hardState !== undefined && (hardState.term !== previous.term || hardState.votedFor !== previous.votedFor)) {
@@ -216,10 +216,10 @@ export class Log {
     header.commitSeq = hardState.commitSeq
   }
 
-  #takeEntries(entries: EntryBatch, ioSeq: number): void {
+  #takeEntries(entries: EntryBatch, chains: Uint32Array | undefined, ioSeq: number): void {
     try {
       assertLog(entries.bytes.length <= MAX_ENTRIES_BYTES, `${entries.bytes.length} bytes of entries in one frame`)
-      this.#index.append(entries)
+      this.#index.append(entries, chains)
       const { lastTerm } = this.#index
       assertLog(lastTerm <= this.#hardState.term, `entries of term ${lastTerm} above the hard state's`)
     } catch (error) {

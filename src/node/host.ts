@@ -3,7 +3,7 @@ export {
   freePorts,
   httpRequest,
   isPortFree,
-  letHeapGrow,
+  tuneForLongRun,
   nodePlatform,
   onParentGone,
   onSignals,

@@ -507,7 +507,7 @@ export class Driver {
     this.input({ type: 'snapshotInstalled', meta })
     this.#apply.release()
     this.fence.installed().catch((error: unknown) => this.fail(error as Error))
-    for (const { session, serial } of Array.from(this.requests.all())) {
+    for (const { session, serial } of this.requests.all()) {
       const outcome = this.#options.machine.recordedOutcome(session, serial)
       if (outcome !== undefined) this.requests.answer(session, serial, outcome)
     }

@@ -84,7 +84,7 @@ export class Persistence {
         hardState: { term: hardState.term, votedFor: hardState.vote, commitSeq: hardState.commit },
       }),
       ...(truncateFrom !== null && { truncateFrom }),
-      ...(parts.length > 0 && { entries: joinEntries(parts) }),
+      ...(parts.length > 0 && { entries: joinEntries(parts), chains: joinChains(append) }),
     }
     const logIo = this.#options.log.append(frame, true)
     this.#pending.push({ logIo, coreIo: ioSeq, sinceMs: this.#options.clock.monotonicMs() })
@@ -106,4 +106,17 @@ export class Persistence {
       (error: unknown) => this.#options.onFailed(error as Error),
     )
   }
+}
+
+/** The chain values of consecutive slices, one for each entry. */
+function joinChains(slices: Persist['append']): Uint32Array {
+  const parts = slices.map(({ firstSeq, lastSeq, chains }) => chains.subarray(0, lastSeq - firstSeq + 1))
+  if (parts.length === 1) return parts[0]!
+  const chains = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    chains.set(part, at)
+    at += part.length
+  }
+  return chains
 }

@@ -40,9 +40,10 @@ const ROUND_LIMIT_MS = 5_000
 /** Finds the state that each read may see (DESIGN 4, 8; rules R1-R8). Reads that arrive in one turn share one round and one root. */
 export class Reads {
   readonly #options: ReadsOptions
-  readonly #collecting = new Map<'index' | 'lease', ReadGroup>()
+  /** The groups that this turn's reads join. */
+  #collecting: { index: ReadGroup | undefined; lease: ReadGroup | undefined } = { index: undefined, lease: undefined }
   /** Given to the core, which has not answered yet. */
-  readonly #asked = new Set<ReadGroup>()
+  readonly #asked: ReadGroup[] = []
   /** Rounds are confirmed, their seq is not applied yet. */
   #confirmed: ReadGroup[] = []
   /** Waiting for a given seq, by any way. */
@@ -85,14 +86,14 @@ export class Reads {
   }
 
   #join(mode: 'index' | 'lease', waiting: Waiting): void {
-    const present = this.#collecting.get(mode)
+    const present = this.#collecting[mode]
     if (present !== undefined) {
       present.waiting.push(waiting)
       return
     }
     const group: ReadGroup = { mode, askedAtMs: this.#options.clock.monotonicMs(), waiting: [waiting], seq: 0 }
-    this.#collecting.set(mode, group)
-    this.#asked.add(group)
+    this.#collecting[mode] = group
+    this.#asked.push(group)
     this.#options.ask(group, mode)
   }
 
@@ -117,18 +118,25 @@ export class Reads {
 
   /** The turn in which a group was asked for has ended: later reads begin another one (R3). */
   turnEnded(): void {
-    this.#collecting.clear()
+    this.#collecting.index = undefined
+    this.#collecting.lease = undefined
   }
 
   ready(group: ReadGroup, seq: number): void {
-    this.#asked.delete(group)
+    this.#answered(group)
     group.seq = seq
     this.#confirmed.push(group)
     this.applied()
   }
 
+  /** The core answers about in order: the group is near the front. */
+  #answered(group: ReadGroup): void {
+    const at = this.#asked.indexOf(group)
+    if (at >= 0) this.#asked.splice(at, 1)
+  }
+
   failed(group: ReadGroup, reason: Refusal): void {
-    this.#asked.delete(group)
+    this.#answered(group)
     const isBusy = reason === 'busy'
     const error = new QuorateError(
       isBusy ? 'busy' : 'unavailable',
@@ -251,10 +259,10 @@ export class Reads {
   failAll(error: QuorateError): void {
     const waiting = [...this.#asked, ...this.#confirmed].flatMap(group => group.waiting.splice(0))
     for (const { waiting: late } of this.#forSeq) waiting.push(late)
-    this.#asked.clear()
+    this.#asked.length = 0
     this.#confirmed = []
     this.#forSeq = []
-    this.#collecting.clear()
+    this.turnEnded()
     for (const { onView } of waiting) onView(undefined, error)
   }
 

@@ -1,5 +1,5 @@
 import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
-import { invariant, QuorateError } from '../model/index.ts'
+import { invariant, NumberMap, QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
 import { isMutant } from './mutants.ts'
 import { WAITING_BYTES_MAX } from './options.ts'
@@ -9,6 +9,8 @@ export interface WaitingRequest {
   readonly request: Uint8Array
   readonly session: number
   readonly serial: number
+  /** Counts submissions. */
+  readonly number: number
   /** Where it lies now: nowhere (0), or the term in which it was proposed or forwarded. */
   placedTerm: number
   /** Names it between this node and the leader it was forwarded to. */
@@ -21,9 +23,11 @@ export interface WaitingRequest {
  * leader: what was placed with an old one is placed again, in order, as a copy.
  */
 export class RequestTable {
-  readonly #sessions = new Map<number, Map<number, WaitingRequest>>()
+  /** By session and serial. A session that waits for nothing stays until the next sweep: most come again at once. */
+  readonly #sessions = new NumberMap<NumberMap<WaitingRequest>>()
   #unplaced: WaitingRequest[] = []
-  readonly #forwarded = new Map<number, WaitingRequest>()
+  readonly #forwarded = new NumberMap<WaitingRequest>()
+  #lastNumber = 0
   #bytes = 0
   #count = 0
 
@@ -45,9 +49,11 @@ export class RequestTable {
       return present
     }
     if (this.#bytes + request.length > WAITING_BYTES_MAX) return undefined
-    const waiting: WaitingRequest = { request, session, serial, placedTerm: 0, forwardId: 0, handlers: [onOutcome] }
+    const number = ++this.#lastNumber
+    const handlers = [onOutcome]
+    const waiting: WaitingRequest = { request, session, serial, number, placedTerm: 0, forwardId: 0, handlers }
     if (serials === undefined) {
-      serials = new Map()
+      serials = new NumberMap()
       this.#sessions.set(session, serials)
     }
     serials.set(serial, waiting)
@@ -102,18 +108,17 @@ export class RequestTable {
   /** What was placed may be lost: a new term, another leader, a broken link. All are offered again, as copies, in order. */
   replaceAll(): void {
     this.#unplaced = []
-    for (const serials of this.#sessions.values()) {
-      for (const waiting of serials.values()) {
-        if (waiting.placedTerm !== 0 && !isMutant('copies_sent_as_first')) raiseCopy(waiting.request)
-        waiting.placedTerm = 0
-        this.#unplaced.push(waiting)
-      }
+    for (const waiting of this.all()) {
+      if (waiting.placedTerm !== 0 && !isMutant('copies_sent_as_first')) raiseCopy(waiting.request)
+      waiting.placedTerm = 0
+      this.#unplaced.push(waiting)
     }
   }
 
-  /** Every waiting request, for lookups after an install. */
-  *all(): IterableIterator<WaitingRequest> {
-    for (const serials of this.#sessions.values()) yield* serials.values()
+  /** Every waiting request, in the order of submission. A copy. */
+  all(): WaitingRequest[] {
+    const all = this.#sessions.values().flatMap(serials => serials.values())
+    return all.sort((one, other) => one.number - other.number)
   }
 
   /** The outcome is known: whoever waits here is told. hot path: bench/cluster. */
@@ -135,7 +140,6 @@ export class RequestTable {
     const waiting = serials?.get(serial)
     if (serials === undefined || waiting === undefined) return undefined
     serials.delete(serial)
-    if (serials.size === 0) this.#sessions.delete(session)
     if (waiting.forwardId !== 0) this.#forwarded.delete(waiting.forwardId)
     this.#bytes -= waiting.request.length
     this.#count--
@@ -147,6 +151,7 @@ export class RequestTable {
    * callers hear `timeout` with what is known of them.
    */
   expire(leaderTimeMicros: number): void {
+    for (const [session, serials] of this.#sessions.entries()) if (serials.size === 0) this.#sessions.delete(session)
     for (const waiting of this.all()) {
       const notAfter = requestNotAfterMicros(waiting.request)
       if (notAfter === 0 || notAfter > leaderTimeMicros) continue
@@ -159,7 +164,7 @@ export class RequestTable {
 
   /** Tells everybody who waits: certainly not applied, or in doubt, as far as the request had come. */
   failAll({ code, message, leader }: QuorateError): void {
-    for (const { session, serial, placedTerm } of Array.from(this.all())) {
+    for (const { session, serial, placedTerm } of this.all()) {
       const isUnsent = placedTerm === 0
       const error = new QuorateError(code, message, {
         retryable: true,

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LogError } from '../../src/log/index.ts'
-import { DIRECTORY_ID, GROUP_ID, LogWorld, batch, readAll, segmentPath, settle, tamper } from './log-world.ts'
+import {
+  DIRECTORY_ID,
+  GROUP_ID,
+  LogWorld,
+  batch,
+  chainOver,
+  entry,
+  readAll,
+  segmentPath,
+  settle,
+  tamper,
+} from './log-world.ts'
 import { ChecksumSeeds } from '../../src/log/checksum-seed.ts'
 import { encodeVote, readVotes } from '../../src/log/votes.ts'
 
@@ -89,7 +100,29 @@ describe('a caller that breaks the order of entries', () => {
       assert.equal((await world.open()).recovered.lastSeq, 3)
     }
   })
+
+  it('is refused with chain values that do not follow from the log, or are not one for each entry', async () => {
+    const [first, second] = [batch(1, 3, 1), batch(4, 2, 1)]
+    const start = chainOver([entry(1, 1), entry(2, 1), entry(3, 1)])
+    const right = chainsOf([entry(4, 1), entry(5, 1)], start)
+    for (const chains of [chainsOf([entry(4, 1), entry(5, 1)], 0), right.subarray(0, 1), new Uint32Array(3)]) {
+      const world = new LogWorld()
+      const { log, failures } = await world.create()
+      log.append({ entries: first })
+      assert.throws(() => log.append({ entries: second, chains }))
+      assert.equal(log.state, 'latched')
+      assert.equal(failures.length, 1)
+    }
+    const { log } = await new LogWorld().create()
+    log.append({ entries: first })
+    log.append({ entries: second, chains: right })
+    assert.deepEqual([log.chainAt(4), log.chainAt(5)], Array.from(right))
+  })
 })
+
+function chainsOf(entries: readonly Uint8Array[], start: number): Uint32Array {
+  return Uint32Array.from(entries, (_, i) => chainOver(entries.slice(0, i + 1), start))
+}
 
 describe('votes', () => {
   async function voted(): Promise<LogWorld> {

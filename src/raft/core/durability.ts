@@ -18,7 +18,8 @@ export function markHardState(state: RaftState, isTermChange: boolean): void {
 /** Appends entries of a batch from `fromSeq` on to the log and to this turn's frame. */
 export function appendEntries(state: RaftState, batch: EntryBatch, fromSeq: Seq): void {
   appendToLog(state.log, batch, fromSeq)
-  const slice: AppendSlice = { firstSeq: fromSeq, lastSeq: batch.lastSeq, ref: batch.ref }
+  const chains = fromSeq === batch.firstSeq ? batch.chains : batch.chains.subarray(fromSeq - batch.firstSeq)
+  const slice: AppendSlice = { firstSeq: fromSeq, lastSeq: batch.lastSeq, chains, ref: batch.ref }
   state.storage.append.push(slice)
 }
 

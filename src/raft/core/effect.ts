@@ -21,6 +21,8 @@ export type Refusal =
 export interface AppendSlice {
   readonly firstSeq: Seq
   readonly lastSeq: Seq
+  /** Entry chain of every entry from `firstSeq` on, at least through `lastSeq`. */
+  readonly chains: Uint32Array
   readonly ref: unknown
 }
 

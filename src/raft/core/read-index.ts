@@ -92,7 +92,8 @@ export function onReadIndexResponse(state: RaftState, message: ReadIndexResponse
   if (message.readSeq !== null && message.term === state.term && message.from === state.leader) {
     advanceFollowerCommit(state, message.readSeq, state.ack.verifiedSeq)
   }
-  for (const ctx of asked.ctxs) {
+  // Taken out: the map may keep what it has let go of for a while.
+  for (const ctx of asked.ctxs.splice(0)) {
     if (message.readSeq === null) failRead(state, ctx, 'leaderChanged')
     else state.effects.push({ type: 'readReady', ctx, seq: message.readSeq })
   }

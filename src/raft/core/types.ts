@@ -83,7 +83,7 @@ export interface EntryBatch extends EntryRange {
   readonly terms: readonly TermRun[]
   /** The configuration entries in the range, ascending; usually empty. */
   readonly configurations: readonly ConfigurationAt[]
-  /** Entry chain of every entry, `lastSeq - firstSeq + 1` values. Copied, so that the buffer may be reused. */
+  /** Entry chain of every entry, `lastSeq - firstSeq + 1` values. The core copies them, and hands them on in `persist`: they must not change. */
   readonly chains: Uint32Array
   /** The driver's handle to the encoded entries; handed back in `persist`. Never looked into. */
   readonly ref: unknown

@@ -1,5 +1,5 @@
 import { encodeRequest } from '../../encoding/index.ts'
-import { QuorateError, ROOT_CALLER, seqOfToken } from '../../model/index.ts'
+import { NumberMap, QuorateError, ROOT_CALLER, seqOfToken } from '../../model/index.ts'
 import type {
   ClientMessage,
   CommitMessage,
@@ -35,7 +35,7 @@ export class ClientRequests implements WatchOwner {
   readonly #shared: Shared
   readonly #greeting: Greeting
   readonly #views: ConnectionViews
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new NumberMap<Waiting>()
   readonly #watches = new Map<number, ClientWatch>()
   #inFlight = 0
   #inFlightBytes = 0
@@ -386,7 +386,7 @@ export class ClientRequests implements WatchOwner {
 
   /** The connection is gone: nobody waits for anything. What was submitted is applied all the same. */
   end(): void {
-    for (const [requestId, waiting] of this.#waiting) this.#finish(requestId, waiting)
+    for (const [requestId, waiting] of this.#waiting.entries()) this.#finish(requestId, waiting)
     for (const requestId of this.#watches.keys()) this.#endWatch(requestId)
     this.#views.closeAll()
     // Nobody waits for them any more: they release their views.

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Log } from '../../../src/log/index.ts'
+import { EntryKind } from '../../../src/encoding/index.ts'
+import type { Log, LogFrame } from '../../../src/log/index.ts'
 import type { Clock } from '../../../src/platform/index.ts'
+import { encodeDrafts } from '../../../src/raft/entries.ts'
 import { Persistence } from '../../../src/raft/persistence.ts'
 
 describe('the storage lane of a replica', () => {
@@ -32,4 +34,31 @@ describe('the storage lane of a replica', () => {
     lane.synced(1_000)
     assert.equal(lane.oldestPendingMs, 0)
   })
+
+  it('hands the log the chain values of just the entries that it writes', () => {
+    const frames: LogFrame[] = []
+    const lane = new Persistence({
+      log: { append: (frame: LogFrame) => frames.push(frame) } as unknown as Log,
+      clock: { monotonicMs: () => 0 } as Clock,
+      onPersisted: () => undefined,
+      onAppended: () => undefined,
+      onReset: () => undefined,
+      onFailed: error => assert.fail(error),
+    })
+    const batch = encodeDrafts(drafts(3), { firstSeq: 1, term: 1, prevChain: 0 }, 5)
+    const later = encodeDrafts(drafts(2), { firstSeq: 3, term: 2, prevChain: batch.chains[1]! }, 6)
+    // The second entry alone of a batch whose third was cut off before it was written, and what took its place.
+    const append = [
+      { firstSeq: 2, lastSeq: 2, chains: batch.chains.subarray(1), ref: batch.ref },
+      { firstSeq: 3, lastSeq: 4, chains: later.chains, ref: later.ref },
+    ]
+    lane.persist({ type: 'persist', ioSeq: 1, hardState: null, truncateFrom: null, append, resetTo: null })
+    const { entries, chains } = frames[0]!
+    assert.deepEqual([entries!.firstSeq, entries!.lastSeq], [2, 4])
+    assert.deepEqual(Array.from(chains!), [batch.chains[1]!, later.chains[0]!, later.chains[1]!])
+  })
 })
+
+function drafts(count: number): { kind: EntryKind; payload: Uint8Array }[] {
+  return Array.from({ length: count }, (_, i) => ({ kind: EntryKind.transaction, payload: new Uint8Array(40).fill(i) }))
+}

@@ -1,0 +1,20 @@
+import { setFlagsFromString } from 'node:v8'
+
+/** How much garbage, in percent of what lives, may gather before a full collection. */
+const GROWING_PERCENT = 300
+/** How much of a function must have run, in bytes of its code, before V8 looks whether to optimise it; its default is four times that. */
+const INTERRUPT_BUDGET = 16_000
+
+/**
+ * For a process that is a node and nothing else, of its V8 (figures in bench/RESULTS.md).
+ *
+ * Heap: V8 counts the buffers of frames as its heap's growth and allows about as much garbage as there is living heap, which in a node is
+ * small beside its pages: under writes it ran a full collection two to four times a second, with pauses of up to tens of milliseconds.
+ *
+ * Code: a turn of a node goes through a lot of code once, instead of through little code often, so that V8 left most of it unoptimised for
+ * minutes: a third of the processor time at 64 writers, more than half of that of a lone one.
+ */
+export function tuneForLongRun(): void {
+  setFlagsFromString(`--heap-growing-percent=${GROWING_PERCENT}`)
+  setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`)
+}
