@@ -117,11 +117,18 @@ function addConsole(app: App): void {
 function addOperations(app: App, options: AdminOptions, probes: Probes): void {
   const { service, actions, metrics, serverVersion: version } = options
   const as = (request: Request, peer: AdminPeer): string => operatorOf(options, request, peer)
-  app.get('/metrics', async c => {
+  const answerMetrics = async (sources: readonly MetricsSource[]): Promise<Response> => {
+    const families = await Promise.all(sources.map(async source => source.collect()))
+    return new Response(formatMetrics(families.flat()), { headers: { 'content-type': METRICS_CONTENT_TYPE } })
+  }
+  app.get('/metrics', c => {
     as(c.req.raw, c.env)
-    const families = await Promise.all(metrics.map(async source => source.collect()))
-    const text = formatMetrics(families.flat())
-    return new Response(text, { headers: { 'content-type': METRICS_CONTENT_TYPE } })
+    return answerMetrics(metrics)
+  })
+  // For the console and whoever else looks in, beside monitoring.
+  app.get('/admin/v1/figures', c => {
+    as(c.req.raw, c.env)
+    return answerMetrics(metrics.filter(({ isForOneReader }) => isForOneReader !== true))
   })
   app.get('/admin/v1/status', c => {
     as(c.req.raw, c.env)
@@ -134,7 +141,8 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
     const before = numberOf(c.req.query('before'), 'before', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     return json({ rows: await actions.audit(limit, before) })
   })
-  for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/audit']) app.all(path, () => notAllowed('GET, HEAD'))
+  for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/figures', '/admin/v1/audit'])
+    app.all(path, () => notAllowed('GET, HEAD'))
   const act = (path: string, run: (body: Record<string, unknown>) => Promise<Response>): void => {
     app.post(path, async c => {
       const caller = as(c.req.raw, c.env)

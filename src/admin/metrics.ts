@@ -17,6 +17,8 @@ export interface MetricFamily {
 
 /** What a part of the node counts, read when somebody asks. */
 export interface MetricsSource {
+  /** Reading it begins some of its figures anew: it is for one reader, which is monitoring. */
+  readonly isForOneReader?: boolean
   collect(): readonly MetricFamily[] | Promise<readonly MetricFamily[]>
 }
 

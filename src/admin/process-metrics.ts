@@ -21,6 +21,7 @@ export interface ProcessReadings {
 
 export function processMetrics(read: () => ProcessReadings): MetricsSource {
   return {
+    isForOneReader: true,
     collect: () => {
       const now = read()
       return [

@@ -54,7 +54,8 @@ async function showStatus(session: Session): Promise<void> {
   session.output.result(
     reports.map(report => ('status' in report ? { endpoint: report.endpoint, ...report.status } : report)),
     () => {
-      session.output.table(reports.map(rowOf))
+      const newest = Math.max(0, ...reached.map(({ status }) => status.commitSeq))
+      session.output.table(reports.map(report => rowOf(report, newest)))
       const leaders = new Set(reached.map(({ status }) => status.leader?.name))
       if (leaders.size !== 1 || leaders.has(undefined)) session.output.line('the nodes name no common leader')
     },
@@ -62,13 +63,25 @@ async function showStatus(session: Session): Promise<void> {
   if (reached.length === 0) throw new QuorateError('unavailable', 'no node answers', { retryable: true })
 }
 
-function rowOf(report: NodeReport): Record<string, string | number> {
+/** `newestSeq`: the newest committed seq that any node names. */
+function rowOf(report: NodeReport, newestSeq: number): Record<string, string | number> {
   const { endpoint } = report
-  if ('error' in report)
-    return { node: '-', endpoint, role: `unreachable: ${report.error}`, term: '', applied: '', leader: '' }
-  const { nodeId, members, role, term, appliedSeq, leader } = report.status
+  if ('error' in report) {
+    const nothing = { term: '', committed: '', applied: '', behind: '', leader: '' }
+    return { node: '-', endpoint, role: `unreachable: ${report.error}`, ...nothing }
+  }
+  const { nodeId, members, role, term, commitSeq, appliedSeq, leader } = report.status
   const name = members.find(member => member.nodeId === nodeId)?.name ?? '-'
-  return { node: name, endpoint, role, term, applied: appliedSeq, leader: leader?.name ?? '-' }
+  return {
+    node: name,
+    endpoint,
+    role,
+    term,
+    committed: commitSeq,
+    applied: appliedSeq,
+    behind: Math.max(0, newestSeq - appliedSeq),
+    leader: leader?.name ?? '-',
+  }
 }
 
 async function reportOf(session: Session, endpoint: string): Promise<NodeReport> {

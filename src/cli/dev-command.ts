@@ -183,13 +183,13 @@ class Supervisor {
   }
 
   #show(): void {
+    this.#status.show(this.#nodes.map(({ line }) => line.text).join(' | '))
     const leader = this.#nodes.find(({ line }) => line.role === 'leader')
     if (leader !== undefined && !this.#hadLeader) {
       this.#hadLeader = true
       const seconds = ((this.#platform.clock.monotonicMs() - this.#startedMs) / 1000).toFixed(1)
       this.#status.note(`ready after ${seconds} s: try \`npx quorate status\``)
     }
-    this.#status.show(this.#nodes.map(({ line }) => line.text).join(' | '))
   }
 }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
+import { Script } from 'node:vm'
 import { createAdminApp, formatMetrics, nodeMetrics, processMetrics } from '../../src/admin/index.ts'
 import type { AdminApp, NodeHealth } from '../../src/admin/index.ts'
+import { CONSOLE_SCRIPT } from '../../src/admin/console/index.ts'
 import { watchProcess } from '../../src/platform/node/index.ts'
 import { Trio } from '../raft/replica/trio.ts'
 
@@ -143,7 +146,7 @@ describe('what an operator may do', () => {
     const rig = await new AdminRig().open()
     const asked = async (path: string, headers: Record<string, string>, isLoopback = false): Promise<number> =>
       (await rig.ask(path.endsWith('drain') ? 'POST' : 'GET', path, headers, undefined, isLoopback)).status
-    for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/audit', '/admin/v1/drain']) {
+    for (const path of ['/metrics', '/admin/v1/figures', '/admin/v1/status', '/admin/v1/audit', '/admin/v1/drain']) {
       assert.equal(await asked(path, {}), 401)
       assert.equal(await asked(path, { authorization: 'Bearer other' }), 401)
       assert.equal(await asked(path, { authorization: 'Digest ops' }, true), 401)
@@ -219,7 +222,30 @@ describe('the metrics', () => {
   })
 })
 
+describe('the figures for the console', () => {
+  it('are the metrics but those that begin anew when they are read', async () => {
+    const rig = await new AdminRig().open()
+    const namesOf = (text: string): Set<string> =>
+      new Set(Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name]) => name!))
+    const metrics = namesOf((await rig.ask('GET', '/metrics')).text)
+    const figures = namesOf((await rig.ask('GET', '/admin/v1/figures')).text)
+    assert.ok(figures.has('quorate_server_is_leader') && metrics.has('quorate_process_loop_lag_seconds'))
+    assert.ok(!figures.has('quorate_process_loop_lag_seconds'))
+    for (const name of figures) assert.ok(metrics.has(name), name)
+  })
+})
+
 describe('the console', () => {
+  it('asks only for figures that nodes have', async () => {
+    const nodes = readFileSync('docs/operate/metrics.md', 'utf8')
+    const asked = Array.from(CONSOLE_SCRIPT.matchAll(/'(quorate_[a-z_]+)'/g), ([, name]) =>
+      name!.replace(/_count$/, ''),
+    )
+    assert.ok(asked.length > 15)
+    for (const name of asked) assert.ok(nodes.includes(`\`${name}\``), name)
+    assert.doesNotThrow(() => new Script(CONSOLE_SCRIPT))
+  })
+
   it('is served with a strict policy and loads nothing from elsewhere', async () => {
     const rig = await new AdminRig().open()
     for (const path of ['/', '/console.js', '/console.css']) {
