@@ -96,7 +96,7 @@ export class EngineView implements StateView {
       case 'outcome':
         return () => this.#readOutcome(request, caller, reader)
       default:
-        throw new QuorateError('malformed_request', `no such read: ${String(request satisfies never)}`)
+        throw new QuorateError('unsupported_version', `${request.type} is not served by this version`)
     }
   }
 

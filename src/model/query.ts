@@ -1,4 +1,4 @@
-import type { ComparisonOperator, Expr, ScalarExpr, Value } from '../encoding/index.ts'
+import type { ColumnType, ComparisonOperator, Expr, ScalarExpr, Value } from '../encoding/index.ts'
 
 /**
  * A query as plain data: the same in this process, on the wire and in JSON (POST /v1/query). The typed builder makes it. Columns of joined
@@ -33,8 +33,10 @@ export interface QueryData {
   useIndex?: string
 }
 
+export const JOIN_TYPES = ['inner', 'left', 'right', 'full', 'cross'] as const
+
 export interface JoinData {
-  type: 'inner' | 'left' | 'right' | 'full' | 'cross'
+  type: (typeof JOIN_TYPES)[number]
   table: string
   as?: string
   /** All must hold; none for a cross join. Null never joins. */
@@ -43,9 +45,11 @@ export interface JoinData {
 
 export type SelectItem = string | { column: string; as: string } | { compute: ScalarExpr; as: string }
 
+export const AGGREGATE_FUNCTIONS = ['count', 'countDistinct', 'sum', 'min', 'max', 'avg'] as const
+
 /** Nulls are ignored; `count` without a column counts rows. Sums of integers are exact (`overflow` beyond 256 bits). */
 export interface AggregateData {
-  function: 'count' | 'countDistinct' | 'sum' | 'min' | 'max' | 'avg'
+  function: (typeof AGGREGATE_FUNCTIONS)[number]
   column?: string
   /** Default: `count`, or the function and its column as in `sum_amount`. */
   as?: string
@@ -58,6 +62,8 @@ export interface OrderItem {
 
 export interface QueryResult {
   columns: readonly string[]
+  /** As many as `columns`; JSON, which has no bigints, needs them to give back what was answered. */
+  types?: readonly ColumnType[]
   rows: readonly (readonly Value[])[]
   /** Set while there is more; for `QueryData.cursor`. */
   cursor?: string
@@ -66,9 +72,19 @@ export interface QueryResult {
   seq: number
 }
 
+export const QUERY_PATHS = [
+  'primaryKeyPoint',
+  'primaryKeyRange',
+  'index',
+  'indexIntersection',
+  'indexUnion',
+  'fullScan',
+  'join',
+] as const
+
 /** How a query would be run, or was. */
 export interface QueryPlan {
-  path: 'primaryKeyPoint' | 'primaryKeyRange' | 'index' | 'indexIntersection' | 'indexUnion' | 'fullScan' | 'join'
+  path: (typeof QUERY_PATHS)[number]
   indexes: readonly string[]
   /** In order: scan, filter, join, sort or top-k, aggregate, having, project, limit, each with what matters to it. */
   stages: readonly string[]
@@ -82,5 +98,8 @@ export const QUERY_LIMITS = {
   groupColumns: 32,
   aggregates: 32,
   joins: 8,
+  /** Of one join. */
+  joinConditions: 32,
+  selectItems: 1_000,
   defaultPageRows: 100,
 } as const

@@ -1,4 +1,5 @@
-import type { Permission } from '../encoding/index.ts'
+import type { ColumnType, Expr, Permission, ReadSet, Row, TableDefinitionData, Value } from '../encoding/index.ts'
+import type { QueryData, QueryPlan, QueryResult } from './query.ts'
 
 /** A key's record as readers see it. */
 export interface KvEntry {
@@ -10,6 +11,40 @@ export interface KvEntry {
   createdSeq: number
   /** Leader time in us from which the key no longer exists; undefined = never. */
   expiresAtMicros: number | undefined
+}
+
+/** `delegable`: the caller may grant the same permission to others. */
+export interface CallerGrant {
+  caller: string
+  permission: Permission
+  delegable?: boolean
+}
+
+/** A row as readers see it; its cells are in the order of the columns that come with it. */
+export interface RowEntryData {
+  cells: readonly Value[]
+  /** Seq of the last change. */
+  seq: number
+  /** Seq of the change that created the row. */
+  createdSeq: number
+  /** Leader time in us from which the row no longer exists; undefined = never. */
+  expiresAtMicros: number | undefined
+}
+
+export interface TableDescription {
+  name: string
+  id: number
+  /** '' = nobody's. */
+  owner: string
+  /** As `createTable` would take it now. */
+  definition: TableDefinitionData
+  readPolicy?: Expr
+  /** How many rows the table has in the view. */
+  rows: number
+  /** An index that is not ready is still being built: queries do not use it. */
+  indexes: readonly { name: string; isReady: boolean }[]
+  /** The last builds and validations that existing rows refused, and what became of them. */
+  failures: readonly { name: string; message: string; seq: number }[]
 }
 
 /** What can be asked of a view; the same through every door. */
@@ -34,6 +69,14 @@ export type ReadRequest =
   | { type: 'grants'; caller?: string }
   /** The recorded outcome of a request, while its session lives. */
   | { type: 'outcome'; session: number; serial: number }
+  /** `readSet`: also what a transaction that rests on the answer must find unchanged. */
+  | { type: 'query'; query: QueryData; readSet?: boolean }
+  /** How the query would be run. */
+  | { type: 'explain'; query: QueryData }
+  /** Rows by the cells of their primary keys. */
+  | { type: 'rows'; project: string; scope: string; table: string; keys: readonly Row[]; readSet?: boolean }
+  /** The tables of a scope by name, or one of them. */
+  | { type: 'tables'; project: string; scope: string; table?: string }
 
 export type ReadResult =
   | { type: 'get'; entries: readonly (KvEntry | undefined)[] }
@@ -42,6 +85,17 @@ export type ReadResult =
   | { type: 'projects'; projects: readonly { name: string; id: number }[] }
   | { type: 'scopes'; scopes: readonly { name: string; id: number }[] }
   | { type: 'settings'; settings: Readonly<Record<string, number>> }
-  | { type: 'grants'; grants: readonly { caller: string; permission: Permission }[] }
+  | { type: 'grants'; grants: readonly CallerGrant[] }
   /** `unknown`: nothing is recorded (never applied, trimmed, or the session has ended, which `sessionEnded` tells). */
   | { type: 'outcome'; outcome: Uint8Array | undefined; sessionEnded: boolean }
+  | { type: 'query'; result: QueryResult; readSet?: ReadSet }
+  | { type: 'explain'; plan: QueryPlan }
+  /** As many rows as keys; undefined = absent, or hidden by the read policy. `columns` are all of the table. */
+  | {
+      type: 'rows'
+      columns: readonly string[]
+      types: readonly ColumnType[]
+      rows: readonly (RowEntryData | undefined)[]
+      readSet?: ReadSet
+    }
+  | { type: 'tables'; tables: readonly TableDescription[] }

@@ -24,7 +24,6 @@ import {
   fromBase64,
   MalformedBytes,
   MalformedData,
-  narrow,
   prefixSuccessor,
   readEntryHeader,
   toBase64,
@@ -32,23 +31,7 @@ import {
   transactionToJson,
   utf8Bytes,
 } from '../../src/encoding/index.ts'
-import { bytes, check, ddl, transaction } from './arbitraries.ts'
-
-/** What JSON makes of values: integers beyond 2^53 are texts, which their column makes integers again; all others are numbers. */
-function throughJson<T>(data: T): T {
-  const walk = (node: unknown): unknown => {
-    if (typeof node === 'bigint') return typeof narrow(node) === 'number' ? Number(node) : node.toString()
-    if (Array.isArray(node)) return node.map(walk)
-    if (typeof node !== 'object' || node === null || node instanceof Uint8Array) return node
-    const fields = Object.entries(node)
-    if (fields.some(([name, field]) => name === 'type' && /^(kv|counter)/.test(String(field)))) return node
-    const isAmount = fields.length === 1 && /^(add|subtract)$/.test(fields[0]![0])
-    return Object.fromEntries(
-      fields.map(([name, field]) => [name, isAmount && typeof field === 'bigint' ? narrow(field) : walk(field)]),
-    )
-  }
-  return walk(data) as T
-}
+import { bytes, check, ddl, throughJson, transaction } from './arbitraries.ts'
 
 describe('what is encoded', () => {
   it('decodes to the same transaction', () => {

@@ -26,12 +26,11 @@ import { COLUMN_TYPES } from '../../src/encoding/index.ts'
 
 const SOME = { noNullPrototype: true } as const
 
+type Fields = Readonly<Record<string, fc.Arbitrary<unknown>>>
+
 /** Records as decoders make them; the fields of `optional` come or not. */
-export function some<T>(
-  required: { [K in keyof T]?: fc.Arbitrary<unknown> },
-  optional: { [K in keyof T]?: fc.Arbitrary<unknown> } = {},
-): fc.Arbitrary<T> {
-  const model: Record<string, fc.Arbitrary<unknown>> = { ...required, ...optional }
+export function some<T>(required: Fields, optional: Fields = {}): fc.Arbitrary<T> {
+  const model = { ...required, ...optional }
   return fc.record(model, { ...SOME, requiredKeys: Object.keys(required) }) as fc.Arbitrary<T>
 }
 

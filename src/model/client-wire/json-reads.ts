@@ -1,7 +1,8 @@
-import { encodeOutcome, MalformedBytes, permissionFromJson } from '../../encoding/index.ts'
+import { encodeOutcome, JSON_DATA, MalformedBytes, permissionFromJson, readRowData } from '../../encoding/index.ts'
 import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
-import type { KvEntry, ReadRequest, ReadResult } from '../reads.ts'
+import { readQueryData } from '../query-data.ts'
+import type { CallerGrant, KvEntry, ReadRequest, ReadResult } from '../reads.ts'
 import {
   asBytes,
   asMap,
@@ -17,6 +18,7 @@ import {
   type PlainMap,
 } from './fields.ts'
 import { outcomeFromPlain } from './json-envelope.ts'
+import { planFromPlain, queryAnswerFromPlain, rowsAnswerFromPlain, tableFromPlain } from './json-tables.ts'
 
 /** Consistency levels, read requests and read results out of parsed JSON. */
 
@@ -75,9 +77,33 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
     case 'outcome':
       only('session', 'serial')
       return { type, session: integerField(map, 'session'), serial: integerField(map, 'serial') }
+    case 'query':
+      only('query', 'readSet')
+      return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA), ...readSetFlag(map) }
+    case 'explain':
+      only('query')
+      return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA) }
+    case 'rows': {
+      only('project', 'scope', 'table', 'keys', 'readSet')
+      const keys = listField(map, 'keys').map((key, i) => readRowData(key, `request.keys[${i}]`, JSON_DATA))
+      return { type, ...placeField(map), table: textField(map, 'table'), keys, ...readSetFlag(map) }
+    }
+    case 'tables': {
+      only('project', 'scope', 'table')
+      const table = optionalField(map, 'table', textField)
+      return { type, ...placeField(map), ...(table !== undefined && { table }) }
+    }
     default:
       throw new MalformedBytes(`unknown read ${JSON.stringify(type.slice(0, 80))}`)
   }
+}
+
+function placeField(map: PlainMap): { project: string; scope: string } {
+  return { project: textField(map, 'project'), scope: textField(map, 'scope') }
+}
+
+function readSetFlag(map: PlainMap): { readSet?: boolean } {
+  return optionalField(map, 'readSet', booleanField) === true ? { readSet: true } : {}
 }
 
 function scanFromPlain(map: PlainMap): ReadRequest {
@@ -95,9 +121,23 @@ function scanFromPlain(map: PlainMap): ReadRequest {
   }
 }
 
+const RESULT_TYPES = [
+  'get',
+  'scan',
+  'projects',
+  'scopes',
+  'settings',
+  'grants',
+  'outcome',
+  'query',
+  'explain',
+  'rows',
+  'tables',
+] as const
+
 export function readResultFromPlain(value: unknown): ReadResult {
   const map = asMap(value, 'result')
-  const type = choiceField(map, 'type', ['get', 'scan', 'projects', 'scopes', 'settings', 'grants', 'outcome'])
+  const type = choiceField(map, 'type', RESULT_TYPES)
   switch (type) {
     case 'get': {
       const entries = listField(map, 'entries').map(entry => (entry === null ? undefined : entryFromPlain(entry)))
@@ -121,6 +161,14 @@ export function readResultFromPlain(value: unknown): ReadResult {
         sessionEnded: booleanField(map, 'sessionEnded'),
       }
     }
+    case 'query':
+      return queryAnswerFromPlain(map)
+    case 'explain':
+      return { type, plan: planFromPlain(field(map, 'plan')) }
+    case 'rows':
+      return rowsAnswerFromPlain(map)
+    case 'tables':
+      return { type, tables: listField(map, 'tables').map(tableFromPlain) }
     default:
       throw new MalformedBytes(`unknown result ${type satisfies never as string}`)
   }
@@ -150,7 +198,8 @@ function settingsFromPlain(map: PlainMap): Record<string, number> {
   return Object.fromEntries(entries)
 }
 
-function grantFromPlain(value: unknown): Extract<ReadResult, { type: 'grants' }>['grants'][number] {
+function grantFromPlain(value: unknown): CallerGrant {
   const map = asMap(value, 'grant')
-  return { caller: textField(map, 'caller'), permission: permissionFromJson(field(map, 'permission')) }
+  const delegable = optionalField(map, 'delegable', booleanField) === true && { delegable: true }
+  return { ...delegable, caller: textField(map, 'caller'), permission: permissionFromJson(field(map, 'permission')) }
 }

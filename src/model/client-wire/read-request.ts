@@ -1,6 +1,15 @@
-import { bytesToHex, MalformedBytes, type ByteReader, type ByteWriter } from '../../encoding/index.ts'
+import {
+  bytesToHex,
+  MalformedBytes,
+  readCells,
+  writeCells,
+  type ByteReader,
+  type ByteWriter,
+} from '../../encoding/index.ts'
 import { formatToken, parseToken, type Consistency, type Token } from '../consistency.ts'
 import type { ReadRequest } from '../reads.ts'
+import { readBoolean, readCount, readList } from './lists.ts'
+import { readQuery, writeQuery } from './query-bytes.ts'
 
 /** Binary consistency levels, tokens and read requests. */
 
@@ -67,7 +76,19 @@ export function readToken(reader: ByteReader): Token {
   return formatToken(historyId, reader.u64())
 }
 
-export const ReadCode = { get: 1, scan: 2, projects: 3, scopes: 4, settings: 5, grants: 6, outcome: 7 } as const
+export const ReadCode = {
+  get: 1,
+  scan: 2,
+  projects: 3,
+  scopes: 4,
+  settings: 5,
+  grants: 6,
+  outcome: 7,
+  query: 8,
+  explain: 9,
+  rows: 10,
+  tables: 11,
+} as const
 
 const SCAN_HAS_START = 1
 const SCAN_HAS_END = 2
@@ -96,6 +117,25 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
     case 'outcome':
       out.u64(request.session)
       return out.u64(request.serial)
+    case 'query':
+      out.u8(request.readSet === true ? 1 : 0)
+      return writeQuery(out, request.query)
+    case 'explain':
+      return writeQuery(out, request.query)
+    case 'rows':
+      out.u8(request.readSet === true ? 1 : 0)
+      out.text16(request.project)
+      out.text16(request.scope)
+      out.text16(request.table)
+      out.u32(request.keys.length)
+      for (const key of request.keys) writeCells(out, key)
+      return
+    case 'tables':
+      out.u8(request.table === undefined ? 0 : 1)
+      out.text16(request.project)
+      out.text16(request.scope)
+      if (request.table !== undefined) out.text16(request.table)
+      return
     default:
       throw new RangeError(`unknown read ${(request satisfies never as { type: string }).type}`)
   }
@@ -138,16 +178,25 @@ export function readReadRequest(reader: ByteReader): ReadRequest {
     }
     case ReadCode.outcome:
       return { type: 'outcome', session: reader.u64(), serial: reader.u64() }
+    case ReadCode.query: {
+      const hasReadSet = readBoolean(reader)
+      return { type: 'query', query: readQuery(reader), ...(hasReadSet && { readSet: true }) }
+    }
+    case ReadCode.explain:
+      return { type: 'explain', query: readQuery(reader) }
+    case ReadCode.rows: {
+      const hasReadSet = readBoolean(reader)
+      const place = { project: reader.text16(), scope: reader.text16(), table: reader.text16() }
+      return { type: 'rows', ...place, keys: readList(reader, 2, readCells), ...(hasReadSet && { readSet: true }) }
+    }
+    case ReadCode.tables: {
+      const hasTable = readBoolean(reader)
+      const place = { project: reader.text16(), scope: reader.text16() }
+      return { type: 'tables', ...place, ...(hasTable && { table: reader.text16() }) }
+    }
     default:
       throw new MalformedBytes(`read ${code}`)
   }
-}
-
-/** A count of items of at least `itemBytes` each that what is left can hold: bounds what a decoder allocates. */
-export function readCount(reader: ByteReader, itemBytes: number): number {
-  const count = reader.u32()
-  if (count * itemBytes > reader.remaining) throw new MalformedBytes(`${count} items in ${reader.remaining} bytes`)
-  return count
 }
 
 function readKeys(reader: ByteReader): Uint8Array[] {

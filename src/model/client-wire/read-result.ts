@@ -5,8 +5,19 @@ import {
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
-import type { KvEntry, ReadResult } from '../reads.ts'
-import { ReadCode, readCount } from './read-request.ts'
+import type { CallerGrant, KvEntry, ReadResult } from '../reads.ts'
+import { readBoolean, readCount, readList } from './lists.ts'
+import { ReadCode } from './read-request.ts'
+import {
+  readPlan,
+  readQueryAnswer,
+  readRowsAnswer,
+  readTables,
+  writePlan,
+  writeQueryAnswer,
+  writeRowsAnswer,
+  writeTables,
+} from './table-results.ts'
 
 /** Binary read results. An entry is u64 seq, u64 created seq, u64 expiry (0 = never), u16 + key, u32 + value. */
 const ENTRY_BYTES_MIN = 30
@@ -41,14 +52,23 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
     }
     case 'grants':
       out.u32(result.grants.length)
-      for (const { caller, permission } of result.grants) {
+      for (const { caller, permission, delegable } of result.grants) {
         out.text16(caller)
         writePermission(out, permission)
+        out.u8(delegable === true ? 1 : 0)
       }
       return
     case 'outcome':
       out.u8((result.outcome === undefined ? 0 : 1) | (result.sessionEnded ? 2 : 0))
       return out.bytes32(result.outcome ?? new Uint8Array(0))
+    case 'query':
+      return writeQueryAnswer(out, result)
+    case 'explain':
+      return writePlan(out, result.plan)
+    case 'rows':
+      return writeRowsAnswer(out, result)
+    case 'tables':
+      return writeTables(out, result.tables)
     default:
       throw new RangeError(`unknown result ${(result satisfies never as { type: string }).type}`)
   }
@@ -87,10 +107,7 @@ export function readReadResult(reader: ByteReader): ReadResult {
     case ReadCode.settings:
       return { type: 'settings', settings: Object.fromEntries(readList(reader, 10, readSetting)) }
     case ReadCode.grants:
-      return {
-        type: 'grants',
-        grants: readList(reader, 4, r => ({ caller: r.text16(), permission: readPermission(r) })),
-      }
+      return { type: 'grants', grants: readList(reader, 5, readGrant) }
     case ReadCode.outcome: {
       const flags = reader.u8()
       const outcome = reader.bytes32()
@@ -101,22 +118,17 @@ export function readReadResult(reader: ByteReader): ReadResult {
         sessionEnded: (flags & 2) !== 0,
       }
     }
+    case ReadCode.query:
+      return readQueryAnswer(reader)
+    case ReadCode.explain:
+      return { type: 'explain', plan: readPlan(reader) }
+    case ReadCode.rows:
+      return readRowsAnswer(reader)
+    case ReadCode.tables:
+      return { type: 'tables', tables: readTables(reader) }
     default:
       throw new MalformedBytes(`read result ${code}`)
   }
-}
-
-export function readList<T>(reader: ByteReader, itemBytesMin: number, read: (reader: ByteReader) => T): T[] {
-  const count = readCount(reader, itemBytesMin)
-  const items: T[] = []
-  for (let i = 0; i < count; i++) items.push(read(reader))
-  return items
-}
-
-export function readBoolean(reader: ByteReader): boolean {
-  const value = reader.u8()
-  if (value > 1) throw new MalformedBytes(`boolean ${value}`)
-  return value === 1
 }
 
 function readFound(reader: ByteReader): (KvEntry | undefined)[] {
@@ -133,6 +145,11 @@ function readEntry(reader: ByteReader): KvEntry {
   const key = reader.bytes16().slice()
   const value = reader.bytes32().slice()
   return { key, value, seq, createdSeq, expiresAtMicros: expiresAtMicros === 0 ? undefined : expiresAtMicros }
+}
+
+function readGrant(reader: ByteReader): CallerGrant {
+  const grant = { caller: reader.text16(), permission: readPermission(reader) }
+  return { ...grant, ...(readBoolean(reader) && { delegable: true }) }
 }
 
 function readNamedId(reader: ByteReader): { name: string; id: number } {

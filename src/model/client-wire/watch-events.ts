@@ -1,7 +1,7 @@
 import { MalformedBytes, type ByteReader, type ByteWriter } from '../../encoding/index.ts'
 import type { Change } from '../database.ts'
 import type { WireWatchEvent } from './messages.ts'
-import { readList } from './read-result.ts'
+import { readList } from './lists.ts'
 
 /**
  * Watch events, to the end of the body: u8 kind (0 commit, 1 progress, 2 reset), u64 seq, then for a commit u32 changes

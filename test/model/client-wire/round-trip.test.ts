@@ -22,6 +22,7 @@ import {
 } from '../../../src/model/index.ts'
 import { seed } from './random.ts'
 import { envelope } from './samples.ts'
+import { tableRequest, tableResult } from './table-arbitraries.ts'
 
 /** Any message that the types allow comes out of both forms as it went in. */
 
@@ -66,6 +67,7 @@ const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   text.map(project => ({ type: 'scopes', project }) as const),
   text.map(caller => ({ type: 'grants', caller }) as const),
   record({ type: fc.constant('outcome'), session: u64, serial: u64 }),
+  tableRequest,
 )
 
 const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
@@ -139,6 +141,7 @@ const result: fc.Arbitrary<ReadResult> = fc.oneof(
     outcome: fc.option(outcome, { nil: undefined }),
     sessionEnded: fc.boolean(),
   }),
+  tableResult,
 )
 
 const leader = record({ nodeId: u32, clientAddress: text, term: u64 })

@@ -1,6 +1,6 @@
 import { encodeEnvelope, encodeOutcome } from '../../../src/encoding/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
-import type { ClientMessage, ServerMessage, Topology } from '../../../src/model/index.ts'
+import type { ClientMessage, QueryData, ServerMessage, Topology } from '../../../src/model/index.ts'
 
 /** At least one message of every type and kind, in the form in which decoders give it. */
 
@@ -53,6 +53,15 @@ export const envelope = encodeEnvelope({
       },
     },
     { type: 'ddl', operation: { type: 'setSetting', name: 'leaseReads', value: 1 } },
+    { type: 'insert', project: 'shop', scope: 'app', table: 'orders', rows: [{ id: 1, note: 'é' }, { id: 2 }] },
+    {
+      type: 'updateWhere',
+      project: 'shop',
+      scope: 'app',
+      table: 'orders',
+      where: { op: 'not', arg: { op: 'in', column: 'id', values: [1, { column: 'other' }, { caller: true }] } },
+      set: { id: { add: 1 } },
+    },
   ],
 })
 
@@ -66,6 +75,36 @@ export const topology: Topology = {
     { nodeId: 1, name: 'n1', clientAddress: '127.0.0.1:7400', role: 'voter' },
     { nodeId: 2, name: 'n2', clientAddress: '127.0.0.1:7401', role: 'learner' },
   ],
+}
+
+export const query: QueryData = {
+  project: 'shop',
+  scope: 'app',
+  from: 'orders',
+  as: 'o',
+  joins: [{ type: 'left', table: 'customers', as: 'c', on: [{ left: 'o.customer', op: 'eq', right: 'c.id' }] }],
+  where: {
+    op: 'and',
+    args: [
+      { op: 'between', column: 'o.amount', low: 1, high: 2.5 },
+      { op: 'like', column: 'c.name', pattern: 'a%' },
+    ],
+  },
+  select: [
+    'o.id',
+    { column: 'c.name', as: 'name' },
+    { compute: { op: 'add', left: { column: 'o.id' }, right: { value: 1 } }, as: 'n' },
+  ],
+  distinct: true,
+  groupBy: ['o.id'],
+  aggregates: [{ function: 'sum', column: 'o.amount', as: 'total' }, { function: 'count' }],
+  having: { op: 'gt', column: 'total', value: 10 },
+  orderBy: [{ column: 'total', direction: 'desc' }, { column: 'o.id' }],
+  limit: 20,
+  offset: 40,
+  cursor: 'c',
+  allowFullScan: true,
+  useIndex: 'by_customer',
 }
 
 export const clientSamples: ClientMessage[] = [
@@ -153,6 +192,11 @@ export const clientSamples: ClientMessage[] = [
       { type: 'grants' },
       { type: 'grants', caller: 'ann' },
       { type: 'outcome', session: 11, serial: 4 },
+      { type: 'query', query, readSet: true },
+      { type: 'explain', query: { project: 'shop', from: 'orders' } },
+      { type: 'rows', project: 'shop', scope: 'app', table: 'orders', keys: [{ id: 1 }, { id: 2, part: 'a' }] },
+      { type: 'tables', project: 'shop', scope: 'app' },
+      { type: 'tables', project: 'shop', scope: 'app', table: 'orders' },
     ] as const
   ).map(request => ({
     type: 'read' as const,
@@ -229,6 +273,79 @@ export const serverSamples: ServerMessage[] = [
         grants: [
           { caller: 'ann', permission: { type: 'admin' } },
           { caller: 'bob', permission: { type: 'kvWrite', project: 'shop' } },
+          {
+            caller: 'cy',
+            permission: { type: 'tableRead', project: 'shop', scope: 'app', table: 'orders' },
+            delegable: true,
+          },
+        ],
+      },
+      {
+        type: 'query',
+        result: {
+          columns: ['id', 'amount'],
+          types: ['u64', 'u256'],
+          rows: [
+            [1, 2n],
+            [2n ** 64n - 1n, null],
+          ],
+          cursor: 'next',
+          examined: 3,
+          seq: 60,
+        },
+        readSet: {
+          points: [{ project: 'shop', scope: 'app', table: 'orders', key: bytes(1), seq: 7 }],
+          ranges: [
+            {
+              project: 'shop',
+              scope: 'app',
+              table: 'orders',
+              index: 'by_customer',
+              start: bytes(1),
+              reverse: false,
+              limit: 0,
+              digest: '00000001000000ff',
+            },
+          ],
+        },
+      },
+      { type: 'query', result: { columns: ['x'], rows: [['text'], [true], [1.5], [bytes(1)]], examined: 0, seq: 0 } },
+      {
+        type: 'explain',
+        plan: { path: 'index', indexes: ['by_customer'], stages: ['scan'], isOrderedByScan: true, isBounded: false },
+      },
+      {
+        type: 'rows',
+        columns: ['id', 'note'],
+        types: ['integer', 'text'],
+        rows: [
+          { cells: [1, null], seq: 8, createdSeq: 7, expiresAtMicros: 99 },
+          undefined,
+          { cells: [2n ** 62n, '12345678901234567890'], seq: 8, createdSeq: 8, expiresAtMicros: undefined },
+        ],
+      },
+      {
+        type: 'tables',
+        tables: [
+          {
+            name: 'orders',
+            id: 4,
+            owner: 'ann',
+            definition: {
+              columns: [
+                { name: 'id', type: 'integer' },
+                { name: 'note', type: 'text', nullable: true, default: 'x' },
+              ],
+              primaryKey: ['id'],
+              indexes: [{ name: 'by_note', columns: ['note'], unique: true }],
+              checks: [{ name: 'positive', check: { op: 'gt', column: 'id', value: 0 } }],
+              foreignKeys: [{ name: 'f', columns: ['note'], table: 'notes', onDelete: 'cascade' }],
+            },
+            readPolicy: { op: 'eq', column: 'note', value: { caller: true } },
+            rows: 12,
+            indexes: [{ name: 'by_note', isReady: false }],
+            failures: [{ name: 'by_id', message: 'two rows', seq: 9 }],
+          },
         ],
       },
       { type: 'outcome', outcome: refused, sessionEnded: false },
