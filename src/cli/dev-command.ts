@@ -1,14 +1,16 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { QuorateError } from '../model/index.ts'
-import { isPortFree, nodePlatform, onSignals, startChild, writeTextFile } from '../node/index.ts'
+import { isPortFree, nodePlatform, onSignals, startChild } from '../node/index.ts'
 import type { ChildProcess } from '../node/index.ts'
+import { replaceTextFile } from '../platform/index.ts'
 import type { Timer } from '../platform/index.ts'
 import type { CommandContext } from './context.ts'
 import { positiveInteger } from './context.ts'
 import { NodeLine } from './node-line.ts'
 import { StatusLine } from './status-line.ts'
 
+const CONFIG_NAME = 'config.yaml'
 const NODES = 3
 const BASE_PORT = 7400
 const RESTART_MS = 1_000
@@ -49,7 +51,7 @@ function planNodes(directory: string, basePort: number): NodePlan[] {
   return Array.from({ length: NODES }, (_, i) => ({
     name: `n${i}`,
     directory: `${directory}/n${i}`,
-    configFile: `${directory}/n${i}/config.yaml`,
+    configFile: `${directory}/n${i}/${CONFIG_NAME}`,
     ports: { client: basePort + i, peer: basePort + 10 + i, admin: basePort + 20 + i },
   }))
 }
@@ -84,7 +86,7 @@ async function writeConfiguration(
     admin: { port: ports.admin },
   }
   await files.makeDirectory(plan.directory)
-  await writeTextFile(files, plan.configFile, stringify(settings))
+  await replaceTextFile(files, plan.directory, CONFIG_NAME, stringify(settings))
 }
 
 interface Supervised {

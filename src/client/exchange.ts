@@ -1,6 +1,7 @@
 import { NumberMap, QuorateError } from '../model/index.ts'
 import type { ClientMessage, CoreOptions, ServerMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
+import { DeadlineSweep } from './deadline-sweep.ts'
 import type { NodeConnection, OpenRequest } from './node-connection.ts'
 import type { NodePool } from './node-pool.ts'
 import type { ClientPorts, ClientSettings } from './options.ts'
@@ -27,14 +28,14 @@ export class Exchanges {
   /** By their numbers. */
   readonly #open = new NumberMap<Exchange>()
   #lastNumber = 0
-  #sweep: Timer | undefined
-  #sweepAtMs = Number.POSITIVE_INFINITY
+  readonly #sweep: DeadlineSweep
   #closed: QuorateError | undefined
 
   constructor(ports: ClientPorts, settings: ClientSettings, pool: NodePool) {
     this.#ports = ports
     this.#settings = settings
     this.#pool = pool
+    this.#sweep = new DeadlineSweep(ports, nowMs => this.#endLate(nowMs))
     pool.onChange(() => {
       for (const exchange of this.#inOrder()) exchange.poolChanged()
     })
@@ -56,7 +57,7 @@ export class Exchanges {
       const number = ++this.#lastNumber
       const exchange = new Exchange(this, number, this.#ports, this.#pool, make, options, deadlineMs, resolve, reject)
       this.#open.set(number, exchange)
-      this.#armSweep(deadlineMs)
+      this.#sweep.note(deadlineMs)
       exchange.start()
     })
   }
@@ -70,29 +71,18 @@ export class Exchanges {
     return this.#open.values().sort((one, other) => one.number - other.number)
   }
 
-  /** One timer for all: each exchange ends long before its time nearly always. */
-  #armSweep(deadlineMs: number): void {
-    if (deadlineMs >= this.#sweepAtMs) return
-    this.#sweep?.cancel()
-    this.#sweepAtMs = deadlineMs
-    const delayMs = Math.max(0, deadlineMs - this.#ports.clock.monotonicMs())
-    this.#sweep = this.#ports.timers.after(delayMs, () => this.#endLate(), { background: true })
-  }
-
-  #endLate(): void {
-    this.#sweepAtMs = Number.POSITIVE_INFINITY
-    const nowMs = this.#ports.clock.monotonicMs()
+  #endLate(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY
     for (const exchange of this.#inOrder()) {
       if (exchange.deadlineMs <= nowMs) exchange.expire()
       else nextMs = Math.min(nextMs, exchange.deadlineMs)
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#armSweep(nextMs)
+    return nextMs
   }
 
   close(): void {
     this.#closed = new QuorateError('closed', 'the client is closed')
-    this.#sweep?.cancel()
+    this.#sweep.cancel()
     for (const exchange of this.#inOrder()) exchange.end(undefined, this.#closed)
   }
 }

@@ -2,6 +2,7 @@ import { decodeOutcome } from '../encoding/index.ts'
 import { NumberMap, QuorateError, refusalError } from '../model/index.ts'
 import type { CoreOptions, CoreOutcome, ServerMessage, WelcomeMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
+import { DeadlineSweep } from './deadline-sweep.ts'
 import type { NodeConnection } from './node-connection.ts'
 import type { NodePool } from './node-pool.ts'
 import type { ClientPorts, ClientSettings } from './options.ts'
@@ -48,8 +49,7 @@ export class ClientSession implements CommitSender {
   #backoff: Timer | undefined
   #backoffTerm = 0
   #refusals = 0
-  #sweep: Timer | undefined
-  #sweepAtMs = Infinity
+  readonly #sweep: DeadlineSweep
   #closed: QuorateError | undefined
 
   constructor(ports: ClientPorts, settings: ClientSettings, pool: NodePool, events: StatusEvents) {
@@ -58,6 +58,7 @@ export class ClientSession implements CommitSender {
     this.#pool = pool
     this.#events = events
     this.#nonce = ports.random.bytes(NONCE_BYTES)
+    this.#sweep = new DeadlineSweep(ports, nowMs => this.#endLate(nowMs))
     pool.onChange(() => this.#poolChanged())
   }
 
@@ -83,7 +84,7 @@ export class ClientSession implements CommitSender {
       const commit = new PendingCommit(this, envelope, caller, deadlineMs, notAfterMicros, resolve, reject)
       commit.listen(options)
       this.#queue.push(commit)
-      this.#armSweep(deadlineMs)
+      this.#sweep.note(deadlineMs)
       this.#pump()
     })
   }
@@ -91,7 +92,7 @@ export class ClientSession implements CommitSender {
   /** Ends all that waits. */
   close(): void {
     this.#closed = new QuorateError('closed', 'the client is closed')
-    this.#sweep?.cancel()
+    this.#sweep.cancel()
     this.#backoff?.cancel()
     for (const commit of this.#everything()) commit.giveUp('closed', 'the client was closed')
     this.#open.clear()
@@ -406,25 +407,14 @@ export class ClientSession implements CommitSender {
     if (this.#abandoned.length > ABANDONED_MAX) this.#abandoned.shift()
   }
 
-  /** One timer for all deadlines: most are far away and never reached. */
-  #armSweep(deadlineMs: number): void {
-    if (deadlineMs >= this.#sweepAtMs) return
-    this.#sweep?.cancel()
-    this.#sweepAtMs = deadlineMs
-    const delayMs = Math.max(0, deadlineMs - this.#ports.clock.monotonicMs())
-    this.#sweep = this.#ports.timers.after(delayMs, () => this.#endLate(), { background: true })
-  }
-
-  #endLate(): void {
-    this.#sweepAtMs = Infinity
-    const nowMs = this.#ports.clock.monotonicMs()
+  #endLate(nowMs: number): number {
     let next = Infinity
     for (const commit of this.#everything()) {
       if (commit.isSettled) continue
       if (commit.deadlineMs <= nowMs) commit.giveUp('timeout', 'the time given is used up')
       else next = Math.min(next, commit.deadlineMs)
     }
-    if (next < Infinity) this.#armSweep(next)
+    return next
   }
 }
 

@@ -1,7 +1,7 @@
 import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
+import { readTextFile, replaceTextFile } from '../platform/index.ts'
 import type { DirectoryLock, Files, Random } from '../platform/index.ts'
 import type { LogEnd } from './closed-end.ts'
-import { readDirectoryText, writeDirectoryText } from './directory-text.ts'
 import { LogError } from './errors.ts'
 
 /**
@@ -131,7 +131,7 @@ function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
 /** The identity of the directory, undefined if it has none. Reads only: fit for a directory in use. */
 export async function readIdentity(files: Files, directory: string): Promise<DirectoryIdentity | undefined> {
   const path = `${directory}/${NAME}`
-  const text = await readDirectoryText(files, path)
+  const text = await readTextFile(files, path)
   if (text === undefined) return undefined
   const identity = parseIdentity(text)
   if (identity !== undefined) return identity
@@ -183,5 +183,5 @@ function checksumOf(identity: Partial<DirectoryIdentity>): string {
 }
 
 async function writeIdentity(files: Files, directory: string, identity: DirectoryIdentity): Promise<void> {
-  await writeDirectoryText(files, directory, NAME, serialise(identity))
+  await replaceTextFile(files, directory, NAME, serialise(identity))
 }

@@ -162,9 +162,18 @@ export class Log {
    * Adds one frame and gives it the next ioSeq; `onSynced` tells when it is durable (inline lane: after `flushSync`).
    * A hard state with another term or vote is also written to `log/votes`, before the ioSeq completes (D2). Reads see the
    * new entries, and no truncated ones, at once. Never blocks. Throws `LogError` unless `open`. hot path: bench/log.
-   * `isWokenLater`: whoever appends calls `wake` in the same turn, for example once what others wait for has been sent.
    */
-  append(frame: LogFrame, isWokenLater: boolean = false): number {
+  append(frame: LogFrame): number {
+    const ioSeq = this.add(frame)
+    this.#lane?.wake()
+    return ioSeq
+  }
+
+  /**
+   * `append` for whoever calls `wake` in the same turn, for example once what others wait for has been sent: a lane on another thread
+   * learns of the frame only then.
+   */
+  add(frame: LogFrame): number {
     const lane = this.#writable()
     const { hardState, truncateFrom, entries, chains } = frame
     const previous = this.#hardState
@@ -182,11 +191,10 @@ export class Log {
       this.#layVote(lane, hardState)
     }
     this.#submit(lane, ioSeq)
-    if (!isWokenLater) lane.wake()
     return ioSeq
   }
 
-  /** Has what was appended `isWokenLater` written and synced. */
+  /** Has what was added written and synced. */
   wake(): void {
     this.#lane?.wake()
   }

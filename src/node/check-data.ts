@@ -3,8 +3,8 @@ import { inspectState } from '../engine/index.ts'
 import { inspectLog, LogError, NO_SUPERBLOCK, readIdentity } from '../log/index.ts'
 import type { DirectoryIdentity, InspectedFrame, SuperblockProof } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
+import { readTextFile } from '../platform/index.ts'
 import type { Files } from '../platform/index.ts'
-import { readTextFile } from './text-file.ts'
 
 /** One place of a data directory, as `quorate check data --output json` prints it. */
 export interface DataRegion {

@@ -1,10 +1,10 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { QuorateError } from '../model/index.ts'
+import { readTextFile } from '../platform/index.ts'
 import type { Files } from '../platform/index.ts'
 import { checkConfiguration, CONFIGURATION_SCHEMA } from './configuration.ts'
 import type { Configuration } from './configuration.ts'
-import { readTextFile } from './text-file.ts'
 
 /** One setting as flags and variables know it. */
 export interface Setting {

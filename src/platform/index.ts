@@ -2,6 +2,7 @@
 export type { Clock } from './clock.ts'
 export type { Random } from './random.ts'
 export { delayOn } from './delay.ts'
+export { readTextFile, replaceTextFile } from './text-file.ts'
 export type { Timer, Timers } from './timers.ts'
 export { FileError } from './files.ts'
 export type { DirectoryLock, File, Files, LockHolder } from './files.ts'

@@ -1,4 +1,4 @@
-import { readDirectoryText, writeDirectoryText } from '../log/index.ts'
+import { readTextFile, replaceTextFile } from '../platform/index.ts'
 import type { Files } from '../platform/index.ts'
 import type { Drift } from './drift.ts'
 
@@ -33,7 +33,7 @@ export class FenceFile {
 
   /** Rejects with `FileError` where the disk fails. */
   static async open(files: Files, directory: string): Promise<FenceFile> {
-    const text = await readDirectoryText(files, `${directory}/${NAME}`)
+    const text = await readTextFile(files, `${directory}/${NAME}`)
     return new FenceFile(files, directory, text === undefined ? NO_FENCE : (parse(text) ?? UNREADABLE))
   }
 
@@ -51,7 +51,7 @@ export class FenceFile {
   write(record: FenceRecord): Promise<void> {
     this.#record = record
     const text = `${JSON.stringify({ format: 1, ...record }, null, 2)}\n`
-    this.#writing = this.#writing.then(() => writeDirectoryText(this.#files, this.#directory, NAME, text))
+    this.#writing = this.#writing.then(() => replaceTextFile(this.#files, this.#directory, NAME, text))
     return this.#writing
   }
 }

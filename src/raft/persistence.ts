@@ -86,7 +86,7 @@ export class Persistence {
       ...(truncateFrom !== null && { truncateFrom }),
       ...(parts.length > 0 && { entries: joinEntries(parts), chains: joinChains(append) }),
     }
-    const logIo = this.#options.log.append(frame, true)
+    const logIo = this.#options.log.add(frame)
     this.#pending.push({ logIo, coreIo: ioSeq, sinceMs: this.#options.clock.monotonicMs() })
     this.#options.onAppended(frame.entries?.bytes.length ?? 0)
   }

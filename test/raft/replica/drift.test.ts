@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { utf8Bytes } from '../../../src/encoding/index.ts'
 import type { QuorateError, StateDigest, StateMachine, StateView } from '../../../src/model/index.ts'
-import { writeDirectoryText } from '../../../src/log/index.ts'
+import { replaceTextFile } from '../../../src/platform/index.ts'
 import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
 import { DriftWatch } from '../../../src/raft/drift.ts'
 import { FenceFile } from '../../../src/raft/index.ts'
@@ -273,7 +273,7 @@ describe('the file of a fence', () => {
     for (const text of ['', '{', 'null', '{"format":2}', '{"format":1,"drift":{},"rebuiltAtMicros":1}']) {
       const files = new SimulatedDisk({ seed }).files()
       await files.makeDirectory('d')
-      await writeDirectoryText(files, 'd', 'fence.json', text)
+      await replaceTextFile(files, 'd', 'fence.json', text)
       const file = await FenceFile.open(files, 'd')
       assert.ok(file.record.drift !== null, text)
       await file.installedAt(1_000_000)
