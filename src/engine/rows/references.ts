@@ -103,9 +103,10 @@ export class References {
     if (before.includes(null)) return undefined
     const { table, foreignKey } = reference
     const action = actionOf(foreignKey, after === undefined)
-    if (action === 'restrict' || action === 'noAction') {
+    // A default may be what was referred to before.
+    if (action === 'restrict' || action === 'noAction' || action === 'setDefault') {
       this.#lost.push({ reference, cells: before })
-      return undefined
+      if (action !== 'setDefault') return undefined
     }
     const keys = this.#referringRows(reference, before)
     if (!Array.isArray(keys)) return keys
