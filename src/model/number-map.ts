@@ -1,4 +1,6 @@
 const CAPACITY_MIN = 16
+/** What a burst has made larger than this does not stay so once the map is empty. */
+const CAPACITY_KEPT_MAX = 1024
 
 /**
  * A map from whole numbers, for what comes and goes with every request. A built-in `Map` links each of its outgrown tables to the next; once
@@ -52,8 +54,7 @@ export class NumberMap<V extends object> {
       gap = at
     }
     values[gap] = undefined
-    this.#size--
-    if (mask >= CAPACITY_MIN && this.#size * 8 < mask) this.#resize((mask + 1) / 2)
+    if (--this.#size === 0 && mask >= CAPACITY_KEPT_MAX) this.clear()
     return removed
   }
 
@@ -104,5 +105,7 @@ export class NumberMap<V extends object> {
 
 /** Filled, so that no slot is a hole. */
 function freeSlots<V extends object>(capacity: number): (V | undefined)[] {
-  return Array.from({ length: capacity }, (): undefined => undefined)
+  const slots: (V | undefined)[] = []
+  while (slots.length < capacity) slots.push(undefined)
+  return slots
 }

@@ -5,6 +5,7 @@ import type { Effect } from './core/index.ts'
 import { joinEntries, sliceEntries } from './entries.ts'
 
 type Persist = Extract<Effect, { type: 'persist' }>
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 export interface PersistenceOptions {
   log: Log
@@ -79,12 +80,14 @@ export class Persistence {
   #append(effect: Persist): void {
     const { hardState, truncateFrom, append, ioSeq } = effect
     const parts = append.map(({ firstSeq, lastSeq, ref }) => sliceEntries(ref as Uint8Array, firstSeq, lastSeq))
-    const frame: LogFrame = {
-      ...(hardState !== null && {
-        hardState: { term: hardState.term, votedFor: hardState.vote, commitSeq: hardState.commit },
-      }),
-      ...(truncateFrom !== null && { truncateFrom }),
-      ...(parts.length > 0 && { entries: joinEntries(parts), chains: joinChains(append) }),
+    const frame: Writable<LogFrame> = {}
+    if (hardState !== null) {
+      frame.hardState = { term: hardState.term, votedFor: hardState.vote, commitSeq: hardState.commit }
+    }
+    if (truncateFrom !== null) frame.truncateFrom = truncateFrom
+    if (parts.length > 0) {
+      frame.entries = joinEntries(parts)
+      frame.chains = joinChains(append)
     }
     const logIo = this.#options.log.add(frame)
     this.#pending.push({ logIo, coreIo: ioSeq, sinceMs: this.#options.clock.monotonicMs() })

@@ -31,7 +31,7 @@ describe('a map from numbers', () => {
       const reference = new Map<number, Item>()
       const keys = Array.from({ length: 96 }, (_, n) => keyOf(n))
       for (let step = 0; step < 4_000; step++) {
-        // Fills and empties by turns, so that it grows and shrinks.
+        // Fills and empties by turns.
         const isFilling = Math.floor(step / 400) % 2 === 0
         const key = keys[random.below(keys.length)]!
         if (random.below(10) < (isFilling ? 7 : 2)) {
@@ -46,6 +46,16 @@ describe('a map from numbers', () => {
       }
     })
   }
+
+  it('takes a burst, and is as good as new after it', () => {
+    const map = new NumberMap<Item>()
+    for (let round = 0; round < 3; round++) {
+      for (let key = 0; key < 5_000; key++) map.set(round * 5_000 + key, { name: `${key}` })
+      for (let key = 4_999; key >= 0; key--) assert.equal(map.delete(round * 5_000 + key)?.name, `${key}`)
+      assert.equal(map.size, 0)
+      assert.equal(map.get(round * 5_000), undefined)
+    }
+  })
 
   it('gives its values as they are at the call', () => {
     const map = new NumberMap<Item>()

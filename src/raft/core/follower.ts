@@ -177,9 +177,6 @@ export function acknowledgeLeader(state: RaftState): void {
   if (!isComplete && matchSeq <= ack.ackedSeq) return
   ack.ackedSeq = matchSeq
   ack.isOwed = !isComplete
-  const { streamId, sentAtMs } = ack
-  const hint = { seq: 0, term: 0 }
-  const answer = { isAccepted: true, matchSeq, rejectedSeq: 0, hint, streamId, sentAtMs }
   // Everything claimed is synced already; what must still be waited for is the term itself.
   const { id: from, term, recoveryId } = state
   send(state, isMutant('ack before sync') ? 'now' : 'termSynced', {
@@ -188,7 +185,12 @@ export function acknowledgeLeader(state: RaftState): void {
     to: state.leader,
     term,
     recoveryId,
-    ...answer,
+    isAccepted: true,
+    matchSeq,
+    rejectedSeq: 0,
+    hint: { seq: 0, term: 0 },
+    streamId: ack.streamId,
+    sentAtMs: ack.sentAtMs,
   })
 }
 
