@@ -1,14 +1,24 @@
 import type { Digest64 } from '../encoding/index.ts'
 import { Cold } from './keyspace/index.ts'
-import type { Cursor, EpochWriter, Keyspace, Range, RecordMetadata, RecordView } from './keyspace/index.ts'
+import type { Cursor, EpochWriter, Keyspace, Range, RecordMetadata, RecordRef, RecordView } from './keyspace/index.ts'
 import { isMutant } from './mutants.ts'
 import { ColdPages } from './record-store.ts'
-import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
+import { StoredInPlace } from './record-scan.ts'
+import type {
+  RecordInPlace,
+  RecordReader,
+  RecordScan,
+  RecordStore,
+  RecordVisitor,
+  StoredMetadata,
+  StoredRecord,
+} from './record-store.ts'
 
 /** What reads of the writer and of views have in common; a cold page is thrown as `ColdPages`, its load already begun. */
 interface ColdReader {
   get(key: Uint8Array): RecordView | undefined | Cold
   metadata(key: Uint8Array): RecordMetadata | undefined | Cold
+  peek?(key: Uint8Array): RecordRef | undefined | Cold
   cursor(range: Range): Cursor
 }
 
@@ -33,6 +43,29 @@ export class KeyspaceReader implements RecordReader {
     }
   }
 
+  /** hot path (bench/query) */
+  peek(key: Uint8Array): RecordInPlace | undefined {
+    if (this.#reader.peek === undefined) return this.#copied(key)
+    for (;;) {
+      const found = this.#reader.peek(key)
+      if (found === undefined) return undefined
+      if (!(found instanceof Cold)) return found.isLarge ? this.#copied(key) : found
+      this.#onCold(found)
+    }
+  }
+
+  #copied(key: Uint8Array): RecordInPlace | undefined {
+    const record = this.get(key)
+    return record === undefined ? undefined : new StoredInPlace(record)
+  }
+
+  scan(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean): RecordScan {
+    return new KeyspaceScan(
+      this.#reader.cursor(end === undefined ? { start, reverse } : { start, end, reverse }),
+      this.#onCold,
+    )
+  }
+
   metadata(key: Uint8Array): StoredMetadata | undefined {
     for (;;) {
       const found = this.#reader.metadata(key)
@@ -54,6 +87,39 @@ export class KeyspaceReader implements RecordReader {
       const moved = cursor.next()
       if (moved instanceof Cold) this.#onCold(moved)
       else if (!moved || !visit(cursor.keyInPlace, cursor.metadata, value)) return
+    }
+  }
+}
+
+/** A cursor whose cold pages are thrown or loaded on the way. hot path (bench/query) */
+class KeyspaceScan implements RecordScan {
+  readonly #cursor: Cursor
+  readonly #onCold: OnCold
+
+  constructor(cursor: Cursor, onCold: OnCold) {
+    this.#cursor = cursor
+    this.#onCold = onCold
+  }
+
+  next(): boolean {
+    for (;;) {
+      const moved = this.#cursor.next()
+      if (!(moved instanceof Cold)) return moved
+      this.#onCold(moved)
+    }
+  }
+
+  get key(): Uint8Array {
+    return this.#cursor.keyInPlace
+  }
+
+  record(): RecordInPlace {
+    for (;;) {
+      const cell = this.#cursor.cellInPlace()
+      if (!(cell instanceof Cold) && !cell.isLarge) return cell
+      const record = cell instanceof Cold ? cell : this.#cursor.record
+      if (!(record instanceof Cold)) return new StoredInPlace(record)
+      this.#onCold(record)
     }
   }
 }

@@ -22,8 +22,33 @@ export interface StoredMetadata {
  */
 export type RecordVisitor = (key: Uint8Array, metadata: StoredMetadata, value: () => Uint8Array) => boolean
 
+/** A record where it lies: valid until anything else of its reader is called. */
+export interface RecordInPlace {
+  readonly bytes: Uint8Array
+  /** Where the value begins in `bytes`, and how long it is. */
+  readonly valueAt: number
+  readonly valueBytes: number
+  readonly versionSeq: number
+  readonly createdSeq: number
+  readonly expiresAtMicros: number
+}
+
+/** A walk that is pulled. */
+export interface RecordScan {
+  /** Moves to the next record; false at the end. Throws `ColdPages`: called again after the load, it skips nothing. */
+  next(): boolean
+  /** Of the present record, valid until `next()`. */
+  readonly key: Uint8Array
+  /** The present record. Throws `ColdPages`; then it can be asked for again. */
+  record(): RecordInPlace
+}
+
 /** Ordered records as the layers read them. All methods throw `ColdPages` where a page is not in memory. */
 export interface RecordReader {
+  /** As `get` without a copy, where the reader can. */
+  peek?(key: Uint8Array): RecordInPlace | undefined
+  /** As `walk` without copies, where the reader can (`openScan` serves all readers). */
+  scan?(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean): RecordScan
   get(key: Uint8Array): StoredRecord | undefined
   metadata(key: Uint8Array): StoredMetadata | undefined
   /** Visits the records of [start, end) in key order or in reverse; `end` undefined = to the last. */

@@ -129,6 +129,17 @@ export class Cursor {
     return metadataAt(this.#here(), this.#at)
   }
 
+  /**
+   * hot path (bench/query): the record's cell, taken apart in place: valid until anything else of the keyspace is called. Of a large
+   * value it has the pointer only: take `record` if `isLarge`. `Cold` if the page has left memory since `next()`.
+   */
+  cellInPlace(): RecordRef | Cold {
+    if (this.#state !== ON) broken('the cursor is on no record')
+    if (!this.#isLeafHere()) return this.#storage.cold.only(this.#page, 0)
+    this.#record.read(this.#leaf, this.#at)
+    return this.#record
+  }
+
   /** The record's cell, taken apart in place: valid until anything else is called. For use inside this room. */
   cell(): RecordRef {
     this.#record.read(this.#here(), this.#at)

@@ -45,6 +45,7 @@ export class KeyspaceView implements Disposable {
     this.reader = {
       get: key => readRecord(this.#storage, this.rootPage, key, this.#ref),
       metadata: key => readMetadata(this.#storage, this.rootPage, key, this.#ref),
+      peek: key => this.peek(key),
       has: key => {
         const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
         return found instanceof Cold ? found : found !== undefined

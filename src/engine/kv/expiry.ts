@@ -8,7 +8,7 @@ import type { StoredMetadata } from '../record-store.ts'
 const LATEST_MICROS = Number.MAX_SAFE_INTEGER
 
 /** Whether a record no longer exists for readers whose time is `timeMicros`. */
-export function isExpired(record: StoredMetadata, timeMicros: number): boolean {
+export function isExpired(record: Pick<StoredMetadata, 'expiresAtMicros'>, timeMicros: number): boolean {
   return record.expiresAtMicros !== 0 && record.expiresAtMicros <= ownTime(timeMicros)
 }
 

@@ -1,0 +1,193 @@
+import { QUERY_LIMITS } from '../../model/index.ts'
+import type { QueryData } from '../../model/index.ts'
+import { compileCondition } from '../conditions/index.ts'
+import type { ColumnNames, Condition } from '../conditions/index.ts'
+import { choosePath } from './access-path.ts'
+import type { OrderWish } from './access-path.ts'
+import { classify, flatten } from './conjuncts.ts'
+import { Groups } from './groups.ts'
+import { FirstOfJoin, JoinedRow } from './join-sources.ts'
+import type { CellPlaces } from './join-sources.ts'
+import { planJoins } from './joins.ts'
+import type { JoinPlan } from './joins.ts'
+import { bindTables, invalidQuery, JoinNames, TableNames, valid } from './names.ts'
+import type { BoundTable, QueryContext } from './names.ts'
+import { planOutputs } from './outputs.ts'
+import type { Outputs } from './outputs.ts'
+import { cellPlaces, partsOf } from './query-parts.ts'
+import type { RowSource, TableSource } from './sources.ts'
+import { Distinct, InOrder, InSourceOrder } from './stages.ts'
+import type { Mark, Stage } from './stages.ts'
+import { TableAccess } from './table-access.ts'
+import { ROW } from './work.ts'
+import type { Work } from './work.ts'
+
+/** A query made ready against the tables of one state; good for any number of runs. */
+export interface Plan {
+  readonly query: QueryData
+  readonly tables: readonly BoundTable[]
+  readonly outputs: Outputs
+  readonly access: TableAccess
+  readonly joins: readonly JoinPlan[]
+  /** Columns of the joined row, and which cells of the first table it has. */
+  readonly width: number
+  readonly firstPlaces: CellPlaces
+  /** What is judged on joined rows. */
+  readonly filter: Condition | undefined
+  /** The walk gives the rows in the order asked for. */
+  readonly isOrderedByScan: boolean
+  /** An index or a limit bounds what is read. */
+  readonly isBounded: boolean
+}
+
+/**
+ * Chooses how to run a query.
+ * @throws QuorateError `project_not_found`, `scope_not_found`, `table_not_found`, `column_not_found`, `index_not_found`,
+ * `permission_denied`, `type_mismatch`, `invalid_query`
+ */
+export function planQuery(query: QueryData, context: QueryContext): Plan {
+  requireLimits(query)
+  const { caller } = context
+  const tables = bindTables(query, context)
+  const [first] = tables as [BoundTable]
+  const names: ColumnNames = tables.length === 1 ? new TableNames(first) : new JoinNames(tables)
+  if (query.where !== undefined) valid(compileCondition(query.where, names, caller))
+  const outputs = planOutputs(query, names, tables, caller)
+  if (outputs.columns.length === 0) throw invalidQuery('nothing is selected')
+  const parts = partsOf(query, tables, names, outputs)
+  const conjuncts = flatten([...parts.pushed[0]!, first.policy]).map(expr =>
+    classify(expr, first.table, name => first.table.position(name)),
+  )
+  const order = orderWishes(query, tables, outputs)
+  const { limit } = query
+  const path = choosePath({
+    table: first.table,
+    conjuncts,
+    caller,
+    needed: parts.needed[0]!,
+    order: order ?? [],
+    limit: order === undefined || query.distinct === true ? undefined : assumedLimit(query),
+    useIndex: query.useIndex,
+    isWalkOnly: false,
+  })
+  const access = new TableAccess(first.table, first.table, conjuncts, path, caller)
+  const isBounded = access.isBounded || limit !== undefined
+  if (!isBounded && outputs.grouping === undefined && query.allowFullScan !== true) {
+    throw invalidQuery('no index bounds the query and no limit ends it: it needs allowFullScan')
+  }
+  return {
+    query,
+    tables,
+    outputs,
+    access,
+    width: names.columns.length,
+    firstPlaces: cellPlaces(tables, parts)[0]!,
+    joins: planJoins(query, tables, names, parts, caller),
+    filter:
+      parts.afterJoins.length === 0
+        ? undefined
+        : valid(compileCondition({ op: 'and', args: parts.afterJoins }, names, caller)),
+    isOrderedByScan: outputs.grouping === undefined && order !== undefined && path.isOrdered,
+    isBounded,
+  }
+}
+
+/** Pages of a query may differ in size, but not in the way that they are read. */
+function assumedLimit({ limit = QUERY_LIMITS.defaultPageRows, offset = 0 }: QueryData): number {
+  return limit + offset <= USUAL_ROWS_MAX ? QUERY_LIMITS.defaultPageRows : MANY_ROWS
+}
+
+const USUAL_ROWS_MAX = 1_000
+const MANY_ROWS = 10_000
+
+function requireLimits({
+  orderBy = [],
+  groupBy = [],
+  aggregates = [],
+  joins = [],
+  limit,
+  offset,
+  cursor,
+}: QueryData): void {
+  const most = (what: string, count: number, max: number): void => {
+    if (count > max) throw invalidQuery(`a query has at most ${max} ${what}`)
+  }
+  most('columns to order by', orderBy.length, QUERY_LIMITS.orderColumns)
+  most('columns to group by', groupBy.length, QUERY_LIMITS.groupColumns)
+  most('aggregates', aggregates.length, QUERY_LIMITS.aggregates)
+  most('joins', joins.length, QUERY_LIMITS.joins)
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) throw invalidQuery('a limit is at least 1')
+  if (offset === undefined) return
+  if (!(Number.isSafeInteger(offset) && offset >= 0)) throw invalidQuery('an offset is at least 0')
+  if (limit === undefined) throw invalidQuery('an offset needs a limit')
+  if (cursor !== undefined) throw invalidQuery('an offset excludes a cursor')
+}
+
+/** The wished order as columns of the first table; undefined if no walk of it can give it. */
+function orderWishes(query: QueryData, tables: readonly BoundTable[], outputs: Outputs): OrderWish[] | undefined {
+  if (outputs.grouping !== undefined) return undefined
+  if ((query.joins ?? []).some(({ type }) => type === 'right' || type === 'full')) return undefined
+  const columns = tables[0]!.table.columns.length
+  const wishes: OrderWish[] = []
+  for (const { position, isDescending } of outputs.order) {
+    if (position === undefined || position >= columns) return undefined
+    wishes.push({ position, isDescending })
+  }
+  return wishes
+}
+
+/** Whether the rows are those of the first table's walk, so that a place in it or in their order is a place in the result. */
+function isOfOneWalk({ joins, outputs, query }: Plan): boolean {
+  return joins.length === 0 && outputs.grouping === undefined && query.distinct !== true
+}
+
+/** Opens a plan: the rows behind `behind`, of which no more than `count` will be pulled. */
+export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | undefined): Stage {
+  const { access, joins, outputs, query, filter } = plan
+  const table = access.open(work, behind?.kind === 'key' ? behind.key : undefined)
+  let source: RowSource = table
+  if (joins.length > 0) source = openJoins(plan, work, table, filter)
+  const { grouping } = outputs
+  if (grouping !== undefined) {
+    source = new Groups(work, source, grouping.keys, grouping.aggregates, grouping.having)
+  }
+  const columns = outputs.columns.map(({ read }) => read)
+  const walk: TableSource | undefined = isOfOneWalk(plan) ? table : undefined
+  let stage: Stage
+  if (plan.isOrderedByScan || outputs.order.length === 0) stage = new InSourceOrder(source, columns, walk)
+  else {
+    stage = new InOrder(work, source, columns, outputs.order, {
+      count: query.distinct === true ? Infinity : count,
+      table: walk,
+      behind: behind?.kind === 'sort' ? behind : undefined,
+    })
+  }
+  return query.distinct === true ? new Distinct(work, stage) : stage
+}
+
+function openJoins(plan: Plan, work: Work, table: TableSource, filter: Condition | undefined): RowSource {
+  const row = new JoinedRow(plan.width)
+  let source: RowSource = new FirstOfJoin(row, table, plan.firstPlaces)
+  for (const join of plan.joins) source = join.open(work, source, row)
+  return filter === undefined ? source : new Filtered(source, filter)
+}
+
+class Filtered implements RowSource {
+  readonly cells: RowSource['cells']
+  readonly #source: RowSource
+  readonly #filter: Condition
+
+  constructor(source: RowSource, filter: Condition) {
+    this.cells = source.cells
+    this.#source = source
+    this.#filter = filter
+  }
+
+  pull(): ReturnType<RowSource['pull']> {
+    for (;;) {
+      const pulled = this.#source.pull()
+      // Whoever is below gives way when the step is over.
+      if (pulled !== ROW || this.#filter(this.cells) === true) return pulled
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import type { Value } from '../../../src/encoding/index.ts'
+import type { AggregateData, QueryData } from '../../../src/model/index.ts'
+import { compare, judge, orderOf } from '../conditions/condition-oracle.ts'
+import type { Cells } from './fixture.ts'
+
+export interface OracleTable {
+  readonly name: string
+  readonly columns: readonly string[]
+  /** Which of them are floats: sums of these are rounded once. */
+  readonly floats: readonly string[]
+  readonly rows: readonly Cells[]
+}
+
+/** A row of the result with what it was ordered by. */
+export interface OracleRow {
+  readonly cells: readonly Value[]
+  readonly keys: readonly Value[]
+}
+
+/** A query by the words of its definition: all combinations of rows, then conditions, groups and order. No limit, no offset. */
+export function answer(query: QueryData, tables: readonly OracleTable[], caller: string): OracleRow[] {
+  const joined = joinAll(query, tables)
+  const kept = joined.filter(row => query.where === undefined || judge(query.where, row, caller) === true)
+  const isGrouped = query.groupBy !== undefined || (query.aggregates?.length ?? 0) > 0
+  const rows = isGrouped ? group(query, kept, caller, floatsOf(tables)) : kept
+  const items = selected(query, tables, isGrouped)
+  const results = rows.map(row => {
+    const cells = items.map(({ column }) => row[column]!)
+    const keys = (query.orderBy ?? []).map(({ column }) => {
+      const item = items.findIndex(({ name }) => name === column)
+      return item >= 0 ? cells[item]! : row[column]!
+    })
+    return { cells, keys }
+  })
+  results.sort((a, b) => compareKeys(query, a.keys, b.keys))
+  return query.distinct === true ? distinct(results) : results
+}
+
+export function compareKeys(query: QueryData, a: readonly Value[], b: readonly Value[]): number {
+  for (const [i, { direction }] of (query.orderBy ?? []).entries()) {
+    const order = orderOf(a[i]!, b[i]!)
+    if (order !== 0) return direction === 'desc' ? -order : order
+  }
+  return 0
+}
+
+function selected(
+  query: QueryData,
+  tables: readonly OracleTable[],
+  isGrouped: boolean,
+): { name: string; column: string }[] {
+  const all = isGrouped
+    ? [...(query.groupBy ?? []), ...(query.aggregates ?? []).map(nameOf)]
+    : tables.length === 1
+      ? tables[0]!.columns
+      : tables.flatMap(({ name, columns }) => columns.map(column => `${name}.${column}`))
+  return (query.select ?? all).map(item => {
+    if (typeof item === 'string') return { name: item, column: item }
+    if ('compute' in item) throw new RangeError('the oracle computes nothing')
+    return { name: item.as, column: item.column }
+  })
+}
+
+function joinAll(query: QueryData, tables: readonly OracleTable[]): Cells[] {
+  const [first, ...others] = tables as [OracleTable]
+  const isJoined = others.length > 0
+  const named = ({ name, columns, rows }: OracleTable): Cells[] =>
+    rows.map(row =>
+      Object.fromEntries(columns.map(column => [isJoined ? `${name}.${column}` : column, row[column] ?? null])),
+    )
+  const nothing = ({ name, columns }: OracleTable): Cells =>
+    Object.fromEntries(columns.map(column => [`${name}.${column}`, null]))
+  let left = named(first)
+  others.forEach((table, i) => {
+    const { type, on = [] } = query.joins![i]!
+    const right = named(table)
+    const fits = (row: Cells): boolean =>
+      on.every(({ left: a, op = 'eq', right: b }) => compare(op, row[a]!, row[b]!) === true)
+    const matched = new Set<Cells>()
+    const result: Cells[] = []
+    for (const a of left) {
+      let isMatched = false
+      for (const b of right) {
+        const row = { ...a, ...b }
+        if (!fits(row)) continue
+        result.push(row)
+        matched.add(b)
+        isMatched = true
+      }
+      if (!isMatched && (type === 'left' || type === 'full')) result.push({ ...a, ...nothing(table) })
+    }
+    if (type === 'right' || type === 'full') {
+      const missing = Object.assign({}, nothing(first), ...others.slice(0, i).map(nothing)) as Cells
+      for (const b of right) if (!matched.has(b)) result.push({ ...missing, ...b })
+    }
+    left = result
+  })
+  return left
+}
+
+function nameOf({ function: name, column, as }: AggregateData): string {
+  return as ?? (column === undefined ? 'count' : `${name}_${column}`)
+}
+
+function floatsOf(tables: readonly OracleTable[]): Set<string> {
+  return new Set(
+    tables.flatMap(({ name, floats }) =>
+      floats.flatMap(column => [`${name}.${column}`, ...(tables.length === 1 ? [column] : [])]),
+    ),
+  )
+}
+
+function group(query: QueryData, rows: readonly Cells[], caller: string, floats: ReadonlySet<string>): Cells[] {
+  const { groupBy = [], aggregates = [], having } = query
+  const groups: { key: readonly Value[]; rows: Cells[] }[] = groupBy.length === 0 ? [{ key: [], rows: [] }] : []
+  for (const row of rows) {
+    const key = groupBy.map(column => row[column]!)
+    let found = groups.find(other => other.key.every((value, i) => orderOf(value, key[i]!) === 0))
+    if (found === undefined) groups.push((found = { key, rows: [] }))
+    found.rows.push(row)
+  }
+  return groups
+    .map(({ key, rows: own }) => ({
+      ...Object.fromEntries(groupBy.map((column, i) => [column, key[i]!])),
+      ...Object.fromEntries(aggregates.map(aggregate => [nameOf(aggregate), aggregateOf(aggregate, own, floats)])),
+    }))
+    .filter(row => having === undefined || judge(having, row, caller) === true)
+}
+
+function aggregateOf(
+  { function: name, column }: AggregateData,
+  rows: readonly Cells[],
+  floats: ReadonlySet<string>,
+): Value {
+  if (column === undefined) return rows.length
+  const values = rows.map(row => row[column]!).filter(value => value !== null)
+  const sorted = [...values].sort(orderOf)
+  switch (name) {
+    case 'count':
+      return values.length
+    case 'countDistinct':
+      return sorted.filter((value, i) => i === 0 || orderOf(value, sorted[i - 1]!) !== 0).length
+    case 'min':
+      return sorted[0] ?? null
+    case 'max':
+      return sorted.at(-1) ?? null
+    default: {
+      if (values.length === 0) return null
+      // Numbers of the tests are multiples of a half that do not round.
+      const halves = values.reduce<bigint>((sum, value) => sum + halvesOf(value as number | bigint), 0n)
+      if (name === 'avg') return Number(halves) / 2 / values.length
+      return halves % 2n === 0n && !floats.has(column) ? halves / 2n : Number(halves) / 2
+    }
+  }
+}
+
+function halvesOf(value: number | bigint): bigint {
+  return typeof value === 'bigint' ? 2n * value : BigInt(2 * value)
+}
+
+function distinct(rows: readonly OracleRow[]): OracleRow[] {
+  return rows.filter(
+    (row, i) =>
+      !rows.slice(0, i).some(other => other.cells.every((value, column) => orderOf(value, row.cells[column]!) === 0)),
+  )
+}
+
+/** A text that equal rows share: numbers by value. */
+export function textOfRow(cells: readonly Value[]): string {
+  return cells
+    .map(value => {
+      if (value instanceof Uint8Array) return `b${Buffer.from(value).toString('hex')}`
+      if (typeof value === 'bigint' || Number.isInteger(value)) return `n${BigInt(value as number)}`
+      return `${typeof value}${String(value)}`
+    })
+    .join('|')
+}
