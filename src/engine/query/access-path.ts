@@ -1,3 +1,4 @@
+import type { Expr } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { Table, TableIndex } from '../tables/index.ts'
 import type { Conjunct } from './conjuncts.ts'
@@ -65,8 +66,10 @@ const TABLE_ROWS = 1_000_000
 const ROW_PRICE = 1
 const LOOK_UP_PRICE = 3
 const SORT_PRICE = 0.5
-/** Rows that fit may be rarer than thought: a walk that hopes for them is taken to read this much more. */
+/** Rows that fit may be rarer than thought: a walk that hopes for them is taken to read this much more, */
 const HOPE = 10
+/** and one that nothing bounds, this much. */
+const HOPE_UNBOUNDED = 1_000
 
 interface Candidate {
   readonly path: AccessPath
@@ -126,7 +129,8 @@ function rangeCandidate(wish: PathWish, source: KeySource): Candidate | undefine
   let read = rows
   if (direction !== undefined && limit !== undefined) {
     const others = shareOfOthers(parts, conjuncts)
-    read = Math.min(rows, others === 1 ? limit : (limit / others) * HOPE)
+    const hope = parts.length > 0 ? HOPE : HOPE_UNBOUNDED
+    read = Math.min(rows, others === 1 ? limit : (limit / others) * hope)
   }
   const price = source.index === undefined || isCovering ? ROW_PRICE : LOOK_UP_PRICE
   const cost = 1 + read * price + (direction === undefined ? rows * shareOfOthers(parts, conjuncts) * SORT_PRICE : 0)
@@ -227,7 +231,41 @@ function shareOfConjuncts(conjuncts: readonly Conjunct[]): number {
   if (uses.has('prefix')) return 0.02
   if (uses.has('range') || (uses.has('low') && uses.has('high'))) return 0.05
   if (uses.has('low') || uses.has('high')) return 0.3
-  return uses.has('some') ? 0.9 : 0.5
+  if (uses.has('some')) return 0.9
+  return conjuncts.reduce((share, { expr }) => share * shareOfCondition(expr), 1)
+}
+
+/** What a condition leaves that no index serves. */
+function shareOfCondition(expr: Expr): number {
+  switch (expr.op) {
+    case 'and':
+      return expr.args.reduce((share, arg) => share * shareOfCondition(arg), 1)
+    case 'or':
+      return Math.min(
+        1,
+        expr.args.reduce((share, arg) => share + shareOfCondition(arg), 0),
+      )
+    case 'eq':
+    case 'isNull':
+      return 0.01
+    case 'in':
+      return 0.03
+    case 'between':
+    case 'like':
+      return 0.05
+    case 'lt':
+    case 'lte':
+    case 'gt':
+    case 'gte':
+      return 0.3
+    case 'ne':
+    case 'isNotNull':
+      return 0.9
+    case 'not':
+      return 0.5
+    default:
+      throw new RangeError(`condition ${String(expr satisfies never)}`)
+  }
 }
 
 /** What the conjuncts leave that do not bound the walk. */

@@ -21,15 +21,23 @@ export interface Conjunct {
 
 const LONE_SURROGATE = /\p{Surrogate}/u
 
-/** The conditions that must all hold for `exprs` to hold: nested `and`s taken apart. */
+/** The conditions that must all hold for `exprs` to hold: nested `and`s taken apart, nested `or`s made one. */
 export function flatten(exprs: readonly (Expr | undefined)[]): Expr[] {
   const flat: Expr[] = []
   for (const expr of exprs) {
     if (expr === undefined) continue
     if (expr.op === 'and') flat.push(...flatten(expr.args))
-    else flat.push(expr)
+    else if (expr.op === 'or') {
+      const args = alternatives(expr.args)
+      if (args.length === 1) flat.push(...flatten(args))
+      else flat.push({ op: 'or', args })
+    } else flat.push(expr)
   }
   return flat
+}
+
+function alternatives(args: readonly Expr[]): Expr[] {
+  return args.flatMap(arg => (arg.op === 'or' ? alternatives(arg.args) : [arg]))
 }
 
 /** `columnOf` gives a name's position in `table`, undefined for columns of others. */

@@ -78,7 +78,7 @@ function planJoin(
   const needed = parts.needed[i]!
   const wish = { table, caller, needed, order: [], limit: undefined, useIndex: undefined, isWalkOnly: true }
   const common = { type: join.type, bound }
-  const lookUp = join.type === 'inner' || join.type === 'left' ? lookUpAccess(on, own, wish) : undefined
+  const lookUp = join.type === 'inner' || join.type === 'left' ? lookUpAccess(on, own, bound, wish) : undefined
   if (lookUp !== undefined) {
     const step: JoinStep = { type: join.type, places: places[i]!, on: all }
     const open: JoinPlan['open'] = (work, left, row) =>
@@ -87,7 +87,7 @@ function planJoin(
       )
     return { ...common, kind: 'lookUp', access: lookUp.access, open }
   }
-  const access = new TableAccess(table, table, own, choosePath({ ...wish, conjuncts: own, isWalkOnly: false }), caller)
+  const access = new TableAccess(bound, own, choosePath({ ...wish, conjuncts: own, isWalkOnly: false }), caller)
   const isHash = on.equalities.length > 0
   const step: JoinStep = { type: join.type, places: places[i]!, on: isHash ? compile(on.others) : all }
   const keys = {
@@ -142,6 +142,7 @@ interface LookUp {
 function lookUpAccess(
   { equalities }: OnParts,
   own: readonly Conjunct[],
+  bound: BoundTable,
   wish: Omit<Parameters<typeof choosePath>[0], 'conjuncts'>,
 ): LookUp | undefined {
   const { table, caller } = wish
@@ -156,6 +157,6 @@ function lookUpAccess(
   }
   const path = choosePath({ ...wish, conjuncts })
   if (path.kind !== 'range' || !path.parts.flat().some(conjunct => running.has(conjunct))) return undefined
-  const access = new TableAccess(table, table, conjuncts, path, caller, running)
+  const access = new TableAccess(bound, conjuncts, path, caller, running)
   return { access, leftAt: conjunct => equalities[conjunct - own.length]!.leftAt }
 }

@@ -70,7 +70,7 @@ export function planQuery(query: QueryData, context: QueryContext): Plan {
     useIndex: query.useIndex,
     isWalkOnly: false,
   })
-  const access = new TableAccess(first.table, first.table, conjuncts, path, caller)
+  const access = new TableAccess(first, conjuncts, path, caller)
   const isBounded = access.isBounded || limit !== undefined
   if (!isBounded && outputs.grouping === undefined && query.allowFullScan !== true) {
     throw invalidQuery('no index bounds the query and no limit ends it: it needs allowFullScan')

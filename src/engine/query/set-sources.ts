@@ -6,8 +6,7 @@ import { ROW_PREFIX_BYTES, rowsPrefix } from '../tables/index.ts'
 import type { RowView, Table, TableIndex } from '../tables/index.ts'
 import type { KeyRange } from './key-ranges.ts'
 import type { RangeTrace } from './read-capture.ts'
-import { RowLookUp } from './sources.ts'
-import type { TableSource } from './sources.ts'
+import type { RowLookUp, TableSource } from './sources.ts'
 import { END, PAUSE, ROW } from './work.ts'
 import type { Pull, Work } from './work.ts'
 
@@ -39,12 +38,12 @@ export class Intersection implements TableSource {
     work: Work,
     table: Table,
     bands: readonly EntryBand[],
-    filter: Condition | undefined,
-    behind: Uint8Array | undefined,
+    options: { lookUp: RowLookUp; filter: Condition | undefined; behind: Uint8Array | undefined },
   ) {
+    const { lookUp, filter, behind } = options
     this.#sides = bands.map(band => new Side(work, table, band))
     this.#filter = filter
-    this.#lookUp = new RowLookUp(work, table)
+    this.#lookUp = lookUp
     this.cells = this.#lookUp.view
     this.#rowKey = behind === undefined ? rowsPrefix(table.id) : keyAfter(behind)
   }
@@ -181,7 +180,6 @@ export class Union implements TableSource {
   readonly #behind: Uint8Array | undefined
   readonly #lookUp: RowLookUp
   readonly #filter: Condition | undefined
-  readonly #reverse: boolean
   #branch = 0
   #found: Map<string, Uint8Array> | undefined = new Map()
   #keys: readonly Uint8Array[] = []
@@ -189,16 +187,14 @@ export class Union implements TableSource {
 
   constructor(
     work: Work,
-    table: Table,
     branches: readonly KeyBranch[],
-    options: { filter: Condition | undefined; behind: Uint8Array | undefined; reverse: boolean },
+    options: { lookUp: RowLookUp; filter: Condition | undefined; behind: Uint8Array | undefined },
   ) {
     this.#work = work
     this.#branches = branches
     this.#filter = options.filter
     this.#behind = options.behind
-    this.#reverse = options.reverse
-    this.#lookUp = new RowLookUp(work, table)
+    this.#lookUp = options.lookUp
     this.cells = this.#lookUp.view
   }
 
@@ -230,17 +226,13 @@ export class Union implements TableSource {
       if (pulled === END) this.#branch++
       else this.#add(found, branch.rowKey)
     }
-    const keys = [...found.values()].sort(compareBytes)
-    this.#keys = this.#reverse ? keys.reverse() : keys
+    this.#keys = [...found.values()].sort(compareBytes)
     this.#found = undefined
     return END
   }
 
   #add(found: Map<string, Uint8Array>, key: Uint8Array): void {
-    if (this.#behind !== undefined) {
-      const order = compareBytes(key, this.#behind)
-      if (this.#reverse ? order >= 0 : order <= 0) return
-    }
+    if (this.#behind !== undefined && compareBytes(key, this.#behind) <= 0) return
     const id = textOfKey(key)
     if (found.has(id)) return
     this.#work.hold(found.size + 1, 128 + 3 * key.length)

@@ -129,10 +129,13 @@ export class RowLookUp {
   readonly view: RowView
   readonly #work: Work
   readonly #table: Table
+  readonly #policy: Condition | undefined
 
-  constructor(work: Work, table: Table) {
+  /** `policy`: what a row must be for the reader to see it. Filters see to that; a point of a read set says so, too. */
+  constructor(work: Work, table: Table, policy: Condition | undefined) {
     this.#work = work
     this.#table = table
+    this.#policy = policy
     this.view = new RowView(table)
   }
 
@@ -141,8 +144,12 @@ export class RowLookUp {
     const record = peekRecord(this.#work.reader, key)
     this.#work.look()
     const isThere = record !== undefined && !this.#work.isGone(record)
-    this.#work.capture?.point(this.#table, key, isThere ? record.versionSeq : 0)
     if (isThere) this.view.open(key, record.bytes, record.valueAt)
+    const { capture } = this.#work
+    if (capture !== undefined) {
+      const isSeen = isThere && (this.#policy === undefined || this.#policy(this.view) === true)
+      capture.point(this.#table, key, isSeen ? record.versionSeq : 0)
+    }
     return isThere
   }
 }
@@ -157,12 +164,18 @@ export class RowPoints implements TableSource {
   readonly #reverse: boolean
   #next = 0
 
-  constructor(work: Work, table: Table, keys: readonly Uint8Array[], reverse: boolean, filter: Condition | undefined) {
+  constructor(
+    work: Work,
+    lookUp: RowLookUp,
+    keys: readonly Uint8Array[],
+    reverse: boolean,
+    filter: Condition | undefined,
+  ) {
     this.#work = work
     this.#keys = keys
     this.#filter = filter
     this.#reverse = reverse
-    this.#lookUp = new RowLookUp(work, table)
+    this.#lookUp = lookUp
     this.cells = this.#lookUp.view
   }
 
@@ -266,7 +279,7 @@ export interface IndexFilters {
   readonly onRow: Condition | undefined
 }
 
-/** Rows by an index: from its entries alone if these cover the query, or looked up one by one. */
+/** Rows by an index: looked up one by one, or without `lookUp` from its entries alone. */
 export class IndexRanges implements TableSource {
   readonly cells: Cells
   readonly #work: Work
@@ -285,7 +298,7 @@ export class IndexRanges implements TableSource {
     table: Table,
     source: KeySource,
     ranges: readonly KeyRange[],
-    options: { reverse: boolean; isCovering: boolean; filters: IndexFilters },
+    options: { reverse: boolean; lookUp: RowLookUp | undefined; filters: IndexFilters },
   ) {
     this.#work = work
     this.#walk = new RangeWalk(work, table, source.index, ranges, options.reverse)
@@ -293,7 +306,7 @@ export class IndexRanges implements TableSource {
     this.#parts = source.index!.columns.length
     this.#rowKey = new RowKeyBuffer(table)
     this.#filters = options.filters
-    this.#lookUp = options.isCovering ? undefined : new RowLookUp(work, table)
+    this.#lookUp = options.lookUp
     this.cells = this.#lookUp?.view ?? this.#entry
   }
 

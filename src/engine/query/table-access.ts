@@ -1,7 +1,7 @@
-import type { ColumnType, Value } from '../../encoding/index.ts'
+import type { ColumnType, Expr, Value } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import { compileCondition, conditionColumns, operandsOf } from '../conditions/index.ts'
-import type { ColumnNames, Condition } from '../conditions/index.ts'
+import type { Condition } from '../conditions/index.ts'
 import { compareBytes } from '../../encoding/index.ts'
 import { indexPrefix, rowsPrefix } from '../tables/index.ts'
 import type { Table } from '../tables/index.ts'
@@ -13,9 +13,10 @@ import { keyOperand } from './conjuncts.ts'
 import type { Conjunct } from './conjuncts.ts'
 import { keyPoints, keyRanges, RANGES_MAX, rangesBehind } from './key-ranges.ts'
 import { valid } from './names.ts'
+import type { BoundTable } from './names.ts'
 import { Intersection, Union } from './set-sources.ts'
 import type { EntryBand } from './set-sources.ts'
-import { IndexRanges, RowPoints, RowRanges } from './sources.ts'
+import { IndexRanges, RowLookUp, RowPoints, RowRanges } from './sources.ts'
 import type { IndexFilters, TableSource } from './sources.ts'
 import type { Work } from './work.ts'
 
@@ -32,16 +33,16 @@ interface BoundParts {
 export class TableAccess {
   readonly path: AccessPath
   readonly #table: Table
-  readonly #names: ColumnNames
   readonly #conjuncts: readonly Conjunct[]
   readonly #caller: string
   /** Conjuncts whose values come while the query runs; the joins see to it that they hold. */
   readonly #running: ReadonlySet<number>
+  readonly #policy: Expr | undefined
   #filters: IndexFilters | undefined
 
+  /** The conjuncts have the table's read policy among them already. */
   constructor(
-    table: Table,
-    names: ColumnNames,
+    { table, policy }: Pick<BoundTable, 'table' | 'policy'>,
     conjuncts: readonly Conjunct[],
     path: AccessPath,
     caller: string,
@@ -49,7 +50,7 @@ export class TableAccess {
   ) {
     this.path = path
     this.#table = table
-    this.#names = names
+    this.#policy = policy
     this.#conjuncts = conjuncts
     this.#caller = caller
     this.#running = running
@@ -97,14 +98,15 @@ export class TableAccess {
       const keys = keyPoints(rowsPrefix(this.#table.id), types, bands).filter(
         key => behind === undefined || (path.reverse ? compareBytes(key, behind) < 0 : compareBytes(key, behind) > 0),
       )
-      return new RowPoints(work, this.#table, keys, path.reverse, filters.onRow)
+      return new RowPoints(work, this.#lookUp(work), keys, path.reverse, filters.onRow)
     }
     const space = index === undefined ? rowsPrefix(this.#table.id) : indexPrefix(index.id)
     const all = keyRanges(space, types, bands)
     const ranges = behind === undefined ? all : rangesBehind(all, behind, path.reverse)
     if (index === undefined) return new RowRanges(work, this.#table, ranges, path.reverse, filters.onRow)
     const { reverse, isCovering } = path
-    return new IndexRanges(work, this.#table, path.source, ranges, { reverse, isCovering, filters })
+    const lookUp = isCovering ? undefined : this.#lookUp(work)
+    return new IndexRanges(work, this.#table, path.source, ranges, { reverse, lookUp, filters })
   }
 
   #openIntersection(work: Work, path: IntersectionPath, behind: Uint8Array | undefined): TableSource {
@@ -117,10 +119,12 @@ export class TableAccess {
       const types = side.source.columns.map(position => this.#typeOf(position))
       const [prefix] = keyPoints(indexPrefix(index.id), types, bound.bands)
       const [range] = keyRanges(indexPrefix(index.id), types, bound.bands)
-      if (prefix === undefined || range === undefined) return new RowPoints(work, this.#table, [], false, undefined)
+      if (prefix === undefined || range === undefined)
+        return new RowPoints(work, this.#lookUp(work), [], false, undefined)
       sides.push({ index, prefix, range })
     }
-    return new Intersection(work, this.#table, sides, this.#rest(said), behind)
+    const options = { lookUp: this.#lookUp(work), filter: this.#rest(said), behind }
+    return new Intersection(work, this.#table, sides, options)
   }
 
   #openUnion(work: Work, path: UnionPath, behind: Uint8Array | undefined): TableSource {
@@ -128,10 +132,10 @@ export class TableAccess {
     const args = expr.op === 'or' ? expr.args : []
     const branches = path.branches.map((branch, i) => {
       const conjuncts = branchConjuncts(args[i]!, this.#table)
-      return new TableAccess(this.#table, this.#names, conjuncts, branch, this.#caller).#openKeys(work, branch)
+      const bound = { table: this.#table, policy: undefined }
+      return new TableAccess(bound, conjuncts, branch, this.#caller).#openKeys(work, branch)
     })
-    const options = { filter: this.#rest(NONE), behind, reverse: false }
-    return new Union(work, this.#table, branches, options)
+    return new Union(work, branches, { lookUp: this.#lookUp(work), filter: this.#rest(NONE), behind })
   }
 
   /** The keys of the rows within the bounds; nothing else is looked at. */
@@ -144,7 +148,13 @@ export class TableAccess {
     }
     const filters = { onEntry: undefined, onRow: undefined }
     const ranges = keyRanges(indexPrefix(index.id), types, bands)
-    return new IndexRanges(work, this.#table, path.source, ranges, { reverse: false, isCovering: true, filters })
+    return new IndexRanges(work, this.#table, path.source, ranges, { reverse: false, lookUp: undefined, filters })
+  }
+
+  #lookUp(work: Work): RowLookUp {
+    const policy = work.capture === undefined || this.#policy === undefined ? undefined : this.#policy
+    const condition = policy === undefined ? undefined : valid(compileCondition(policy, this.#table, this.#caller))
+    return new RowLookUp(work, this.#table, condition)
   }
 
   #typeOf(position: number): ColumnType {
@@ -208,7 +218,7 @@ export class TableAccess {
   }
 
   #readsOnly({ expr }: Conjunct, positions: readonly number[]): boolean {
-    for (const name of conditionColumns(expr)) if (!positions.includes(this.#names.position(name)!)) return false
+    for (const name of conditionColumns(expr)) if (!positions.includes(this.#table.position(name)!)) return false
     return true
   }
 
@@ -221,7 +231,7 @@ export class TableAccess {
     if (conjuncts.length === 0) return undefined
     const [first] = conjuncts
     const expr = conjuncts.length === 1 ? first!.expr : ({ op: 'and', args: conjuncts.map(each => each.expr) } as const)
-    return valid(compileCondition(expr, this.#names, this.#caller))
+    return valid(compileCondition(expr, this.#table, this.#caller))
   }
 }
 

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { encodeRow } from '../../../src/encoding/index.ts'
+import { compareBytes, encodeRow } from '../../../src/encoding/index.ts'
 import type { ColumnType, Expr, Value } from '../../../src/encoding/index.ts'
 import { compileCondition, InvalidExpression } from '../../../src/engine/conditions/index.ts'
 import { Keyspace } from '../../../src/engine/keyspace/index.ts'
 import { KeyspaceReader, loadLater } from '../../../src/engine/keyspace-store.ts'
-import { NO_RECORDS, PrivateStore } from '../../../src/engine/private-store.ts'
 import { planQuery, QueryRun, ReadCapture } from '../../../src/engine/query/index.ts'
 import type { QueryContext } from '../../../src/engine/query/index.ts'
 import { ColdPages } from '../../../src/engine/record-store.ts'
@@ -70,6 +69,7 @@ export function makeTable(id: number, shape: TableShape): Table {
     readPolicy: shape.readPolicy,
     nextColumnId: columns.length + 1,
     failures: [],
+    pendingNotNull: [],
   }
   return new Table(parts)
 }
@@ -107,11 +107,33 @@ export function recordsOf(table: Table, cells: Cells, seq: number = 1, expiresAt
 
 /** Records in memory: a reader that only walks. */
 export function memoryOf(puts: readonly Put[]): RecordReader {
-  const store = new PrivateStore(NO_RECORDS)
-  for (const { key, record } of puts) {
-    store.put(key, record.value, record.versionSeq, record.createdSeq, record.expiresAtMicros)
+  const sorted = puts.toSorted((a, b) => compareBytes(a.key, b.key))
+  const placeOf = (key: Uint8Array): number => {
+    let low = 0
+    let high = sorted.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (compareBytes(sorted[middle]!.key, key) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
   }
-  return store
+  const get = (key: Uint8Array): StoredRecord | undefined => {
+    const put = sorted[placeOf(key)]
+    return put !== undefined && compareBytes(put.key, key) === 0 ? put.record : undefined
+  }
+  return {
+    get,
+    metadata: get,
+    walk: (start, end, reverse, visit) => {
+      const from = placeOf(start)
+      const to = end === undefined ? sorted.length : placeOf(end)
+      for (let i = 0; i < to - from; i++) {
+        const { key, record } = sorted[reverse ? to - 1 - i : from + i]!
+        if (!visit(key, record, () => record.value)) return
+      }
+    },
+  }
 }
 
 /** Seqs that records may be of. */
