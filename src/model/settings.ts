@@ -22,6 +22,10 @@ export interface ClusterSettings {
   rowsMax: number
   /** Records that range read sets, conditions and drops may visit within one entry. */
   scanRecordsMax: number
+  /** Records that a query may look at, unless it allows itself a full scan, and rows that it may hold. */
+  queryRowsMax: number
+  /** What a query may hold in memory, in bytes. */
+  queryBytesMax: number
   /** Results of one transaction kept for its retries, in bytes. */
   outcomeBytesMax: number
   /** Due keys removed by one tick. */
@@ -68,6 +72,8 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   readSetMax: rule(10_000, 1, 60_000, 'Points and ranges of a read set'),
   rowsMax: rule(10_000, 1, 1_000_000, 'Rows changed by one transaction'),
   scanRecordsMax: rule(50_000, 100, 1_000_000, 'Records visited by range read sets and conditions within one entry'),
+  queryRowsMax: rule(100_000, 100, 100_000_000, 'Records that a query looks at, and rows that it holds'),
+  queryBytesMax: rule(67_108_864, 1_048_576, 1_073_741_824, 'Bytes that a query holds in memory'),
   outcomeBytesMax: rule(65_536, 256, 1_048_576, 'Bytes of the results of one transaction'),
   tickKeysMax: rule(1_000, 1, 10_000, 'Expired keys removed by one tick'),
   idempotencyKeysMax: rule(100_000, 100, 10_000_000, 'Idempotency keys remembered'),

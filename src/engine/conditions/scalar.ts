@@ -15,7 +15,7 @@ interface Compiled {
   readonly isFloat: boolean
   /** Integers of it may have 256 bits. */
   readonly isWide: boolean
-  /** For conditions on the computed column and for its order. */
+  /** Of its results: what they compare with, and how they are told apart in JSON. Inexact quotients are floats among integers. */
   readonly type: ColumnType
 }
 
@@ -93,8 +93,7 @@ function literalType(literal: Value, isFloat: boolean, isWide: boolean): ColumnT
 function compileArithmetic(op: Operator, left: Compiled, right: Compiled): Compiled {
   const isFloat = left.isFloat || right.isFloat
   const isWide = left.isWide || right.isWide
-  const bounds = isWide ? WIDE : NARROW
-  const type = isFloat || op === 'divide' ? 'float' : isWide ? 'i256' : 'integer'
+  const type = isFloat ? 'float' : isWide ? 'i256' : 'integer'
   const scalar: Scalar = row => {
     const a = left.scalar(row)
     if (a === null) return null
@@ -102,7 +101,7 @@ function compileArithmetic(op: Operator, left: Compiled, right: Compiled): Compi
     if (b === null) return null
     // The result of an inexact division is a float among integers: no safe integer.
     if (isFloat || isInexact(a) || isInexact(b)) return floatArithmetic(op, Number(a), Number(b))
-    return integerArithmetic(op, a as number | bigint, b as number | bigint, bounds)
+    return integerArithmetic(op, a as number | bigint, b as number | bigint, isWide)
   }
   return { scalar, isNumber: true, isFloat, isWide, type }
 }
@@ -116,8 +115,9 @@ function floatArithmetic(op: Operator, a: number, b: number): number | null {
   return Number.isFinite(result) ? (result === 0 ? 0 : result) : null
 }
 
-function integerArithmetic(op: Operator, a: number | bigint, b: number | bigint, bounds: IntegerBounds): Value {
-  if (typeof a === 'number' && typeof b === 'number' && op !== 'divide') {
+/** Exact; wide results are bigints, as 256-bit cells are. */
+function integerArithmetic(op: Operator, a: number | bigint, b: number | bigint, isWide: boolean): Value {
+  if (typeof a === 'number' && typeof b === 'number' && op !== 'divide' && !isWide) {
     const result = op === 'add' ? a + b : op === 'subtract' ? a - b : a * b
     // A safe result was not rounded, for the exact one would be as near to it.
     if (Number.isSafeInteger(result)) return result === 0 ? 0 : result
@@ -129,5 +129,7 @@ function integerArithmetic(op: Operator, a: number | bigint, b: number | bigint,
     if (x % y !== 0n) return floatArithmetic('divide', Number(x), Number(y))
   }
   const result = op === 'add' ? x + y : op === 'subtract' ? x - y : op === 'multiply' ? x * y : x / y
-  return result < bounds.min || result > bounds.max ? null : narrow(result)
+  const { min, max } = isWide ? WIDE : NARROW
+  if (result < min || result > max) return null
+  return isWide ? result : narrow(result)
 }

@@ -76,6 +76,7 @@ export class QueryRun {
   #result(hasMore: boolean): QueryResult {
     return {
       columns: this.#plan.outputs.columns.map(({ name }) => name),
+      types: this.#plan.outputs.columns.map(({ type }) => type),
       rows: this.#rows,
       ...(hasMore && { cursor: this.#cursor() }),
       examined: this.#work.examined,

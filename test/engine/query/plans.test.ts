@@ -229,7 +229,7 @@ describe('literals of other kinds', () => {
             where,
             ...(useIndex !== undefined && { useIndex }),
           }
-          const found = (await runQuery(indexed, query)).result.rows.map(([id]) => id).sort()
+          const found = (await runQuery(indexed, query)).result.rows.map(([id]) => id as number).sort((a, b) => a - b)
           const expected = rows.filter(row => judge(where, row, '') === true).map(({ id }) => id)
           assert.deepEqual(found, expected, `${column} ${op} ${value}`)
         }

@@ -36,7 +36,7 @@ async function makeWorld(dice: Dice, names: readonly string[], rowsMax: number, 
   )
   if (!inPages) return { tables, rows: live, reader: memoryOf(puts), close: () => Promise.resolve() }
   const stored = await pagesOf(puts, 4096 * 12)
-  return { tables, rows: live, reader: stored.reader, close: stored.close }
+  return { tables, rows: live, reader: stored.reader, close: () => stored.close() }
 }
 
 function oracleTables({ tables, rows }: World, policies: boolean): OracleTable[] {
