@@ -3,9 +3,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { PeerChannel, PeerTransport } from '../../src/model/index.ts'
-import { listenHttp, nodePlatform } from '../../src/platform/node/index.ts'
-import { createPeerTransport, webSocketPeerListener } from '../../src/transport/peer/index.ts'
-import { webSocketDialer } from '../../src/transport/websocket/index.ts'
+import { createBenchTransport } from '../lib/peer-links.ts'
 import { exitOf, freePort } from '../lib/processes.ts'
 import { plain, quantile, renderTable, type Row } from '../lib/report.ts'
 
@@ -18,23 +16,9 @@ function option(name: string, otherwise: string): string {
 
 const seconds = Number(option('seconds', '3'))
 
-function createTransport(self: string, ports: readonly number[]): PeerTransport {
-  const members = ports.map((port, n) => ({ name: `n${n + 1}`, address: `127.0.0.1:${port}` }))
-  const port = ports[self === 'n1' ? 0 : 1]!
-  return createPeerTransport({
-    ...nodePlatform(),
-    self,
-    members,
-    secret: new Uint8Array(0),
-    identity: () => ({ name: self, nodeId: 1, directoryId: self, historyId: 'bench' }),
-    dialer: webSocketDialer(),
-    listen: webSocketPeerListener({ listenHttp, host: '127.0.0.1', port }),
-  })
-}
-
 /** The other process: counts what comes, sends control frames back, and tells what it has cost. */
 async function receive(ports: readonly number[]): Promise<void> {
-  const transport = createTransport('n2', ports)
+  const transport = createBenchTransport('n2', ports)
   let frames = 0
   let bytes = 0
   let cpu = process.cpuUsage()
@@ -119,7 +103,7 @@ async function roundTrips(transport: PeerTransport): Promise<Row[]> {
 export async function run(): Promise<Row[]> {
   const ports = [await freePort(), await freePort()]
   const child = fork(fileURLToPath(import.meta.url), ['--receive', ports.join()])
-  const transport = createTransport('n1', ports)
+  const transport = createBenchTransport('n1', ports)
   const channels = new Set<PeerChannel>()
   const linked = new Promise<void>(resolve => {
     transport.onLink = (_peer, channel) => {

@@ -6,13 +6,12 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { EngineStateMachine } from '../../src/engine/index.ts'
 import type { PeerChannel, PeerTransport } from '../../src/model/index.ts'
-import { listenHttp, nodePlatform } from '../../src/platform/node/index.ts'
+import { nodePlatform } from '../../src/platform/node/index.ts'
 import { SnapshotShipping } from '../../src/raft/snapshot-shipping/index.ts'
 import type { SnapshotMessage } from '../../src/raft/snapshot-shipping/index.ts'
 import { PeerFrameCursor, PeerFrameWriter, readPeerMessage } from '../../src/raft/wire/index.ts'
 import type { OutgoingPeerMessage } from '../../src/raft/wire/index.ts'
-import { createPeerTransport, webSocketPeerListener } from '../../src/transport/peer/index.ts'
-import { webSocketDialer } from '../../src/transport/websocket/index.ts'
+import { createBenchTransport } from '../lib/peer-links.ts'
 import { exitOf, freePort } from '../lib/processes.ts'
 import { makeBenchFolder, removeBenchFolder } from '../lib/raw-disk.ts'
 import { atLeast, atMost, plain, renderTable } from '../lib/report.ts'
@@ -82,7 +81,7 @@ class End {
     this.#other = `n${3 - self}`
     this.machine = machine
     this.author = new Author(machine)
-    this.transport = createTransport(`n${self}`, ports)
+    this.transport = createBenchTransport(`n${self}`, ports)
     const { clock, timers, random } = nodePlatform()
     this.shipping = new SnapshotShipping({
       machine,
@@ -153,20 +152,6 @@ class End {
     const isBulk = this.#self === 1 && message.type !== 'snapshotOffer'
     return this.transport.send(this.#other, isBulk ? 'snapshot' : 'control', writer.finish())
   }
-}
-
-function createTransport(self: string, ports: readonly number[]): PeerTransport {
-  const members = ports.map((port, n) => ({ name: `n${n + 1}`, address: `127.0.0.1:${port}` }))
-  const port = ports[self === 'n1' ? 0 : 1]!
-  return createPeerTransport({
-    ...nodePlatform(),
-    self,
-    members,
-    secret: new Uint8Array(0),
-    identity: () => ({ name: self, nodeId: 1, directoryId: self, historyId: 'bench' }),
-    dialer: webSocketDialer(),
-    listen: webSocketPeerListener({ listenHttp, host: '127.0.0.1', port }),
-  })
 }
 
 /** What the parent asks of an end. */

@@ -13,7 +13,7 @@ import type {
   ServerMessage,
   Token,
 } from '../model/index.ts'
-import { delayOn } from '../platform/index.ts'
+import { paceOn } from '../platform/index.ts'
 import { Exchanges } from './exchange.ts'
 import type { Answer } from './exchange.ts'
 import type { NodePool } from './node-pool.ts'
@@ -44,12 +44,7 @@ export class ClientCore implements DatabaseCore {
     this.#session = new ClientSession(ports, settings, pool, events)
     this.#exchanges = new Exchanges(ports, settings, pool)
     this.callTimeoutMs = settings.timeoutMs
-    const { clock, timers, random } = ports
-    this.time = {
-      monotonicMs: () => clock.monotonicMs(),
-      random: () => random.float(),
-      delay: (ms, signal) => delayOn(timers, ms, signal),
-    }
+    this.time = paceOn(ports)
   }
 
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {

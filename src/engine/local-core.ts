@@ -14,7 +14,7 @@ import type {
   StateView,
   Token,
 } from '../model/index.ts'
-import { delayOn } from '../platform/index.ts'
+import { paceOn } from '../platform/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
 import type { OwnSession, Submission } from './own-session.ts'
@@ -41,12 +41,7 @@ export class LocalCore implements DatabaseCore {
 
   constructor(options: LocalCoreOptions) {
     this.#options = options
-    const { clock, timers, random } = options
-    this.time = {
-      monotonicMs: () => clock.monotonicMs(),
-      random: () => random.float(),
-      delay: (ms, signal) => delayOn(timers, ms, signal),
-    }
+    this.time = paceOn(options)
   }
 
   get #historyId(): string {

@@ -1,3 +1,5 @@
+import type { Clock } from './clock.ts'
+import type { Random } from './random.ts'
 import type { Timers } from './timers.ts'
 
 /** Resolves after `ms`, or at once when `signal` is aborted: whoever waits looks at the signal. */
@@ -12,4 +14,19 @@ export function delayOn(timers: Timers, ms: number, signal: AbortSignal | undefi
     if (signal?.aborted === true) finish()
     else signal?.addEventListener('abort', finish, { once: true })
   })
+}
+
+/** The time and chance of whoever waits between tries, over the ports: monotonic ms, delays, numbers in [0, 1). */
+export interface Pace {
+  monotonicMs(): number
+  delay(ms: number, signal?: AbortSignal): Promise<void>
+  random(): number
+}
+
+export function paceOn({ clock, timers, random }: { clock: Clock; timers: Timers; random: Random }): Pace {
+  return {
+    monotonicMs: () => clock.monotonicMs(),
+    random: () => random.float(),
+    delay: (ms, signal) => delayOn(timers, ms, signal),
+  }
 }

@@ -1,7 +1,8 @@
 /** The ports: everything that Quorate needs from the machine, as interfaces. `platform/node` and `platform/simulated` implement them. */
 export type { Clock } from './clock.ts'
 export type { Random } from './random.ts'
-export { delayOn } from './delay.ts'
+export { delayOn, paceOn } from './delay.ts'
+export type { Pace } from './delay.ts'
 export { readTextFile, replaceTextFile } from './text-file.ts'
 export type { Timer, Timers } from './timers.ts'
 export { FileError } from './files.ts'

@@ -20,7 +20,7 @@ import type {
   RequestReference,
   Token,
 } from '../model/index.ts'
-import { delayOn } from '../platform/index.ts'
+import { paceOn } from '../platform/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
 
 export interface ReplicaCoreOptions {
@@ -43,12 +43,7 @@ export class ReplicaCore implements DatabaseCore {
 
   constructor(options: ReplicaCoreOptions) {
     this.#options = options
-    const { clock, timers, random } = options
-    this.time = {
-      monotonicMs: () => clock.monotonicMs(),
-      random: () => random.float(),
-      delay: (ms, signal) => delayOn(timers, ms, signal),
-    }
+    this.time = paceOn(options)
   }
 
   async submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {

@@ -1,4 +1,12 @@
-import { MalformedBytes, readU16, readU32, writeU32, type ByteWriter } from '../../encoding/index.ts'
+import {
+  MalformedBytes,
+  messageLength,
+  plainFrame,
+  readU16,
+  readU32,
+  writeU32,
+  type ByteWriter,
+} from '../../encoding/index.ts'
 
 /**
  * A binary frame is one WebSocket message that holds messages one after the other, so that all of one turn share one frame:
@@ -61,11 +69,7 @@ export class ClientFrameCursor {
 
   /** @throws MalformedBytes if the frame is longer than `maxFrameBytes` */
   open(frame: Uint8Array, maxFrameBytes: number): void {
-    if (frame.length > maxFrameBytes) {
-      throw new MalformedBytes(`frame of ${frame.length} bytes, at most ${maxFrameBytes} are allowed`)
-    }
-    this.bytes =
-      frame.constructor === Uint8Array ? frame : new Uint8Array(frame.buffer, frame.byteOffset, frame.byteLength)
+    this.bytes = plainFrame(frame, maxFrameBytes)
     this.bodyStart = 0
     this.bodyEnd = 0
   }
@@ -74,11 +78,8 @@ export class ClientFrameCursor {
   next(): boolean {
     const bytes = this.bytes
     const at = this.bodyEnd
-    const left = bytes.length - at
-    if (left === 0) return false
-    if (left < MESSAGE_HEADER_BYTES) throw new MalformedBytes(`message header cut at ${at}`)
-    const length = readU32(bytes, at)
-    if (length < MESSAGE_HEADER_BYTES || length > left) throw new MalformedBytes(`message length ${length} at ${at}`)
+    const length = messageLength(bytes, at, MESSAGE_HEADER_BYTES)
+    if (length === 0) return false
     if (bytes[at + 5] !== 0 || readU16(bytes, at + 6) !== 0) throw new MalformedBytes(`message flags at ${at}`)
     this.code = bytes[at + 4]!
     this.requestId = readU32(bytes, at + 8)

@@ -1,4 +1,4 @@
-import { MalformedBytes, readU16, readU32, readU64 } from '../../encoding/index.ts'
+import { MalformedBytes, messageLength, plainFrame, readU16, readU32, readU64 } from '../../encoding/index.ts'
 
 /**
  * A frame holds what one node says to another in one turn:
@@ -25,11 +25,7 @@ export class PeerFrameCursor {
 
   /** @throws MalformedBytes */
   open(frame: Uint8Array, maxFrameBytes: number): void {
-    if (frame.length > maxFrameBytes) {
-      throw new MalformedBytes(`frame of ${frame.length} bytes, at most ${maxFrameBytes} are allowed`)
-    }
-    const bytes =
-      frame.constructor === Uint8Array ? frame : new Uint8Array(frame.buffer, frame.byteOffset, frame.byteLength)
+    const bytes = plainFrame(frame, maxFrameBytes)
     if (bytes.length < FRAME_HEADER_BYTES) throw new MalformedBytes('frame header cut')
     if (bytes[0] !== FRAME_FORMAT) throw new MalformedBytes(`frame format ${bytes[0]}`)
     if (bytes[1] !== 0 || readU16(bytes, 2) !== 0) throw new MalformedBytes('frame flags')
@@ -42,11 +38,8 @@ export class PeerFrameCursor {
   next(): boolean {
     const bytes = this.bytes
     const at = this.bodyEnd
-    const left = bytes.length - at
-    if (left === 0) return false
-    if (left < MESSAGE_HEADER_BYTES) throw new MalformedBytes(`message header cut at ${at}`)
-    const length = readU32(bytes, at)
-    if (length < MESSAGE_HEADER_BYTES || length > left) throw new MalformedBytes(`message length ${length} at ${at}`)
+    const length = messageLength(bytes, at, MESSAGE_HEADER_BYTES)
+    if (length === 0) return false
     if (readU16(bytes, at + 6) !== 0) throw new MalformedBytes(`message header at ${at}`)
     this.code = bytes[at + 4]!
     this.flags = bytes[at + 5]!
