@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeOutcome, encodeTick, EntryKind, rangeDigest } from '../../src/encoding/index.ts'
-import type { Mutation, Outcome, TransactionEnvelope } from '../../src/encoding/index.ts'
+import type { KeyTarget, Mutation, Outcome, TransactionEnvelope } from '../../src/encoding/index.ts'
 import { SeededRandom } from '../../src/platform/simulated/index.ts'
 import { at, bytes, Harness, nonce, request, SECOND, set } from './harness.ts'
 import { Model } from './model.ts'
@@ -44,6 +44,7 @@ class Generator {
     const by = this.below(6) === 0 ? (1n << 64n) - 1n : BigInt(this.below(5))
     const key = at(`n${this.below(4)}`, target.scope)
     const onMissing = this.below(4) === 0 ? 'reject' : 'zero'
+    if (choice === 9) return this.computed(key, by)
     if (choice === 7) return { type: 'kvIncrement', ...key, by, width: 64, onMissing, onOverflow: 'saturate' }
     return {
       type: 'kvDecrement',
@@ -52,6 +53,35 @@ class Generator {
       width: 64,
       onMissing,
       onUnderflow: (['reject', 'saturate', 'ignore'] as const)[this.below(3)]!,
+    }
+  }
+
+  /** Now and then on a key whose value is no number, or of another width. */
+  computed(key: KeyTarget, by: bigint): Mutation {
+    const width = this.below(5) === 0 ? 256 : 64
+    const target = this.below(20) === 0 ? at(this.key(), key.scope) : key
+    switch (this.below(5)) {
+      case 0:
+      case 1: {
+        const onMissing = (['set', 'zero', 'reject'] as const)[this.below(3)]!
+        return { type: this.below(2) === 0 ? 'kvMax' : 'kvMin', ...target, value: by, width, onMissing }
+      }
+      case 2: {
+        const op = (['set', 'add', 'subtract'] as const)[this.below(3)]!
+        const version = this.#model.version(target.scope!, Buffer.from(target.key).toString())
+        const expected = this.below(2) === 0 && { expectedSeq: this.below(4) === 0 ? version + 1 : version }
+        return { type: 'kvMutate', ...target, op, operand: by, width, ...expected }
+      }
+      case 3: {
+        const bound = (): bigint => BigInt(this.below(12) - 6)
+        const signed = by > 5n ? (1n << 63n) - 1n : by - 2n
+        const min = this.below(2) === 0 && { min: bound() }
+        const max = this.below(2) === 0 && { max: bound() }
+        const onMissing = this.below(3) === 0 ? 'reject' : 'zero'
+        return { type: 'kvAddSigned', ...target, by: signed, ...min, ...max, onMissing }
+      }
+      default:
+        return { type: 'counterAdd', ...target, by, shards: 3, shard: this.below(3) }
     }
   }
 

@@ -1,6 +1,7 @@
 import { compareBytes, isKvMutation, rangeDigest } from '../../src/encoding/index.ts'
 import type { KeyTarget, Mutation, RangeRead, TransactionEnvelope } from '../../src/encoding/index.ts'
 import type { KvEntry } from '../../src/model/index.ts'
+import { compute, writtenKey } from './number-oracle.ts'
 
 interface Row {
   value: Uint8Array
@@ -100,7 +101,7 @@ export class Model {
     if (mutation.type === 'ddl') return undefined
     if (!isKvMutation(mutation)) throw new RangeError(`the model does not know ${mutation.type}`)
     const scope = mutation.scope!
-    const key = text(mutation.key)
+    const key = text(writtenKey(mutation))
     const rows = scopes.get(scope) ?? new Map<string, Row>()
     scopes.set(scope, rows)
     const old = this.#live(scopes, scope, key)
@@ -115,7 +116,12 @@ export class Model {
       rows.delete(key)
       return undefined
     }
-    if (mutation.type !== 'kvIncrement' && mutation.type !== 'kvDecrement') throw new RangeError('no model')
+    if (mutation.type !== 'kvIncrement' && mutation.type !== 'kvDecrement') {
+      const computed = compute(mutation, old)
+      if (typeof computed === 'string') return computed
+      if (computed.value !== undefined) put(computed.value, old?.expiresAtMicros)
+      return computed.result
+    }
     if (old === undefined && mutation.onMissing === 'reject') return 'key_missing'
     if (old !== undefined && old.value.length !== 8) return 'not_a_number'
     const present = old === undefined ? 0n : Buffer.from(old.value).readBigUInt64BE()

@@ -28,6 +28,7 @@ import {
   type ClusterSettings,
   type KvEntry,
 } from '../../src/model/index.ts'
+import { compute, writtenKey } from '../engine/number-oracle.ts'
 
 /** Why a transaction or a read is refused. */
 export class Refusal extends Error {
@@ -173,11 +174,11 @@ export class ReferenceState {
       return this.#ddl(mutation.operation)
     }
     if (!isKvMutation(mutation)) throw new Refusal('unsupported_version')
-    const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: mutation.key }
+    const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: writtenKey(mutation) }
     const records = this.records(target.project, target.scope)
     if (!this.allows(caller, 'kvWrite', target, target.key)) throw new Refusal('permission_denied')
-    if (mutation.key.length > this.settings.keyBytesMax) throw new Refusal('key_too_large')
-    const before = this.find(mutation)
+    if (target.key.length > this.settings.keyBytesMax) throw new Refusal('key_too_large')
+    const before = this.find(target)
     const put = (value: Uint8Array, expiresAtMicros: number | undefined): void => {
       if (value.length > this.settings.valueBytesMax) throw new Refusal('value_too_large')
       records.set(bytesToHex(target.key), {
@@ -199,8 +200,13 @@ export class ReferenceState {
       case 'kvIncrement':
       case 'kvDecrement':
         return this.#number(mutation, before, index, put)
-      default:
-        throw new Refusal('unsupported_version')
+      default: {
+        const detail = { index, actualSeq: before?.seq ?? 0 }
+        const computed = compute(mutation, before)
+        if (typeof computed === 'string') throw new Refusal(computed, 'no number', detail)
+        if (computed.value !== undefined) put(computed.value, before?.expiresAtMicros)
+        return computed.result
+      }
     }
   }
 

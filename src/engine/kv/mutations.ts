@@ -88,7 +88,7 @@ export function applyNumber(
 }
 
 /** Writes a key over `found`, what is stored now (expired or not), and keeps the expiry rows in step. */
-function writeKey(
+export function writeKey(
   work: EntryWork,
   scopeId: number,
   key: Uint8Array,

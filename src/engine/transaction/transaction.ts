@@ -3,7 +3,7 @@ import type { EnvelopeCursor, MutationResult } from '../../encoding/index.ts'
 import type { CallerAccess } from '../access/index.ts'
 import { Access } from '../access/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { applyDelete, applyNumber, applySet } from '../kv/index.ts'
+import { applyComputed, applyDelete, applyNumber, applySet } from '../kv/index.ts'
 import type { MutationOutcome } from '../kv/index.ts'
 import { isMutant } from '../mutants.ts'
 import { refuse } from '../refusal.ts'
@@ -101,8 +101,7 @@ export class TransactionApplier {
 
   #mutate(work: EntryWork, cursor: EnvelopeCursor, index: number, keyBytesMax: number): Refusal | undefined {
     if (!isKeyOp(cursor.op)) return this.#mutateOther(work, cursor, index)
-    const isServed = cursor.op <= Op.kvDecrement
-    const scope = isServed ? this.#namespaces.resolve(cursor.namespace, work.state.catalog) : NOT_SERVED
+    const scope = this.#namespaces.resolve(cursor.namespace, work.state.catalog)
     if ('code' in scope) return at(index, scope)
     if (cursor.keyEnd - cursor.keyStart > keyBytesMax || cursor.keyEnd === cursor.keyStart)
       return badKey(cursor, index, keyBytesMax)
@@ -115,7 +114,8 @@ export class TransactionApplier {
       return undefined
     }
     const outcome = this.#mutation
-    const refusal = applyNumber(work, cursor, scope.id, outcome)
+    const apply = cursor.op <= Op.kvDecrement ? applyNumber : applyComputed
+    const refusal = apply(work, cursor, scope.id, outcome)
     if (refusal !== undefined) return at(index, refusal)
     this.#answer(cursor, index, outcome.result)
     return undefined
@@ -155,7 +155,7 @@ export class TransactionApplier {
 
 /** The refusal of one mutation. */
 function at(index: number, refusal: Refusal): Refusal {
-  return { ...refusal, detail: { index, actualSeq: 0 } }
+  return { ...refusal, detail: { index, actualSeq: refusal.detail?.actualSeq ?? 0 } }
 }
 
 /** Assertions within groups and after mutations count as the others do; how many there are is known at the end. */

@@ -1,5 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict'
-import { integerCodec } from '../../model/index.ts'
+import { counterShardKey } from '../../encoding/index.ts'
+import { bytesCodec, integerCodec } from '../../model/index.ts'
 import type { ConformanceSection } from './context.ts'
 import { bytes, refused } from './expectations.ts'
 
@@ -51,6 +52,83 @@ export const counterSection: ConformanceSection = {
         await refused(kv.increment('text'), 'not_a_number')
         await kv.increment('n')
         await refused(kv.increment('n', 1, { width: 256 }), 'not_a_number')
+      },
+    },
+    {
+      name: 'keeps the largest and the smallest, and writes only what changes',
+      async run({ kv, database, project }) {
+        const extreme = async (type: 'kvMax' | 'kvMin', value: bigint, options: object = {}): Promise<unknown> => {
+          const mutation = { type, project, key: bytes('n'), value, width: 64, ...options } as const
+          return (await database.commit({ mutations: [mutation] })).results[0]
+        }
+        await refused(extreme('kvMax', 1n, { onMissing: 'reject' }), 'key_missing')
+        equal(await extreme('kvMin', 7n), 7n)
+        equal(await extreme('kvMax', 9n), 9n)
+        const { seq } = (await kv.entry('n'))!
+        equal(await extreme('kvMax', 9n), 9n)
+        equal(await extreme('kvMin', 10n), 9n)
+        equal((await kv.entry('n'))?.seq, seq)
+        equal(await extreme('kvMin', MAX_64), 9n)
+        await refused(extreme('kvMax', 1n, { width: 256 }), 'not_a_number')
+        await kv.delete('n')
+        equal(await extreme('kvMin', 3n, { onMissing: 'zero' }), 0n)
+      },
+    },
+    {
+      name: 'computes under an expected version',
+      async run({ kv, database, project }) {
+        const mutate = async (op: 'set' | 'add' | 'subtract', operand: bigint, expectedSeq?: number) => {
+          const expected = expectedSeq !== undefined && { expectedSeq }
+          const mutation = { type: 'kvMutate', project, key: bytes('n'), op, operand, width: 64, ...expected } as const
+          return database.commit({ mutations: [mutation] })
+        }
+        const first = await mutate('set', 5n, 0)
+        deepEqual(first.results, [5n])
+        const error = await refused(mutate('add', 1n, 0), 'assertion_failed')
+        equal(error.detail?.actualSeq, first.seq)
+        deepEqual((await mutate('add', 2n, first.seq)).results, [7n])
+        await refused(mutate('subtract', 8n), 'underflow')
+        await refused(mutate('add', MAX_64), 'overflow')
+        deepEqual((await mutate('subtract', 7n)).results, [0n])
+        equal((await kv.get('n'))?.length, 8)
+      },
+    },
+    {
+      name: 'adds signed numbers within bounds',
+      async run({ kv, database, project }) {
+        const add = async (by: bigint, options: object = {}): Promise<unknown> => {
+          const mutation = { type: 'kvAddSigned', project, key: bytes('n'), by, ...options } as const
+          return (await database.commit({ mutations: [mutation] })).results[0]
+        }
+        await refused(add(1n, { onMissing: 'reject' }), 'key_missing')
+        equal(await add(-5n), -5n)
+        deepEqual(await kv.get('n').then(value => [...value!]), [255, 255, 255, 255, 255, 255, 255, 251])
+        equal(await add(6n, { min: 0n, max: 1n }), 1n)
+        await refused(add(1n, { max: 1n }), 'overflow')
+        await refused(add(-2n, { min: 0n }), 'underflow')
+        await refused(add(0n, { min: 2n, max: 1n }), 'invalid_argument')
+        await refused(add((1n << 63n) - 1n), 'overflow')
+        equal(await add((1n << 63n) - 2n), (1n << 63n) - 1n)
+        equal(await add(-(1n << 63n)), -1n)
+        await refused(add(-(1n << 63n)), 'underflow')
+      },
+    },
+    {
+      name: 'is divided into shards that many can add to',
+      async run({ kv, database, project }) {
+        const key = bytes('visits')
+        const add = (shard: number, by: bigint) =>
+          database.commit({ mutations: [{ type: 'counterAdd', project, key, by, shards: 4, shard }] })
+        deepEqual((await add(0, 1n)).results, [1n])
+        deepEqual((await add(3, 2n)).results, [2n])
+        deepEqual((await add(0, 3n)).results, [4n])
+        equal(await kv.get('visits'), undefined)
+        const numbers = database.kv(project, { key: bytesCodec, value: integerCodec() })
+        let sum = 0n
+        for await (const { value } of numbers.scan({ prefix: counterShardKey(key) })) sum += value
+        equal(sum, 6n)
+        equal(await numbers.get(counterShardKey(key, 3)), 2n)
+        await refused(add(3, MAX_64), 'overflow')
       },
     },
     {
