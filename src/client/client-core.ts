@@ -47,6 +47,10 @@ export class ClientCore implements DatabaseCore {
     this.time = paceOn(ports)
   }
 
+  leaderTimeMicros(): number {
+    return this.#pool.leaderTimeMicros
+  }
+
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     return this.#session.submit(envelope, options)
   }

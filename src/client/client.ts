@@ -1,17 +1,25 @@
-import type { Ddl, TransactionEnvelope } from '../encoding/index.ts'
+import type { Ddl, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
 import { createDatabase, QuorateError } from '../model/index.ts'
 import type {
+  BuiltQuery,
   CommitResult,
   Database,
   DatabaseStatus,
   DdlResult,
   KeyValueOptions,
   KeyValueSpace,
+  Query,
+  QueryData,
   RequestOptions,
   RequestReference,
+  Table,
+  TableDefinition,
+  TableDescription,
+  TableShape,
   Topology,
   Transaction,
   TransactionOptions,
+  UntypedShape,
   View,
   WatchEvent,
   WatchOptions,
@@ -122,6 +130,18 @@ class RemoteDatabase implements Client {
     return this.#database.kv(project, options)
   }
 
+  table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
+  table(target: TableTarget): Table<UntypedShape>
+  table(source: TableTarget | TableDefinition): Table<UntypedShape> {
+    return this.#database.table(source as TableTarget)
+  }
+
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
+  query(query: QueryData | BuiltQuery<unknown>): Query<unknown> {
+    return this.#database.query(query as QueryData)
+  }
+
   view(options?: RequestOptions): Promise<View> {
     return this.#database.view(options)
   }
@@ -144,6 +164,14 @@ class RemoteDatabase implements Client {
 
   scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
     return this.#database.scopes(project, options)
+  }
+
+  tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]> {
+    return this.#database.tables(project, options)
+  }
+
+  leaderTimeMicros(): number {
+    return this.#database.leaderTimeMicros()
   }
 
   status(): Promise<DatabaseStatus> {

@@ -48,6 +48,11 @@ export class LocalCore implements DatabaseCore {
     return this.#options.machine.historyId
   }
 
+  leaderTimeMicros(): number {
+    const { machine, clock } = this.#options
+    return Math.max(machine.leaderTimeMicros, clock.wallMicros())
+  }
+
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     const { session, clock } = this.#options
     if (options.signal?.aborted === true) return Promise.reject(abortedBefore(options.signal))

@@ -1,7 +1,11 @@
-import type { Ddl, MutationResult, TransactionEnvelope } from '../encoding/index.ts'
+import type { Assertion, Ddl, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
+import type { CommitResult } from './commit-result.ts'
 import type { Consistency, RequestOptions, Token } from './consistency.ts'
 import type { RequestReference } from './errors.ts'
-import type { ReadRequest, ReadResult } from './reads.ts'
+import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
+import type { QueryData } from './query.ts'
+import type { ReadRequest, ReadResult, TableDescription } from './reads.ts'
+import type { Query, Table, TableReader, TransactionTable } from './database-tables.ts'
 
 /**
  * One database, three deployments: `Engine` (embedded), `Replica` (inside a node) and `Client` (remote) implement this interface and
@@ -19,6 +23,12 @@ export interface Database extends AsyncDisposable {
   commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult>
   /** The keys of a scope (default `app`). Keys are strings (UTF-8) and values bytes unless codecs say otherwise. */
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V>
+  /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
+  table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
+  table(target: TableTarget): Table<UntypedShape>
+  /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
   /** Pins one state for many reads. */
   view(options?: RequestOptions): Promise<View>
   /**
@@ -37,17 +47,18 @@ export interface Database extends AsyncDisposable {
   projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]>
   /** The scopes of a project. @throws QuorateError `project_not_found` */
   scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]>
+  /** The tables of a scope (default `app`), by name. @throws QuorateError `project_not_found`, `scope_not_found` */
+  tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]>
+  /**
+   * Leader time in us, as it is estimated here from what the nodes say of it: the same for all clients, whatever the clocks of their own
+   * machines say. For due times of work that others may take over; expiries (`ttlMs`) are exact and need no clock.
+   */
+  leaderTimeMicros(): number
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
 }
 
-export interface CommitResult {
-  /** Seq of the entry that applied it. */
-  seq: number
-  token: Token
-  /** One per mutation, in order; empty when none of them answers anything. */
-  results: readonly MutationResult[]
-}
+export type { CommitResult }
 
 export interface DdlResult {
   seq: number
@@ -135,6 +146,12 @@ export interface View extends AsyncDisposable {
   readonly seq: number
   readonly token: Token
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V>
+  /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
+  table<S extends TableShape>(definition: TableDefinition<S>): TableReader<S>
+  table(target: TableTarget): TableReader<UntypedShape>
+  /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
   close(): Promise<void>
 }
 
@@ -154,6 +171,14 @@ export interface Transaction {
   /** The seq that the body reads at. */
   readonly seq: number
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): TransactionKeyValue<K, V>
+  /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
+  table<S extends TableShape>(definition: TableDefinition<S>): TransactionTable<S>
+  table(target: TableTarget): TransactionTable<UntypedShape>
+  /** A query of the builder (`from`) or as data. What it reads must be the same at the commit. Refused (`invalid_argument`) on tables that the transaction has written to: query first, then write. */
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
+  /** The commit is refused (`assertion_failed`) unless it holds then, before the transaction's writes. */
+  assert(assertion: Assertion): void
   /** Adds a catalog change. */
   ddl(operation: Ddl): void
 }
@@ -233,6 +258,8 @@ export interface DatabaseCore {
   outcome(reference: RequestReference, options: CoreOptions): Promise<CoreOutcome | undefined>
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
+  /** See `Database.leaderTimeMicros`. */
+  leaderTimeMicros(): number
   /** How long a call may take that gives no time itself, ms; default 30,000. What the core does by itself for ever is not bounded by it. */
   readonly callTimeoutMs?: number
   /** For backoff and deadlines above the core. */

@@ -21,6 +21,63 @@ export * from './service.ts'
 export * from './settings.ts'
 export * from './state-machine.ts'
 export * from './state-view.ts'
+export * from './database-tables.ts'
+export {
+  add,
+  addProposed,
+  and,
+  blob,
+  boolean,
+  CALLER,
+  coalesce,
+  column,
+  ColumnReference,
+  ColumnUpdate,
+  ComputedValue,
+  copyOf,
+  createTable,
+  defineTable,
+  float,
+  from,
+  i256,
+  integer,
+  json,
+  not,
+  or,
+  proposed,
+  QueryBuilder,
+  QueryFrom,
+  subtract,
+  TableColumn,
+  text,
+  timestamp,
+  u256,
+  u64,
+  u8,
+} from './tables/index.ts'
+export type {
+  Aggregate,
+  Aggregates,
+  BuiltQuery,
+  ColumnMap,
+  ColumnParts,
+  Condition,
+  IntegerOptions,
+  JoinColumns,
+  JoinedFrom,
+  KeyOf,
+  NewRowOf,
+  PlainColumn,
+  QuerySource,
+  References,
+  RowOf,
+  Scalar,
+  ShapeOf,
+  TableDefinition,
+  TableOptions,
+  TableShape,
+  UntypedShape,
+} from './tables/index.ts'
 export { watchState } from './watch-iterable.ts'
 export type { WatchSource } from './watch-iterable.ts'
 export { isOtherPage } from './web-page.ts'

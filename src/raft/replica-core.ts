@@ -46,6 +46,10 @@ export class ReplicaCore implements DatabaseCore {
     this.time = paceOn(options)
   }
 
+  leaderTimeMicros(): number {
+    return this.#options.service.leaderTimeMicros
+  }
+
   async submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     const { service } = this.#options
     const deadlineMs = this.#deadline(options)

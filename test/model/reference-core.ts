@@ -17,7 +17,9 @@ import {
   type RequestReference,
   type Token,
 } from '../../src/model/index.ts'
-import { ReferenceState, Refusal, type ChangeRecord } from './reference-state.ts'
+import { answerTableRead, cursorSeq, isTableRead } from './reference-query.ts'
+import { Refusal } from './reference-refusal.ts'
+import { ReferenceState, type ChangeRecord } from './reference-state.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 const HISTORY = '0123456789abcdef0123456789abcdef'
@@ -97,6 +99,10 @@ export class ReferenceCore implements DatabaseCore {
     if (options.signal?.aborted === true) throw new QuorateError('aborted', 'aborted')
   }
 
+  leaderTimeMicros(): number {
+    return this.#state.timeMicros
+  }
+
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     this.calls.submit++
     const reference = { session: SESSION, serial: ++this.#serial }
@@ -170,26 +176,31 @@ export class ReferenceCore implements DatabaseCore {
     this.calls.read++
     this.#requireOpen(options)
     await new Promise(setImmediate)
-    const state = options.view === undefined ? this.#stateFor(options) : stateOf(options.view)
+    const state = options.view === undefined ? this.#stateFor(options, request) : stateOf(options.view)
     return { result: this.#answer(state, request, options.caller ?? ROOT_CALLER), seq: state.seq, historyId: HISTORY }
   }
 
-  #stateFor({ consistency }: CoreOptions): ReferenceState {
+  #stateFor({ consistency }: CoreOptions, request?: ReadRequest): ReferenceState {
+    const seq = request?.type === 'query' ? cursorSeq(request.query.cursor) : undefined
+    if (seq !== undefined) return this.#stateAt(seq)
     if (typeof consistency !== 'object') return this.#state
     if ('minSeq' in consistency) {
       const seq = seqOfToken(consistency.minSeq, HISTORY)
       if (seq > this.#state.seq) throw new QuorateError('timeout', 'that seq was never applied', { retryable: true })
     }
     if ('atSeq' in consistency) {
-      const seq = seqOfToken(consistency.atSeq, HISTORY)
-      const state = seq < this.#oldestSeq ? undefined : this.#history.get(seq)
-      if (state === undefined) {
-        const detail = { oldestSeq: this.#oldestSeq, newestSeq: this.#state.seq }
-        throw new QuorateError('seq_unavailable', `seq ${seq}`, { detail })
-      }
-      return state
+      return this.#stateAt(seqOfToken(consistency.atSeq, HISTORY))
     }
     return this.#state
+  }
+
+  #stateAt(seq: number): ReferenceState {
+    const state = seq < this.#oldestSeq ? undefined : this.#history.get(seq)
+    if (state === undefined) {
+      const detail = { oldestSeq: this.#oldestSeq, newestSeq: this.#state.seq }
+      throw new QuorateError('seq_unavailable', `seq ${seq}`, { detail })
+    }
+    return state
   }
 
   #answer(state: ReferenceState, request: ReadRequest, caller: string): ReadResult {
@@ -201,6 +212,8 @@ export class ReferenceCore implements DatabaseCore {
         }
         return { type: 'get', entries: request.keys.map(key => state.find({ ...request, key })) }
       }
+      if (isTableRead(request))
+        return answerTableRead(state, request, caller, grant => this.#state.allowsTable(caller, grant))
       if (request.type !== 'scan') throw new Refusal('malformed_request', request.type)
       const low = request.start ?? new Uint8Array(0)
       const isWide = !this.#coversRange(request.start, request.end, caller)

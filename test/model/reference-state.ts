@@ -15,7 +15,6 @@ import {
   type MutationResult,
   type Permission,
   type RangeRead,
-  type RefusalDetail,
   type TransactionEnvelope,
 } from '../../src/encoding/index.ts'
 import {
@@ -29,17 +28,14 @@ import {
   type KvEntry,
 } from '../../src/model/index.ts'
 import { compute, writtenKey } from '../engine/number-oracle.ts'
-
-/** Why a transaction or a read is refused. */
-export class Refusal extends Error {
-  readonly code: string
-  readonly detail: RefusalDetail | undefined
-  constructor(code: string, message: string = code, detail?: RefusalDetail) {
-    super(message)
-    this.code = code
-    this.detail = detail
-  }
-}
+import { Refusal } from './reference-refusal.ts'
+import {
+  isTableAssertion,
+  isTableDdl,
+  isTableMutation,
+  ReferenceTables,
+  type TablePermission,
+} from './reference-tables.ts'
 
 export interface ChangeRecord {
   project: string
@@ -59,6 +55,7 @@ export class ReferenceState {
   grants: { caller: string; permission: Permission }[] = []
   settings: ClusterSettings = DEFAULT_SETTINGS
   changes: ChangeRecord[] = []
+  tables = new ReferenceTables()
 
   copy(): ReferenceState {
     const copy = new ReferenceState()
@@ -68,6 +65,7 @@ export class ReferenceState {
       copy.projects.set(project, new Map([...scopes].map(([scope, records]) => [scope, new Map(records)])))
     }
     copy.grants = [...this.grants]
+    copy.tables = this.tables.copy()
     copy.settings = this.settings
     return copy
   }
@@ -90,6 +88,28 @@ export class ReferenceState {
       if (permission.prefix === undefined) return true
       return !isRange && equalBytes(low.subarray(0, permission.prefix.length), permission.prefix)
     })
+  }
+
+  allowsTable(caller: string, wanted: TablePermission): boolean {
+    if (this.isAdmin(caller)) return true
+    const { type, project, scope, table } = wanted
+    return this.grants.some(({ caller: granted, permission }) => {
+      if (granted !== caller) return false
+      if (permission.type === 'projectAdmin') return permission.project === project
+      if (permission.type === 'scopeAdmin') return permission.project === project && permission.scope === scope
+      if (permission.type !== type) return false
+      const grantedTable = 'table' in permission ? permission.table : undefined
+      return (
+        (permission.project ?? project) === project &&
+        (permission.scope ?? scope) === scope &&
+        (grantedTable ?? table) === table
+      )
+    })
+  }
+
+  /** What was granted on a table goes with it. */
+  #dropGrants(table: string): void {
+    this.grants = this.grants.filter(({ permission }) => !('table' in permission) || permission.table !== table)
   }
 
   isAdmin(caller: string): boolean {
@@ -140,12 +160,19 @@ export class ReferenceState {
   /** Applies all or throws a Refusal; then this state is to be thrown away. */
   apply(envelope: TransactionEnvelope, caller: string): MutationResult[] {
     this.expire()
+    this.tables.begin({
+      seq: this.seq,
+      timeMicros: this.timeMicros,
+      caller,
+      allows: wanted => this.allowsTable(caller, wanted),
+    })
     for (const [index, point] of (envelope.readSet?.points ?? []).entries()) {
-      const actualSeq = this.find(point)?.seq ?? 0
+      const actualSeq = point.table === undefined ? (this.find(point)?.seq ?? 0) : this.tables.version(point)
       if (actualSeq !== point.seq) throw new Refusal('conflict', 'a key has changed', { index, actualSeq })
     }
     for (const [index, range] of (envelope.readSet?.ranges ?? []).entries()) {
-      if (rangeDigest(this.scan(range)) !== range.digest) {
+      const records = range.table === undefined ? this.scan(range) : this.tables.records(range)
+      if (rangeDigest(records) !== range.digest) {
         throw new Refusal('conflict', 'a range has changed', { index, actualSeq: 0 })
       }
     }
@@ -155,6 +182,10 @@ export class ReferenceState {
   }
 
   #check(assertion: Assertion, index: number, caller: string): void {
+    if (isTableAssertion(assertion)) {
+      this.records(assertion.project, assertion.scope ?? DEFAULT_SCOPE)
+      return this.tables.check(assertion, index)
+    }
     if (!isKeyAssertion(assertion)) throw new Refusal('unsupported_version')
     const target = { project: assertion.project, scope: assertion.scope ?? DEFAULT_SCOPE }
     if (
@@ -170,8 +201,18 @@ export class ReferenceState {
 
   #mutate(mutation: Mutation, index: number, caller: string): MutationResult {
     if (mutation.type === 'ddl') {
+      const { operation } = mutation
+      if (isTableDdl(operation)) {
+        this.records(operation.project, operation.scope ?? DEFAULT_SCOPE)
+        if (operation.type === 'dropTable') this.#dropGrants(operation.table)
+        return this.tables.ddl(operation)
+      }
       if (!this.isAdmin(caller)) throw new Refusal('permission_denied')
-      return this.#ddl(mutation.operation)
+      return this.#ddl(operation)
+    }
+    if (isTableMutation(mutation)) {
+      this.records(mutation.project, mutation.scope ?? DEFAULT_SCOPE)
+      return this.tables.mutate(mutation, index)
     }
     if (!isKvMutation(mutation)) throw new Refusal('unsupported_version')
     const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: writtenKey(mutation) }

@@ -1,5 +1,6 @@
+import { checkedDdl, checkedTransaction, DEFAULT_SCOPE } from '../../encoding/index.ts'
+import type { Ddl, TableTarget, TransactionEnvelope, Value } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
-import { checkedDdl, checkedTransaction, type Ddl, type TransactionEnvelope } from '../../encoding/index.ts'
 import type {
   CommitResult,
   CoreRead,
@@ -19,14 +20,20 @@ import type {
 import { QuorateError } from '../errors.ts'
 import type { RequestReference } from '../errors.ts'
 import { requireName } from '../names.ts'
-import type { ReadRequest } from '../reads.ts'
+import type { QueryData } from '../query.ts'
+import type { ReadRequest, TableDescription } from '../reads.ts'
+import type { Query, Table } from '../database-tables.ts'
 import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
 import { commitResult } from './outcome-result.ts'
 import { Space } from './space.ts'
-import { runTransaction } from './transaction.ts'
-import { PinnedView } from './view.ts'
+import { CoreQuery } from './tables/core-query.ts'
+import { CoreTable } from './tables/core-table.ts'
+import type { BuiltQuery, QuerySource, TableDefinition, TableShape, UntypedShape } from '../tables/index.ts'
+import { TableAccess } from './tables/table-access.ts'
+import { runAttempts } from './transaction.ts'
+import { newestState, PinnedView } from './view.ts'
 import { watchDatabase } from './watch.ts'
 
 /** What a deployment may say besides its core. */
@@ -80,13 +87,25 @@ class CoreDatabase implements Database {
     return new CoreKeyValueSpace(this.#connection, new Space(project, options))
   }
 
+  table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
+  table(target: TableTarget): Table<UntypedShape>
+  table(source: QuerySource): Table<UntypedShape> {
+    return new CoreTable(this.#connection, new TableAccess(source))
+  }
+
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
+  query(query: BuiltQuery<unknown> | QueryData): Query<unknown> {
+    return new CoreQuery(newestState(this.#connection), query)
+  }
+
   async view(options?: RequestOptions): Promise<View> {
     const view = await this.#connection.core.openView(coreOptions(this.#connection, options))
     return new PinnedView(this.#connection, view)
   }
 
-  transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
-    return runTransaction(this.#connection, body, options)
+  async transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return (await runAttempts(this.#connection, body, options)).value
   }
 
   watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent> {
@@ -111,6 +130,22 @@ class CoreDatabase implements Database {
     const { result } = await this.#read({ type: 'scopes', project }, options)
     if (result.type !== 'scopes') throw unfitAnswer('scopes', result.type)
     return result.scopes
+  }
+
+  async tables(
+    project: string,
+    options: RequestOptions & { scope?: string } = {},
+  ): Promise<readonly TableDescription[]> {
+    const { scope = DEFAULT_SCOPE, ...requestOptions } = options
+    requireName('project', project)
+    requireName('scope', scope)
+    const { result } = await this.#read({ type: 'tables', project, scope }, requestOptions)
+    if (result.type !== 'tables') throw unfitAnswer('tables', result.type)
+    return result.tables
+  }
+
+  leaderTimeMicros(): number {
+    return this.#connection.core.leaderTimeMicros()
   }
 
   async #read(request: ReadRequest, options: RequestOptions | undefined): Promise<CoreRead> {

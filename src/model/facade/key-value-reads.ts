@@ -3,21 +3,10 @@ import type { CoreRead, Entry, KeyValueReader, ScanOptions } from '../database.t
 import { QuorateError } from '../errors.ts'
 import type { KvEntry, ReadRequest } from '../reads.ts'
 import { rejected } from './arguments.ts'
-import { PAGE_RECORDS, RecordCursor, scanRequest, scanResult, type ScanRequest } from './record-cursor.ts'
+import type { ReadSource } from './read-source.ts'
+import { PAGE_RECORDS, RecordCursor, scanRequest, scanResult } from './record-cursor.ts'
 import { scanRange } from './scan-range.ts'
 import type { Space } from './space.ts'
-
-/** Where reads go: the database's newest state, or a view. */
-export interface ReadSource {
-  read(request: ReadRequest, options: RequestOptions | undefined): Promise<CoreRead>
-  /** Pins one state for the pages of a scan. */
-  openPages(options: RequestOptions): Promise<Pages>
-}
-
-export interface Pages {
-  read(request: ScanRequest): Promise<CoreRead>
-  close(): void
-}
 
 export function getResult(read: CoreRead): readonly (KvEntry | undefined)[] {
   if (read.result.type !== 'get') throw new QuorateError('internal', `a get was answered by ${read.result.type}`)

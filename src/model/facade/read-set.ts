@@ -1,4 +1,4 @@
-import { RangeDigest, type KeyTarget, type RangeRead, type ReadSet } from '../../encoding/index.ts'
+import { DEFAULT_SCOPE, RangeDigest, type PointRead, type RangeRead, type ReadSet } from '../../encoding/index.ts'
 import { mapKey } from './own-writes.ts'
 import { isEmptyRange, keyAfter, type ScanRange } from './scan-range.ts'
 
@@ -64,13 +64,14 @@ export class RangeTracker {
 
 /** Collects what a transaction reads of its view. */
 export class ReadSetRecorder {
-  readonly #points = new Map<string, { seq: number } & KeyTarget>()
+  readonly #points = new Map<string, PointRead>()
   readonly #ranges: RangeTracker[] = []
+  readonly #tableRanges: RangeRead[] = []
 
   /** `seq` is the version found; 0 = absent. All reads are of one view, so a key is noted once. */
   point(project: string, scope: string, key: Uint8Array, seq: number): void {
     // Names have no slash.
-    const id = `${project}/${scope}/${mapKey(key)}`
+    const id = `${project}/${scope}//${mapKey(key)}`
     if (!this.#points.has(id)) this.#points.set(id, { project, scope, key, seq })
   }
 
@@ -80,8 +81,18 @@ export class ReadSetRecorder {
     return tracker
   }
 
+  /** What the reader of a table has noted of rows and index entries. */
+  add({ points = [], ranges = [] }: ReadSet): void {
+    for (const point of points) {
+      const { project, scope = DEFAULT_SCOPE, table = '', key } = point
+      const id = `${project}/${scope}/${table}/${mapKey(key)}`
+      if (!this.#points.has(id)) this.#points.set(id, point)
+    }
+    this.#tableRanges.push(...ranges)
+  }
+
   toReadSet(): ReadSet {
-    const ranges: RangeRead[] = []
+    const ranges: RangeRead[] = [...this.#tableRanges]
     for (const tracker of this.#ranges) {
       const range = tracker.toRangeRead()
       if (range !== undefined) ranges.push(range)

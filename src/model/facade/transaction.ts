@@ -1,4 +1,5 @@
-import type { CoreView, Transaction, TransactionOptions } from '../database.ts'
+import type { CommitResult } from '../commit-result.ts'
+import type { CoreView, TransactionOptions } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import { invalid } from './arguments.ts'
 import { submit, type Connection } from './connection.ts'
@@ -6,8 +7,14 @@ import { TransactionAttempt } from './transaction-attempt.ts'
 import { conflictAfter, TransactionTime } from './transaction-time.ts'
 import { releaseView } from './view.ts'
 
+/** What the body gave, and the commit of what it wrote, if it wrote anything. */
+export interface Completed<T> {
+  value: T
+  commit: CommitResult | undefined
+}
+
 /** What one run of the body gave: its value, or why it has to run again. */
-type AttemptResult<T> = { value: T } | { again: QuorateError }
+type AttemptResult<T> = Completed<T> | { again: QuorateError }
 
 /**
  * Optimistic and serializable: the body reads from one view; apply checks that everything it read is still so (DESIGN 7), and
@@ -15,11 +22,11 @@ type AttemptResult<T> = { value: T } | { again: QuorateError }
  * @throws ConflictError when the time is used up and it was not the first attempt, or after the attempts
  * @throws QuorateError `timeout`, `aborted`, and whatever the core or a refusal says; with `applied: 'unknown'` only from the commit
  */
-export async function runTransaction<T>(
+export async function runAttempts<T>(
   connection: Connection,
-  body: (tx: Transaction) => Promise<T>,
+  body: (tx: TransactionAttempt) => Promise<T>,
   options: TransactionOptions = {},
-): Promise<T> {
+): Promise<Completed<T>> {
   const { attempts = Infinity } = options
   if (attempts < 1 || (attempts !== Infinity && !Number.isSafeInteger(attempts)))
     throw invalid(`attempts is a whole number from 1, not ${attempts}`)
@@ -27,7 +34,7 @@ export async function runTransaction<T>(
   try {
     for (let attempt = 1; ; attempt++) {
       const result = await runAttempt(connection, body, options, time, attempt)
-      if ('value' in result) return result.value
+      if ('value' in result) return result
       if (attempt >= attempts) throw conflictAfter(`no success in ${attempts} attempts`, result.again)
       await time.backOff(attempt, result.again)
     }
@@ -38,7 +45,7 @@ export async function runTransaction<T>(
 
 async function runAttempt<T>(
   connection: Connection,
-  body: (tx: Transaction) => Promise<T>,
+  body: (tx: TransactionAttempt) => Promise<T>,
   options: TransactionOptions,
   time: TransactionTime,
   attempt: number,
@@ -56,16 +63,16 @@ async function runAttempt<T>(
     releaseView(view)
   }
   const envelope = tx.toEnvelope()
-  if (envelope === undefined) return { value }
+  if (envelope === undefined) return { value, commit: undefined }
   try {
     // The caller's own signal, not the transaction's: when time runs out now, the core knows what became of the request.
     const { signal, idempotencyKey } = options
-    await submit(connection, envelope, {
+    const commit = await submit(connection, envelope, {
       ...time.timeout(),
       ...(signal !== undefined && { signal }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
     })
-    return { value }
+    return { value, commit }
   } catch (error) {
     if (error instanceof QuorateError && error.code === 'conflict') return { again: error }
     throw time.explain(error)

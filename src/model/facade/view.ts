@@ -1,11 +1,19 @@
+import type { TableTarget, Value } from '../../encoding/index.ts'
 import { formatToken, type RequestOptions, type Token } from '../consistency.ts'
 import type { CoreRead, CoreView, KeyValueOptions, KeyValueReader, View } from '../database.ts'
 import { QuorateError } from '../errors.ts'
+import type { QueryData } from '../query.ts'
 import type { ReadRequest } from '../reads.ts'
+import type { Query, TableReader } from '../database-tables.ts'
 import { invalid } from './arguments.ts'
 import { Budget, coreOptions, type Connection } from './connection.ts'
-import { KeyValueReads, type Pages, type ReadSource } from './key-value-reads.ts'
+import { KeyValueReads } from './key-value-reads.ts'
+import type { Pages, ReadSource } from './read-source.ts'
 import { Space } from './space.ts'
+import { CoreQuery } from './tables/core-query.ts'
+import type { BuiltQuery, QuerySource, TableDefinition, TableShape, UntypedShape } from '../tables/index.ts'
+import { TableAccess } from './tables/table-access.ts'
+import { TableReads } from './tables/table-reads.ts'
 
 /**
  * Unpins a view that nobody reads any more. Nobody waits for it: a view whose close is lost ends by its lease, so the failure
@@ -20,9 +28,9 @@ export function newestState(connection: Connection): ReadSource {
   const { core } = connection
   return {
     read: (request, options) => core.read(request, coreOptions(connection, options)),
-    async openPages(options: RequestOptions): Promise<Pages> {
+    async openPages(options: RequestOptions, at?: Token): Promise<Pages> {
       const budget = new Budget(connection, options)
-      const view = await core.openView(budget.next())
+      const view = await core.openView({ ...budget.next(), ...(at !== undefined && { consistency: { atSeq: at } }) })
       return {
         read: async request => core.read(request, { ...budget.next(), view }),
         close: () => releaseView(view),
@@ -47,8 +55,24 @@ export class PinnedView implements View {
   }
 
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V> {
-    const source: ReadSource = {
-      read: (request, options) => this.#read(request, options),
+    return new KeyValueReads(new Space(project, options), this.#source())
+  }
+
+  table<S extends TableShape>(definition: TableDefinition<S>): TableReader<S>
+  table(target: TableTarget): TableReader<UntypedShape>
+  table(source: QuerySource): TableReader<UntypedShape> {
+    return new TableReads(new TableAccess(source), this.#source())
+  }
+
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
+  query(query: BuiltQuery<unknown> | QueryData): Query<unknown> {
+    return new CoreQuery(this.#source(), query)
+  }
+
+  #source(): ReadSource {
+    return {
+      read: async (request, options) => this.#read(request, options),
       openPages: options => {
         const budget = new Budget(this.#connection, options)
         return Promise.resolve({
@@ -57,7 +81,6 @@ export class PinnedView implements View {
         })
       },
     }
-    return new KeyValueReads(new Space(project, options), source)
   }
 
   #read(request: ReadRequest, options: RequestOptions | undefined): Promise<CoreRead> {

@@ -27,6 +27,8 @@ export interface ConformanceOptions {
   runner: ConformanceRunner
   /** The hooks that `open` will give: which cases there are must be known before. */
   hooks?: readonly (keyof ConformanceHooks)[]
+  /** Default: all of `conformanceSections`. */
+  sections?: readonly ConformanceSection[]
 }
 
 /** What a case works with; its project is its own. */

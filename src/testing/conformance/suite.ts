@@ -10,12 +10,17 @@ import type {
   ConformanceSection,
   OpenedDatabase,
 } from './context.ts'
+import { constraintSection } from './constraint-cases.ts'
 import { counterSection } from './counter-cases.ts'
 import { exactlyOnceSection } from './exactly-once-cases.ts'
 import { bytes, fails } from './expectations.ts'
 import { expirySection } from './expiry-cases.ts'
 import { keyValueSection } from './key-value-cases.ts'
 import { permissionSection } from './permission-cases.ts'
+import { querySection } from './query-cases.ts'
+import { rowSection } from './row-cases.ts'
+import { rowTransactionSection } from './row-transaction-cases.ts'
+import { tablePermissionSection, tableSection } from './table-cases.ts'
 import { transactionSection } from './transaction-cases.ts'
 import { watchSection } from './watch-cases.ts'
 
@@ -33,16 +38,27 @@ export const conformanceSections: readonly ConformanceSection[] = [
   exactlyOnceSection,
 ]
 
+/** The promises of tables. */
+export const tableConformanceSections: readonly ConformanceSection[] = [
+  tableSection,
+  rowSection,
+  constraintSection,
+  querySection,
+  rowTransactionSection,
+  tablePermissionSection,
+]
+
 /**
  * Registers the suite for one deployment. The database is opened by the first case and closed by the last one; every case has a project
  * of its own, so that one failing case does not fail others. Cases whose hook is not in `hooks` are not registered.
  */
-export function conformanceSuite({ name, open, runner, hooks = [] }: ConformanceOptions): void {
+export function conformanceSuite(options: ConformanceOptions): void {
+  const { name, open, runner, hooks = [], sections = conformanceSections } = options
   let opening: Promise<OpenedDatabase> | undefined
   let cases = 0
   const opened = (): Promise<OpenedDatabase> => (opening ??= open())
   runner.describe(name, () => {
-    for (const section of conformanceSections) {
+    for (const section of sections) {
       runner.describe(section.title, () => {
         for (const { name, needs, run } of section.cases) {
           if (needs !== undefined && !hooks.includes(needs)) continue

@@ -1,0 +1,111 @@
+import type { Value } from '../../../encoding/index.ts'
+import { formatToken, type RequestOptions } from '../../consistency.ts'
+import type { CoreRead } from '../../database.ts'
+import { QuorateError } from '../../errors.ts'
+import type { QueryData, QueryPlan, QueryResult } from '../../query.ts'
+import type { Query, QueryPage } from '../../database-tables.ts'
+import { invalid } from '../arguments.ts'
+import type { ReadSource } from '../read-source.ts'
+import { isBuiltQuery, rawCell } from '../../tables/index.ts'
+import type { BuiltQuery, CellCodec } from '../../tables/index.ts'
+import { decodeCell } from './table-access.ts'
+
+/** A query and where it is read. */
+export class CoreQuery<R> implements Query<R> {
+  readonly #source: ReadSource
+  readonly #data: QueryData
+  readonly #codec: (column: string) => CellCodec<unknown>
+
+  constructor(source: ReadSource, query: BuiltQuery<R> | QueryData) {
+    if (typeof query !== 'object' || query === null) throw invalid('a query is a builder or data')
+    this.#source = source
+    this.#data = isBuiltQuery(query) ? query.data : query
+    this.#codec = isBuiltQuery(query) ? name => query.outputCodec(name) : () => rawCell
+  }
+
+  async all(options?: RequestOptions): Promise<R[]> {
+    const all: R[] = []
+    for await (const row of this.rows(options)) all.push(row)
+    return all
+  }
+
+  async first(options?: RequestOptions): Promise<R | undefined> {
+    const { limit = 1 } = this.#data
+    const { result } = queryResult(await this.#read({ ...this.#data, limit: Math.min(limit, 1) }, options))
+    return this.#decode(result)[0]
+  }
+
+  async page(cursor?: string, options?: RequestOptions): Promise<QueryPage<R>> {
+    const read = await this.#read(cursor === undefined ? this.#data : following(this.#data, cursor), options)
+    const { result } = queryResult(read)
+    return {
+      rows: this.#decode(result),
+      cursor: result.cursor,
+      seq: read.seq,
+      token: formatToken(read.historyId, read.seq),
+      examined: result.examined,
+    }
+  }
+
+  async explain(options?: RequestOptions): Promise<QueryPlan> {
+    const { result } = await this.#source.read({ type: 'explain', query: this.#data }, options)
+    if (result.type !== 'explain') throw unfit('explain', result.type)
+    return result.plan
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<R> {
+    return this.rows()[Symbol.asyncIterator]()
+  }
+
+  /** The first page tells the state; what follows is read in a view of that state, so that slow readers lose nothing. */
+  async *rows(options: RequestOptions = {}): AsyncGenerator<R, void, undefined> {
+    let left = this.#data.limit ?? Infinity
+    const first = await this.#read(this.#data, options)
+    let { result } = queryResult(first)
+    yield* this.#decode(result)
+    left -= result.rows.length
+    if (result.cursor === undefined || left <= 0) return
+    const pages = await this.#source.openPages(options, formatToken(first.historyId, first.seq))
+    try {
+      while (result.cursor !== undefined && left > 0) {
+        const query = following(this.#data, result.cursor)
+        const limit = left === Infinity ? {} : { limit: left }
+        result = queryResult(await pages.read({ type: 'query', query: { ...query, ...limit } })).result
+        yield* this.#decode(result)
+        left -= result.rows.length
+      }
+    } finally {
+      pages.close()
+    }
+  }
+
+  async #read(query: QueryData, options: RequestOptions | undefined): Promise<CoreRead> {
+    return this.#source.read({ type: 'query', query }, options)
+  }
+
+  #decode({ columns, rows }: QueryResult): R[] {
+    const codecs = columns.map(this.#codec)
+    return rows.map(cells => rowOf(columns, cells, codecs) as R)
+  }
+}
+
+/** The page after the one that gave `cursor`: an offset belongs to the first. */
+function following(data: QueryData, cursor: string): QueryData {
+  const { offset: _counted, ...rest } = data
+  return { ...rest, cursor }
+}
+
+function rowOf(columns: readonly string[], cells: readonly Value[], codecs: readonly CellCodec<unknown>[]): object {
+  const row: Record<string, unknown> = {}
+  for (let i = 0; i < columns.length; i++) row[columns[i]!] = decodeCell(columns[i]!, cells[i]!, codecs[i]!)
+  return row
+}
+
+export function queryResult(read: CoreRead): { result: QueryResult } {
+  if (read.result.type !== 'query') throw unfit('query', read.result.type)
+  return read.result
+}
+
+export function unfit(request: string, answer: string): QuorateError {
+  return new QuorateError('internal', `a read of ${request} was answered by ${answer}`)
+}

@@ -1,0 +1,247 @@
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import { add, createTable, defineTable, integer, text, timestamp } from '../../model/index.ts'
+import type { TableDefinition, TransactionTable } from '../../model/index.ts'
+import type { ConformanceContext, ConformanceSection } from './context.ts'
+import { collect, fails, refused } from './expectations.ts'
+
+const accountsOf = (project: string) =>
+  defineTable('accounts', {
+    project,
+    columns: { id: text().primaryKey(), balance: integer(), branch: text().default('main') },
+    indexes: [{ columns: ['branch'] }],
+  })
+
+const eventsOf = (project: string) =>
+  defineTable('events', {
+    project,
+    columns: { id: integer().primaryKey(), at: timestamp().defaultNow() },
+  })
+
+type AccountShape = ReturnType<typeof accountsOf> extends TableDefinition<infer Shape> ? Shape : never
+
+async function accounts({ database, project }: ConformanceContext) {
+  const definition = accountsOf(project)
+  await database.ddl([createTable(definition), createTable(eventsOf(project))])
+  await database.table(definition).insertMany([
+    { id: 'ann', balance: 100 },
+    { id: 'bob', balance: 50, branch: 'west' },
+  ])
+  return { definition, table: database.table(definition) }
+}
+
+export const rowTransactionSection: ConformanceSection = {
+  title: 'a transaction on rows',
+  cases: [
+    {
+      name: 'commits what it has written together, with keys of the same scope',
+      async run(context) {
+        const { database, project, kv } = context
+        const { definition, table } = await accounts(context)
+        await database.transaction(async tx => {
+          const inside = tx.table(definition)
+          const [ann, bob] = await inside.getMany(['ann', 'bob'])
+          ok(ann !== undefined && bob !== undefined)
+          inside.update('ann', { balance: ann.balance - 30 })
+          inside.update('bob', { balance: bob.balance + 30 })
+          tx.kv(project).set('last', new Uint8Array([30]))
+        })
+        const [ann, bob] = [await table.entry('ann'), await table.entry('bob')]
+        deepEqual([ann?.row.balance, bob?.row.balance], [70, 80])
+        equal(ann?.seq, bob?.seq)
+        equal(ann?.seq, (await kv.entry('last'))?.seq)
+      },
+    },
+    {
+      name: 'changes nothing when one of its writes is refused',
+      async run(context) {
+        const { database, project, kv } = context
+        const { definition, table } = await accounts(context)
+        const work = database.transaction(tx => {
+          tx.table(definition).update('ann', { balance: add(1) })
+          tx.kv(project).set('k', new Uint8Array([1]))
+          tx.table(definition).update('nobody', { balance: 1 })
+          return Promise.resolve()
+        })
+        await refused(work, 'row_not_found')
+        equal((await table.get('ann'))?.balance, 100)
+        equal(await kv.get('k'), undefined)
+      },
+    },
+    {
+      name: 'loses no update of many at once',
+      async run(context) {
+        const { database } = context
+        const { definition, table } = await accounts(context)
+        await Promise.all(
+          Array.from({ length: 8 }, () =>
+            database.transaction(async tx => {
+              const inside = tx.table(definition)
+              const { balance } = (await inside.get('ann'))!
+              inside.update('ann', { balance: balance + 1 })
+            }),
+          ),
+        )
+        equal((await table.get('ann'))?.balance, 108)
+      },
+    },
+    {
+      name: 'allows no phantoms in what a query has read',
+      async run(context) {
+        const { database } = context
+        const { definition, table } = await accounts(context)
+        const open = (id: string): Promise<boolean> =>
+          database.transaction(async tx => {
+            const inside = tx.table(definition)
+            const there = await inside.query(q => q.where(c => c.branch.eq('north')).limit(10)).all()
+            if (there.length > 0) return false
+            inside.insert({ id, balance: 0, branch: 'north' })
+            return true
+          })
+        const opened = await Promise.all(['eve', 'joe', 'zoe'].map(open))
+        equal(opened.filter(Boolean).length, 1)
+        equal(await table.count(c => c.branch.eq('north')), 1)
+      },
+    },
+    {
+      name: 'runs again when a row that it missed, or a number that it counted, is another',
+      async run(context) {
+        const { database } = context
+        const { definition, table } = await accounts(context)
+        const attemptsOf = (
+          read: (inside: TransactionTable<AccountShape>) => Promise<unknown>,
+          meanwhile: () => Promise<unknown>,
+        ): Promise<number> =>
+          database.transaction(async tx => {
+            await read(tx.table(definition))
+            if (tx.attempt === 1) await meanwhile()
+            tx.table(eventsOf(context.project)).upsert({ id: 1 })
+            return tx.attempt
+          })
+        equal(
+          await attemptsOf(
+            inside => inside.get('eve'),
+            () => table.insert({ id: 'eve', balance: 1 }),
+          ),
+          2,
+        )
+        equal(
+          await attemptsOf(
+            inside => inside.count(),
+            () => table.insert({ id: 'joe', balance: 1 }),
+          ),
+          2,
+        )
+        equal(
+          await attemptsOf(
+            inside => inside.get('ann'),
+            () => table.update('bob', { balance: 1 }),
+          ),
+          1,
+        )
+        equal(
+          await attemptsOf(
+            inside => inside.get('ann'),
+            () => table.update('ann', { balance: 1 }),
+          ),
+          2,
+        )
+        equal(
+          await attemptsOf(
+            inside => collect(inside.scan()),
+            () => table.delete('joe'),
+          ),
+          2,
+        )
+      },
+    },
+    {
+      name: 'reads its own writes by key',
+      async run(context) {
+        const { database } = context
+        const { definition } = await accounts(context)
+        await database.transaction(async tx => {
+          const inside = tx.table(definition)
+          inside.insert({ id: 'eve', balance: 5 })
+          deepEqual(await inside.get('eve'), { id: 'eve', balance: 5, branch: 'main' })
+          inside.update('eve', { balance: add(2) })
+          equal((await inside.get('eve'))?.balance, 7)
+          inside.update('ann', { balance: add(1), branch: 'east' })
+          const entry = await inside.entry('ann')
+          deepEqual([entry?.row.balance, entry?.row.branch, entry?.seq], [101, 'east', 0])
+          inside.delete('bob')
+          equal(await inside.get('bob'), undefined)
+          inside.upsert({ id: 'bob', balance: 1 })
+          deepEqual(
+            (await inside.getMany(['bob', 'ann', 'nobody'])).map(row => row?.balance),
+            [1, 101, undefined],
+          )
+        })
+        const table = database.table(definition)
+        deepEqual(
+          (await table.getMany(['ann', 'bob', 'eve'])).map(row => `${row?.balance} ${row?.branch}`),
+          ['101 east', '1 main', '7 main'],
+        )
+        const untyped = { project: context.project, table: 'accounts' }
+        await database.transaction(async tx => {
+          const inside = tx.table(untyped)
+          inside.insert({ id: 'joe', balance: '12' })
+          deepEqual(await inside.get({ id: 'joe' }), { id: 'joe', balance: 12, branch: 'main' })
+        })
+      },
+    },
+    {
+      name: 'refuses reads that only its commit could answer',
+      async run(context) {
+        const { database, project } = context
+        const { definition } = await accounts(context)
+        await database.transaction(async tx => {
+          const events = tx.table(eventsOf(project))
+          events.insert({ id: 1 })
+          await fails(events.get(1), 'invalid_argument')
+          const inside = tx.table(definition)
+          equal(await inside.count(), 2)
+          inside.updateWhere(c => c.balance.gt(0), { balance: 0 })
+          await fails(inside.get('ann'), 'invalid_argument')
+          await fails(inside.count(), 'invalid_argument')
+          await fails(collect(inside.scan()), 'invalid_argument')
+          await fails(inside.query().all(), 'invalid_argument')
+        })
+        equal((await database.table(definition).get('ann'))?.balance, 0)
+        equal(await database.table(eventsOf(project)).count(), 1)
+      },
+    },
+    {
+      name: 'holds only if what it asserts holds',
+      async run(context) {
+        const { database, project } = context
+        const { definition, table } = await accounts(context)
+        const target = { project, table: 'accounts' }
+        const pay = (amount: number): Promise<void> =>
+          database.transaction(tx => {
+            const key = { id: 'ann' }
+            tx.assert({ type: 'rowCompare', ...target, key, column: 'balance', op: 'gte', value: amount })
+            tx.assert({ type: 'sum', ...target, column: 'balance', op: 'eq', value: 150 })
+            tx.assert({ type: 'count', ...target, op: 'eq', value: 2 })
+            tx.table(definition).update('ann', { balance: add(-amount) })
+            tx.table(definition).update('bob', { balance: add(amount) })
+            return Promise.resolve()
+          })
+        await pay(60)
+        const error = await refused(pay(60), 'assertion_failed')
+        equal(error.detail?.index, 0)
+        deepEqual([(await table.get('ann'))?.balance, (await table.get('bob'))?.balance], [40, 110])
+        await table.insert({ id: 'eve', balance: 0 })
+        equal((await refused(pay(1), 'assertion_failed')).detail?.index, 2)
+        const exists = (id: string, expected: boolean) =>
+          database.commit({
+            assertions: [{ type: 'rowExists', ...target, key: { id }, expected }],
+            mutations: [{ type: 'delete', ...target, key: { id: 'zoe' } }],
+          })
+        await exists('ann', true)
+        await exists('zoe', false)
+        await refused(exists('ann', false), 'assertion_failed')
+        await refused(exists('zoe', true), 'assertion_failed')
+      },
+    },
+  ],
+}
