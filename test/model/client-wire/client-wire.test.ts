@@ -9,6 +9,9 @@ import {
   readClientMessage,
   readServerMessage,
   type ClientMessage,
+  type QueryData,
+  type ReadRequest,
+  type ReadResult,
   type ServerMessage,
 } from '../../../src/model/index.ts'
 import { createRandom, damage, randomBytes, seed } from './random.ts'
@@ -217,6 +220,125 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
     const text = (value: string): string => (0xa0 + value.length).toString(16) + hex(Buffer.from(value))
     const map = text('protocol') + '01' + text('clientName') + text('c') + text('clientVersion') + text('v')
     assert.ok(body === `83${map}` || body === `de0003${map}`)
+  })
+
+  it('of reads of tables', () => {
+    const read = (request: ReadRequest): string =>
+      encode({
+        type: 'read',
+        requestId: 1,
+        timeoutMs: 0,
+        viewId: 0,
+        consistency: 'local',
+        caller: '',
+        request,
+      }).slice(46)
+    const where = { op: 'isNull', column: 'c' } as const
+    const full: QueryData = {
+      project: 'p',
+      scope: 's',
+      from: 't',
+      as: 'a',
+      joins: [
+        { type: 'cross', table: 'u' },
+        { type: 'full', table: 'v', as: 'w', on: [{ left: 'l', op: 'gte', right: 'r' }] },
+      ],
+      where,
+      select: ['c', { column: 'c', as: 'd' }, { compute: { column: 'c' }, as: 'e' }],
+      distinct: true,
+      groupBy: ['c'],
+      aggregates: [{ function: 'count' }, { function: 'avg', column: 'c', as: 'd' }],
+      having: where,
+      orderBy: [{ column: 'c' }, { column: 'd', direction: 'desc' }],
+      limit: 2,
+      offset: 3,
+      cursor: 'k',
+      allowFullScan: true,
+      useIndex: 'i',
+    }
+    const cases: [ReadRequest, string][] = [
+      [
+        { type: 'query', query: full, readSet: true },
+        '08 01 ff7f 010070 010073 010074 010061' +
+          '0200 05 00 010075  04 03 010076 010077 0100 01006c 06 010072' +
+          '08 010063  0300 00 010063 01 010063 010064 02 00 010063 010065' +
+          '0100 010063  0200 01 00 06 03 010063 010064  08 010063' +
+          '0200 010063 00 010064 02  02000000 03000000 010000006b 010069',
+      ],
+      [{ type: 'query', query: { project: 'p', from: 't' } }, '08 00 0000 010070 010074'],
+      [{ type: 'explain', query: { project: 'p', from: 't' } }, '09 0000 010070 010074'],
+      [
+        { type: 'rows', project: 'p', scope: 's', table: 't', keys: [{ c: true }, {}], readSet: true },
+        '0a 01 010070 010073 010074 02000000 0100 0163 02 0000',
+      ],
+      [{ type: 'tables', project: 'p', scope: 's' }, '0b 00 010070 010073'],
+      [{ type: 'tables', project: 'p', scope: 's', table: 't' }, '0b 01 010070 010073 010074'],
+    ]
+    for (const [request, expected] of cases) assertHex(read(request), expected)
+  })
+
+  it('of what is read of tables', () => {
+    const answer = (result: ReadResult): string =>
+      hex(serverFrame([{ type: 'readResult', requestId: 1, seq: 5, result }])).slice(40)
+    const readSet = { points: [{ project: 'p', scope: 's', table: 't', key: bytes(1), seq: 2 }], ranges: [] }
+    const setHex =
+      '29000000 01 00 0100 0000 0100 0000 0000 00000000 01 70 01 73  22 00 0000 0d000000 01 74 0100 01 0200000000000000'
+    const definition = { columns: [], primaryKey: [] }
+    const cases: [ReadResult, string][] = [
+      [
+        {
+          type: 'query',
+          result: { columns: ['c'], types: ['u8'], rows: [[1], [null]], cursor: 'k', examined: 2, seq: 5 },
+          readSet,
+        },
+        `08 07 0100 010063 01 02000000 04 01000000 00 010000006b 0200000000000000 0500000000000000 ${setHex}`,
+      ],
+      [
+        { type: 'query', result: { columns: ['c'], rows: [], examined: 0, seq: 5 } },
+        '08 00 0100 010063 00000000 0000000000000000 0500000000000000',
+      ],
+      [
+        {
+          type: 'explain',
+          plan: { path: 'index', indexes: ['i'], stages: ['s', 't'], isOrderedByScan: true, isBounded: true },
+        },
+        '09 02 03 01000000 010069 02000000 010073 010074',
+      ],
+      [
+        {
+          type: 'rows',
+          columns: ['c'],
+          types: ['boolean'],
+          rows: [undefined, { cells: [true], seq: 3, createdSeq: 2, expiresAtMicros: 1 }],
+          readSet,
+        },
+        `0a 04 0100 010063 05 02000000 00 01 0300000000000000 0200000000000000 0100000000000000 02 ${setHex}`,
+      ],
+      [
+        {
+          type: 'tables',
+          tables: [
+            {
+              name: 't',
+              id: 7,
+              owner: 'o',
+              definition,
+              readPolicy: { op: 'isNull', column: 'c' },
+              rows: 9,
+              indexes: [{ name: 'i', isReady: true }],
+              failures: [{ name: 'j', message: 'm', seq: 4 }],
+            },
+          ],
+        },
+        '0b 01000000 010074 0700000000000000 01006f 0000 0000 00 01 08 010063 0900000000000000' +
+          '01000000 010069 01 01000000 01006a 01006d 0400000000000000',
+      ],
+      [
+        { type: 'grants', grants: [{ caller: 'c', permission: { type: 'admin' }, delegable: true }] },
+        '06 01000000 010063 00 00 01',
+      ],
+    ]
+    for (const [result, expected] of cases) assertHex(answer(result), expected)
   })
 
   it('of answers', () => {
