@@ -1,12 +1,16 @@
 import { QuorateError } from '../model/index.ts'
 import type { ReadRequest, ReadResult, StateView } from '../model/index.ts'
 import type { Access } from './access/index.ts'
+import type { Catalog } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { readKeys, Scan } from './kv/index.ts'
 import type { ReadContext } from './kv/index.ts'
-import { ColdPages, withLoading } from './record-store.ts'
+import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
+import type { Slice } from './slice.ts'
+import { describeTables, explainQuery, prepareQuery, prepareRows } from './table-reads.ts'
+import type { ReadStep, TableReadContext } from './table-reads.ts'
 
 /** What a view is made of. */
 export interface ViewParts {
@@ -16,10 +20,18 @@ export interface ViewParts {
   state: ClusterState
   /** The newest permissions: they are never read from the past. */
   access: () => Access
+  /** Of the newest state: read policies are not read from the past either. */
+  newestCatalog: () => Catalog
   /** Throws `ColdPages` where pages are not in memory. */
   reader: RecordReader
   /** Reads missing pages on this thread. */
   readerSync: RecordReader
+  /** Signs cursors of queries. */
+  cursorKey: () => Uint8Array
+  /** How many records a space has. */
+  countRecords: (prefix: Uint8Array) => number
+  /** For reads that work for long. */
+  newSlice: () => Slice
   release: () => void
 }
 
@@ -38,16 +50,23 @@ export class EngineView implements StateView {
 
   read(request: ReadRequest, caller: string): ReadResult | Promise<ReadResult> {
     const step = this.#prepare(request, caller, this.#parts.reader)
+    let cold: ColdPages | undefined
     try {
-      return step()
+      const result = step()
+      if (result !== undefined) return result
     } catch (error) {
       if (!(error instanceof ColdPages)) throw error
-      return this.#readCold(error, step)
+      cold = error
     }
+    return this.#goOn(step, cold)
   }
 
   readSync(request: ReadRequest, caller: string): ReadResult {
-    return this.#prepare(request, caller, this.#parts.readerSync)()
+    const step = this.#prepare(request, caller, this.#parts.readerSync)
+    for (;;) {
+      const result = step()
+      if (result !== undefined) return result
+    }
   }
 
   release(): void {
@@ -56,20 +75,31 @@ export class EngineView implements StateView {
     this.#parts.release()
   }
 
-  async #readCold(cold: ColdPages, step: () => ReadResult): Promise<ReadResult> {
-    await cold.load()
-    return withLoading(() => {
+  /** Step by step, loading what is cold and giving the loop back between slices. */
+  async #goOn(step: ReadStep, firstCold: ColdPages | undefined): Promise<ReadResult> {
+    const slice = this.#parts.newSlice()
+    let cold = firstCold
+    for (;;) {
+      if (cold !== undefined) await cold.load()
+      if (slice.isOver) await slice.next()
       this.#requireOpen()
-      return step()
-    })
+      cold = undefined
+      try {
+        const result = step()
+        if (result !== undefined) return result
+      } catch (error) {
+        if (!(error instanceof ColdPages)) throw error
+        cold = error
+      }
+    }
   }
 
   #requireOpen(): void {
     if (this.#isReleased) throw new QuorateError('view_expired', 'the view is closed')
   }
 
-  /** The read as work that can be begun again after a cold page. */
-  #prepare(request: ReadRequest, caller: string, reader: RecordReader): () => ReadResult {
+  /** The read as work that goes on after a cold page. */
+  #prepare(request: ReadRequest, caller: string, reader: RecordReader): ReadStep {
     this.#requireOpen()
     const { state, leaderTimeMicros } = this.#parts
     const { catalog, settings } = state
@@ -95,8 +125,32 @@ export class EngineView implements StateView {
         return () => ({ type: 'grants', grants: this.#parts.access().list(catalog, request.caller) })
       case 'outcome':
         return () => this.#readOutcome(request, caller, reader)
+      case 'query':
+        return prepareQuery(this.#tableContext(caller, reader), request)
+      case 'rows':
+        return prepareRows(this.#tableContext(caller, reader), request)
+      case 'explain':
+        return () => explainQuery(this.#tableContext(caller, reader), request)
+      case 'tables':
+        return () => describeTables(this.#tableContext(caller, reader), request)
       default:
-        throw new QuorateError('unsupported_version', `${request.type} is not served by this version`)
+        throw new QuorateError('malformed_request', `no such read: ${String(request satisfies never)}`)
+    }
+  }
+
+  #tableContext(caller: string, reader: RecordReader): TableReadContext {
+    const { state, leaderTimeMicros: timeMicros, cursorKey, countRecords, newestCatalog } = this.#parts
+    const access = this.#parts.access().of(caller)
+    return {
+      reader,
+      state,
+      newestCatalog,
+      access,
+      caller,
+      seq: this.seq,
+      timeMicros,
+      cursorKey: cursorKey(),
+      countRecords,
     }
   }
 

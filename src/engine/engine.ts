@@ -106,6 +106,8 @@ class EngineOpening {
       groupId: GROUP_ID,
       pageBytes: this.#directory.identity.pageBytes,
       budgetBytes: this.#budgetBytes,
+      // Known to nobody who does not read the disk.
+      cursorSecret: hexToBytes(this.#directory.identity.directoryId),
     })
     this.#opened.push(() => machine.close())
     if (this.#directory.isNew) await this.#directory.completed()

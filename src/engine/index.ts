@@ -2,7 +2,7 @@
 export { DIGEST_INTERVAL } from './digest-records.ts'
 export { REPLAY_ENTRIES_MAX } from './replay.ts'
 export { EngineStateMachine } from './state-machine.ts'
-export type { Origin, StateMachineTuning } from './state-machine.ts'
+export type { Origin, StateMachineTuning } from './machine-parts.ts'
 export { inspectState, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'
 export type { InspectedRegion } from './keyspace/index.ts'

@@ -1,5 +1,13 @@
 import type { EntryBatch } from '../encoding/index.ts'
-import { formatToken, PinnedView, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
+import {
+  consistencyOfRead,
+  formatToken,
+  PinnedView,
+  QuorateError,
+  ROOT_CALLER,
+  seqOfToken,
+  watchState,
+} from '../model/index.ts'
 import type {
   Consistency,
   CoreOptions,
@@ -113,7 +121,8 @@ export class LocalCore implements DatabaseCore {
       const { state } = options.view as PinnedView
       return { result: await state.read(request, caller), seq: state.seq, historyId: this.#historyId }
     }
-    const view = await this.#stateFor(options.consistency)
+    const asked = options.consistency ?? 'linearizable'
+    const view = await this.#stateFor(consistencyOfRead(request, asked, this.#historyId))
     try {
       return { result: await view.read(request, caller), seq: view.seq, historyId: this.#historyId }
     } finally {

@@ -1,5 +1,5 @@
 import { DEFAULT_SCOPE, utf8Bytes } from '../encoding/index.ts'
-import type { KvEntry, ReadResult, StateView } from '../model/index.ts'
+import type { KvEntry, QueryData, QueryPlan, QueryResult, ReadResult, StateView } from '../model/index.ts'
 
 export interface LocalScan {
   /** Inclusive. */
@@ -45,6 +45,21 @@ export class LocalView implements Disposable {
       get: key => entry(key)?.value,
       scan: options => this.#read('scan', { type: 'scan', project, scope, ...options }).entries,
     }
+  }
+
+  /**
+   * A page of a query, of this state. A cursor of it is good for this view, and for any door that reads the seq of this view again.
+   * @throws QuorateError `project_not_found`, `scope_not_found`, `table_not_found`, `column_not_found`, `index_not_found`,
+   * `permission_denied`, `type_mismatch`, `invalid_query`, `invalid_cursor`, `scan_bound_exceeded`, `materialization_budget_exceeded`,
+   * `overflow`
+   */
+  query(query: QueryData): QueryResult {
+    return this.#read('query', { type: 'query', query }).result
+  }
+
+  /** How a query would be run. @throws QuorateError as `query` does before it reads */
+  explain(query: QueryData): QueryPlan {
+    return this.#read('explain', { type: 'explain', query }).plan
   }
 
   #read<T extends ReadResult['type']>(

@@ -9,11 +9,13 @@ import { spaceLength } from './layers.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
 import { Slice } from './slice.ts'
 import { EngineStateMachine } from './state-machine.ts'
-import type { StateMachineTuning } from './state-machine.ts'
+import type { StateMachineTuning } from './machine-parts.ts'
 
 /** Roots kept for reads at older seqs (`max_versions`), and for how long, when nothing holds them. */
 const ROOTS_MAX = 64
 const ROOT_AGE_MS_MAX = 60_000
+
+const NO_SECRET = new Uint8Array(0)
 
 export interface StateMachineOptions {
   files: Files
@@ -29,6 +31,8 @@ export interface StateMachineOptions {
   /** For how long old roots are kept, and how long work beside apply holds the loop: apply knows no clock. */
   clock: Clock
   timers: Pick<Timers, 'endOfTurn'>
+  /** What cursors of queries are signed with; the same on all nodes of a cluster. Without it the history id is all there is to know. */
+  cursorSecret?: Uint8Array
   /** How many bytes an install writes from one record of its progress to the next. */
   installProgressBytes?: number
   /** For tests only. */
@@ -54,7 +58,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
         keyspace,
         changes,
         superblock,
-        () => new Slice(clock, timers),
+        { newSlice: () => new Slice(clock, timers), cursorSecret: options.cursorSecret ?? NO_SECRET },
         options.tuning,
       ),
     }

@@ -25,7 +25,9 @@ import type { ClusterState } from './cluster-state.ts'
 import { loadClusterState } from './cluster-state.ts'
 import { damagedAt } from './damaged-error.ts'
 import { DIGEST_INTERVAL, DigestRecords, recordsAfterInstall } from './digest-records.ts'
+import { CursorKey } from './cursor-key.ts'
 import { EngineView } from './engine-view.ts'
+import type { ViewParts } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { EffectLog, WatchHub } from './events/index.ts'
 import type { ChangeFiles } from './events/index.ts'
@@ -33,8 +35,8 @@ import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
-import type { AlterValue } from './keyspace-store.ts'
 import { kvKey } from './layers.ts'
+import type { Origin, StateMachineTuning, Surroundings } from './machine-parts.ts'
 import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
 import { PrivateStore } from './private-store.ts'
@@ -47,24 +49,6 @@ import { ImageSink, ImageSource } from './snapshots.ts'
 
 /** Batches after one that met a cold page for which `prefetch` looks for them. */
 const COLD_BATCHES = 64
-
-/** What tests change. */
-export interface StateMachineTuning {
-  /** Seqs between recorded digests, `DIGEST_INTERVAL` if not given; the same on all nodes. */
-  digestInterval?: number
-  alterValue?: AlterValue
-}
-
-/** Where a state machine begins: what its keyspace's root says of itself. */
-export interface Origin {
-  seq: number
-  term: number
-  entryChain: number
-  effectChain: number
-  leaderTimeMicros: number
-  membership: Uint8Array
-  digests: Uint8Array
-}
 
 /**
  * Replicated state in one process: catalog, permissions, keys, sessions and events as layers of one keyspace. A sequencer drives it
@@ -84,6 +68,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #digestInterval: number
   /** For work beside apply that must not hold the loop. */
   readonly #newSlice: () => Slice
+  readonly #cursorKey: CursorKey
   #published: ClusterState
   /** Batches for which a cold page is still to be expected. */
   #coldBatches = 0
@@ -105,11 +90,12 @@ export class EngineStateMachine implements StateMachine {
     origin: Origin,
     state: ClusterState,
     earliestExpiryMicros: number,
-    newSlice: () => Slice,
+    { newSlice, cursorSecret }: Surroundings,
     { digestInterval = DIGEST_INTERVAL, alterValue }: StateMachineTuning,
   ) {
     this.#digestInterval = digestInterval
     this.#newSlice = newSlice
+    this.#cursorKey = new CursorKey(cursorSecret)
     this.#keyspace = keyspace
     this.#applier = new EntryApplier(
       new KeyspaceStore(keyspace, alterValue),
@@ -143,11 +129,11 @@ export class EngineStateMachine implements StateMachine {
     keyspace: Keyspace,
     changes: ChangeFiles,
     origin: Origin,
-    newSlice: () => Slice,
+    surroundings: Surroundings,
     tuning: StateMachineTuning = {},
   ): Promise<EngineStateMachine> {
     const { state, earliestExpiryMicros } = await loadState(keyspace)
-    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, newSlice, tuning)
+    return new EngineStateMachine(keyspace, changes, origin, state, earliestExpiryMicros, surroundings, tuning)
   }
 
   get appliedSeq(): number {
@@ -375,6 +361,7 @@ export class EngineStateMachine implements StateMachine {
       access: () => this.#published.access,
       reader: new KeyspaceReader(pinned.reader, loadLater(this.#keyspace)),
       readerSync: new KeyspaceReader(pinned.reader, loadNow(this.#keyspace)),
+      ...this.#forQueries(),
       release: () => pinned.close(),
     })
   }
@@ -548,8 +535,18 @@ export class EngineStateMachine implements StateMachine {
       access: () => this.#published.access,
       reader: store,
       readerSync,
+      ...this.#forQueries(),
       release: () => pinned.close(),
     })
+  }
+
+  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'cursorKey' | 'countRecords' | 'newSlice'> {
+    return {
+      newestCatalog: () => this.#published.catalog,
+      cursorKey: () => this.#cursorKey.of(this.historyId),
+      countRecords: prefix => this.#keyspace.countRecords(prefix),
+      newSlice: this.#newSlice,
+    }
   }
 
   #unavailable(seq: number): QuorateError {

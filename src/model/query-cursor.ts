@@ -1,4 +1,8 @@
 import { fromBase64, readU64 } from '../encoding/index.ts'
+import { formatToken } from './consistency.ts'
+import type { Consistency } from './consistency.ts'
+import { QuorateError } from './errors.ts'
+import type { ReadRequest } from './reads.ts'
 
 /** First byte of a cursor (docs/formats/query-cursor.md). */
 export const CURSOR_VERSION = 1
@@ -18,4 +22,15 @@ export function seqOfCursor(cursor: string): number | undefined {
   if (bytes[0] !== CURSOR_VERSION) return undefined
   const seq = readU64(bytes, SEQ_AT)
   return Number.isSafeInteger(seq) ? seq : undefined
+}
+
+/**
+ * Which state a read without a view is of: the one that is asked for, or of a further page of a query that of its first page.
+ * @throws QuorateError `invalid_cursor`
+ */
+export function consistencyOfRead(request: ReadRequest, asked: Consistency, historyId: string): Consistency {
+  if (request.type !== 'query' || request.query.cursor === undefined) return asked
+  const seq = seqOfCursor(request.query.cursor)
+  if (seq === undefined) throw new QuorateError('invalid_cursor', 'the cursor is no cursor')
+  return { atSeq: formatToken(historyId, seq) }
 }

@@ -41,6 +41,8 @@ export interface ReplicaNodeOptions {
   name: string
   /** The same ordered list on all nodes. */
   members: readonly MemberAddress[]
+  /** The secret of the cluster: signs cursors of queries. */
+  cursorSecret?: Uint8Array
   createTransport: (identity: () => PeerIdentity) => PeerTransport
   storage: StorageOptions
   /** The replica has stopped for good. */
@@ -110,6 +112,7 @@ async function openInDirectory(
     groupId: GROUP_ID,
     pageBytes: directory.identity.pageBytes,
     budgetBytes: storage.budgetBytes,
+    ...(options.cursorSecret !== undefined && { cursorSecret: options.cursorSecret }),
     ...(storage.installProgressBytes !== undefined && { installProgressBytes: storage.installProgressBytes }),
     ...(options.tuning !== undefined && { tuning: options.tuning }),
     ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),

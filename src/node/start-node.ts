@@ -132,6 +132,7 @@ class NodeAssembly {
       directory: dataDirectory,
       name,
       members: members.map(({ name, peer, client }) => ({ name, peerAddress: peer, clientAddress: client })),
+      cursorSecret: this.#authentication.secret,
       createTransport: identity => this.#createTransport(identity),
       storage,
       onFatal: error => this.#failed(error),

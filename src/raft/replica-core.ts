@@ -6,7 +6,7 @@ import {
   requestSerial,
   requestSession,
 } from '../encoding/index.ts'
-import { PinnedView, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
+import { consistencyOfRead, PinnedView, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
 import type {
   CoreOptions,
   CoreOutcome,
@@ -123,7 +123,9 @@ export class ReplicaCore implements DatabaseCore {
       const { state, historyId } = options.view as PinnedView
       return { result: await state.read(request, caller), seq: state.seq, historyId }
     }
-    const view = await this.openView(options)
+    const { historyId } = this.#options.service
+    const consistency = consistencyOfRead(request, options.consistency ?? 'linearizable', historyId)
+    const view = await this.openView({ ...options, consistency })
     try {
       return { result: await view.state.read(request, caller), seq: view.seq, historyId: view.historyId }
     } finally {

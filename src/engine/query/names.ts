@@ -20,8 +20,8 @@ export interface QueryContext {
   /** @throws QuorateError `project_not_found`, `scope_not_found`, `table_not_found` */
   table(project: string, scope: string, name: string): Table
   mayRead(table: Table): boolean
-  /** Whether the table's read policy does not bind the caller. */
-  bypassesPolicy(table: Table): boolean
+  /** What rows must be for the caller to see them, in names of the table; undefined = anything. */
+  policyOf(table: Table): Expr | undefined
 }
 
 /** A table of a query. */
@@ -61,8 +61,7 @@ export function bindTables(query: QueryData, context: QueryContext): BoundTable[
     if (!context.mayRead(table)) throw new QuorateError('permission_denied', `no permission to read table ${own}`)
     const alias = as ?? own
     if (bound.some(other => other.alias === alias)) throw invalidQuery(`two tables are called ${alias}`)
-    const policy = context.bypassesPolicy(table) ? undefined : table.parts.readPolicy
-    bound.push({ table, alias, offset, policy })
+    bound.push({ table, alias, offset, policy: context.policyOf(table) })
     offset += table.columns.length
   }
   bind(query.from, query.as)

@@ -1,6 +1,7 @@
 /** Rows of tables: their mutations, the rules that these keep, preconditions on them, their expiry, and steps over whole tables. */
 export { judgeRows } from './assertions.ts'
 export type { Finding } from './assertions.ts'
+export { keyOfRow } from './cells.ts'
 export { expireRows } from './expiry.ts'
 export { applyTableMutation } from './mutations.ts'
 export type { RowOutcome } from './mutations.ts'

@@ -1,8 +1,9 @@
 import { encodeRequest } from '../../encoding/index.ts'
-import { NumberMap, QuorateError, ROOT_CALLER, seqOfToken } from '../../model/index.ts'
+import { consistencyOfRead, NumberMap, QuorateError, ROOT_CALLER, seqOfToken } from '../../model/index.ts'
 import type {
   ClientMessage,
   CommitMessage,
+  Consistency,
   OpenViewMessage,
   ReadMessage,
   ReadRequest,
@@ -216,7 +217,14 @@ export class ClientRequests implements WatchOwner {
       if (view !== undefined) return this.#readFrom(view, false, requestId, waiting, request, caller)
       return this.#fail(requestId, waiting, new QuorateError('view_expired', `there is no view ${viewId}`))
     }
-    this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
+    const { service } = this.#shared.options
+    let wanted: Consistency
+    try {
+      wanted = consistencyOfRead(request, consistency, service.historyId)
+    } catch (error) {
+      return this.#fail(requestId, waiting, error)
+    }
+    service.whenReadable(wanted, this.#deadline(message.timeoutMs), (view, error) => {
       if (view === undefined) return this.#fail(requestId, waiting, error!)
       this.#readFrom(view, true, requestId, waiting, request, caller)
     })

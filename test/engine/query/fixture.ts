@@ -194,7 +194,7 @@ export function contextFor(
       return table
     },
     mayRead: () => true,
-    bypassesPolicy: () => false,
+    policyOf: table => table.parts.readPolicy,
     ...more,
   }
 }

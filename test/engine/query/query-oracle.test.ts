@@ -80,7 +80,7 @@ async function check(seed: number, names: readonly string[], rowsMax: number, in
       const context = contextFor(world.tables, world.reader, {
         caller: CALLER,
         timeMicros: NOW,
-        bypassesPolicy: () => bypass,
+        policyOf: (table: Table) => (bypass ? undefined : table.parts.readPolicy),
       })
       const expected = answer(query, oracleTables(world, !bypass), CALLER)
       try {
