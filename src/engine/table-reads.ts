@@ -1,4 +1,3 @@
-import { DEFAULT_SCOPE } from '../encoding/index.ts'
 import type { Expr, PointRead, RangeRead, ReadSet, Row } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { ReadRequest, ReadResult, RowEntryData } from '../model/index.ts'
@@ -194,7 +193,7 @@ export function describeTables(
 ): ReadResult {
   const { state, access, countRecords } = context
   const { catalog } = state
-  const { project, scope = DEFAULT_SCOPE, table: name } = request
+  const { project, scope, table: name } = request
   const { id, projectId } = requireScope(catalog, project, scope)
   const maySee = (table: Table): boolean =>
     access.mayChangeTables(projectId, id) || mayUse(context, 'tableRead', table) || mayUse(context, 'tableWrite', table)
