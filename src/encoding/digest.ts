@@ -14,8 +14,25 @@ const C3 = 0x85ebca77 | 0
 const C4 = 0xc2b2ae3d | 0
 
 const LONG_BYTES = 128
-/** Of the buffer that was digested last. */
-let viewed: DataView = new DataView(new ArrayBuffer(0))
+/**
+ * Views of the two arrays that were digested last: a replica digests what it takes from a batch and from a slab in turn. Found by the array
+ * itself, because asking an array for its buffer costs more than digesting a short value.
+ */
+let recent: Uint8Array = new Uint8Array(0)
+let recentView: DataView = new DataView(recent.buffer)
+let former: Uint8Array = recent
+let formerView: DataView = recentView
+
+/** hot path (bench/apply): a view of exactly `bytes`. */
+function viewOf(bytes: Uint8Array): DataView {
+  if (bytes === recent) return recentView
+  const view = bytes === former ? formerView : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  former = recent
+  formerView = recentView
+  recent = bytes
+  recentView = view
+  return view
+}
 
 export function zeroDigest(): Digest64 {
   return { lo: 0, hi: 0 }
@@ -43,11 +60,9 @@ export function digestBytes(
   let i = start
   if (end - start >= LONG_BYTES) {
     // One load a word; of short ones that costs more than it saves to set up.
-    const { buffer, byteOffset } = bytes
-    if (buffer !== viewed.buffer) viewed = new DataView(buffer)
-    const view = viewed
+    const view = viewOf(bytes)
     for (const wordsEnd = end - 3; i < wordsEnd; i += 4) {
-      const word = view.getInt32(byteOffset + i, true)
+      const word = view.getInt32(i, true)
       let k = Math.imul(word, C1)
       k = Math.imul((k << 15) | (k >>> 17), C2)
       a ^= k

@@ -6,13 +6,17 @@ import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRe
 const PUT = 0
 const DELETE = 1
 const PATCH = 2
+const PREPARE = 3
 /** Up to here a change is found by comparing; above by a map. */
 const LINEAR_MAX = 8
 
 interface Change {
   kind: number
   key: Uint8Array
-  value: Uint8Array
+  /** The value, or what a patch writes, is `source[start, end)`: mostly a piece of the batch, for which no view is made. */
+  source: Uint8Array
+  start: number
+  end: number
   createdSeq: number
   expiresAtMicros: number
   /** Of a patch. */
@@ -34,6 +38,8 @@ export class Changes implements RecordReader {
   #index: Map<string, number> | undefined
   /** The changed keys in order, once a walk has asked for them. */
   #order: KeyOrder | undefined
+  /** For the key of an entry's first change: most entries have one, and most keys one length. */
+  #firstKey: Uint8Array = new Uint8Array(0)
   readonly #delta: Digest64 = { lo: 0, hi: 0 }
 
   constructor(store: RecordStore) {
@@ -42,6 +48,13 @@ export class Changes implements RecordReader {
 
   get count(): number {
     return this.#count
+  }
+
+  /** hot path (bench/apply): an array for a key; the same one again until something is collected, and for the next entry. */
+  keyOf(length: number): Uint8Array {
+    if (this.#count > 0) return new Uint8Array(length)
+    if (this.#firstKey.length !== length) this.#firstKey = new Uint8Array(length)
+    return this.#firstKey
   }
 
   /** Forgets everything collected; what follows is written by entry `seq`. */
@@ -56,7 +69,8 @@ export class Changes implements RecordReader {
     const row = this.#find(key)
     if (row === undefined) return this.store.get(key)
     if (row.kind === DELETE) return undefined
-    return { value: row.value, versionSeq: this.#seq, createdSeq: row.createdSeq, expiresAtMicros: row.expiresAtMicros }
+    const { source, start, end, createdSeq, expiresAtMicros } = row
+    return { value: source.subarray(start, end), versionSeq: this.#seq, createdSeq, expiresAtMicros }
   }
 
   metadata(key: Uint8Array): StoredMetadata | undefined {
@@ -103,22 +117,36 @@ export class Changes implements RecordReader {
     while (goesOn && next < own.length) goesOn = visitOwn(own[next++]!)
   }
 
-  /** Patches leave the record where it is, and its key is walked in the store. */
+  /** Patches and preparations leave the record where it is, and its key is walked in the store. */
   #ownKeys(start: Uint8Array, end: Uint8Array | undefined): Uint8Array[] {
     if (this.#order === undefined) {
       this.#order = new KeyOrder()
       for (let i = 0; i < this.#count; i++) {
         const { kind, key } = this.#rows[i]!
-        if (kind !== PATCH) this.#order.add(key)
+        if (kind < PATCH) this.#order.add(key)
       }
     }
     return this.#order.range(start, end)
   }
 
   put(key: Uint8Array, value: Uint8Array, createdSeq: number = this.#seq, expiresAtMicros: number = 0): void {
+    this.putPart(key, value, 0, value.length, createdSeq, expiresAtMicros)
+  }
+
+  /** hot path (bench/apply): as `put` of `source[start, end)`, which must stay as it is until the entry is written. */
+  putPart(
+    key: Uint8Array,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    createdSeq: number,
+    expiresAtMicros: number,
+  ): void {
     const row = this.#rowFor(key)
     row.kind = PUT
-    row.value = value
+    row.source = source
+    row.start = start
+    row.end = end
     row.createdSeq = createdSeq
     row.expiresAtMicros = expiresAtMicros
   }
@@ -131,10 +159,17 @@ export class Changes implements RecordReader {
   patch(key: Uint8Array, offset: number, bytes: Uint8Array, delta: Digest64): void {
     const row = this.#append(key, true)
     row.kind = PATCH
-    row.value = bytes
+    row.source = bytes
+    row.start = 0
+    row.end = bytes.length
     row.offset = offset
     row.deltaLo = delta.lo
     row.deltaHi = delta.hi
+  }
+
+  /** The record is written by whoever drives the entries, after this one: `commit` makes sure that this meets no cold page. */
+  prepare(key: Uint8Array): void {
+    this.#append(key, true).kind = PREPARE
   }
 
   /** Writes everything, or throws `ColdPages` before the first write. */
@@ -150,12 +185,13 @@ export class Changes implements RecordReader {
 
   #write(row: Change): void {
     const seq = this.#seq
-    if (row.kind === PUT) this.store.put(row.key, row.value, seq, row.createdSeq, row.expiresAtMicros)
-    else if (row.kind === DELETE) this.store.delete(row.key, seq)
-    else {
+    if (row.kind === PUT) {
+      this.store.put(row.key, row.source, row.start, row.end, seq, row.createdSeq, row.expiresAtMicros)
+    } else if (row.kind === DELETE) this.store.delete(row.key, seq)
+    else if (row.kind === PATCH) {
       this.#delta.lo = row.deltaLo
       this.#delta.hi = row.deltaHi
-      this.store.patch(row.key, row.offset, row.value, seq, this.#delta)
+      this.store.patch(row.key, row.offset, row.source, seq, this.#delta)
     }
   }
 
@@ -168,7 +204,7 @@ export class Changes implements RecordReader {
     }
     for (let i = 0; i < count; i++) {
       const row = this.#rows[i]!
-      if (row.kind !== PATCH && equalBytes(row.key, key)) return row
+      if (row.kind < PATCH && equalBytes(row.key, key)) return row
     }
     return undefined
   }
@@ -177,15 +213,16 @@ export class Changes implements RecordReader {
     return this.#find(key) ?? this.#append(key, false)
   }
 
-  #append(key: Uint8Array, isPatch: boolean): Change {
+  /** What is `isApart` is no record of this entry's own: walks do not show it. */
+  #append(key: Uint8Array, isApart: boolean): Change {
     const at = this.#count++
     let row = this.#rows[at]
     if (row === undefined) {
-      row = { kind: PUT, key, value: key, createdSeq: 0, expiresAtMicros: 0, offset: 0, deltaLo: 0, deltaHi: 0 }
+      row = newChange(key)
       this.#rows.push(row)
     }
     row.key = key
-    if (this.#order !== undefined && !isPatch) this.#order.add(key)
+    if (this.#order !== undefined && !isApart) this.#order.add(key)
     if (this.#index !== undefined) this.#index.set(mapKey(key), at)
     else if (this.#count > LINEAR_MAX) {
       this.#index = new Map()
@@ -196,6 +233,11 @@ export class Changes implements RecordReader {
 }
 
 const NO_KEYS: Uint8Array[] = []
+
+function newChange(key: Uint8Array): Change {
+  const numbers = { createdSeq: 0, expiresAtMicros: 0, offset: 0, deltaLo: 0, deltaHi: 0 }
+  return { kind: PUT, key, source: key, start: 0, end: 0, ...numbers }
+}
 
 /** A string of one character a byte. */
 export function mapKey(key: Uint8Array): string {

@@ -65,7 +65,7 @@ export class EntryApplier {
   membership: Uint8Array = new Uint8Array(0)
   /** The earliest time at which something expires, or earlier; Infinity = never. */
   earliestExpiryMicros: number = NEVER
-  readonly sessions: Sessions = new Sessions()
+  readonly sessions: Sessions
   /** The entry in the making; for a mutant only. */
   #coldSeq = 0
   readonly #changes: Changes
@@ -77,8 +77,16 @@ export class EntryApplier {
   #caller = ''
   #actor: string | undefined
 
-  constructor(store: RecordStore, effects: EffectLog, state: ClusterState, leaderTimeMicros: number) {
+  /** With `gathersSlots` session slots wait for `sessions.writeSlots`, which is called before S is looked at and before a publication. */
+  constructor(
+    store: RecordStore,
+    effects: EffectLog,
+    state: ClusterState,
+    leaderTimeMicros: number,
+    { gathersSlots = false }: { gathersSlots?: boolean } = {},
+  ) {
     this.state = state
+    this.sessions = new Sessions(gathersSlots ? store : undefined)
     this.leaderTimeMicros = leaderTimeMicros
     this.#changes = new Changes(store)
     this.#work = {

@@ -156,7 +156,10 @@ export class KeyspaceStore extends KeyspaceReader implements RecordStore {
     this.#onCold = onCold
     if (alterValue === undefined) return
     const put = this.put.bind(this)
-    this.put = (key, value, ...versions) => put(key, alterValue(key, value), ...versions)
+    this.put = (key, source, start, end, ...versions) => {
+      const value = alterValue(key, source.subarray(start, end))
+      put(key, value, 0, value.length, ...versions)
+    }
   }
 
   prepare(keys: readonly Uint8Array[]): void {
@@ -164,16 +167,24 @@ export class KeyspaceStore extends KeyspaceReader implements RecordStore {
     if (cold !== undefined) this.#onCold(cold)
   }
 
-  put(key: Uint8Array, value: Uint8Array, seq: number, createdSeq: number, expiresAtMicros: number): void {
-    this.#writer.put(key, value, seq, createdSeq, expiresAtMicros)
+  put(
+    key: Uint8Array,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    seq: number,
+    createdSeq: number,
+    expiresAtMicros: number,
+  ): void {
+    this.#writer.putPart(key, source, start, end, seq, createdSeq, expiresAtMicros)
   }
 
   delete(key: Uint8Array): void {
     this.#writer.delete(key)
   }
 
-  patch(key: Uint8Array, offset: number, bytes: Uint8Array, _seq: number, delta: Digest64): void {
-    this.#writer.patch(key, offset, bytes, delta)
+  patch(key: Uint8Array, offset: number, bytes: Uint8Array, seq: number, delta: Digest64): void {
+    this.#writer.patch(key, offset, bytes, seq, delta)
   }
 
   sum(): Digest64 {

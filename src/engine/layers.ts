@@ -173,15 +173,20 @@ export function kvPrefix(scopeId: number): Uint8Array {
   return key
 }
 
-/** hot path (bench/apply): the full key of the user's key `bytes[start, end)`. */
+/** The full key of the user's key `bytes[start, end)`. */
 export function kvKey(scopeId: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const key = new Uint8Array(KV_PREFIX_BYTES + end - start)
+  layKvKey(key, scopeId, bytes, start, end)
+  return key
+}
+
+/** hot path (bench/apply): as `kvKey`, into an array of just its length. */
+export function layKvKey(key: Uint8Array, scopeId: number, bytes: Uint8Array, start: number, end: number): void {
   const length = end - start
-  const key = new Uint8Array(KV_PREFIX_BYTES + length)
   key[0] = Layer.kv
   writeU32BE(key, 1, scopeId)
   if (length > 32) key.set(bytes.subarray(start, end), KV_PREFIX_BYTES)
   else for (let i = 0; i < length; i++) key[KV_PREFIX_BYTES + i] = bytes[start + i]!
-  return key
 }
 
 /** The expiry row of a KV key (given in full). */

@@ -63,8 +63,16 @@ export class PrivateStore implements RecordStore {
     for (const key of keys) if (!this.#changed.has(mapKey(key))) this.#base.metadata(key)
   }
 
-  put(key: Uint8Array, value: Uint8Array, seq: number, createdSeq: number, expiresAtMicros: number): void {
-    this.#set(key, { value: value.slice(), versionSeq: seq, createdSeq, expiresAtMicros })
+  put(
+    key: Uint8Array,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    seq: number,
+    createdSeq: number,
+    expiresAtMicros: number,
+  ): void {
+    this.#set(key, { value: source.slice(start, end), versionSeq: seq, createdSeq, expiresAtMicros })
   }
 
   delete(key: Uint8Array): void {

@@ -59,8 +59,16 @@ export interface RecordReader {
 export interface RecordStore extends RecordReader {
   /** Throws `ColdPages` unless all these keys can be written without reading from disk. */
   prepare(keys: readonly Uint8Array[]): void
-  /** `seq` is the entry that writes. */
-  put(key: Uint8Array, value: Uint8Array, seq: number, createdSeq: number, expiresAtMicros: number): void
+  /** Writes the value `source[start, end)`, which is copied. `seq` is the entry that writes. */
+  put(
+    key: Uint8Array,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    seq: number,
+    createdSeq: number,
+    expiresAtMicros: number,
+  ): void
   delete(key: Uint8Array, seq: number): void
   /** Changes bytes in place within the value of a present record; `delta` is what the change adds to the digest of the layer. */
   patch(key: Uint8Array, offset: number, bytes: Uint8Array, seq: number, delta: Digest64): void

@@ -102,6 +102,7 @@ export class EngineStateMachine implements StateMachine {
       this.#effects,
       state,
       origin.leaderTimeMicros,
+      { gathersSlots: true },
     )
     this.#applier.restore(origin.membership, earliestExpiryMicros)
     this.#published = state
@@ -289,12 +290,16 @@ export class EngineStateMachine implements StateMachine {
       at += length
       this.#seq = seq
       this.#term = term
-      if (seq % this.#digestInterval === 0) this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
+      if (seq % this.#digestInterval === 0) {
+        this.#applier.sessions.writeSlots()
+        this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
+      }
       if (shouldYield()) break
     }
     if (cold === undefined) this.#coldBatches--
     if (at > firstAt) {
       this.#entryChain = chainEntry(this.#entryChain, bytes, firstAt, at)
+      this.#applier.sessions.writeSlots()
       this.#publish(firstSeq)
     }
     return { appliedThrough: this.#seq, outcomes, cold }

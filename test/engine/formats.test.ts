@@ -82,7 +82,7 @@ describe('effects', () => {
     const log = new EffectLog()
     log.beginEpoch(0)
     log.beginEntry(9)
-    log.put(3, kvKey(3, bytes('k'), 0, 1), bytes('val'))
+    log.put(3, kvKey(3, bytes('k'), 0, 1), bytes('<val>'), 1, 4)
     log.delete(3, kvKey(3, bytes('d'), 0, 1))
     log.endEntry()
     log.beginEntry(10)
@@ -96,7 +96,7 @@ describe('effects', () => {
     const apart = new EffectLog()
     apart.beginEpoch(0)
     apart.beginEntry(9)
-    apart.put(3, kvKey(3, bytes('k'), 0, 1), bytes('val'))
+    apart.put(3, kvKey(3, bytes('k'), 0, 1), bytes('<val>'), 1, 4)
     apart.delete(3, kvKey(3, bytes('d'), 0, 1))
     apart.endEntry()
     const between = apart.chain

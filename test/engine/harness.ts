@@ -24,6 +24,7 @@ export interface HarnessOptions {
   budgetBytes?: number
   monotonicMs?: () => number
   endOfTurn?: (task: () => void) => void
+  digestInterval?: number
 }
 
 export interface RequestParts {
@@ -190,6 +191,7 @@ async function open(disk: SimulatedDisk, options: HarnessOptions): Promise<Engin
     budgetBytes: options.budgetBytes ?? 16 << 20,
     clock: { monotonicMs: options.monotonicMs ?? ((): number => 0), wallMicros: () => 0 },
     timers: { endOfTurn: options.endOfTurn ?? setImmediate },
+    ...(options.digestInterval !== undefined && { tuning: { digestInterval: options.digestInterval } }),
   })
   return machine
 }

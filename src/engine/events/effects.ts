@@ -71,26 +71,26 @@ export class EffectLog {
     this.#groupStart = this.#writer.length
   }
 
-  /** hot path (bench/apply). `key` is the full KV key. */
-  put(scopeId: number, key: Uint8Array, value: Uint8Array): void {
-    this.#put(0, scopeId, key, value)
+  /** hot path (bench/apply). `key` is the full KV key, `source[start, end)` the value. */
+  put(scopeId: number, key: Uint8Array, source: Uint8Array, start: number, end: number): void {
+    this.#put(0, scopeId, key, source, start, end)
   }
 
   /** hot path (bench/apply). `key` is the row's full key, `value` its bytes. */
   rowPut(tableId: number, key: Uint8Array, value: Uint8Array): void {
-    this.#put(IS_ROW, tableId, key, value)
+    this.#put(IS_ROW, tableId, key, value, 0, value.length)
   }
 
-  #put(flags: number, id: number, key: Uint8Array, value: Uint8Array): void {
-    const length = value.length
+  #put(flags: number, id: number, key: Uint8Array, source: Uint8Array, start: number, end: number): void {
+    const length = end - start
     if (length <= EFFECT_INLINE_BYTES) {
       this.#head(EffectKind.put, flags, id, key, length)
       const at = this.#writer.reserve(length)
-      this.#writer.buffer.set(value, at)
+      this.#writer.buffer.set(source.subarray(start, end), at)
       return
     }
     this.#head(EffectKind.put, flags | IS_LARGE, id, key, length)
-    digestBytes(this.#digest, value, 0, length)
+    digestBytes(this.#digest, source, start, end)
     this.#writer.u32(this.#digest.lo)
     this.#writer.u32(this.#digest.hi)
   }

@@ -29,6 +29,8 @@ export class PageTable {
   residentPages = 0
   /** Resident pages that are not staged. */
   dirtyPages = 0
+  /** Counts pages that came into memory or left it: while it stands still, every page is where it was. */
+  moves = 0
 
   /** frame -> `#pins` while an entry in the making relies on it. */
   #pinned: Uint32Array = new Uint32Array(0)
@@ -114,6 +116,7 @@ export class PageTable {
   /** Makes `page` resident in `frame`. */
   bind(page: number, frame: number): void {
     if (this.frameOf[page] !== 0) broken(`page ${page} has a frame already`)
+    this.moves++
     this.frameOf[page] = frame + 1
     this.pageOf[frame] = page
     this.touched[frame] = 1
@@ -132,6 +135,7 @@ export class PageTable {
   release(page: number): void {
     const frame = this.frameOf[page]! - 1
     if (frame < 0) return
+    this.moves++
     this.frameOf[page] = 0
     this.dropFrame(frame)
   }

@@ -25,6 +25,8 @@ export class Path {
   readonly #ways: Ways = new Ways()
   /** Where the way that `descend` went is remembered; -1 if it is not. */
   #way = -1
+  /** `moves` of the page table when `refs` were last known to lie where the pages of that way are. */
+  #moves = -1
 
   constructor(storage: Storage) {
     this.#storage = storage
@@ -44,6 +46,9 @@ export class Path {
     const ways = this.#ways
     const way = ways.slotOf(key)
     const known = ways.depthOf(way, key, this.structure)
+    const { moves } = this.#storage.table
+    if (known >= 0 && way === this.#way && moves === this.#moves) return false
+    this.#moves = moves
     const isCold = known >= 0 ? this.#follow(way, known, cold) : this.#search(key, cold)
     if (!isCold && known < 0) this.#way = ways.remember(way, key, this.depth, this.index, this.structure) ? way : -1
     else this.#way = isCold ? -1 : way
@@ -128,6 +133,7 @@ export class Path {
       if (depth > 0) raiseChildSeq(refs[depth - 1]!, index[depth - 1]!, seq)
     }
     if (this.rootSeq < seq) this.rootSeq = seq
+    this.#moves = storage.table.moves
   }
 
   /** Makes a page beside the path writable: child `at` of the path's page at `depth`. */

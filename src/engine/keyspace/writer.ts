@@ -10,6 +10,7 @@ import { Path } from './path.ts'
 import { cellBytes, cellCount, payloadAt, payloadLength, removeCell, usedBytes } from './page.ts'
 import { collapseRoot, placeCell } from './grow.ts'
 import type { Range } from './cursor.ts'
+import { copyRun } from './image-bytes.ts'
 import type { Reader } from './reader.ts'
 import { metadataAt, recordAt } from './point-reads.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
@@ -147,6 +148,20 @@ export class EpochWriter implements Reader {
 
   /** hot path (bench/keyspace). Creates or replaces a record; the key must have been prepared. */
   put(key: Uint8Array, value: Uint8Array, versionSeq: number, createdSeq: number, expiresAtMicros: number): PutResult {
+    return this.putPart(key, value, 0, value.length, versionSeq, createdSeq, expiresAtMicros)
+  }
+
+  /** hot path (bench/apply): as `put` of the value `source[start, end)`. */
+  putPart(
+    key: Uint8Array,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    versionSeq: number,
+    createdSeq: number,
+    expiresAtMicros: number,
+  ): PutResult {
+    const length = end - start
     if (key.length > this.#keyMax) broken(`a key of ${key.length} bytes does not fit its page`)
     if (versionSeq > this.#entrySeq) broken(`version ${versionSeq} is later than its entry ${this.#entrySeq}`)
     const path = this.#path
@@ -162,22 +177,22 @@ export class EpochWriter implements Reader {
       result.oldVersionSeq = 0
       result.oldCreatedSeq = 0
     }
+    const isSlotted = this.#spaces.slotted?.isSlotted(key) === true
     const digest = this.#valueDigest
-    digestBytes(digest, value, 0, value.length)
+    if (!isSlotted) digestBytes(digest, source, start, end)
     const header = recordHeaderBytes(versionSeq, createdSeq, expiresAtMicros)
-    const isLarge = value.length > this.#inlineMax || cellBytes(key.length, 0, header + value.length) > this.#cellMax
-    const payload = header + (isLarge ? EXTENT_POINTER_BYTES : value.length)
+    const isLarge = length > this.#inlineMax || cellBytes(key.length, 0, header + length) > this.#cellMax
+    const payload = header + (isLarge ? EXTENT_POINTER_BYTES : length)
     const at = this.#room(key, index, result.existed, payload)
     const bytes = path.leaf.bytes
     const next = writeRecordHeader(bytes, at, versionSeq, createdSeq, expiresAtMicros, isLarge)
-    if (isLarge) writeExtentPointer(bytes, next, this.#storage.newExtent(value, digest))
-    else if (value.length > 96) bytes.set(value, next)
-    else for (let i = 0; i < value.length; i++) bytes[next + i] = value[i]!
+    if (isLarge) writeExtentPointer(bytes, next, this.#storage.newExtent(source.subarray(start, end), digest))
+    else copyRun(bytes, next, source, start, length)
     const sum = this.#recordDigest
-    if (this.#spaces.slotted?.isSlotted(key) === true) {
+    if (isSlotted) {
       invariant(!isLarge, 'a slotted record does not stay inline')
-      this.#spaces.slotted.digest(sum, key, value, 0, value.length)
-    } else digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, value.length, digest)
+      this.#spaces.slotted.digest(sum, key, source, start, end)
+    } else digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, length, digest)
     this.#spaces.add(space, sum)
     if (!result.existed) this.#spaces.count(space, 1)
     return result
@@ -185,22 +200,22 @@ export class EpochWriter implements Reader {
 
   /**
    * hot path (bench/apply). Changes bytes in place within the value of an inline record, which must exist and whose key must have
-   * been prepared. Its versions stay; the seq of the leaf is raised. `delta` is what the change adds to S: the record is not
+   * been prepared. Its versions stay; the seq of the leaf is raised to `seq`, the present entry's or an earlier one's. `delta` is what the change adds to S: the record is not
    * digested again.
    */
-  patch(key: Uint8Array, offset: number, value: Uint8Array, delta: Digest64): void {
+  patch(key: Uint8Array, offset: number, value: Uint8Array, seq: number, delta: Digest64): void {
+    if (seq > this.#entrySeq) broken(`a patch of ${seq} is later than its entry ${this.#entrySeq}`)
     const path = this.#path
     const index = this.#findPrepared(key)
     if (index < 0) broken('patch of a record that does not exist')
-    path.own(this.#entrySeq)
+    path.own(seq)
     this.changes++
     const old = this.#old
     old.read(path.leaf, index)
     if (old.isLarge || offset + value.length > old.valueBytes) broken('a patch lies outside an inline value')
     const { bytes } = old
     const at = old.valueAt + offset
-    if (value.length > 96) bytes.set(value, at)
-    else for (let i = 0; i < value.length; i++) bytes[at + i] = value[i]!
+    copyRun(bytes, at, value, 0, value.length)
     this.#spaces.add(this.#spaces.of(key), delta)
   }
 
@@ -242,17 +257,19 @@ export class EpochWriter implements Reader {
     result.oldVersionSeq = old.versionSeq
     result.oldCreatedSeq = old.createdSeq
     const sum = this.#recordDigest
-    let length = old.valueBytes
-    let digest = this.#valueDigest
-    if (old.isLarge) {
-      const pointer = readExtentPointer(old.bytes, old.valueAt)
-      digest = pointer.digest
-      length = pointer.length
-      this.#storage.buryExtent(pointer)
-    } else digestBytes(digest, old.bytes, old.valueAt, old.valueAt + old.valueBytes)
     if (this.#spaces.slotted?.isSlotted(key) === true) {
-      this.#spaces.slotted.digest(sum, key, old.bytes, old.valueAt, old.valueAt + length)
-    } else digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
+      this.#spaces.slotted.digest(sum, key, old.bytes, old.valueAt, old.valueAt + old.valueBytes)
+    } else {
+      let length = old.valueBytes
+      let digest = this.#valueDigest
+      if (old.isLarge) {
+        const pointer = readExtentPointer(old.bytes, old.valueAt)
+        digest = pointer.digest
+        length = pointer.length
+        this.#storage.buryExtent(pointer)
+      } else digestBytes(digest, old.bytes, old.valueAt, old.valueAt + length)
+      digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
+    }
     if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(space, sum)
   }
 

@@ -72,7 +72,7 @@ function placeOfCursor(work: EntryWork, cursor: EnvelopeCursor, scopeId: number,
 }
 
 function write(work: EntryWork, scopeId: number, place: Place, value: Uint8Array): void {
-  writeKey(work, scopeId, place.key, place.found, value, place.old?.expiresAtMicros ?? 0)
+  writeKey(work, scopeId, place.key, place.found, value, 0, value.length, place.old?.expiresAtMicros ?? 0)
 }
 
 /** A number that stays as it is is not written again. */

@@ -9,7 +9,7 @@ import {
 } from '../../encoding/index.ts'
 import type { EnvelopeCursor, MutationResult } from '../../encoding/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { kvExpiryKey, kvKey } from '../layers.ts'
+import { KV_PREFIX_BYTES, kvExpiryKey, layKvKey } from '../layers.ts'
 import type { StoredMetadata } from '../record-store.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
@@ -23,6 +23,13 @@ export interface MutationOutcome {
   result: MutationResult
 }
 
+/** hot path (bench/apply): the full key that the cursor stands on, for this entry only. */
+function keyUnder({ changes }: EntryWork, { bytes, keyStart, keyEnd }: EnvelopeCursor, scopeId: number): Uint8Array {
+  const key = changes.keyOf(KV_PREFIX_BYTES + keyEnd - keyStart)
+  layKvKey(key, scopeId, bytes, keyStart, keyEnd)
+  return key
+}
+
 /** hot path (bench/apply): sets the key that the cursor stands on. */
 export function applySet(work: EntryWork, cursor: EnvelopeCursor, scopeId: number): Refusal | undefined {
   const { bytes, restStart, bodyEnd } = cursor
@@ -31,16 +38,14 @@ export function applySet(work: EntryWork, cursor: EnvelopeCursor, scopeId: numbe
   const limit = work.state.settings.valueBytesMax
   if (bodyEnd - valueStart > limit) return refuse('value_too_large', `a value has at most ${limit} bytes`)
   const expiresAtMicros = hasTtl ? expiryFrom(work.timeMicros, readU64(bytes, restStart)) : 0
-  const key = kvKey(scopeId, bytes, cursor.keyStart, cursor.keyEnd)
-  // Cheaper than `subarray`, which looks for a species.
-  const value = new Uint8Array(bytes.buffer, bytes.byteOffset + valueStart, bodyEnd - valueStart)
-  writeKey(work, scopeId, key, work.changes.metadata(key), value, expiresAtMicros)
+  const key = keyUnder(work, cursor, scopeId)
+  writeKey(work, scopeId, key, work.changes.metadata(key), bytes, valueStart, bodyEnd, expiresAtMicros)
   return undefined
 }
 
 /** Removes the key that the cursor stands on; a missing one is fine. */
 export function applyDelete(work: EntryWork, cursor: EnvelopeCursor, scopeId: number): void {
-  const key = kvKey(scopeId, cursor.bytes, cursor.keyStart, cursor.keyEnd)
+  const key = keyUnder(work, cursor, scopeId)
   const old = work.changes.metadata(key)
   if (old === undefined || isExpired(old, work.timeMicros)) return
   if (old.expiresAtMicros !== 0) work.changes.delete(kvExpiryKey(old.expiresAtMicros, key))
@@ -57,7 +62,7 @@ export function applyNumber(
 ): Refusal | undefined {
   const { bytes, flags, restStart, bodyEnd } = cursor
   const width = (flags & NUMBER_WIDE) === 0 ? 8 : 32
-  const key = kvKey(scopeId, bytes, cursor.keyStart, cursor.keyEnd)
+  const key = keyUnder(work, cursor, scopeId)
   const found = work.changes.get(key)
   const old = found === undefined || isExpired(found, work.timeMicros) ? undefined : found
   if (old === undefined && (flags & NUMBER_MISSING_REJECT) !== 0) return refuse('key_missing', 'there is no such key')
@@ -83,17 +88,19 @@ export function applyNumber(
     sum.fill(isIncrement ? 0xff : 0)
   }
   outcome.result = toBigint(sum)
-  writeKey(work, scopeId, key, found, sum, old?.expiresAtMicros ?? 0)
+  writeKey(work, scopeId, key, found, sum, 0, width, old?.expiresAtMicros ?? 0)
   return undefined
 }
 
-/** Writes a key over `found`, what is stored now (expired or not), and keeps the expiry rows in step. */
+/** Writes `source[start, end)` over `found`, what is stored now (expired or not), and keeps the expiry rows in step. */
 export function writeKey(
   work: EntryWork,
   scopeId: number,
   key: Uint8Array,
   found: StoredMetadata | undefined,
-  value: Uint8Array,
+  source: Uint8Array,
+  start: number,
+  end: number,
   expiresAtMicros: number,
 ): void {
   const { changes } = work
@@ -108,8 +115,8 @@ export function writeKey(
     changes.put(kvExpiryKey(expiresAtMicros, key), NO_VALUE)
     if (expiresAtMicros < work.earliestExpiryMicros) work.earliestExpiryMicros = expiresAtMicros
   }
-  changes.put(key, value, createdSeq, expiresAtMicros)
-  work.effects.put(scopeId, key, value)
+  changes.putPart(key, source, start, end, createdSeq, expiresAtMicros)
+  work.effects.put(scopeId, key, source, start, end)
 }
 
 function toBigint(bytes: Uint8Array): bigint {

@@ -91,9 +91,11 @@ const part = zeroDigest()
 export function digestChunk(out: Digest64, key: Uint8Array, value: Uint8Array): void {
   out.lo = 0
   out.hi = 0
+  if (isMutant('slot_not_in_digest')) return
+  for (let i = 0; i < KEY_BYTES; i++) scratch[i] = key[i]!
   for (let at = 0; at < CHUNK_BYTES; at += SLOT_BYTES) {
     if (value[at] === SlotKind.unused) continue
-    digestSlot(part, key, at, value, at)
+    digestAfterKey(part, at, value, at)
     addDigest(out, part)
   }
 }
@@ -112,6 +114,11 @@ export function digestSlot(out: Digest64, key: Uint8Array, offset: number, bytes
     return
   }
   for (let i = 0; i < KEY_BYTES; i++) scratch[i] = key[i]!
+  digestAfterKey(out, offset, bytes, at)
+}
+
+/** As `digestSlot` where the key stands in `scratch` already. */
+function digestAfterKey(out: Digest64, offset: number, bytes: Uint8Array, at: number): void {
   scratch[KEY_BYTES] = offset / SLOT_BYTES
   for (let i = 0; i < SLOT_BYTES; i++) scratch[KEY_BYTES + 1 + i] = bytes[at + i]!
   digestBytes(out, scratch, 0, scratch.length, Layer.sessionOutcomes, 0)

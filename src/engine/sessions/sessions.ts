@@ -16,7 +16,7 @@ import {
 } from '../layers.ts'
 import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
-import type { RecordReader } from '../record-store.ts'
+import type { RecordReader, RecordStore } from '../record-store.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import {
@@ -32,20 +32,18 @@ import {
   SLOTS_PER_CHUNK,
   writeSlot,
 } from './chunk.ts'
+import { UnwrittenSlots } from './unwritten-slots.ts'
+import type { Chunk } from './unwritten-slots.ts'
 
 /** Sessions kept in memory; others are read when used. */
 const CACHED_SESSIONS_MAX = 20_000
 /** Chunks kept in memory per session. */
 const CACHED_CHUNKS_MAX = 64
+/** Forgotten chunks whose memory is kept for new ones. */
+const SPARE_CHUNKS_MAX = 64
 /** Up to so many chunks are forgotten one by one; more by walking over those that exist. */
 const TRIM_BY_KEY_MAX = 4
 const NO_VALUE = new Uint8Array(0)
-
-/** A copy of a chunk, with its key. */
-interface Chunk {
-  readonly key: Uint8Array
-  readonly bytes: Uint8Array
-}
 
 /** A session as it is used: its record, and what its chunks say. Kept in step with the records by `settle`. */
 export interface Session {
@@ -88,7 +86,22 @@ export class Sessions {
   #pendingAt = 0
   #pendingFirst = 0
   #pendingTime = 0
+  #pendingSeq = 0
   readonly #ended: number[] = []
+  /** Memory of chunks that were forgotten, which nobody else has. */
+  readonly #spare: Uint8Array[] = []
+  /** Undefined: every slot is written with its entry. */
+  readonly #unwritten: UnwrittenSlots | undefined
+
+  /** With `gathering`, the store of the entries to come, slots wait for `writeSlots`, or for whatever needs them in their records. */
+  constructor(gathering?: RecordStore) {
+    this.#unwritten = gathering && new UnwrittenSlots(gathering)
+  }
+
+  /** Writes the slots that wait; before S is looked at and before a publication. */
+  writeSlots(): void {
+    this.#unwritten?.write()
+  }
 
   /** Forgets everything cached: another root is in place. */
   clear(): void {
@@ -145,18 +158,24 @@ export class Sessions {
     let chunk = this.#chunk(changes, session, number)
     this.#isChunkNew = chunk === undefined
     if (chunk === undefined) {
-      chunk = { key: outcomeChunkKey(session.id, number), bytes: new Uint8Array(CHUNK_BYTES) }
+      chunk = { key: outcomeChunkKey(session.id, number), bytes: this.#blank() }
       chunk.bytes.set(slot, at)
       changes.put(chunk.key, chunk.bytes)
     } else {
       digestSlot(this.#delta, chunk.key, at, slot, 0)
-      changes.patch(chunk.key, at, slot, this.#delta)
+      const unwritten = this.#unwritten
+      if (unwritten === undefined) changes.patch(chunk.key, at, slot, this.#delta)
+      else if (!unwritten.areOf(chunk)) {
+        unwritten.write()
+        changes.prepare(chunk.key)
+      }
     }
     this.#pendingChunk = chunk
     this.#pending = session
     this.#pendingNumber = number
     this.#pendingAt = at
     this.#pendingTime = timeMicros
+    this.#pendingSeq = work.seq
     this.#pendingFirst = this.#trim(work, session, serial, acknowledgedThrough)
   }
 
@@ -168,11 +187,26 @@ export class Sessions {
     session.lastUseMicros = this.#pendingTime
     const chunk = this.#pendingChunk!
     if (this.#isChunkNew) keep(session, this.#pendingNumber, chunk)
-    else for (let i = 0; i < SLOT_BYTES; i++) chunk.bytes[this.#pendingAt + i] = this.#slot[i]!
+    else {
+      for (let i = 0; i < SLOT_BYTES; i++) chunk.bytes[this.#pendingAt + i] = this.#slot[i]!
+      this.#unwritten?.add(chunk, this.#pendingAt, this.#pendingSeq, this.#delta)
+    }
     if (this.#pendingFirst !== session.firstChunk) {
       session.firstChunk = this.#pendingFirst
-      for (const number of session.chunks.keys()) if (number < session.firstChunk) session.chunks.delete(number)
+      for (const [number, forgotten] of session.chunks) {
+        if (number >= session.firstChunk) continue
+        session.chunks.delete(number)
+        if (session.recentNumber === number) session.recentNumber = -1
+        if (this.#spare.length < SPARE_CHUNKS_MAX) this.#spare.push(forgotten.bytes)
+      }
     }
+  }
+
+  /** Zeros for a new chunk: mostly those of one that was forgotten, because so much memory is dear to allocate. */
+  #blank(): Uint8Array {
+    const bytes = this.#spare.pop()
+    if (bytes === undefined) return new Uint8Array(CHUNK_BYTES)
+    return bytes.fill(0)
   }
 
   /** Opens a session; its id is the entry's seq. A copy of the opening finds the session that the first one opened. */
@@ -214,6 +248,7 @@ export class Sessions {
   /** Ends sessions whose time has come, at most `rowsMax`; those used since are looked at again later. */
   expire(work: EntryWork, rowsMax: number): { rows: number; nextMicros: number } {
     const { changes, timeMicros } = work
+    this.writeSlots()
     const due: number[] = []
     let nextMicros = Number.POSITIVE_INFINITY
     changes.walk(SESSION_EXPIRY_PREFIX, prefixEnd(SESSION_EXPIRY_PREFIX), false, row => {
@@ -263,6 +298,7 @@ export class Sessions {
     const early = isMutant('outcomes_forgotten_early') ? SLOTS_PER_CHUNK : 0
     const first = Math.max(session.firstChunk, chunkOf(Math.min(forgotten + 1 + early, serial)))
     if (first <= session.firstChunk) return session.firstChunk
+    // No slot of these chunks waits: what waits is of the chunk of `serial`, the others were written when that was looked for.
     if (first - session.firstChunk <= TRIM_BY_KEY_MAX) {
       for (let chunk = session.firstChunk; chunk < first; chunk++) {
         const found = this.#chunk(work.changes, session, chunk)
@@ -286,11 +322,13 @@ export class Sessions {
     const cached = session.chunks.get(number)
     if (cached !== undefined) return use(session, number, cached)
     const key = outcomeChunkKey(session.id, number)
+    this.writeSlots()
     const bytes = reader.get(key)?.value
     return bytes === undefined ? undefined : keep(session, number, { key, bytes })
   }
 
   #load(reader: RecordReader, id: number): Session | undefined {
+    this.writeSlots()
     const record = reader.get(sessionKey(id))
     if (record === undefined) return undefined
     const session = decodeSession(id, record.value)

@@ -1,4 +1,4 @@
-import { equalBytes, MalformedBytes } from '../../encoding/index.ts'
+import { MalformedBytes } from '../../encoding/index.ts'
 import type { EnvelopeCursor, Namespace } from '../../encoding/index.ts'
 import type { Catalog, Scope } from '../catalog/index.ts'
 import { refuse } from '../refusal.ts'
@@ -125,8 +125,9 @@ export class Callers {
   #bytes: Uint8Array = NONE
   #caller = ''
 
+  /** hot path (bench/apply) */
   at(request: Uint8Array, start: number, end: number): string {
-    if (end - start !== this.#bytes.length || !equalBytes(request.subarray(start, end), this.#bytes)) {
+    if (!equalRun(request, start, end, this.#bytes)) {
       this.#caller = text(request, start, end)
       this.#bytes = request.slice(start, end)
     }
