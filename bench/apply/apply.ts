@@ -1,7 +1,12 @@
 // What a replica pays to apply a write: encoded batches straight to the state machine, as a follower gets them, each entry a set of
 // 256 bytes on one of 100k keys within a node session. Prints us of processor time per entry for batches of 1, 16 and 64 entries, in
-// turn (median and quickest of the rounds).
-// Run: node dist/bench/apply/apply.js [--without-session] [--rounds N] [--batch N] [--keys N]
+// turn (quickest twentieth, quarter and half of the rounds). Between rounds the event loop turns, which is not counted. A round is short, so
+// that on a machine that others use some are left in peace.
+// Another build beside this one, in the same process, round about: the same batches, and the ratio of the two.
+// Run: node dist/bench/apply/apply.js [--against DIST] [--without-session] [--without-old-roots] [--rounds N] [--batch N] [--keys N]
+import { resolve } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import {
   encodeEntry,
   encodeEnvelope,
@@ -12,26 +17,48 @@ import {
 } from '../../src/encoding/index.ts'
 import type { EntryBatch, TransactionEnvelope } from '../../src/encoding/index.ts'
 import { openStateMachine } from '../../src/engine/index.ts'
+import type { EngineStateMachine } from '../../src/engine/index.ts'
 import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
 
 const KEYS = numberAfter('--keys', 100_000)
 const LOAD_BATCH = 64
-const ENTRIES_PER_ROUND = 9_600
+const ENTRIES_PER_ROUND = 960
 const hasSession = !process.argv.includes('--without-session')
-const rounds = numberAfter('--rounds', 15)
+const keepsOldRoots = !process.argv.includes('--without-old-roots')
+const rounds = numberAfter('--rounds', 200)
 const onlyBatch = numberAfter('--batch', 0)
 const batchSizes = onlyBatch === 0 ? [1, 16, 64] : [onlyBatch]
+const against = process.argv.includes('--against') ? process.argv[process.argv.indexOf('--against') + 1] : undefined
 
-const { machine } = await openStateMachine({
-  files: new SimulatedDisk({ seed: 1 }).files(),
-  directory: '/data',
-  directoryId: '0'.repeat(32),
-  groupId: 1,
-  pageBytes: 8192,
-  budgetBytes: 512 << 20,
-  clock: { monotonicMs: () => performance.now(), wallMicros: () => 0 },
-  timers: { endOfTurn: setImmediate },
-})
+/** The parts of a build that make a state machine. */
+interface Build {
+  openStateMachine: typeof openStateMachine
+  SimulatedDisk: typeof SimulatedDisk
+}
+
+async function open(build: Build): Promise<EngineStateMachine> {
+  const { machine } = await build.openStateMachine({
+    files: new build.SimulatedDisk({ seed: 1 }).files(),
+    directory: '/data',
+    directoryId: '0'.repeat(32),
+    groupId: 1,
+    pageBytes: 8192,
+    budgetBytes: 512 << 20,
+    clock: { monotonicMs: () => (keepsOldRoots ? performance.now() : 0), wallMicros: () => 0 },
+    timers: { endOfTurn: setImmediate },
+  })
+  return machine
+}
+
+async function buildAt(dist: string): Promise<Build> {
+  const part = (path: string): Promise<Build> =>
+    import(pathToFileURL(resolve(dist, 'src', path, 'index.js')).href) as Promise<Build>
+  const [engine, simulated] = [await part('engine'), await part('platform/simulated')]
+  return { openStateMachine: engine.openStateMachine, SimulatedDisk: simulated.SimulatedDisk }
+}
+
+const machines = [await open({ openStateMachine, SimulatedDisk })]
+if (against !== undefined) machines.push(await open(await buildAt(against)))
 
 let session = 0
 let serial = 0
@@ -70,36 +97,56 @@ function randomSet(): Uint8Array {
 }
 
 const isDone = (): boolean => false
-machine.apply(
-  batchOf([transaction({ mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] })]),
-  isDone,
-)
+
+/** Applied by all. Returns what the first entry gave. */
+function applyAll(batch: EntryBatch): number | undefined {
+  return machines.map(machine => machine.apply(batch, isDone).outcomes[0]?.session)[0]
+}
+
+applyAll(batchOf([transaction({ mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] })]))
 if (hasSession) {
   const opening = encodeSessionOpening({ caller: 'root', kind: 'node', nonce: new Uint8Array(16), notAfterMicros: 0 })
-  session = machine.apply(batchOf([entry(EntryKind.openSession, opening)]), isDone).outcomes[0]!.session
+  session = applyAll(batchOf([entry(EntryKind.openSession, opening)]))!
 }
 // Twice, because a record that was changed is longer than a new one.
 for (let at = 0; at < 2 * KEYS; at += LOAD_BATCH) {
-  const entries = Array.from({ length: Math.min(LOAD_BATCH, 2 * KEYS - at) }, (_, i) => set((at + i) % KEYS))
-  machine.apply(batchOf(entries), isDone)
+  applyAll(batchOf(Array.from({ length: Math.min(LOAD_BATCH, 2 * KEYS - at) }, (_, i) => set((at + i) % KEYS))))
 }
 
-/** us of processor time per entry. */
-function round(batchSize: number): number {
+/** us of processor time per entry, of each machine. */
+async function round(batchSize: number, isSwapped: boolean): Promise<number[]> {
   const batches = Array.from({ length: ENTRIES_PER_ROUND / batchSize }, () =>
     batchOf(Array.from({ length: batchSize }, randomSet)),
   )
-  const before = process.cpuUsage()
-  for (const batch of batches) machine.apply(batch, isDone)
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / ENTRIES_PER_ROUND
+  const taken = machines.map(() => 0)
+  for (const at of isSwapped ? [1, 0] : machines.keys()) {
+    await turn()
+    const before = process.cpuUsage()
+    for (const batch of batches) machines[at]!.apply(batch, isDone)
+    const { user, system } = process.cpuUsage(before)
+    taken[at] = (user + system) / ENTRIES_PER_ROUND
+  }
+  return taken
 }
 
-const taken = batchSizes.map((): number[] => [])
-for (let i = 0; i < rounds; i++) batchSizes.forEach((size, at) => taken[at]!.push(round(size)))
-console.log(`apply, us of processor time per entry, ${hasSession ? 'in' : 'without'} a session:`)
+function parts(times: number[]): number[] {
+  const sorted = times.toSorted((a, b) => a - b)
+  return [0.05, 0.25, 0.5].map(part => sorted[Math.floor(sorted.length * part)]!)
+}
+
+function shown(numbers: number[]): string {
+  return numbers.map(number => number.toFixed(2)).join(' / ')
+}
+
+console.log(`apply, us of processor time per entry, ${hasSession ? 'in' : 'without'} a session (p5 / p25 / p50):`)
+const taken = batchSizes.map((): number[][] => [])
+for (let i = 0; i < rounds; i++) {
+  for (const [at, size] of batchSizes.entries()) taken[at]!.push(await round(size, i % 2 === 1 && machines.length > 1))
+}
 batchSizes.forEach((size, at) => {
-  const sorted = taken[at]!.sort((a, b) => a - b)
-  const middle = sorted[rounds >> 1]!
-  console.log(`  batches of ${String(size).padStart(2)}: ${middle.toFixed(2)} (quickest ${sorted[0]!.toFixed(2)})`)
+  const [own, other] = machines.map((_, which) => parts(taken[at]!.map(times => times[which]!)))
+  const ratio = other && `; the other build ${shown(other)}, ratio ${shown(own!.map((time, i) => time / other[i]!))}`
+  console.log(`  batches of ${String(size).padStart(2)}: ${shown(own!)}${ratio ?? ''}`)
 })
+const sums = machines.map(machine => JSON.stringify(machine.digest))
+if (new Set(sums).size > 1) throw new Error(`the builds have come to different states: ${sums.join(', ')}`)
