@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, compareBytes, equalBytes, utf8Bytes } from '../../encoding/index.ts'
 import type { Permission } from '../../encoding/index.ts'
 import { ROOT_CALLER } from '../../model/index.ts'
+import type { CallerGrant } from '../../model/index.ts'
 import type { Catalog } from '../catalog/index.ts'
 import type { Changes } from '../changes.ts'
 import { GRANTS_PREFIX, grantsKey } from '../layers.ts'
@@ -186,14 +187,14 @@ export class Access {
     return this.#callers.get(caller) ?? NO_ACCESS
   }
 
-  /** All grants, or one caller's, by caller. Grants whose project or scope is gone are left out. */
-  list(catalog: Catalog, only: string | undefined): { caller: string; permission: Permission }[] {
-    const rows: { caller: string; permission: Permission }[] = []
+  /** All grants, or one caller's, by caller. Grants whose project, scope or table is gone are left out. */
+  list(catalog: Catalog, only: string | undefined): CallerGrant[] {
+    const rows: CallerGrant[] = []
     for (const caller of [...this.#callers.keys()].sort()) {
       if (only !== undefined && caller !== only) continue
       for (const grant of this.of(caller).grants) {
         const permission = permissionOf(catalog, grant)
-        if (permission !== undefined) rows.push({ caller, permission })
+        if (permission !== undefined) rows.push({ caller, permission, ...(grant.isDelegable && { delegable: true }) })
       }
     }
     return rows

@@ -9,6 +9,7 @@ import { hasRows } from '../rows/index.ts'
 import { addJob, dropForeignKey, endJobs } from '../table-steps.ts'
 import type { Column, LayoutRecord, Table, TableParts } from '../tables/index.ts'
 import {
+  badColumnName,
   badCondition,
   badTableName,
   defaultOf,
@@ -120,7 +121,7 @@ function nextLayouts(parts: TableParts, columns: readonly Column[]): LayoutRecor
 /** Conditions name their columns, and follow. */
 function rename(work: EntryWork, table: Table, { id, name }: Column, to: string): boolean | Refusal {
   if (name === to) return false
-  const bad = badTableName('column', to, table.position(to) !== undefined)
+  const bad = badColumnName(to, table.position(to) !== undefined)
   if (bad !== undefined) return bad
   const { parts } = table
   return put(work, {

@@ -27,6 +27,13 @@ export function badTableName(what: string, name: string, isTaken: boolean): Refu
   return isTaken ? refuse('already_exists', `there already is a ${what} ${name}`) : undefined
 }
 
+/** Rows are objects by column name: `__proto__` would be none of their own. */
+export function badColumnName(name: string, isTaken: boolean): Refusal | undefined {
+  return name === '__proto__'
+    ? refuse('invalid_name', `no column is called ${name}`)
+    : badTableName('column', name, isTaken)
+}
+
 export function noColumn(name: string): Refusal {
   return refuse('column_not_found', `there is no column ${name.slice(0, 140)}`)
 }
@@ -39,7 +46,7 @@ export function defineColumn(
   missing: (value: Value) => Value,
 ): Column | Refusal {
   const { name, type, nullable = false } = definition
-  const bad = badTableName('column', name, isTaken)
+  const bad = badColumnName(name, isTaken)
   if (bad !== undefined) return bad
   const found = defaultOf(definition)
   if (isRefusal(found)) return found

@@ -404,6 +404,8 @@ describe('permissions on tables', () => {
     assert.equal(byDdl(bed, 'pa', grant('y', { type: 'kvRead', project: 'q' })), 'permission_denied')
     assert.equal(byDdl(bed, 'del', { type: 'revoke', caller: 'x', permission: write }), 'committed')
     assert.equal(code(bed, 'x', upsert('t', { id: 1 })), 'permission_denied')
+    const { access, catalog } = bed.applier.state
+    assert.deepEqual(access.list(catalog, 'del'), [{ caller: 'del', permission: write, delegable: true }])
     assert.deepEqual(bed.ddl(grant('del', write), grant('del', write)), [true, false], 'no longer delegable')
     assert.equal(byDdl(bed, 'del', grant('x', write)), 'permission_denied')
   })

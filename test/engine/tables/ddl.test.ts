@@ -53,6 +53,7 @@ describe('a table', () => {
       [{ ...create(), scope: 's' } as Ddl, 'scope_not_found'],
       [create({ columns: [...columns, { name: 'n', type: 'text' }] }), 'already_exists'],
       [create({ columns: [...columns, { name: 'a.b', type: 'text' }] }), 'invalid_name'],
+      [create({ columns: [...columns, { name: '__proto__', type: 'text' }] }), 'invalid_name'],
       [create({ columns: [...columns, { name: 'x', type: 'u8', default: 256 }] }), 'type_mismatch'],
       [create({ columns: [...columns, { name: 'x', type: 'integer', defaultNow: true }] }), 'type_mismatch'],
       [
