@@ -186,6 +186,7 @@ export class ByteWriter {
 
   /** u8 length in bytes, then UTF-8: names. */
   text8(text: string): void {
+    if (text.length <= 0xff && this.#ascii(text, 1)) return
     const bytes = utf8Bytes(text)
     if (bytes.length > 255) throw new RangeError(`name of ${bytes.length} bytes`)
     this.u8(bytes.length)
@@ -194,12 +195,12 @@ export class ByteWriter {
 
   /** u16 length in bytes, then UTF-8. */
   text16(text: string): void {
-    if (text.length > SHORT_TEXT || !this.#ascii16(text)) this.bytes16(utf8.encode(text))
+    if (text.length > SHORT_TEXT || !this.#ascii(text, 2)) this.bytes16(utf8.encode(text))
   }
 
-  /** Writes a text16 without TextEncoder, which costs more than a name has to say; false if the text is not ASCII. */
-  #ascii16(text: string): boolean {
-    const at = this.reserve(2 + text.length)
+  /** Writes a text without TextEncoder, which costs more than a name has to say; false if the text is not ASCII. */
+  #ascii(text: string, lengthBytes: 1 | 2): boolean {
+    const at = this.reserve(lengthBytes + text.length)
     const bytes = this.#bytes
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i)
@@ -207,9 +208,10 @@ export class ByteWriter {
         this.#length = at
         return false
       }
-      bytes[at + 2 + i] = code
+      bytes[at + lengthBytes + i] = code
     }
-    writeU16(bytes, at, text.length)
+    if (lengthBytes === 1) bytes[at] = text.length
+    else writeU16(bytes, at, text.length)
     return true
   }
 

@@ -12,6 +12,7 @@ import {
   RANGE_HAS_INDEX,
   RANGE_HAS_START,
   RANGE_REVERSE,
+  SET_HAS_TTL,
 } from './envelope-ops.ts'
 import { kvFlags, writeKvBody } from './kv-items.ts'
 import {
@@ -199,6 +200,11 @@ class EnvelopeEncoder {
 
   #mutation(mutation: Mutation): void {
     switch (mutation.type) {
+      case 'kvSet':
+        return this.#item(Op.kvSet, mutation.ttlMs === undefined ? 0 : SET_HAS_TTL, mutation, body => {
+          body.bytes16(mutation.key)
+          writeKvBody(body, mutation)
+        })
       case 'ddl':
         return this.#item(Op.ddl, 0, undefined, body => writeDdl(body, mutation.operation))
       case 'postflight':

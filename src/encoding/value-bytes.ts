@@ -46,12 +46,31 @@ export function writeValue(out: ByteWriter, value: Value): void {
     case 'bigint':
       return writeBigint(out, value)
     case 'string':
-      return writeRun(out, ValueTag.text8, utf8Bytes(value))
+      if (value.length > 0xff || !writeAscii(out, value)) writeRun(out, ValueTag.text8, utf8Bytes(value))
+      return
     default:
       if (value === null) return out.u8(ValueTag.null)
       if (value instanceof Uint8Array) return writeRun(out, ValueTag.bytes8, value)
       throw new RangeError(`no value: ${typeof value}`)
   }
+}
+
+/** Writes a short text without a copy in between; false if it is not ASCII. */
+function writeAscii(out: ByteWriter, text: string): boolean {
+  const { length } = text
+  const at = out.reserve(2 + length)
+  const bytes = out.buffer
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit > 0x7f) {
+      out.truncate(at)
+      return false
+    }
+    bytes[at + 2 + i] = unit
+  }
+  bytes[at] = ValueTag.text8
+  bytes[at + 1] = length
+  return true
 }
 
 /** Short or long; the tag of the long form is one higher. */
