@@ -4,10 +4,12 @@ import {
   bytesToHex,
   ByteReader,
   ByteWriter,
+  checkEnvelope,
   counterShardKey,
   decodeEnvelope,
   encodeEnvelope,
   encodeOutcome,
+  EnvelopeCursor,
   readScalar,
   readValue,
   utf8Bytes,
@@ -390,6 +392,9 @@ describe('the limits of the format', () => {
       ['55', '01', `01 74 ${not.repeat(32)} 08 0100 63`],
       ['10', '00', `0100 ${nested(16)}`],
       ['12', '00', '0000'],
+      ['40', '00', '01'],
+      ['40', '00', '0200 6b'],
+      ['40', '02', '0100 6b'],
       ['10', '00', '0100 50 00 0000 00000000'],
       ['50', '00', '01 74  0000 02000000'],
       ['50', '00', '01 74  0200 01 61 01 61  01000000 00 00'],
@@ -408,8 +413,28 @@ describe('the limits of the format', () => {
       ['45', '06', '0100 6b  0000000000000001'],
       ['47', '01', '0100 6b  0000000000000001'],
     ]
+    const isSeen = (bytes: Uint8Array): void => checkEnvelope(new EnvelopeCursor(), bytes, 0, bytes.length)
     for (const [op, flags, body] of malformed) {
-      assert.throws(() => decodeEnvelope(item(op, flags, body)), { name: 'MalformedBytes' }, `${op} ${flags} ${body}`)
+      const bytes = item(op, flags, body)
+      assert.throws(() => decodeEnvelope(bytes), { name: 'MalformedBytes' }, `${op} ${flags} ${body}`)
+      // The pass without decoding leaves a column that comes twice, or that is none, to readers.
+      if (!/01 61.*01 61|5f5f/.test(body)) assert.throws(() => isSeen(bytes), { name: 'MalformedBytes' }, body)
     }
+    const inPlaceOfAnAssertion = item('03', '00', '0100 6b')
+    isSeen(inPlaceOfAnAssertion)
+    inPlaceOfAnAssertion[22] = 0x40
+    assert.throws(() => isSeen(inPlaceOfAnAssertion), { name: 'MalformedBytes' })
+  })
+
+  it('count the assertions within groups', () => {
+    const one = { type: 'rowExists', ...t, key: {}, expected: true } as const
+    const bytes = encodeEnvelope({
+      assertions: [one, { type: 'all', assertions: [one, { type: 'not', assertion: one }] }],
+      mutations: [{ type: 'postflight', assertions: [one] }],
+    })
+    const cursor = new EnvelopeCursor()
+    checkEnvelope(cursor, bytes, 0, bytes.length)
+    assert.equal(cursor.assertions, 2)
+    assert.equal(cursor.grouped, 4)
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeOutcome, EntryKind } from '../../src/encoding/index.ts'
-import type { Mutation } from '../../src/encoding/index.ts'
+import type { Assertion, Mutation } from '../../src/encoding/index.ts'
 import { setEngineMutants } from '../../src/engine/mutants.ts'
 import { at, bytes, Harness, nonce, request, SECOND, set } from './harness.ts'
 
@@ -24,6 +24,7 @@ describe('a session', () => {
     const table: [string, readonly Mutation[]][] = [
       ['no result', [set('a', '1')]],
       ['one number', [add]],
+      ['a negative number', [{ type: 'kvAddSigned', ...at('signed'), by: -5n }]],
       ['several results', [add, add]],
       ['a boolean', [setting('tickKeysMax', 7)]],
       ['a refusal', [refused]],
@@ -244,5 +245,18 @@ describe('a request refused by its own bytes', () => {
     setEngineMutants()
     const stranger = request({ mutations: [add] }, { caller: 'stranger' })
     assert.equal(core.preflight(stranger)?.code, 'permission_denied')
+  })
+
+  it('may not hide assertions in groups', async () => {
+    const { harness } = await withSession()
+    await harness.commit({ mutations: [setting('assertionsMax', 3)] })
+    const exists = { type: 'keyExists', ...at('a'), expected: false } as const
+    const any = (count: number): Assertion => ({ type: 'any', assertions: Array.from({ length: count }, () => exists) })
+    const { core } = harness
+    assert.equal(core.checkRequest(request({ assertions: [any(2)], mutations: [add] })), undefined)
+    assert.equal(core.checkRequest(request({ assertions: [any(3)], mutations: [add] }))?.code, 'transaction_too_large')
+    const postflight = { type: 'postflight', assertions: [any(3)] } as const
+    assert.equal(core.checkRequest(request({ mutations: [postflight] }))?.code, 'transaction_too_large')
+    assert.equal(await harness.refusal({ assertions: [any(3)], mutations: [add] }), 'transaction_too_large')
   })
 })

@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import { counterShardKey } from '../../encoding/index.ts'
-import { bytesCodec, integerCodec } from '../../model/index.ts'
+import { bytesCodec, DEFAULT_SETTINGS, integerCodec } from '../../model/index.ts'
 import type { ConformanceSection } from './context.ts'
 import { bytes, refused } from './expectations.ts'
 
@@ -87,6 +87,10 @@ export const counterSection: ConformanceSection = {
         const error = await refused(mutate('add', 1n, 0), 'assertion_failed')
         equal(error.detail?.actualSeq, first.seq)
         deepEqual((await mutate('add', 2n, first.seq)).results, [7n])
+        await kv.set('n', (await kv.get('n'))!, { ttlMs: 60_000 })
+        const { expiresAtMicros } = (await kv.entry('n'))!
+        deepEqual((await mutate('set', 7n)).results, [7n])
+        equal((await kv.entry('n'))?.expiresAtMicros, expiresAtMicros)
         await refused(mutate('subtract', 8n), 'underflow')
         await refused(mutate('add', MAX_64), 'overflow')
         deepEqual((await mutate('subtract', 7n)).results, [0n])
@@ -129,6 +133,15 @@ export const counterSection: ConformanceSection = {
         equal(sum, 6n)
         equal(await numbers.get(counterShardKey(key, 3)), 2n)
         await refused(add(3, MAX_64), 'overflow')
+        const { keyBytesMax } = DEFAULT_SETTINGS
+        const counted = (length: number) => {
+          const longest = new Uint8Array(length).fill(1)
+          return database.commit({
+            mutations: [{ type: 'counterAdd', project, key: longest, by: 1n, shards: 1, shard: 0 }],
+          })
+        }
+        await counted(keyBytesMax - 4)
+        await refused(counted(keyBytesMax - 3), 'key_too_large')
       },
     },
     {

@@ -52,6 +52,18 @@ describe('the JSON client wire', () => {
     ])
   })
 
+  it('takes null where a field may be absent, but not where null is a value', () => {
+    const text = `{"idempotencyKey":null,"readSet":null,"mutations":[
+      {"type":"kvSet","project":"p","scope":null,"key":{"$b":""},"value":{"$b":""},"ttlMs":null},
+      {"type":"insert","project":"p","table":"t","rows":[{"a":null}],"onConflict":null}]}`
+    assert.deepEqual(envelopeFromJson(text, MAX), {
+      mutations: [
+        { type: 'kvSet', project: 'p', key: bytes(), value: bytes() },
+        { type: 'insert', project: 'p', table: 't', rows: [{ a: null }] },
+      ],
+    })
+  })
+
   it('refuses a misspelt field where it decides about data', () => {
     const wrong = [
       '{"mutations":[],"assertion":[]}',

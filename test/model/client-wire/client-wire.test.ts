@@ -266,6 +266,10 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
           '0200 010063 00 010064 02  02000000 03000000 010000006b 010069',
       ],
       [{ type: 'query', query: { project: 'p', from: 't' } }, '08 00 0000 010070 010074'],
+      [
+        { type: 'query', query: { project: 'p', from: 't', distinct: false, allowFullScan: false } },
+        '08 00 0000 010070 010074',
+      ],
       [{ type: 'explain', query: { project: 'p', from: 't' } }, '09 0000 010070 010074'],
       [
         { type: 'rows', project: 'p', scope: 's', table: 't', keys: [{ c: true }, {}], readSet: true },
