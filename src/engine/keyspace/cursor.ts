@@ -51,6 +51,8 @@ export class Cursor {
   readonly #start: Uint8Array | undefined
   readonly #end: Uint8Array | undefined
   readonly #reverse: boolean
+  /** Leaves beyond a missing one that are asked for with it. */
+  readonly #ahead: number
   readonly #leaf: PageRef
   // Plain arrays and a small key: a typed array beyond 64 bytes costs more to make than a short scan.
   readonly #pages: number[] = [0, 0, 0, 0]
@@ -73,12 +75,14 @@ export class Cursor {
   /** The bytes of `#key` that count, for `keyInPlace`: made anew only when their number changes. */
   #keyView: Uint8Array
 
-  constructor(storage: Storage, source: CursorSource, range: Range) {
+  /** `ahead`: only for whoever keeps what was loaded until the walk is done, as the writer does until the entry's end. */
+  constructor(storage: Storage, source: CursorSource, range: Range, ahead: number = 0) {
     this.#storage = storage
     this.#source = source
     this.#start = range.start
     this.#end = range.end
     this.#reverse = range.reverse === true
+    this.#ahead = ahead
     this.#step = this.#reverse ? -1 : 1
     this.#leaf = new PageRef(storage.pageBytes)
     this.#key = new Uint8Array(FIRST_KEY_BYTES)
@@ -263,7 +267,9 @@ export class Cursor {
       const checksum = childChecksum(leaf, index)
       if (!table.locate(page, leaf)) {
         this.#changes = -1
-        return cold.only(page, checksum)
+        cold.only(page, checksum)
+        if (this.#ahead > 0) this.#addNext(depth, index)
+        return cold
       }
       depth++
       this.#pages[depth] = page
@@ -272,6 +278,20 @@ export class Cursor {
         return undefined
       }
       this.#index[depth] = this.#reverse ? cellCount(leaf) - 1 : 0
+    }
+  }
+
+  /** Asks for what lies beyond child `index` of the branch at `depth` too: the walk will want it, and each wait begins the entry anew. */
+  #addNext(depth: number, index: number): void {
+    const { table, cold } = this.#storage
+    const branch = this.#leaf
+    if (!table.locate(this.#pages[depth]!, branch)) return
+    const count = cellCount(branch)
+    for (let i = 1; i <= this.#ahead; i++) {
+      const next = index + i * this.#step
+      if (next < 0 || next >= count) return
+      const page = childPage(branch, next)
+      if (!table.isResident(page)) cold.add(page, childChecksum(branch, next), 0)
     }
   }
 

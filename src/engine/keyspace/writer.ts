@@ -22,6 +22,9 @@ import type { Storage } from './storage.ts'
 /** In place of what searching a leaf gives: `storage.cold` names what is missing. */
 const COLD = -0x7fffffff
 
+/** Leaves that a walk of the entry in the making asks for with one that it misses. They stay until the entry is done. */
+const READ_AHEAD_PAGES = 31
+
 /** What a put found; one object, overwritten by the next put. */
 export interface PutResult {
   existed: boolean
@@ -105,7 +108,7 @@ export class EpochWriter implements Reader {
   }
 
   cursor(range: Range = {}): Cursor {
-    return new Cursor(this.#storage, this, range)
+    return new Cursor(this.#storage, this, range, READ_AHEAD_PAGES)
   }
 
   /**
