@@ -1,5 +1,10 @@
+import { toJson } from '../model/index.ts'
+
 /** How results are printed: tables for people, one JSON document for programs. */
 export type OutputFormat = 'table' | 'json'
+
+/** Numbers of all sizes stand to the right. */
+export type PrintedCell = string | number | bigint
 
 export interface Output {
   readonly format: OutputFormat
@@ -9,7 +14,7 @@ export interface Output {
   raw(bytes: Uint8Array): void
   /** The JSON document, in JSON format; otherwise what `people` prints. */
   result(value: unknown, people: () => void): void
-  table(rows: readonly Readonly<Record<string, string | number>>[]): void
+  table(rows: readonly Readonly<Record<string, PrintedCell>>[]): void
 }
 
 /** Where the program writes; a test gives its own. */
@@ -33,7 +38,7 @@ export function createOutput(terminal: Terminal, format: OutputFormat): Output {
       if (terminal.isTerminal) terminal.write('\n')
     },
     result(value, people) {
-      if (format === 'json') line(JSON.stringify(value, jsonValue))
+      if (format === 'json') line(toJson(value))
       else people()
     },
     table(rows) {
@@ -42,20 +47,13 @@ export function createOutput(terminal: Terminal, format: OutputFormat): Output {
   }
 }
 
-/** Bytes as {"$b": base64}, as on every JSON door. */
-function jsonValue(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString()
-  if (value instanceof Uint8Array) return { $b: Buffer.from(value).toString('base64') }
-  return value
-}
-
 /** Columns as wide as their widest cell, numbers to the right. */
-export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string[] {
+export function formatTable(rows: readonly Readonly<Record<string, PrintedCell>>[]): string[] {
   const columns = Object.keys(rows[0] ?? {})
   const widths = columns.map(name => Math.max(name.length, ...rows.map(row => String(row[name] ?? '').length)))
-  const render = (cells: readonly (string | number)[]): string =>
+  const render = (cells: readonly PrintedCell[]): string =>
     cells
-      .map((cell, i) => (typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .map((cell, i) => (typeof cell === 'string' ? cell.padEnd(widths[i]!) : String(cell).padStart(widths[i]!)))
       .join('  ')
       .trimEnd()
   return [

@@ -7,6 +7,8 @@ import { openSession } from './context.ts'
 import { addDevCommand } from './dev-command.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
+import { addQueryCommand } from './query-command.ts'
+import { addTableCommands } from './table-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
 import { VERSION } from '../node/index.ts'
 import { addServerCommand } from './server-command.ts'
@@ -31,7 +33,7 @@ export async function runProgram(context: CommandContext, args: readonly string[
 function createProgram(context: CommandContext): Command {
   const { terminal } = context
   const program = new Command('quorate')
-    .description('A replicated, transactional key-value database')
+    .description('A replicated, transactional database of tables and keys')
     .version(VERSION)
     .exitOverride()
     .showHelpAfterError('(quorate --help lists the commands)')
@@ -74,6 +76,8 @@ function createProgram(context: CommandContext): Command {
   addClusterCommands(program, withSession)
   addCatalogCommands(program, withSession)
   addKeyValueCommands(program, context, withSession)
+  addTableCommands(program, context, withSession)
+  addQueryCommand(program, context, withSession)
   addCheckCommands(program, context)
   addBenchCommand(program, withSession)
   return program

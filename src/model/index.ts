@@ -10,6 +10,7 @@ export { bytesCodec, integerCodec, jsonCodec, textCodec } from './facade/codecs.
 export { createDatabase } from './facade/create-database.ts'
 export type { DatabaseDetails } from './facade/create-database.ts'
 export { refusalError } from './facade/outcome-result.ts'
+export * from './migrations/index.ts'
 export * from './names.ts'
 export { NumberMap } from './number-map.ts'
 export { PinnedView } from './pinned-view.ts'

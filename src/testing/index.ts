@@ -1,5 +1,5 @@
 /** What checks a Quorate: the conformance suite and the linearizability checker. */
-export { conformanceSections, conformanceSuite, tableConformanceSections } from './conformance/suite.ts'
+export { conformanceSections, conformanceSuite } from './conformance/suite.ts'
 export type {
   ConformanceCase,
   ConformanceContext,

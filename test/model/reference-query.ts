@@ -171,6 +171,8 @@ function runQuery(
   const rowsOf = (table: ReferenceTable): Row[] =>
     alive(state, rowsWhere(table, undefined, policyFor(table, allows), caller)).map(({ cells }) => cells)
   const base = open(query.from)
+  const isBounded = query.where !== undefined || query.limit !== undefined || query.aggregates !== undefined
+  if (!isBounded && query.allowFullScan !== true) throw new Refusal('invalid_query', 'nothing bounds the query')
   const alias = query.as ?? query.from
   const prefixed = (name: string, row: Row): Row =>
     Object.fromEntries(Object.entries(row).map(([column, cell]) => [`${name}.${column}`, cell]))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decodeEnvelope, encodeEnvelope, type TransactionEnvelope } from '../../src/encoding/index.ts'
-import { createDatabase, type CoreOptions } from '../../src/model/index.ts'
+import { decodeEnvelope, encodeEnvelope, type Mutation, type TransactionEnvelope } from '../../src/encoding/index.ts'
+import { createDatabase, type CoreOptions, type QueryData } from '../../src/model/index.ts'
 import { conformanceSections } from '../../src/testing/index.ts'
 import { ReferenceCore } from '../model/reference-core.ts'
 
@@ -16,6 +16,16 @@ function changeEnvelopes(core: ReferenceCore, change: (envelope: TransactionEnve
 function changeReads(core: ReferenceCore, change: (options: CoreOptions) => CoreOptions): void {
   const read = core.read.bind(core)
   core.read = (request, options) => read(request, change(options))
+}
+
+function changeMutations(core: ReferenceCore, change: (mutation: Mutation) => Mutation): void {
+  changeEnvelopes(core, envelope => ({ ...envelope, mutations: envelope.mutations.map(change) }))
+}
+
+function changeQueries(core: ReferenceCore, change: (query: QueryData) => QueryData): void {
+  const read = core.read.bind(core)
+  core.read = (request, options) =>
+    read(request.type === 'query' ? { ...request, query: change(request.query) } : request, options)
 }
 
 /** Each fault, and the title of a section that must notice it. */
@@ -68,6 +78,83 @@ const mutants: Readonly<Record<string, [section: string, Mutant]>> = {
       const read = core.read.bind(core)
       core.read = (request, { view: _, consistency: __, ...rest }) => read(request, rest)
     },
+  ],
+  'what a transaction has read of tables is not checked': [
+    'a transaction on rows',
+    core =>
+      changeEnvelopes(core, ({ readSet = {}, ...rest }) => ({
+        ...rest,
+        readSet: {
+          points: (readSet.points ?? []).filter(({ table }) => table === undefined),
+          ranges: (readSet.ranges ?? []).filter(({ table }) => table === undefined),
+        },
+      })),
+  ],
+  'a row is inserted over another one': [
+    'a row',
+    core =>
+      changeMutations(core, mutation => (mutation.type === 'insert' ? { ...mutation, type: 'upsert' } : mutation)),
+  ],
+  'an insert forgets what to do on a conflict': [
+    'a row',
+    core =>
+      changeMutations(core, mutation => {
+        if (mutation.type !== 'insert' || mutation.onConflict === undefined) return mutation
+        return { ...mutation, onConflict: { ...mutation.onConflict, action: 'nothing' } }
+      }),
+  ],
+  'limits of updates by a condition are lost': [
+    'a row',
+    core =>
+      changeMutations(core, mutation => {
+        if (mutation.type !== 'updateWhere' && mutation.type !== 'deleteWhere') return mutation
+        const { limit: _, ...rest } = mutation
+        return rest
+      }),
+  ],
+  'tables have no checks, foreign keys and unique indexes': [
+    'a constraint',
+    core =>
+      changeMutations(core, mutation => {
+        if (mutation.type !== 'ddl' || mutation.operation.type !== 'createTable') return mutation
+        const { checks: _, foreignKeys: __, indexes: ___, ...operation } = mutation.operation
+        return { type: 'ddl', operation }
+      }),
+  ],
+  'referential actions are those of another': [
+    'a constraint',
+    core =>
+      changeMutations(core, mutation => {
+        if (mutation.type !== 'ddl' || mutation.operation.type !== 'createTable') return mutation
+        const { foreignKeys = [], ...operation } = mutation.operation
+        return {
+          type: 'ddl',
+          operation: { ...operation, foreignKeys: foreignKeys.map(key => ({ ...key, onDelete: 'cascade' as const })) },
+        }
+      }),
+  ],
+  'a query forgets its order': ['a query', core => changeQueries(core, ({ orderBy: _, ...query }) => query)],
+  'a query forgets its condition': [
+    'a query',
+    core => changeQueries(core, ({ where: _, ...query }) => ({ ...query, allowFullScan: true })),
+  ],
+  'further pages begin anew': ['a query', core => changeQueries(core, ({ cursor: _, ...query }) => query)],
+  'joins are all inner ones': [
+    'a query',
+    core =>
+      changeQueries(core, query => ({
+        ...query,
+        ...(query.joins !== undefined && { joins: query.joins.map(join => ({ ...join, type: 'inner' as const })) }),
+      })),
+  ],
+  'read policies are not set': [
+    'a caller of a table',
+    core =>
+      changeMutations(core, mutation =>
+        mutation.type === 'ddl' && mutation.operation.type === 'setReadPolicy'
+          ? { ...mutation, operation: { ...mutation.operation, policy: { op: 'and', args: [] } } }
+          : mutation,
+      ),
   ],
   'a watch begins anew instead of resuming': [
     'a watch',

@@ -1,13 +1,12 @@
 import { describe, it } from 'node:test'
 import { createDatabase } from '../../src/model/index.ts'
-import { conformanceSections, conformanceSuite, tableConformanceSections } from '../../src/testing/index.ts'
+import { conformanceSuite } from '../../src/testing/index.ts'
 import { ReferenceCore } from '../model/reference-core.ts'
 
 conformanceSuite({
   name: 'the facade on the reference core',
   runner: { describe, it },
   hooks: ['advanceTimeMs', 'forgetChanges'],
-  sections: [...conformanceSections, ...tableConformanceSections],
   open() {
     const core = new ReferenceCore()
     return Promise.resolve({

@@ -13,6 +13,7 @@ export {
   errorFromPlain,
   errorToPlain,
   outcomeToJson,
+  queryFromText,
   serverMessagesFromJson,
   serverMessagesToJson,
   toJson,

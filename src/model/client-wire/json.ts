@@ -32,6 +32,8 @@ import { outcomeFromPlain } from './json-envelope.ts'
 import { consistencyFromPlain, readRequestFromPlain, readResultFromPlain, tokenField } from './json-reads.ts'
 import { GOAWAY_REASONS } from './messages.ts'
 import type { ClientMessage, CommitMessage, ServerMessage, WatchMessage, WireWatchEvent } from './messages.ts'
+import type { QueryData } from '../query.ts'
+import { queryFromJson } from '../query-data.ts'
 
 /**
  * The messages of client-wire as text frames: a JSON array of messages, each an object with `type`, `requestId` and its fields by
@@ -94,6 +96,11 @@ export function envelopeFromJson(text: string, maxBytes: number): TransactionEnv
 /** The body of `POST /v1/ddl`: an operation or a list. @throws QuorateError `malformed_request`, `frame_too_large` */
 export function ddlFromJson(text: string, maxBytes: number): Ddl[] {
   return fromJson(text, maxBytes, ddlOperationsFromJson)
+}
+
+/** The body of `POST /v1/query`. @throws QuorateError `malformed_request`, `frame_too_large` */
+export function queryFromText(text: string, maxBytes: number): QueryData {
+  return fromJson(text, maxBytes, queryFromJson)
 }
 
 export function outcomeToJson(outcome: Outcome): string {

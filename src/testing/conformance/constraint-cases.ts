@@ -174,7 +174,7 @@ export const constraintSection: ConformanceSection = {
         const { orders, customers } = await shop(context, 'cascade')
         await customers.delete(2)
         deepEqual(
-          (await orders.query(q => q.orderBy('id')).all()).map(row => row.id),
+          (await orders.query(q => q.orderBy('id').limit(9)).all()).map(row => row.id),
           [10, 13],
         )
         const { database, project } = context
@@ -195,7 +195,16 @@ export const constraintSection: ConformanceSection = {
         const third = await shop(context, 'setDefault')
         await third.customers.delete(2)
         deepEqual(
-          (await third.orders.query(q => q.where(c => c.customer.eq(1)).orderBy('id')).all()).map(row => row.id),
+          (
+            await third.orders
+              .query(q =>
+                q
+                  .where(c => c.customer.eq(1))
+                  .orderBy('id')
+                  .limit(9),
+              )
+              .all()
+          ).map(row => row.id),
           [10, 11, 12],
         )
         await refused(third.customers.delete(1), 'foreign_key_violation')

@@ -84,7 +84,7 @@ export const querySection: ConformanceSection = {
           [() => or(), []],
         ]
         for (const [condition, ids] of conditions) {
-          const found = await table.query(q => q.where(condition).orderBy('id').select('id')).all()
+          const found = await table.query(q => q.where(condition).orderBy('id').select('id').allowFullScan()).all()
           deepEqual(
             found.map(row => row.id),
             ids,
@@ -203,7 +203,9 @@ export const querySection: ConformanceSection = {
         const on = [['i.kind', 'k.name']] as const
         const definition = itemsOf(project)
         const pairs = async (query: BuiltQuery<object>): Promise<string[]> =>
-          (await database.query(query).all()).map(row => Object.values(row).join(' ')).toSorted()
+          (await database.query({ ...query.data, limit: 100 }).all())
+            .map(row => Object.values(row).join(' '))
+            .toSorted()
         const items = from(definition, 'i')
         const joined = () => items.leftJoin(kinds, 'k', on)
         deepEqual(await pairs(items.innerJoin(kinds, 'k', on).select('i.id', 'k.name')), [
@@ -219,15 +221,16 @@ export const querySection: ConformanceSection = {
           '3 apple',
         ])
         equal((await pairs(items.fullJoin(kinds, 'k', on).select('i.id', 'k.name'))).length, 6)
-        equal((await pairs(items.crossJoin(kinds, 'k').select('i.id', 'k.name').limit(100))).length, 15)
+        equal((await pairs(items.crossJoin(kinds, 'k').select('i.id', 'k.name'))).length, 15)
         const self = from(kinds, 'a').innerJoin(kinds, 'b', [['a.parent', 'b.name']])
-        deepEqual(await database.query(self.select('a.name', 'b.name as up')).all(), [
+        deepEqual(await database.query(self.select('a.name', 'b.name as up').limit(9)).all(), [
           { 'a.name': 'apple', up: 'fruit' },
         ])
         const grouped = joined()
           .where(c => c['i.price'].isNotNull())
           .groupBy(['k.parent'], of => ({ total: of.sum('i.price') }))
           .orderBy('total')
+          .allowFullScan()
         deepEqual(await database.query(grouped).all(), [
           { 'k.parent': null, total: 30 },
           { 'k.parent': 'fruit', total: 40 },
@@ -300,7 +303,7 @@ export const querySection: ConformanceSection = {
       async run(context) {
         const { database, project } = context
         await itemsTable(context)
-        const run = (data: object): Promise<unknown> =>
+        const run = async (data: object): Promise<unknown> =>
           database.query({ project, from: 'items', limit: 5, ...data }).all()
         await fails(run({ from: 'elsewhere' }), 'table_not_found')
         await fails(run({ project: 'no-such-project' }), 'project_not_found')
@@ -310,6 +313,10 @@ export const querySection: ConformanceSection = {
         await fails(run({ orderBy: [{ column: 'elsewhere' }] }), 'column_not_found')
         await fails(run({ where: { op: 'eq', column: 'kind', value: 5 } }), 'type_mismatch')
         await fails(run({ where: { op: 'like', column: 'price', pattern: 'a%' } }), 'type_mismatch')
+        await fails(run({ limit: undefined }), 'invalid_query')
+        await fails(database.query(from(itemsOf(project))).all(), 'invalid_query')
+        equal((await database.query(from(itemsOf(project)).allowFullScan()).all()).length, 5)
+        await fails(run({ limt: 5 }), 'invalid_argument', 'malformed_request')
       },
     },
     {

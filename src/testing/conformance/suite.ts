@@ -36,10 +36,6 @@ export const conformanceSections: readonly ConformanceSection[] = [
   consistencySection,
   watchSection,
   exactlyOnceSection,
-]
-
-/** The promises of tables. */
-export const tableConformanceSections: readonly ConformanceSection[] = [
   tableSection,
   rowSection,
   constraintSection,

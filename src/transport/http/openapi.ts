@@ -9,11 +9,13 @@ import {
   listQuery,
   listSchema,
   putQuery,
+  queryQuery,
   readQuery,
   statusSchema,
   transactionQuery,
   writtenSchema,
 } from './schemas.ts'
+import { planSchema, queryResultSchema, querySchema, tablesSchema } from './table-schemas.ts'
 
 type Plain = Record<string, unknown>
 
@@ -45,6 +47,7 @@ const pathParameter = (name: string, description: string): Plain => ({
 })
 const PROJECT = pathParameter('project', '1 to 128 of A-Z a-z 0-9 _ -')
 const SCOPE = pathParameter('scope', '1 to 128 of A-Z a-z 0-9 _ -')
+const TABLE = pathParameter('table', '1 to 128 of A-Z a-z 0-9 _ -')
 const KEY = pathParameter('key', 'Any bytes, percent-encoded; slashes need no escape')
 const IDEMPOTENCY_KEY: Plain = {
   name: 'Idempotency-Key',
@@ -78,6 +81,37 @@ function operation(
     parameters,
     ...(body !== undefined && { requestBody: { required: true, content: body } }),
     responses: { '200': { description: 'Done', headers: TOKEN_HEADER, content }, default: ERROR },
+  }
+}
+
+function tablePaths(): Plain {
+  const names = [PROJECT, SCOPE]
+  return {
+    '/v1/query': {
+      post: operation(
+        'query',
+        'Rows of tables: one page, all pages of one seq',
+        queryParameters(queryQuery),
+        jsonContent(z.union([queryResultSchema, planSchema])),
+        jsonContent(querySchema, 'input'),
+      ),
+    },
+    '/v1/tables/{project}/{scope}': {
+      get: operation(
+        'listTables',
+        'The tables of a scope',
+        [...names, ...queryParameters(readQuery)],
+        jsonContent(tablesSchema),
+      ),
+    },
+    '/v1/tables/{project}/{scope}/{table}': {
+      get: operation(
+        'describeTable',
+        'One table of a scope',
+        [...names, TABLE, ...queryParameters(readQuery)],
+        jsonContent(tablesSchema),
+      ),
+    },
   }
 }
 
@@ -125,12 +159,13 @@ export function openApiDocument(version: string): Plain {
       '/v1/ddl': {
         post: operation(
           'ddl',
-          'Changes catalog, permissions or settings',
+          'Changes catalog, tables, permissions or settings',
           [IDEMPOTENCY_KEY, ...queryParameters(transactionQuery)],
           jsonContent(ddlResultSchema),
           jsonContent(z.union([ddlSchema, z.array(ddlSchema)]), 'input'),
         ),
       },
+      ...tablePaths(),
       '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
     },
     components: {

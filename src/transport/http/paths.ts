@@ -58,3 +58,14 @@ export function percentDecode(text: string): Uint8Array {
   }
   return bytes.slice(0, length)
 }
+
+const TABLES_PREFIX = '/v1/tables/'
+
+/** What `/v1/tables/{project}/{scope}[/{table}]` names. @throws QuorateError `not_found` for a path of another form */
+export function tableNames(path: string): { project: string; scope: string; table: string | undefined } {
+  const names = path.startsWith(TABLES_PREFIX) ? path.slice(TABLES_PREFIX.length).split('/').map(decodeName) : []
+  const [project, scope, table] = names
+  if (project === undefined || scope === undefined || names.length > 3)
+    throw new QuorateError('not_found', 'no such path')
+  return { project, scope, table }
+}

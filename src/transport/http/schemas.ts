@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tableAssertion, tableDdl, tableMutation } from './table-schemas.ts'
 
 /** What the HTTP door takes, as schemas: requests are checked against them and `/v1/openapi.json` is made of them. */
 
@@ -41,6 +42,15 @@ export interface ReadQuery extends TimedQuery {
 }
 
 export const readQuery: z.ZodType<ReadQuery> = z.strictObject(reads)
+
+export interface QueryQuery extends ReadQuery {
+  explain: boolean
+}
+
+export const queryQuery: z.ZodType<QueryQuery> = z.strictObject({
+  ...reads,
+  explain: yesOrNo.default(false).describe('How the query would be run, instead of its rows'),
+})
 
 export interface ListQuery extends ReadQuery {
   prefix?: string | undefined
@@ -92,7 +102,7 @@ const integer = z.number().int().nonnegative()
 const bigInteger = z.union([integer, z.string().regex(/^\d{1,78}$/)])
 const target = { project: z.string(), scope: z.string().default('app'), key: bytes }
 
-const assertion = z.discriminatedUnion('type', [
+const keyAssertion = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('keyVersion'), ...target, seq: integer }),
   z.strictObject({ type: z.literal('keyExists'), ...target, expected: z.boolean() }),
   z.strictObject({ type: z.literal('keyEquals'), ...target, value: bytes }),
@@ -104,6 +114,15 @@ const assertion = z.discriminatedUnion('type', [
   }),
 ])
 
+/** Groups are described as objects: the reader that checks them bounds their depth. */
+const nestedAssertion = z.record(z.string(), z.unknown()).describe('An assertion of the same form')
+const assertion = z.union([
+  keyAssertion,
+  tableAssertion,
+  z.strictObject({ type: z.enum(['all', 'any']), assertions: z.array(nestedAssertion) }),
+  z.strictObject({ type: z.literal('not'), assertion: nestedAssertion }),
+])
+
 const permission = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('admin') }),
   z.strictObject({ type: z.literal('impersonate') }),
@@ -113,9 +132,18 @@ const permission = z.discriminatedUnion('type', [
     scope: z.string().optional(),
     prefix: bytes.optional(),
   }),
+  z.strictObject({ type: z.literal('projectAdmin'), project: z.string() }),
+  z.strictObject({ type: z.literal('scopeAdmin'), project: z.string(), scope: z.string() }),
+  z.strictObject({
+    type: z.enum(['tableRead', 'tableWrite', 'policyBypass']),
+    project: z.string().optional(),
+    scope: z.string().optional(),
+    table: z.string().optional(),
+  }),
+  z.strictObject({ type: z.literal('tableDdl'), project: z.string().optional(), scope: z.string().optional() }),
 ])
 
-export const ddlSchema: z.ZodType = z.discriminatedUnion('type', [
+const catalogDdl = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('createProject'), project: z.string(), ifNotExists: z.boolean().optional() }),
   z.strictObject({ type: z.literal('renameProject'), project: z.string(), to: z.string() }),
   z.strictObject({ type: z.literal('dropProject'), project: z.string(), ifExists: z.boolean().optional() }),
@@ -132,18 +160,28 @@ export const ddlSchema: z.ZodType = z.discriminatedUnion('type', [
     scope: z.string(),
     ifExists: z.boolean().optional(),
   }),
-  z.strictObject({ type: z.enum(['grant', 'revoke']), caller: z.string(), permission }),
+  z.strictObject({
+    type: z.literal('grant'),
+    caller: z.string(),
+    permission,
+    delegable: z.boolean().optional().describe('The caller may grant the same to others'),
+  }),
+  z.strictObject({ type: z.literal('revoke'), caller: z.string(), permission }),
   z.strictObject({ type: z.literal('setSetting'), name: z.string(), value: z.number() }),
 ])
 
+export const ddlSchema: z.ZodType = z.union([catalogDdl, tableDdl])
+
+const width = z.union([z.literal(64), z.literal(256)])
+const signedInteger = z.union([z.number().int(), z.string().regex(/^-?\d{1,19}$/)])
 const counter = {
   ...target,
   by: bigInteger,
-  width: z.union([z.literal(64), z.literal(256)]),
+  width,
   onMissing: z.enum(['zero', 'reject']).optional(),
 }
 
-const mutation = z.discriminatedUnion('type', [
+const keyMutation = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('kvSet'), ...target, value: bytes, ttlMs: integer.optional() }),
   z.strictObject({ type: z.literal('kvDelete'), ...target }),
   z.strictObject({ type: z.literal('kvIncrement'), ...counter, onOverflow: z.enum(['reject', 'saturate']).optional() }),
@@ -152,6 +190,50 @@ const mutation = z.discriminatedUnion('type', [
     ...counter,
     onUnderflow: z.enum(['reject', 'saturate', 'ignore']).optional(),
   }),
+  z.strictObject({
+    type: z.enum(['kvMax', 'kvMin']),
+    ...target,
+    value: bigInteger,
+    width,
+    onMissing: z.enum(['set', 'zero', 'reject']).optional(),
+  }),
+  z.strictObject({
+    type: z.literal('kvMutate'),
+    ...target,
+    op: z.enum(['set', 'add', 'subtract']),
+    operand: bigInteger,
+    width,
+    expectedSeq: integer.optional(),
+  }),
+  z.strictObject({
+    type: z.literal('kvAddSigned'),
+    ...target,
+    by: signedInteger,
+    min: signedInteger.optional(),
+    max: signedInteger.optional(),
+    onMissing: z.enum(['zero', 'reject']).optional(),
+  }),
+  z.strictObject({
+    type: z.literal('counterAdd'),
+    ...target,
+    by: bigInteger,
+    shards: z.number().int().min(1).max(4_096),
+    shard: integer,
+  }),
+])
+
+const mutation = z.union([
+  keyMutation,
+  tableMutation,
+  z.strictObject({
+    type: z.literal('emitEvent'),
+    project: z.string(),
+    scope: z.string().default('app'),
+    topic: z.string(),
+    key: z.string(),
+    payload: z.string().describe('JSON text'),
+  }),
+  z.strictObject({ type: z.literal('postflight'), assertions: z.array(assertion) }),
   z.strictObject({ type: z.literal('ddl'), operation: ddlSchema }),
 ])
 
@@ -160,12 +242,14 @@ export const envelopeSchema: z.ZodType = z.strictObject({
   assertions: z.array(assertion).optional(),
   readSet: z
     .strictObject({
-      points: z.array(z.strictObject({ ...target, seq: integer })).optional(),
+      points: z.array(z.strictObject({ ...target, table: z.string().optional(), seq: integer })).optional(),
       ranges: z
         .array(
           z.strictObject({
             project: z.string(),
             scope: z.string().optional(),
+            table: z.string().optional(),
+            index: z.string().optional(),
             start: bytes.optional(),
             end: bytes.optional(),
             reverse: z.boolean().optional(),
@@ -184,7 +268,7 @@ export const writtenSchema: z.ZodType = z.object(written)
 export const commitSchema: z.ZodType = z.object({
   ...written,
   results: z
-    .array(z.union([bigInteger, z.boolean(), z.null()]))
+    .array(z.union([signedInteger, z.string().regex(/^\d{1,78}$/), z.boolean(), z.null()]))
     .describe('One per mutation; empty if none answers anything'),
 })
 export const ddlResultSchema: z.ZodType = z.object({ ...written, changed: z.array(z.boolean()) })

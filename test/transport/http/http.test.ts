@@ -156,7 +156,13 @@ describe('what is wrong with a request', () => {
     const rig = await HttpRig.open()
     const cases: readonly [string, string, string | undefined, number, string][] = [
       ['GET', '/v1/nothing', undefined, 404, 'not_found'],
-      ['GET', '/v1/query', undefined, 404, 'not_found'],
+      ['GET', '/v1/query', undefined, 405, 'method_not_allowed'],
+      ['POST', '/v1/tables/p/app', '{}', 405, 'method_not_allowed'],
+      ['GET', '/v1/tables/p', undefined, 404, 'not_found'],
+      ['GET', '/v1/tables/p/app/t/more', undefined, 404, 'not_found'],
+      ['GET', '/v1/tables/p/a%20b', undefined, 400, 'invalid_name'],
+      ['POST', '/v1/query', '{"project":"p"}', 400, 'malformed_request'],
+      ['POST', '/v1/query', '{"project":"p","from":"t","wher":{}}', 400, 'malformed_request'],
       ['POST', '/v1/kv/p/app/a', 'x', 405, 'method_not_allowed'],
       ['PUT', '/v1/kv/p/app', 'x', 405, 'method_not_allowed'],
       ['GET', '/v1/commit', undefined, 405, 'method_not_allowed'],
@@ -263,7 +269,10 @@ describe('the description', () => {
       '/v1/ddl',
       '/v1/kv/{project}/{scope}',
       '/v1/kv/{project}/{scope}/{key}',
+      '/v1/query',
       '/v1/status',
+      '/v1/tables/{project}/{scope}',
+      '/v1/tables/{project}/{scope}/{table}',
     ])
     const { parameters } = body.paths['/v1/kv/{project}/{scope}/{key}'].put
     assert.equal(parameters.find((p: { name: string }) => p.name === 'ttl_ms').schema.type, 'integer')

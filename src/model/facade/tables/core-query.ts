@@ -4,7 +4,9 @@ import type { CoreRead } from '../../database.ts'
 import { QuorateError } from '../../errors.ts'
 import type { QueryData, QueryPlan, QueryResult } from '../../query.ts'
 import type { Query, QueryPage } from '../../database-tables.ts'
+import { checkedQuery } from '../../query-data.ts'
 import { invalid } from '../arguments.ts'
+import { checked } from '../connection.ts'
 import type { ReadSource } from '../read-source.ts'
 import { isBuiltQuery, rawCell } from '../../tables/index.ts'
 import type { BuiltQuery, CellCodec } from '../../tables/index.ts'
@@ -19,7 +21,7 @@ export class CoreQuery<R> implements Query<R> {
   constructor(source: ReadSource, query: BuiltQuery<R> | QueryData) {
     if (typeof query !== 'object' || query === null) throw invalid('a query is a builder or data')
     this.#source = source
-    this.#data = isBuiltQuery(query) ? query.data : query
+    this.#data = isBuiltQuery(query) ? query.data : checked(checkedQuery, query)
     this.#codec = isBuiltQuery(query) ? name => query.outputCodec(name) : () => rawCell
   }
 

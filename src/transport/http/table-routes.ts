@@ -1,0 +1,65 @@
+import {
+  formatToken,
+  QuorateError,
+  queryFromText,
+  requireName,
+  type CoreRead,
+  type ReadRequest,
+} from '../../model/index.ts'
+import { DEFAULT_TIMEOUT_MS } from './options.ts'
+import type { HttpCall } from './options.ts'
+import { tableNames } from './paths.ts'
+import { consistencyOf, parseQuery } from './query.ts'
+import { bodyText, readBody } from './request.ts'
+import { queryQuery, readQuery, type ReadQuery } from './schemas.ts'
+import { written } from './transaction-routes.ts'
+
+/** A condition may hold thousands of values. */
+const QUERY_BYTES_MAX = 1 << 20
+
+/** POST /v1/query: a `QueryData`; with `explain=true` how it would be run. */
+export async function queryRoute(call: HttpCall): Promise<Response> {
+  const { explain, ...reads } = parseQuery(queryQuery, call.query)
+  const query = queryFromText(bodyText(await readBody(call.request, QUERY_BYTES_MAX)), QUERY_BYTES_MAX)
+  const read = await readFor(call, reads, { type: explain ? 'explain' : 'query', query })
+  const { result } = read
+  if (result.type === 'query') return answered(read, result.result)
+  if (result.type === 'explain') return answered(read, result.plan)
+  throw unfit(result.type)
+}
+
+/** GET /v1/tables/{project}/{scope}: the tables of the scope, and with `/{table}` one of them. */
+export async function tablesRoute(call: HttpCall, path: string): Promise<Response> {
+  const reads = parseQuery(readQuery, call.query)
+  const { project, scope, table } = tableNames(path)
+  requireName('project', project)
+  requireName('scope', scope)
+  if (table !== undefined) requireName('table', table)
+  const read = await readFor(call, reads, {
+    type: 'tables',
+    project,
+    scope,
+    ...(table !== undefined && { table }),
+  })
+  if (read.result.type !== 'tables') throw unfit(read.result.type)
+  return answered(read, { tables: read.result.tables })
+}
+
+function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {
+  const { options, caller } = call
+  return options.core.read(request, {
+    caller,
+    signal: call.request.signal,
+    timeoutMs: query.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+    consistency: consistencyOf(query, options.service.historyId),
+  })
+}
+
+function answered({ seq, historyId }: CoreRead, body: object): Response {
+  const token = formatToken(historyId, seq)
+  return written(token, { ...body, seq, token })
+}
+
+function unfit(answer: string): QuorateError {
+  return new QuorateError('internal', `the read was answered by ${answer}`)
+}
