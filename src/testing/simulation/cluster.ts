@@ -24,6 +24,7 @@ const PEER_PORT = 7410
 const LOOK_MS = 10
 const VOTE_DEATHS = 0.1
 const INSTALL_DEATHS = 0.04
+const RELAPSES = 0.2
 
 export interface ClusterOptions {
   readonly world: SimulatedWorld
@@ -101,6 +102,7 @@ export class ClusterNode {
     this.#host = host
     this.#sendsLeft = 0
     this.#cluster.trace.note(`${this.name} starts`)
+    this.#cluster.perhapsRelapse(this)
     const opening = this.#cluster.open(this, host, DIRECTORY, frame => this.#onSend(host, frame))
     opening.then(
       node => {
@@ -169,6 +171,7 @@ export class SimulatedCluster {
   readonly #options: ClusterOptions
   readonly #random: SeededRandom
   readonly #rotting: SeededRandom
+  readonly #relapsing: SeededRandom
   readonly #members: readonly ConfiguredMember[]
 
   constructor(options: ClusterOptions) {
@@ -180,6 +183,7 @@ export class SimulatedCluster {
     this.applyMs = profile.applyMs
     this.#random = world.random.split('cluster')
     this.#rotting = world.random.split('rot')
+    this.#relapsing = world.random.split('relapses')
     this.network = new SimulatedNetwork(world, profile.network)
     const random = world.random.split('frame faults')
     this.frameFaults = { random, chance: profile.frameFaultChance, isTolerant: options.isTolerantFrame }
@@ -229,6 +233,18 @@ export class SimulatedCluster {
   /** Power losses come right after votes more often than by chance. */
   diesAfterVote(): boolean {
     return !this.isHealing && this.profile.faults.hasPowerLosses && this.#random.chance(VOTE_DEATHS)
+  }
+
+  /** While a node recovers, and right after: what its first life left must not come up again in its third. */
+  perhapsRelapse({ name, machine }: ClusterNode): void {
+    if (this.isHealing || !this.profile.faults.hasPowerLosses || !this.#relapsing.chance(RELAPSES)) return
+    const random = this.#relapsing
+    const isLogSync = (operation: string, path: string): boolean =>
+      operation === 'sync' && path.includes('/log/segment')
+    const moment = random.chance(0.5) ? 'before' : 'after'
+    if (random.chance(0.5)) machine.disk.crashAt(random.between(1, 3), moment, isLogSync)
+    else machine.disk.crashAt(random.between(1, 30), moment)
+    this.trace.note(`${name} will die again soon`)
   }
 
   /** In the middle of an install, too. */

@@ -21,13 +21,15 @@ type FaultName =
   | 'transfer'
   | 'lie'
 
+const LOG_SYNC: CallFilter = (operation, path) => operation === 'sync' && path.includes('/log/segment')
+
 /** Calls before which a loss of power hurts most: something is written and not on the medium yet. Undefined: any call. */
 const AIMS: readonly (CallFilter | undefined)[] = [
   undefined,
   undefined,
   (operation, path) => operation === 'sync' && path.includes('/pages/'),
   (operation, path) => operation === 'sync' && path.endsWith('/votes'),
-  (operation, path) => operation === 'sync' && path.includes('/log/segment'),
+  LOG_SYNC,
   operation => operation === 'syncDirectory',
 ]
 
@@ -114,10 +116,11 @@ export class FaultInjector {
         return network.clog(victim.name, other.name, random.uniform(50, 2500))
       }
       case 'crash':
+        return victim.crash('process')
       case 'power':
-        return victim.crash(name === 'crash' ? 'process' : 'power')
+        return this.#losePower(victim)
       case 'blackout':
-        for (const node of nodes) node.crash('power')
+        for (const node of nodes) this.#losePower(node)
         return
       case 'crashInside':
         return this.#crashInside(victim)
@@ -174,6 +177,13 @@ export class FaultInjector {
         network.heal()
       })
     }
+  }
+
+  /** At once, or when the log is next written and not synced: no other moment leaves an end of it that is torn. */
+  #losePower(victim: ClusterNode): void {
+    if (this.#aims.chance(0.5)) return victim.crash('power')
+    victim.machine.disk.crashAt(1, 'before', LOG_SYNC)
+    this.#cluster.trace.note(`${victim.name} will lose power before a sync of its log`)
   }
 
   #crashInside(victim: ClusterNode): void {

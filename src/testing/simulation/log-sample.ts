@@ -2,17 +2,33 @@ import type { SeededRandom, SimulatedDisk } from '../../platform/simulated/index
 
 const SAMPLE_BYTES = 512
 
-/** Bytes near the end of a machine's log as it is in its page cache; empty where there is no log yet. */
-export function sampleLog(disk: SimulatedDisk, random: SeededRandom): Uint8Array {
-  const path = disk.paths('/data/log').findLast(name => name.includes('/segment-') && hasFrames(disk.contents(name)))
-  if (path === undefined) return new Uint8Array(0)
-  const bytes = disk.contents(path)
-  const end = bytes.findLastIndex(byte => byte !== 0) + 1
-  const from = Math.max(0, end - random.between(SAMPLE_BYTES, 3 * SAMPLE_BYTES)) & ~7
-  return bytes.slice(from, from + SAMPLE_BYTES)
+/** Where a log ends: the newest segment with frames, and the end of them. */
+interface LogEnd {
+  readonly path: string
+  readonly bytes: Uint8Array
+  readonly end: number
 }
 
-/** Something behind the header. */
-function hasFrames(bytes: Uint8Array): boolean {
-  return bytes.subarray(SAMPLE_BYTES).some(byte => byte !== 0)
+/**
+ * Bytes near the end of a log as it is in the page cache of its machine; empty where there is none yet. One time in two of the log that
+ * has come furthest: its frames say of themselves that all is synced up to a place that the other logs have not reached.
+ */
+export function sampleLog(disks: readonly SimulatedDisk[], random: SeededRandom): Uint8Array {
+  const chosen = random.chance(0.5) ? [random.pick(disks)] : disks
+  const ends = chosen.map(endOf).filter(end => end !== undefined)
+  const [furthest] = ends.sort((a, b) => (a.path === b.path ? b.end - a.end : a.path < b.path ? 1 : -1))
+  if (furthest === undefined) return new Uint8Array(0)
+  const from = Math.max(0, furthest.end - random.between(SAMPLE_BYTES, 3 * SAMPLE_BYTES)) & ~7
+  return furthest.bytes.slice(from, from + SAMPLE_BYTES)
+}
+
+function endOf(disk: SimulatedDisk): LogEnd | undefined {
+  for (const path of disk.paths('/data/log').toReversed()) {
+    if (!path.includes('/segment-')) continue
+    const bytes = disk.contents(path)
+    const end = bytes.findLastIndex(byte => byte !== 0) + 1
+    // Something behind the header.
+    if (end > SAMPLE_BYTES) return { path, bytes, end }
+  }
+  return undefined
 }

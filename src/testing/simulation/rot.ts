@@ -2,6 +2,8 @@ import type { SimulatedDisk, SeededRandom } from '../../platform/simulated/index
 
 const FILES = ['/data/pages/data', '/data/log/votes']
 const SECTOR_BYTES = 512
+/** A frame without entries (docs/formats/log.md). */
+const MARK_BYTES = 184
 
 /**
  * What a medium does that rots, to files of a machine that is down: a bit flips, or a sector of the log is empty. What the node then
@@ -21,15 +23,18 @@ export function rot(disk: SimulatedDisk, random: SeededRandom, isMarked: boolean
   return `a bit of ${path} at ${place} flips`
 }
 
-/** A sector of the last segment in use, but not the last one written: the mark that proves the others must stay. */
+/**
+ * A sector of the last segment in use, but none of the mark at its end, which proves the others; now and then the last one before that,
+ * which nothing else proves.
+ */
 function loseSector(disk: SimulatedDisk, random: SeededRandom, segments: readonly string[]): string | undefined {
   for (const path of segments.toReversed()) {
     const bytes = disk.contents(path)
     const end = bytes.findLastIndex(byte => byte !== 0)
     if (end < 0) continue
-    const last = Math.floor(end / SECTOR_BYTES)
-    if (last < 2) return undefined
-    const sector = random.between(1, last - 1)
+    const last = Math.floor((end + 1 - MARK_BYTES) / SECTOR_BYTES) - 1
+    if (last < 1) return undefined
+    const sector = random.chance(0.5) ? last : random.between(1, last)
     disk.zero(path, sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES)
     return `sector ${sector} of ${path} is lost`
   }

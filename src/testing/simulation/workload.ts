@@ -94,7 +94,10 @@ export class Workload {
     if (random.chance(0.002)) return client.connect()
     const { world } = this.#cluster
     const write = drawWrite(random, this.#cluster.profile.workload, this.#oracle, this.reader, () =>
-      sampleLog(random.pick(this.#cluster.nodes).machine.disk, random),
+      sampleLog(
+        this.#cluster.nodes.map(({ machine }) => machine.disk),
+        random,
+      ),
     )
     const calledAt = world.nowMs
     client.submit({

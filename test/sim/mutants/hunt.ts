@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { MUTANTS } from './catalogue.ts'
+import { STORY } from './core-mutants.ts'
 import { findMutant } from './mutant.ts'
 import type { Mutant, Verdict } from './mutant.ts'
 
@@ -40,11 +41,12 @@ export async function huntMutants({ budget, only, workers }: HuntOptions): Promi
     })
   await Promise.all(Array.from({ length: Math.min(workers, chosen.length) }, drive))
   const survivors = verdicts.filter(({ seed }) => seed === undefined)
-  const byStory = verdicts.filter(({ seed }) => seed === 0)
+  const byStory = verdicts.filter(({ seed, by }) => seed !== undefined && by.startsWith(STORY))
   const seconds = (performance.now() - startedMs) / 1000
   console.log(
     `${verdicts.length} of ${chosen.length} mutants in ${seconds.toFixed(1)} s, at most ${budget} seeds each: ` +
-      `${verdicts.length - survivors.length - byStory.length} caught by seeds, ${byStory.length} by stories, ` +
+      `${verdicts.length - survivors.length - byStory.length} caught by what seeds draw, ${byStory.length} by stories ` +
+      'that seeds play, ' +
       `${survivors.length} survived`,
   )
   return survivors.length === 0 && verdicts.length === chosen.length
@@ -52,7 +54,7 @@ export async function huntMutants({ budget, only, workers }: HuntOptions): Promi
 
 function lineOf(verdict: Verdict): string {
   const { name, rule, simulator, seed, by, seconds } = verdict
-  const where = seed === undefined ? 'SURVIVED' : seed === 0 ? 'story' : `seed ${seed}`
+  const where = seed === undefined ? 'SURVIVED' : `seed ${seed}`
   return [
     where.padEnd(9),
     simulator.padEnd(6),

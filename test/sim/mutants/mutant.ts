@@ -8,8 +8,6 @@ export interface Mutant {
   readonly simulator: 'nodes' | 'core'
   /** Runs one seed, with the bug or without: what was found wrong. */
   run(seed: number, isPlanted: boolean): Promise<string | undefined>
-  /** A directed story that must fail with the bug; for rules that chance does not reach. */
-  story?(): string | undefined
 }
 
 /** What became of one mutant. */
@@ -17,7 +15,7 @@ export interface Verdict {
   readonly name: string
   readonly rule: string
   readonly simulator: Mutant['simulator']
-  /** Where it was caught; 0 = by its story. Undefined = it survived. */
+  /** Where it was caught. Undefined = it survived. */
   readonly seed: number | undefined
   /** The check that caught it; of a survivor what was tried. */
   readonly by: string
@@ -46,6 +44,5 @@ export async function findMutant(mutant: Mutant, { budget, from = 1, isControlle
     if (failure === undefined) continue
     if (!isControlled || (await mutant.run(seed, false)) === undefined) return verdict(seed, failure)
   }
-  const story = mutant.story?.()
-  return story === undefined ? verdict(undefined, `not caught in ${budget} seeds`) : verdict(0, story)
+  return verdict(undefined, `not caught in ${budget} seeds`)
 }

@@ -45,6 +45,9 @@ const LAGGING = all(
 )
 const POWER = faults({ hasPowerLosses: true, hasCrashesInside: true })
 
+/** Nothing but a loss of power excuses a log whose end is in doubt, and that not where it tears between sectors. */
+const TELLING = faults({ hasFailedSyncs: false, hasRot: false, hasLyingDisk: false })
+
 /** Much is written and not synced when the power goes. */
 const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }), profile => ({ ...profile, syncMs: 5 }))
 
@@ -59,11 +62,17 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'log: acknowledge_before_sync': POWER,
   'log: skip_directory_sync': all(POWER, storage({ segmentBytes: 16_384 })),
   'log: next_segment_before_sync': all(SLOW_SYNCS, storage({ segmentBytes: 16_384, lane: 'worker' })),
-  'log: keep_bytes_after_truncation': all(SLOW_SYNCS, profile => ({ ...profile, tear: 'sector' })),
-  'log: unseeded_checksums': all(SLOW_SYNCS, writes({ logBytes: 40 }), storage({ segmentBytes: 16_384 })),
+  'log: keep_bytes_after_truncation': all(SLOW_SYNCS, TELLING, profile => ({ ...profile, tear: 'sector' })),
+  'log: unseeded_checksums': all(
+    SLOW_SYNCS,
+    writes({ logBytes: 40 }),
+    storage({ segmentBytes: 16_384 }),
+    faults({ hasPartitions: true }),
+    profile => ({ ...profile, tear: 'sector' }),
+  ),
   'log: no_idle_marks': all(
     faults({ hasRot: true, hasProcessCrashes: true, hasPartitions: true }),
-    workload({ clients: 1, meanGapMs: 120 }),
+    workload({ clients: 1, meanGapMs: 120, valueBytes: 1500 }),
   ),
   'log: truncate_at_damage': faults({ hasRot: true, hasProcessCrashes: true }),
   'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
@@ -77,9 +86,10 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'engine: range_read_set_unchecked': all(writes({ transaction: 20 }), BUSY),
   'raft: refusal_by_old_state': all(CHURN, writes({ otherScope: 25, catalog: 15 }), faults({ hasHungReads: true })),
   'raft: copies_sent_as_first': all(
-    writes({ otherScope: 25, catalog: 15 }),
-    BUSY,
-    faults({ hasTransfers: true, hasProcessCrashes: true }),
+    LAGGING,
+    writes({ otherScope: 60, catalog: 25 }),
+    faults({ hasTransfers: true, hasPartitions: true, hasResets: true }),
+    workload({ pipeline: 8 }),
   ),
   'raft: own_clock_as_leader_time': faults({ hasClockJumps: true }),
 }
