@@ -79,10 +79,13 @@ export class SpaceDigests {
     return index === 0 ? undefined : this.#entries[index - 1]
   }
 
-  /** u32 count, then per space u16 length, prefix, u32 lo, u32 hi, u64 records. */
+  /**
+   * u32 count, then per space u16 length, prefix, u32 lo, u32 hi, u64 records. A space without records is left out, unless its sum has
+   * drifted: the total would not be that of the others any more.
+   */
   encode(): Uint8Array {
     const writer = new ByteWriter(1024)
-    const spaces = this.list()
+    const spaces = this.#entries.filter(({ records, digest }) => records > 0 || digest.lo !== 0 || digest.hi !== 0)
     writer.u32(spaces.length)
     for (const space of spaces) {
       writer.bytes16(space.prefix)

@@ -341,9 +341,18 @@ export class SimulatedCluster {
     return this.profile.tear === 'byte' || this.profile.faults.hasFailedSyncs || this.mayBeDamaged(owner)
   }
 
-  /** Whether so many nodes refuse to serve from their disks that the group rightly waits. */
+  /**
+   * Whether so many nodes refuse to serve from their disks that the group rightly waits: no majority is left, or none that may vote, for
+   * one whose log may miss something gives no vote until a leader has mended it (W6).
+   */
   get isWaiting(): boolean {
-    return this.nodes.filter(({ refusal }) => refusal !== undefined).length * 2 >= this.nodes.length
+    const { length } = this.nodes
+    const left = this.nodes.filter(({ refusal }) => refusal === undefined)
+    if (left.length * 2 <= length) return true
+    if (left.length === length) return false
+    const seen = left.map(node => node.inspect())
+    const isLed = seen.some(one => one === undefined || one.role === 'leader')
+    return !isLed && seen.filter(one => one?.isWhole === true).length * 2 <= length
   }
 
   #rot(owner: ClusterNode): void {

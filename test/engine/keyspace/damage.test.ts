@@ -180,3 +180,26 @@ describe('mutants of the tree', () => {
     })
   }
 })
+
+describe('a keyspace whose S has drifted', () => {
+  it('opens again with that S, which a scrub shows to be wrong, even if the space where it drifted is empty by now', async () => {
+    const disk = new SimulatedDisk({ seed: SEED })
+    const options = optionsFor(disk.files(), 4096, { mutants: { digestKeepsOverwritten: true } })
+    const keyspace = await Keyspace.create(options)
+    keyspace.beginEpoch()
+    keyspace.writer.beginEntry(1)
+    for (const text of ['a', 'b', 'b']) keyspace.writer.put(key(text), Uint8Array.of(1), 1, 1, 0)
+    keyspace.writer.delete(key('b'))
+    keyspace.publish(1, META)
+    await keyspace.checkpoint(wanted => wanted)
+    const { digestS } = keyspace
+    await keyspace.close()
+    const { keyspace: opened } = await Keyspace.open(options)
+    assert.deepEqual(opened.digestS, digestS)
+    assert.deepEqual(
+      opened.spaceDigests().map(({ records }) => records),
+      [1],
+    )
+    assert.equal((await opened.scrub()).isEqual, false)
+  })
+})
