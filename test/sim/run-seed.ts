@@ -1,4 +1,6 @@
 import type { KeyspaceMutants } from '../../src/engine/index.ts'
+import { ChecksumSeeds } from '../../src/log/checksum-seed.ts'
+import { emptyFrameHeader, FrameFlag, maxFrameBytes, writeFrame } from '../../src/log/frame.ts'
 import { LOG_WRITER_JOB, startLogWriter } from '../../src/log/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { PeerFrameCursor } from '../../src/raft/index.ts'
@@ -23,6 +25,7 @@ export async function runSeed(
     drainMicrotasks,
     openNode: opening => openSimulatedReplica(opening, keyspaceMutants),
     isTolerantFrame,
+    foreignFrame: foreignFrame(),
     jobs: { [LOG_WRITER_JOB]: startLogWriter },
     ...options,
   })
@@ -30,6 +33,16 @@ export async function runSeed(
   if (first === undefined || result.failure !== undefined) return result
   const text = first instanceof Error ? (first.stack ?? first.message) : JSON.stringify(first)
   return { ...result, failure: `a rejection that nobody handled: ${text}` }
+}
+
+/** A mark far ahead, made under whatever is planted: where checksums do not know their place, it proves what it must not prove. */
+function foreignFrame(): Uint8Array {
+  const place = { segment: 1_000_000, offset: 4_096 }
+  const synced = { syncedSegment: place.segment, syncedOffset: place.offset }
+  const header = { ...emptyFrameHeader(1), ...synced, flags: FrameFlag.mark }
+  const frame = new Uint8Array(maxFrameBytes(0))
+  const seed = new ChecksumSeeds(new Uint8Array(16).fill(0xee)).at(place.segment, place.offset)
+  return frame.subarray(0, writeFrame(frame, 0, header, undefined, place.offset, seed))
 }
 
 const cursor = new PeerFrameCursor()

@@ -34,6 +34,7 @@ export interface ClusterOptions {
   readonly openNode: OpenNode
   readonly jobs: Readonly<Record<string, StartJob>>
   readonly isTolerantFrame: (frame: Uint8Array) => boolean
+  readonly foreignFrame: Uint8Array | undefined
 }
 
 /** A member on its machine: a process if it runs, a node if that has opened. */
@@ -154,6 +155,8 @@ export class SimulatedCluster {
   readonly trace: Trace
   readonly profile: Profile
   readonly frameFaults: FrameFaults
+  /** A frame of the log of another directory. */
+  readonly foreignFrame: Uint8Array | undefined
   /** The first broken promise, or the first unexpected error of a node. */
   failure: Error | undefined
   /** From then on what dies is started again at once. */
@@ -181,6 +184,7 @@ export class SimulatedCluster {
     this.trace = options.trace
     this.profile = profile
     this.applyMs = profile.applyMs
+    this.foreignFrame = options.foreignFrame
     this.#random = world.random.split('cluster')
     this.#rotting = world.random.split('rot')
     this.#relapsing = world.random.split('relapses')

@@ -11,9 +11,15 @@ interface LogEnd {
 
 /**
  * Bytes near the end of a log as it is in the page cache of its machine; empty where there is none yet. One time in two of the log that
- * has come furthest: its frames say of themselves that all is synced up to a place that the other logs have not reached.
+ * has come furthest: its frames say of themselves that all is synced up to a place that the other logs have not reached. `foreign` is a
+ * frame of a log elsewhere, which is taken as often.
  */
-export function sampleLog(disks: readonly SimulatedDisk[], random: SeededRandom): Uint8Array {
+export function sampleLog(
+  disks: readonly SimulatedDisk[],
+  random: SeededRandom,
+  foreign: Uint8Array | undefined,
+): Uint8Array {
+  if (foreign !== undefined && random.chance(0.5)) return foreign
   const chosen = random.chance(0.5) ? [random.pick(disks)] : disks
   const ends = chosen.map(endOf).filter(end => end !== undefined)
   const [furthest] = ends.sort((a, b) => (a.path === b.path ? b.end - a.end : a.path < b.path ? 1 : -1))

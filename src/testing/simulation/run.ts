@@ -19,6 +19,8 @@ export interface SimulationOptions {
   readonly jobs: Readonly<Record<string, StartJob>>
   /** Whether a frame holds only messages whose loss, doubling and lateness the receiver tolerates. */
   readonly isTolerantFrame?: (frame: Uint8Array) => boolean
+  /** A frame of the log of another directory, which has come further than any run does: clients write it as a value. */
+  readonly foreignFrame?: Uint8Array
   readonly keepsTrace?: boolean
   /** Changes what the seed has drawn, for scenarios. */
   readonly adjust?: (profile: Profile) => Profile
@@ -73,6 +75,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     openNode: opening => openChecked(options.openNode, opening, () => cluster),
     jobs: options.jobs,
     isTolerantFrame: options.isTolerantFrame ?? (() => false),
+    foreignFrame: options.foreignFrame,
   })
   oracle.onCommit = seq => {
     const seen = cluster.nodes.map(node => [node.name, node.inspectPaused()] as const)

@@ -97,6 +97,7 @@ export class Workload {
       sampleLog(
         this.#cluster.nodes.map(({ machine }) => machine.disk),
         random,
+        this.#cluster.foreignFrame,
       ),
     )
     const calledAt = world.nowMs
