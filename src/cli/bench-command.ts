@@ -1,12 +1,11 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { bytesCodec, QuorateError } from '../model/index.ts'
+import { bytesCodec, DurationHistogram, QuorateError } from '../model/index.ts'
 import type { Database, KeyValueSpace } from '../model/index.ts'
 import { nodePlatform } from '../node/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { Session, WithSession } from './context.ts'
 import { positiveInteger } from './context.ts'
-import { Histogram } from './histogram.ts'
 
 type Operation = 'put' | 'get' | 'mixed'
 
@@ -22,7 +21,7 @@ interface Load {
 }
 
 interface Result {
-  latencies: Histogram
+  latencies: DurationHistogram
   failures: Map<string, number>
   elapsedMs: number
 }
@@ -76,7 +75,7 @@ class Bench {
   readonly #space: KeyValueSpace<string, Uint8Array>
   readonly #load: Load
   readonly #value: Uint8Array
-  readonly #latencies = new Histogram()
+  readonly #latencies = new DurationHistogram()
   readonly #failures = new Map<string, number>()
   #begun = 0
   #inFlight = 0

@@ -5,6 +5,8 @@ import type { Catalog } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
 import { readKeys, Scan } from './kv/index.ts'
 import type { ReadContext } from './kv/index.ts'
+import type { OnCold } from './keyspace-store.ts'
+import type { LocalSource, RecordsInPlace } from './local-keys.ts'
 import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
@@ -26,6 +28,8 @@ export interface ViewParts {
   reader: RecordReader
   /** Reads missing pages on this thread. */
   readerSync: RecordReader
+  /** As `readerSync`, without a copy; a state that is kept apart in memory has none. */
+  inPlace?: { records: RecordsInPlace; onCold: OnCold }
   /** Signs cursors of queries. */
   cursorKey: () => Uint8Array
   /** How many records a space has. */
@@ -66,6 +70,25 @@ export class EngineView implements StateView {
     for (;;) {
       const result = step()
       if (result !== undefined) return result
+    }
+  }
+
+  /** Reads keys on this thread without a request. A state of its own in memory, made for an older seq, has no such source. */
+  get source(): LocalSource | undefined {
+    const { inPlace, state, leaderTimeMicros, access } = this.#parts
+    if (inPlace === undefined) return undefined
+    return {
+      records: () => {
+        this.#requireOpen()
+        return inPlace.records
+      },
+      catalog: state.catalog,
+      get access() {
+        return access()
+      },
+      timeMicros: leaderTimeMicros,
+      onCold: inPlace.onCold,
+      done: () => {},
     }
   }
 

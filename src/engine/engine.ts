@@ -6,9 +6,11 @@ import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { asDamaged } from './damaged-error.ts'
+import { engineMetrics } from './engine-metrics.ts'
+import type { EngineMetrics, Head } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
-import { LocalView } from './local-view.ts'
+import { LocalReads, LocalView } from './local-view.ts'
 import { openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 import { OwnSession } from './own-session.ts'
 import type { EngineStateMachine } from './state-machine.ts'
@@ -27,8 +29,18 @@ export interface EngineOptions {
   batchBytes?: number
   /** Fixed when the directory is created; default 8192. */
   pageBytes?: 4096 | 8192 | 16384 | 32768
-  /** Memory for pages; default 256 MiB. */
+  /**
+   * Memory for pages, large values and the newest entries of the log; default 256 MiB. Below 32 pages an operation may exceed it by its path
+   * while it runs.
+   */
   budgetBytes?: number
+  /** How much of the budget large values may take; default a quarter. Those that wait to be written come on top. */
+  hotCacheBytes?: number
+  /**
+   * Values above are kept apart from the pages, each in a run of pages of its own; default: what does not fit a quarter of a page. At least
+   * an eighth of a page.
+   */
+  inlineThresholdBytes?: number
   /** Size of a log segment, which recovery holds in memory as a whole; default a quarter of the budget, 4 to 64 MiB. */
   segmentBytes?: number
   /** A checkpoint is taken when the log has grown by this much since the last one; default 64 MiB. */
@@ -41,8 +53,16 @@ export interface EngineOptions {
 export interface Engine extends Database {
   /** Pins the newest state for reads that answer at once, without a promise. */
   snapshot(options?: { caller?: string }): LocalView
+  /** Reads that answer at once, each from the newest state; quicker than a view, and no writer does more because of them. */
+  newest(options?: { caller?: string }): LocalReads
   /** Writes what changed since the last checkpoint; answers the seq that a restart begins from. */
   checkpoint(): Promise<number>
+  /** How far reads see, and how far a loss of power would leave. */
+  readonly head: Head
+  /** Resolves once everything through `seq` is synced, and has it synced if nothing else does. @throws QuorateError `storage_failed` */
+  waitForDurable(seq: number): Promise<Head>
+  /** What this database has done since it was opened, and what it holds. */
+  metrics(): EngineMetrics
   /** Makes everything acknowledged durable, whatever the durability. */
   flush(): void
 }
@@ -51,7 +71,7 @@ export interface Engine extends Database {
 const HARD_STATE = { term: LOCAL_TERM, votedFor: 1, commitSeq: 0 }
 const REPLAY_BYTES = 4 << 20
 const GROUP_ID = 1
-/** Nobody follows this log: only views of older seqs read its entries again. */
+/** Nobody follows this log: only views of older seqs read its entries again. At most a sixteenth of the budget. */
 const TAIL_CACHE_BYTES = 1 << 20
 
 /**
@@ -77,6 +97,15 @@ export async function openEngine(directory: string, options: EngineOptions, plat
   }
 }
 
+/** What an engine is made of. */
+interface EngineParts {
+  readonly core: LocalCore
+  readonly machine: EngineStateMachine
+  readonly sequencer: LocalSequencer
+  readonly checkpoints: CheckpointSchedule
+  readonly log: Log
+}
+
 /** The steps from a directory to a serving engine. */
 class EngineOpening {
   readonly #directory: DataDirectory
@@ -93,6 +122,7 @@ class EngineOpening {
   }
 
   async open(): Promise<Engine> {
+    const { hotCacheBytes, inlineThresholdBytes } = this.#options
     const { log, recovered } = await this.#openLog()
     requireUndamaged(recovered)
     if (!this.#directory.isNew) await this.#directory.begin()
@@ -105,7 +135,9 @@ class EngineOpening {
       directoryId: this.#directory.identity.directoryId,
       groupId: GROUP_ID,
       pageBytes: this.#directory.identity.pageBytes,
-      budgetBytes: this.#budgetBytes,
+      budgetBytes: this.#budgetBytes - this.#tailCacheBytes,
+      ...(hotCacheBytes !== undefined && { hotCacheBytes }),
+      ...(inlineThresholdBytes !== undefined && { inlineThresholdBytes }),
       // Known to nobody who does not read the disk.
       cursorSecret: hexToBytes(this.#directory.identity.directoryId),
     })
@@ -129,6 +161,10 @@ class EngineOpening {
     }
   }
 
+  get #tailCacheBytes(): number {
+    return Math.min(TAIL_CACHE_BYTES, this.#budgetBytes >>> 4)
+  }
+
   get #budgetBytes(): number {
     return this.#options.budgetBytes ?? 256 << 20
   }
@@ -141,7 +177,7 @@ class EngineOpening {
       directoryId: hexToBytes(this.#directory.identity.directoryId),
       groupId: GROUP_ID,
       lane: 'inline',
-      tailCacheBytes: TAIL_CACHE_BYTES,
+      tailCacheBytes: this.#tailCacheBytes,
       onFailed: error => (this.#failure = error),
       segmentBytes: this.#options.segmentBytes ?? segmentBytesFor(this.#budgetBytes),
       ...(this.#directory.closedAt !== undefined && { closedAt: this.#directory.closedAt }),
@@ -211,14 +247,41 @@ class EngineOpening {
     }
     const entries = (from: number, through: number): Promise<EntryBatch> => readThrough(log, from, through)
     const core = new LocalCore({ machine, sequencer, clock, timers, random, entries, session, close: once(close) })
-    return Object.assign(createDatabase(core), {
+    return this.#surface({ core, machine, sequencer, checkpoints, log })
+  }
+
+  /** What an embedded database has beyond `Database`. */
+  #surface({ core, machine, sequencer, checkpoints, log }: EngineParts): Engine {
+    const engine = Object.assign(createDatabase(core), {
       snapshot: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
         core.requireOpen()
         return new LocalView(machine.view(), caller)
       },
+      newest: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
+        core.requireOpen()
+        return new LocalReads(machine.newest, caller)
+      },
       checkpoint: () => checkpoints.run(),
       flush: () => sequencer.syncNow(),
+      waitForDurable: async (seq: number) => {
+        core.requireOpen()
+        if (sequencer.head.durableSeq < Math.min(seq, sequencer.head.visibleSeq)) sequencer.syncNow()
+        return sequencer.head
+      },
+      metrics: () => {
+        const { count, lastDurationMs: lastMs } = checkpoints
+        return engineMetrics({
+          sequencer: sequencer.metrics,
+          keyspace: machine.keyspaceStats,
+          budgetBytes: this.#budgetBytes,
+          logTailBytes: log.cachedBytes,
+          logIndexBytes: log.memoryBytes - log.cachedBytes,
+          checkpoints: { count, lastMs, seq: machine.newestCheckpointSeq },
+          sessions: machine.sessionCount,
+        })
+      },
     })
+    return Object.defineProperty(engine, 'head', { get: () => sequencer.head }) as Engine
   }
 
   /** The first entries of a process: the group itself if it is new, a no-op of the only term, and this process' session. */
@@ -232,7 +295,7 @@ class EngineOpening {
       sequencer.propose(EntryKind.configuration, encodeConfiguration(next), undefined)
     }
     sequencer.propose(EntryKind.noop, new Uint8Array(0), undefined)
-    const session = new OwnSession(machine, sequencer, random)
+    const session = new OwnSession(machine, sequencer, random, this.#platform.clock)
     await session.open()
     return session
   }

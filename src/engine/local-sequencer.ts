@@ -1,8 +1,10 @@
 import { ENTRY_HEADER_BYTES, EntryKind, encodeTick, unwrittenBytes, writeEntryHeader } from '../encoding/index.ts'
 import type { EntryBatch, EntryHeader } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { OutcomeHandler } from '../model/index.ts'
+import type { ApplyResult, OutcomeHandler } from '../model/index.ts'
 import type { Clock, Timer, Timers } from '../platform/index.ts'
+import { SequencerMetrics } from './engine-metrics.ts'
+import type { Head } from './engine-metrics.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 /** What the sequencer needs of a log: src/log implements it. */
@@ -59,6 +61,9 @@ interface Proposal {
  */
 export class LocalSequencer {
   readonly #options: LocalSequencerOptions
+  readonly metrics: SequencerMetrics = new SequencerMetrics()
+  /** Everything through it is synced. */
+  #durableSeq: number
   #queue: Proposal[] = []
   #queueBytes = 0
   #isScheduled = false
@@ -85,6 +90,7 @@ export class LocalSequencer {
   constructor(options: LocalSequencerOptions) {
     this.#options = options
     this.#lastTimeMicros = options.machine.leaderTimeMicros
+    this.#durableSeq = options.log.lastSeq
   }
 
   /** Proposes an entry; `onOutcome` hears of it once it is durable and applied. The payload belongs to the sequencer. */
@@ -132,7 +138,7 @@ export class LocalSequencer {
 
   /** One frame of all that waits. hot path: bench/embedded. */
   #writeFrame(): void {
-    const { log, durability, batchBytes } = this.#options
+    const { durability, batchBytes } = this.#options
     const proposals = this.#queue
     let length = 0
     for (const { payload } of proposals) length += ENTRY_HEADER_BYTES + payload.length
@@ -141,13 +147,31 @@ export class LocalSequencer {
     this.#queue = []
     this.#queueBytes = 0
     this.#written.push({ batch, waiting: proposals.map(proposal => proposal.onOutcome) })
-    log.append(batch)
-    if (durability === 'full') log.syncNow()
+    this.#append(batch)
+    if (durability === 'full') this.#sync()
     else if (durability === 'batch') {
       this.#unsyncedBytes += length
       if (this.#unsyncedBytes >= batchBytes) this.#syncBatch()
       else this.#syncTimer ??= this.#options.timers.after(this.#options.batchIntervalMs, () => this.#onSyncDue())
     }
+  }
+
+  #append(batch: EntryBatch): void {
+    const { log, clock } = this.#options
+    const { metrics } = this
+    const startMs = clock.monotonicMs()
+    log.append(batch)
+    metrics.append.record(clock.monotonicMs() - startMs)
+    metrics.appends++
+    metrics.appendBytes += batch.bytes.length
+  }
+
+  #sync(): void {
+    const { log, clock } = this.#options
+    const startMs = clock.monotonicMs()
+    log.syncNow()
+    this.metrics.sync.record(clock.monotonicMs() - startMs)
+    this.#durableSeq = log.lastSeq
   }
 
   #encode(proposals: readonly Proposal[], length: number): EntryBatch {
@@ -191,16 +215,16 @@ export class LocalSequencer {
     this.#syncTimer?.cancel()
     this.#syncTimer = undefined
     this.#unsyncedBytes = 0
-    this.#options.log.syncNow()
+    this.#sync()
   }
 
   #applyWritten(): void {
-    const { machine, clock } = this.#options
+    const { clock } = this.#options
     const until = clock.monotonicMs() + SLICE_MS
     const shouldYield = (): boolean => clock.monotonicMs() >= until
     while (this.#written.length > 0) {
       const { batch, waiting } = this.#written[0]!
-      const { appliedThrough, outcomes, cold } = machine.apply(batch, shouldYield)
+      const { appliedThrough, outcomes, cold } = this.#apply(batch, shouldYield)
       if (appliedThrough === batch.lastSeq) this.#written.shift()
       this.#options.onApplied(appliedThrough)
       for (const { seq, outcome } of outcomes) waiting[seq - batch.firstSeq]?.(outcome, undefined)
@@ -208,9 +232,23 @@ export class LocalSequencer {
       if (appliedThrough < batch.lastSeq) return this.#schedule()
     }
     this.#armExpiry()
+    this.#options.machine.rest()
     const idle = this.#idle
     this.#idle = []
     for (const resolve of idle) resolve()
+  }
+
+  #apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
+    const { machine, clock } = this.#options
+    const { metrics } = this
+    const fromSeq = machine.appliedSeq
+    const startMs = clock.monotonicMs()
+    const result = machine.apply(batch, shouldYield)
+    if (result.appliedThrough === fromSeq) return result
+    metrics.apply.record(clock.monotonicMs() - startMs)
+    metrics.epochs++
+    metrics.entries += result.appliedThrough - fromSeq
+    return result
   }
 
   #continueAfter(cold: Promise<void>): void {
@@ -267,6 +305,10 @@ export class LocalSequencer {
   #cancelTimers(): void {
     this.#syncTimer?.cancel()
     this.#expiryTimer?.cancel()
+  }
+
+  get head(): Head {
+    return { visibleSeq: this.#options.machine.appliedSeq, durableSeq: this.#durableSeq }
   }
 
   get failure(): QuorateError | undefined {

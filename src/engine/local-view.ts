@@ -1,31 +1,19 @@
-import { DEFAULT_SCOPE, utf8Bytes } from '../encoding/index.ts'
-import type { KvEntry, QueryData, QueryPlan, QueryResult, ReadResult, StateView } from '../model/index.ts'
-
-export interface LocalScan {
-  /** Inclusive. */
-  start?: Uint8Array
-  /** Exclusive. */
-  end?: Uint8Array
-  reverse?: boolean
-  limit: number
-}
-
-/** The keys of one scope in a pinned state. */
-export interface LocalKeys {
-  get(key: string | Uint8Array): Uint8Array | undefined
-  entry(key: string | Uint8Array): KvEntry | undefined
-  scan(options: LocalScan): readonly KvEntry[]
-}
+import { DEFAULT_SCOPE } from '../encoding/index.ts'
+import { InvariantError } from '../model/index.ts'
+import type { QueryData, QueryPlan, QueryResult, ReadResult, StateView } from '../model/index.ts'
+import type { EngineView } from './engine-view.ts'
+import { SourceKeys } from './local-keys.ts'
+import type { LocalKeys, LocalSource } from './local-keys.ts'
 
 /**
  * A pinned state of an embedded database, read on the caller's thread: a key in memory costs no promise; a cold page is read from the
  * file while the thread waits. Hold it briefly, and dispose of it: it pins pages.
  */
 export class LocalView implements Disposable {
-  readonly #state: StateView
+  readonly #state: EngineView
   readonly #caller: string
 
-  constructor(state: StateView, caller: string) {
+  constructor(state: EngineView, caller: string) {
     this.#state = state
     this.#caller = caller
   }
@@ -36,15 +24,9 @@ export class LocalView implements Disposable {
 
   /** @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied` at the reads */
   kv(project: string, { scope = DEFAULT_SCOPE }: { scope?: string } = {}): LocalKeys {
-    const entry = (key: string | Uint8Array): KvEntry | undefined => {
-      const keys = [typeof key === 'string' ? utf8Bytes(key) : key]
-      return this.#read('get', { type: 'get', project, scope, keys }).entries[0]
-    }
-    return {
-      entry,
-      get: key => entry(key)?.value,
-      scan: options => this.#read('scan', { type: 'scan', project, scope, ...options }).entries,
-    }
+    const { source } = this.#state
+    if (source === undefined) throw new InvariantError('the newest state has a source of keys')
+    return new SourceKeys(source, project, scope, this.#caller)
   }
 
   /**
@@ -73,5 +55,24 @@ export class LocalView implements Disposable {
 
   [Symbol.dispose](): void {
     this.#state.release()
+  }
+}
+
+/** The newest state at each read, on the caller's thread: nothing is pinned, so there is nothing to dispose of. */
+export class LocalReads {
+  readonly #source: LocalSource
+  readonly #caller: string
+
+  constructor(source: LocalSource, caller: string) {
+    this.#source = source
+    this.#caller = caller
+  }
+
+  /**
+   * Keep the result for the reads of a scope: it remembers what the names mean.
+   * @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `closed` at the reads
+   */
+  kv(project: string, { scope = DEFAULT_SCOPE }: { scope?: string } = {}): LocalKeys {
+    return new SourceKeys(this.#source, project, scope, this.#caller)
   }
 }

@@ -28,6 +28,10 @@ export interface StateMachineOptions {
   pageBytes: 4096 | 8192 | 16384 | 32768
   /** What pages and large values may occupy in memory. */
   budgetBytes: number
+  /** How much of that large values may take; default a quarter. */
+  hotCacheBytes?: number
+  /** Values above lie apart from the pages; at least an eighth of a page, for each takes whole pages. Default: what a leaf has no room for. */
+  inlineThresholdBytes?: number
   /** For how long old roots are kept, and how long work beside apply holds the loop: apply knows no clock. */
   clock: Clock
   timers: Pick<Timers, 'endOfTurn'>
@@ -103,6 +107,10 @@ function keyspaceOptions(options: Omit<StateMachineOptions, 'timers'>): Keyspace
     spaceLength,
     slotted: SLOTTED_RECORDS,
     identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },
+    ...(options.hotCacheBytes !== undefined && { hotCacheBytes: options.hotCacheBytes }),
+    ...(options.inlineThresholdBytes !== undefined && {
+      inlineThresholdBytes: Math.max(options.inlineThresholdBytes, pageBytes >>> 3),
+    }),
     ...(options.installProgressBytes !== undefined && { installProgressBytes: options.installProgressBytes }),
     ...(options.mutants !== undefined && { mutants: options.mutants }),
   }

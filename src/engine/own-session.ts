@@ -1,7 +1,7 @@
 import { decodeOutcome, EntryKind, encodeRequest, encodeSessionOpening } from '../encoding/index.ts'
 import { QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { RequestReference } from '../model/index.ts'
-import type { Random } from '../platform/index.ts'
+import type { Clock, Random } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
@@ -35,6 +35,7 @@ export class OwnSession {
   readonly #machine: EngineStateMachine
   readonly #sequencer: LocalSequencer
   readonly #random: Random
+  readonly #clock: Clock
   #id = 0
   #serial = 0
   #answered = 0
@@ -43,10 +44,11 @@ export class OwnSession {
   /** What waits for the next session; undefined while there is one. `issued` orders what the last one refused. */
   #waiting: { issued: number; submission: Submission }[] | undefined
 
-  constructor(machine: EngineStateMachine, sequencer: LocalSequencer, random: Random) {
+  constructor(machine: EngineStateMachine, sequencer: LocalSequencer, random: Random, clock: Clock) {
     this.#machine = machine
     this.#sequencer = sequencer
     this.#random = random
+    this.#clock = clock
   }
 
   /** Opens a session in the log. @throws QuorateError `session_limit`, `storage_failed`, `closed` */
@@ -98,7 +100,11 @@ export class OwnSession {
     }
     this.#serial = serial
     submission.reference = { session, serial }
+    const { metrics } = this.#sequencer
+    const startMs = this.#clock.monotonicMs()
+    metrics.inFlight++
     this.#sequencer.propose(EntryKind.transaction, request, (outcome, error) => {
+      metrics.onAnswer(outcome, this.#clock.monotonicMs() - startMs)
       if (session === this.#id) this.#answered = serial
       if (outcome !== undefined && isSessionEnded(outcome)) this.#submitAgain(submission)
       else submission.settle(outcome, error)

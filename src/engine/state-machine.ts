@@ -39,10 +39,13 @@ import { kvKey } from './layers.ts'
 import type { Origin, StateMachineTuning, Surroundings } from './machine-parts.ts'
 import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
+import { NewestSource } from './newest-source.ts'
 import { PrivateStore } from './private-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { beginAgain, plainBytes, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
 import type { ReadEntries } from './replay.ts'
+import { recordedOutcome, sessionOwner } from './session-reads.ts'
+import type { SessionPlace } from './session-reads.ts'
 import type { Slice } from './slice.ts'
 import { RequestCheck } from './request-check.ts'
 import { ImageSink, ImageSource } from './snapshots.ts'
@@ -83,6 +86,7 @@ export class EngineStateMachine implements StateMachine {
   /** Pins what is shown until an install has been taken over. */
   #beforeInstall: KeyspaceView | undefined
   #isClosed = false
+  #newest: NewestSource | undefined
 
   private constructor(
     keyspace: Keyspace,
@@ -204,32 +208,16 @@ export class EngineStateMachine implements StateMachine {
   }
 
   recordedOutcome(session: number, serial: number): Uint8Array | undefined {
-    if (this.#hasStopped) return undefined
-    const view = this.#keyspace.view()
-    try {
-      const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
-      const found = this.#applier.sessions.find(reader, this.#published, session, this.leaderTimeMicros)
-      if (found === undefined) return undefined
-      const slot = this.#applier.sessions.lookUp(reader, found, serial)
-      return slot.state === 'recorded' ? slot.outcome : undefined
-    } catch (error) {
-      if (error instanceof ColdPages) return undefined
-      throw error
-    } finally {
-      view.close()
-    }
+    return this.#hasStopped ? undefined : recordedOutcome(this.#sessionPlace, session, serial)
   }
 
-  async sessionOwner(session: number): Promise<SessionOwner | undefined> {
-    const view = this.#keyspace.view()
-    try {
-      const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
-      const { sessions } = this.#applier
-      const found = await withLoading(() => sessions.find(reader, this.#published, session, this.leaderTimeMicros))
-      return found && { caller: found.caller, nonce: found.nonce }
-    } finally {
-      view.close()
-    }
+  sessionOwner(session: number): Promise<SessionOwner | undefined> {
+    return sessionOwner(this.#sessionPlace, session)
+  }
+
+  get #sessionPlace(): SessionPlace {
+    const { sessions, leaderTimeMicros } = this.#applier
+    return { keyspace: this.#keyspace, sessions, state: this.#published, leaderTimeMicros }
   }
 
   /** The newest audit rows below `beforeSeq`, newest first. */
@@ -366,9 +354,26 @@ export class EngineStateMachine implements StateMachine {
       access: () => this.#published.access,
       reader: new KeyspaceReader(pinned.reader, loadLater(this.#keyspace)),
       readerSync: new KeyspaceReader(pinned.reader, loadNow(this.#keyspace)),
+      inPlace: { records: pinned.inPlace, onCold: loadNow(this.#keyspace) },
       ...this.#forQueries(),
       release: () => pinned.close(),
     })
+  }
+
+  /** The newest state, for reads on this thread that need no view of it. */
+  get newest(): NewestSource {
+    this.#newest ??= new NewestSource(this.#keyspace, {
+      requireOpen: () => this.#requireOpen(),
+      published: () => this.#published,
+      timeMicros: () => this.leaderTimeMicros,
+      beforeInstall: () => this.#beforeInstall,
+    })
+    return this.#newest
+  }
+
+  /** Nothing is under way: see `Keyspace.rest`. */
+  rest(): void {
+    this.#keyspace.rest()
   }
 
   /** The oldest seq that `viewAt` can reach. */

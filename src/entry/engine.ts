@@ -15,5 +15,15 @@ export const Engine: {
   open: (directory, options = {}) => openEngine(directory, options, nodePlatform()),
 }
 
-export type { EngineOptions, LocalKeys, LocalScan, LocalView } from '../engine/index.ts'
+export type {
+  EngineMetrics,
+  EngineOptions,
+  Head,
+  MemoryUse,
+  LocalEntries,
+  LocalKeys,
+  LocalReads,
+  LocalScan,
+  LocalView,
+} from '../engine/index.ts'
 export * from '../model/index.ts'

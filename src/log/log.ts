@@ -155,7 +155,12 @@ export class Log {
 
   /** Bytes of memory that index and tail cache hold, about. */
   get memoryBytes(): number {
-    return this.#index.memoryBytes + this.#source.cache.bytes
+    return this.#index.memoryBytes + this.cachedBytes
+  }
+
+  /** Of that the tail cache: the newest entries. */
+  get cachedBytes(): number {
+    return this.#source.cache.bytes
   }
 
   /**

@@ -124,6 +124,12 @@ export interface KeyValueReader<K, V> {
 
 export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
   set(key: K, value: V, options?: SetOptions): Promise<CommitResult>
+  /**
+   * Sets several keys in one commit, all or none, in the order given (of a key that comes twice the last value stays). One entry of the
+   * log whatever their number, so many times as fast as one `set` after the other.
+   * @throws QuorateError `invalid_argument` without an entry; otherwise as `set`
+   */
+  setMany(entries: Iterable<readonly [K, V]>, options?: RequestOptions & { ttlMs?: number }): Promise<CommitResult>
   /** Deleting a missing key is a success. */
   delete(key: K, options?: RequestOptions & { ifSeq?: number }): Promise<CommitResult>
   /** Adds to an unsigned integer (8 or 32 bytes, big-endian) and answers the new number. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseEndpoints } from '../../src/cli/context.ts'
 import { ExitCode, exitCodeOf } from '../../src/cli/exit-codes.ts'
-import { Histogram } from '../../src/cli/histogram.ts'
+import { DurationHistogram } from '../../src/model/index.ts'
 import { NodeLine } from '../../src/cli/node-line.ts'
 import { formatTable, printable } from '../../src/cli/output.ts'
 import { QuorateError } from '../../src/model/index.ts'
@@ -18,7 +18,7 @@ describe('endpoints', () => {
 describe('the histogram', () => {
   it('is right to within a hundredth, whatever the size of the values', () => {
     for (const scale of [0.01, 1, 1_000]) {
-      const histogram = new Histogram()
+      const histogram = new DurationHistogram()
       for (let i = 1; i <= 10_000; i++) histogram.record((i * scale) / 10)
       for (const percent of [50, 90, 99, 99.9]) {
         const exact = percent * 10 * scale

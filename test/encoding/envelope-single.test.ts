@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
   encodeEnvelope,
+  encodeSets,
   encodeSingleSet,
   encodeSingleSetAscii,
   singleSetTemplate,
@@ -25,6 +26,17 @@ describe('the envelope of a single set', () => {
       encodeSingleSet(singleSetTemplate('shop', 'other'), Uint8Array.of(255, 0), value),
       general(Uint8Array.of(255, 0), 'other'),
     )
+  })
+
+  it('has the same bytes for several sets at once', () => {
+    const keys = ['', 'k', 'a longer key', 'k'].map(utf8Bytes)
+    const values = [value, new Uint8Array(0), new Uint8Array(3_000).fill(7), utf8Bytes('last')]
+    const mutations = keys.map(
+      (key, i) => ({ type: 'kvSet', project: 'shop', scope: 'app', key, value: values[i]! }) as const,
+    )
+    assert.deepEqual(encodeSets(template, keys, values), encodeEnvelope({ mutations }))
+    assert.deepEqual(encodeSets(template, keys.slice(1, 2), [value]), encodeSingleSet(template, keys[1]!, value))
+    assert.throws(() => encodeSets(template, [new Uint8Array(65_536)], [value]), RangeError)
   })
 
   it('leaves keys beyond ASCII and keys beyond the format to the caller', () => {

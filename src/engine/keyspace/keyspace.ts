@@ -11,6 +11,7 @@ import { Scrub } from './scrub.ts'
 import { PageKind } from './layout.ts'
 import type { KeyspaceOptions, Parts } from './opening.ts'
 import { createParts, newRoot, openParts } from './opening.ts'
+import { NewestReader } from './newest-reader.ts'
 import { PageRef } from './page.ts'
 import type { SpaceDigest } from './spaces.ts'
 import { judgeSlots } from './superblock-slots.ts'
@@ -35,6 +36,12 @@ export interface KeyspaceStats {
   /** Pages that left memory, and pages and large values that were read from the file, since the start. */
   evictedPages: number
   loadedPages: number
+  /** Large values in memory, and how much of them may be. */
+  cachedValueBytes: number
+  cachedValueBytesMax: number
+  /** Reads of large values since the start, and how many of them had to go to the file. */
+  valueReads: number
+  valueLoads: number
 }
 
 const EMPTY_META: SuperblockMeta = {
@@ -56,6 +63,8 @@ interface FoundSlots {
 /** One ordered map from bytes to records, in pages (DESIGN 5). One writer, any number of views. */
 export class Keyspace {
   readonly writer: EpochWriter
+  /** Reads of the newest published root without a view. */
+  readonly newest: NewestReader
   readonly #parts: Parts
   readonly #now: () => number
   #isInEpoch = false
@@ -69,7 +78,7 @@ export class Keyspace {
   readonly #found: FoundSlots | undefined
 
   private constructor(parts: Parts, options: KeyspaceOptions, found?: FoundSlots) {
-    const { files, directory, pageBytes, retention, installProgressBytes, inlineThresholdBytes = pageBytes } = options
+    const { files, directory, pageBytes, retention, installProgressBytes } = options
     this.#found = found
     this.#parts = parts
     this.#now = retention.now
@@ -77,11 +86,12 @@ export class Keyspace {
       parts,
       file: new ProgressFile(files, directory),
       progressBytes: installProgressBytes ?? PROGRESS_BYTES,
-      inlineThresholdBytes,
+      inlineThresholdBytes: options.inlineThresholdBytes ?? pageBytes,
       publish: (seq, meta) => this.#endEpoch(seq, meta),
       onEnd: () => (this.#isInstalling = false),
     })
     this.writer = parts.writer
+    this.newest = new NewestReader(parts.storage)
     parts.pager.onLoaded = (page, isExtent) => {
       if (this.#isInEpoch) this.writer.pinLoaded(page, isExtent)
     }
@@ -136,6 +146,10 @@ export class Keyspace {
       pagesMax: pager.pagesMax,
       evictedPages: traffic.evicted,
       loadedPages: traffic.loaded,
+      cachedValueBytes: extents.bytes,
+      cachedValueBytesMax: pager.extentBytesMax,
+      valueReads: traffic.valueReads,
+      valueLoads: traffic.valueLoads,
     }
   }
 
@@ -273,6 +287,14 @@ export class Keyspace {
   /** As `load`, reading the file on this thread: only for reads that cannot wait (`LocalView`). */
   loadSync(cold: Cold): void {
     this.#parts.pager.loadSync(cold)
+  }
+
+  /**
+   * Nothing is under way that needs the pages which it has asked for: memory goes back to the budget itself, of which small ones are
+   * exceeded by the path of an operation. Costs nothing where that is not so.
+   */
+  rest(): void {
+    if (!this.#isInEpoch) this.#parts.pager.rest()
   }
 
   /**

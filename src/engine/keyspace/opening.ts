@@ -26,6 +26,8 @@ export interface KeyspaceOptions {
   readonly pageBytes: 4096 | 8192 | 16384 | 32768
   /** What pages and large values may occupy in memory (`memory.budget_bytes`). */
   readonly budgetBytes: number
+  /** How much of the budget large values may occupy; default a quarter. Those that wait to be written come on top. */
+  readonly hotCacheBytes?: number
   /** Values above go to an extent (`inline_threshold_bytes`); default: whatever does not fit a quarter of a page. */
   readonly inlineThresholdBytes?: number
   readonly retention: RetentionOptions
@@ -57,7 +59,7 @@ function assemble(options: KeyspaceOptions, file: File, pageBytes: number, ident
   const storage = new Storage(pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
   const spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
   const pageFile = new PageFile(file, pageBytes)
-  const pager = new Pager(storage, pageFile, options.budgetBytes)
+  const pager = new Pager(storage, pageFile, options.budgetBytes, options.hotCacheBytes)
   const writer = new EpochWriter(storage, spaces, options.inlineThresholdBytes ?? pageBytes)
   const checkpointer = new Checkpointer(storage, pageFile, pager, identity)
   return { storage, file: pageFile, pager, spaces, writer, checkpointer }

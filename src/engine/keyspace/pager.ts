@@ -30,7 +30,10 @@ export class Pager {
   readonly #storage: Storage
   readonly #file: PageFile
   readonly #pagesMax: number
-  readonly #extentBytesMax: number
+  /** Where `#pagesMax` allows for the path of an operation: the pages of the budget itself. */
+  readonly #pagesAtRest: number
+  readonly extentBytesMax: number
+  #isResting = false
   readonly #loads: Map<number, PageLoad> = new Map()
   readonly #ref: PageRef
   #hand = 0
@@ -38,13 +41,14 @@ export class Pager {
   /** Told of each page and extent that was read, so that the writer can pin it. */
   onLoaded: ((page: number, isExtent: boolean) => void) | undefined
 
-  constructor(storage: Storage, file: PageFile, budgetBytes: number) {
+  constructor(storage: Storage, file: PageFile, budgetBytes: number, extentBytesMax: number = budgetBytes / 4) {
     this.#storage = storage
     this.#file = file
     this.#ref = new PageRef(storage.pageBytes)
-    const pages = Math.max(4, Math.floor(budgetBytes / storage.pageBytes))
-    this.#pagesMax = pages < SMALL_BUDGET_PAGES ? pages + PATH_PAGES : pages
-    this.#extentBytesMax = budgetBytes / 4
+    const pages = Math.max(3, Math.floor(budgetBytes / storage.pageBytes))
+    this.#pagesAtRest = pages
+    this.#pagesMax = pages < SMALL_BUDGET_PAGES ? Math.max(4, pages) + PATH_PAGES : pages
+    this.extentBytesMax = Math.min(extentBytesMax, budgetBytes)
     storage.onFree = page => this.#loads.delete(page)
   }
 
@@ -65,6 +69,7 @@ export class Pager {
 
   /** Reads what is missing; two loads of one page share the read. Rejects with `PageDamage`. */
   async load(cold: Cold): Promise<void> {
+    this.#isResting = false
     const loads: Promise<void>[] = []
     for (let i = 0; i < cold.pages.length; i++) {
       const page = cold.pages[i]!
@@ -74,22 +79,24 @@ export class Pager {
     this.trim()
   }
 
+  /** Whoever asks goes on at once: what is read here is spared once, not as long as what is waited for. */
   loadSync(cold: Cold): void {
     const { table } = this.#storage
+    this.#isResting = false
     for (let i = 0; i < cold.pages.length; i++) {
       const page = cold.pages[i]!
       const extentBytes = cold.extentBytes[i]!
       if (extentBytes > 0) {
         const bytes = new Uint8Array(PAGE_HEADER_BYTES + extentBytes)
         this.#file.readSync(bytes, page * this.#storage.pageBytes)
-        this.#keepExtent(page, bytes, cold.checksums[i]!)
+        this.#keepExtent(page, bytes, cold.checksums[i]!, 1)
       } else if (!table.isResident(page)) {
         const ref = new PageRef(this.#storage.pageBytes)
         const frame = table.takeFrame(ref)
         try {
           const target = ref.bytes.subarray(ref.base, ref.base + ref.size)
           const length = this.#file.readSync(target, page * this.#storage.pageBytes)
-          this.#bind(page, frame, target, length, cold.checksums[i]!)
+          this.#bind(page, frame, target, length, cold.checksums[i]!, 1)
         } catch (error) {
           table.dropFrame(frame)
           throw error
@@ -101,17 +108,35 @@ export class Pager {
 
   /** Brings memory back within the budget as far as clean pages allow, and has dirty ones written if that is not enough. */
   trim(): void {
+    const { table, extents } = this.#storage
+    this.#isResting = false
+    extents.shrink(this.extentBytesMax)
+    const over = this.#held - this.#pagesMax
+    if (over > 0) this.#evict(over, 1)
+    const isDirty = table.dirtyPages > this.#pagesMax / 2 || extents.dirtyBytes > this.extentBytesMax / 2
+    if (isDirty || this.#held > this.#pagesMax) this.#startFlush()
+  }
+
+  /** Nothing relies on what is in memory: small budgets are kept to the page, whatever was used lately. */
+  rest(): void {
+    if (this.#pagesAtRest === this.#pagesMax || this.#held <= this.#pagesAtRest) return
+    this.#storage.extents.shrink(this.extentBytesMax)
+    this.#evict(this.#held - this.#pagesAtRest, PASSES_AFTER_LOAD + 2)
+    this.#isResting = true
+    if (this.#held > this.#pagesAtRest) this.#startFlush()
+  }
+
+  /** Pages in memory, and what large values take there, in pages. */
+  get #held(): number {
     const { table, extents, pageBytes } = this.#storage
-    extents.shrink(this.#extentBytesMax)
-    const over = table.residentPages + Math.ceil(extents.bytes / pageBytes) - this.#pagesMax
-    if (over > 0) this.#evict(over)
-    const isTight = table.residentPages + Math.ceil(extents.bytes / pageBytes) > this.#pagesMax
-    const isDirty = table.dirtyPages > this.#pagesMax / 2 || extents.dirtyBytes > this.#extentBytesMax / 2
-    if ((isTight || isDirty) && this.#flushing === undefined && this.#file.failure === undefined) {
-      this.#flushing = this.#flush().finally(() => {
-        this.#flushing = undefined
-      })
-    }
+    return table.residentPages + Math.ceil(extents.bytes / pageBytes)
+  }
+
+  #startFlush(): void {
+    if (this.#flushing !== undefined || this.#file.failure !== undefined) return
+    this.#flushing = this.#flush().finally(() => {
+      this.#flushing = undefined
+    })
   }
 
   /** Waits for the background writing in progress, if any. */
@@ -178,14 +203,14 @@ export class Pager {
       const length = await this.#file.read(target, page * pageBytes)
       // Freed meanwhile, or read by somebody who did not wait: this copy is not wanted any more.
       if (this.#loads.get(page) !== load || table.isResident(page)) table.dropFrame(frame)
-      else this.#bind(page, frame, target, length, checksum)
+      else this.#bind(page, frame, target, length, checksum, PASSES_AFTER_LOAD)
     } catch (error) {
       table.dropFrame(frame)
       throw error
     }
   }
 
-  #bind(page: number, frame: number, bytes: Uint8Array, length: number, checksum: number): void {
+  #bind(page: number, frame: number, bytes: Uint8Array, length: number, checksum: number, passes: number): void {
     const { table, mutants } = this.#storage
     const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
     const expected = isKnown ? table.checksum[page]! : checksum
@@ -194,7 +219,7 @@ export class Pager {
     table.checksum[page] = expected
     table.state[page]! |= CHECKSUM_KNOWN | STAGED
     table.bind(page, frame)
-    table.touched[frame] = PASSES_AFTER_LOAD
+    table.touched[frame] = passes
     this.#storage.traffic.loaded++
     this.onLoaded?.(page, false)
   }
@@ -206,23 +231,24 @@ export class Pager {
     }
     const bytes = new Uint8Array(PAGE_HEADER_BYTES + length)
     await this.#file.read(bytes, page * this.#storage.pageBytes)
-    if (this.#loads.get(page) === load) this.#keepExtent(page, bytes, checksum)
+    if (this.#loads.get(page) === load) this.#keepExtent(page, bytes, checksum, PASSES_AFTER_LOAD)
   }
 
-  #keepExtent(page: number, bytes: Uint8Array, checksum: number): void {
+  #keepExtent(page: number, bytes: Uint8Array, checksum: number, spared: number): void {
     const value = this.#file.verifyExtent(bytes, page, checksum)
     if (this.#storage.extents.entry(page) !== undefined) return
     const birth = readU64(bytes, AT_BIRTH)
     this.#storage.traffic.loaded++
-    this.#storage.extents.add({ page, bytes: value, birth, state: 'clean', spared: PASSES_AFTER_LOAD })
+    this.#storage.traffic.valueLoads++
+    this.#storage.extents.add({ page, bytes: value, birth, state: 'clean', spared })
     this.onLoaded?.(page, true)
   }
 
-  /** Drops up to `count` clean pages that were not used since the hand last passed; looks at a bounded number. */
-  #evict(count: number): void {
+  /** Drops up to `count` clean pages that were not used since the hand last passed; it goes round `passes` times at most. */
+  #evict(count: number, passes: number): void {
     const { table } = this.#storage
     const frames = table.frameCount
-    let looks = Math.min(frames, 8 * count + 1024)
+    let looks = passes * Math.min(frames, 8 * count + 1024)
     while (count > 0 && looks-- > 0) {
       const frame = this.#hand
       this.#hand = frame + 1 >= frames ? 0 : frame + 1
@@ -241,15 +267,16 @@ export class Pager {
 
   /** Writes dirty pages and extents until memory is within the budget and at most a quarter of it is dirty. */
   async #flush(): Promise<void> {
-    const { table, extents, pageBytes } = this.#storage
+    const { table, extents } = this.#storage
     try {
       for (;;) {
         if (extents.dirtyBytes > 0) await this.writeExtents(extents.dirty(Infinity))
-        extents.shrink(this.#extentBytesMax)
+        extents.shrink(this.extentBytesMax)
         const pages = this.#dirtyVictims()
         if (pages.length > 0) await this.writePages(pages)
-        const over = table.residentPages + Math.ceil(extents.bytes / pageBytes) - this.#pagesMax
-        if (over > 0) this.#evict(over)
+        const isResting = this.#isResting
+        const over = this.#held - (isResting ? this.#pagesAtRest : this.#pagesMax)
+        if (over > 0) this.#evict(over, isResting ? PASSES_AFTER_LOAD + 2 : 1)
         if (pages.length === 0 || (over <= 0 && table.dirtyPages <= this.#pagesMax / 4)) return
       }
     } catch {

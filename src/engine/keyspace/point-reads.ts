@@ -52,6 +52,7 @@ export function recordAt(storage: Storage, ref: PageRef, index: number): RecordV
   const pointer = readExtentPointer(record.bytes, record.valueAt)
   const bytes = storage.extents.get(pointer.page)
   if (bytes === undefined) return storage.cold.only(pointer.page, pointer.checksum, pointer.length)
+  storage.traffic.valueReads++
   return { value: bytes.slice(), versionSeq, createdSeq, expiresAtMicros }
 }
 

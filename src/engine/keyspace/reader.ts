@@ -8,7 +8,7 @@ export interface Reader {
   /** As `get` without the value's bytes; never cold because of a large value. */
   metadata(key: Uint8Array): RecordMetadata | undefined | Cold
   /** As `get` where the record lies, valid until anything else of the keyspace is called; of a large value the pointer only. */
-  peek?(key: Uint8Array): RecordRef | undefined | Cold
+  peek?(key: Uint8Array, length?: number): RecordRef | undefined | Cold
   has(key: Uint8Array): boolean | Cold
   cursor(range: Range): Cursor
 }

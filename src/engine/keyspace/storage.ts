@@ -20,8 +20,13 @@ export class Storage {
   readonly roots: Roots
   readonly mutants: Mutants
   readonly cold: Cold = new Cold()
-  /** Pages that left memory, and pages and large values that were read from the file, since the start. */
-  readonly traffic: { evicted: number; loaded: number } = { evicted: 0, loaded: 0 }
+  /** Since the start: pages that left memory, pages and large values that were read from the file; reads of large values, and those from the file. */
+  readonly traffic: { evicted: number; loaded: number; valueReads: number; valueLoads: number } = {
+    evicted: 0,
+    loaded: 0,
+    valueReads: 0,
+    valueLoads: 0,
+  }
   /** For page rebuilds; nothing keeps it across a call. */
   readonly scratch: PageRef
   /** The epoch being written, or the newest root's: pages born in it may be changed in place until they are staged. */

@@ -33,6 +33,7 @@ export class KeyspaceView implements Disposable {
   readonly #root: Root
   readonly #ref: PageRef
   readonly #record: RecordRef = new RecordRef()
+  readonly #inPlace: KeyspaceView['inPlace']
   #isOpen = true
 
   constructor(storage: Storage, loader: Loader, root: Root) {
@@ -42,16 +43,23 @@ export class KeyspaceView implements Disposable {
     this.#ref = new PageRef(storage.pageBytes)
     this.seq = root.seq
     storage.roots.hold(root)
+    const get = (key: Uint8Array): RecordView | undefined | Cold => readRecord(storage, this.rootPage, key, this.#ref)
     this.reader = {
-      get: key => readRecord(this.#storage, this.rootPage, key, this.#ref),
+      get,
       metadata: key => readMetadata(this.#storage, this.rootPage, key, this.#ref),
-      peek: key => this.peek(key),
+      peek: (key, length) => this.peek(key, length),
       has: key => {
         const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
         return found instanceof Cold ? found : found !== undefined
       },
       cursor: range => this.cursor(range),
     }
+    this.#inPlace = { get, peek: (key, length) => this.peek(key, length), cursor: range => this.cursor(range) }
+  }
+
+  /** Reads that copy nothing; they throw once the view is closed. */
+  get inPlace(): { get: Reader['get']; peek: KeyspaceView['peek']; cursor: KeyspaceView['cursor'] } {
+    return this.#inPlace
   }
 
   get root(): Root {
@@ -77,13 +85,13 @@ export class KeyspaceView implements Disposable {
 
   /**
    * hot path (bench/keyspace): as `get` where the record lies, nothing copied and nothing allocated. It is valid until anything else
-   * of this keyspace is called. Of a large value it has the pointer only: take `get` if `isLarge`.
+   * of this keyspace is called. The key is the first `length` bytes of `key`. Of a large value it has the pointer only: take `get` if `isLarge`.
    */
-  peek(key: Uint8Array): RecordRef | undefined | Cold {
+  peek(key: Uint8Array, length: number = key.length): RecordRef | undefined | Cold {
     const ref = this.#ref
-    const cold = findLeaf(this.#storage, this.rootPage, key, key.length, ref)
+    const cold = findLeaf(this.#storage, this.rootPage, key, length, ref)
     if (cold !== undefined) return cold
-    const index = searchPage(ref, key, key.length, 0)
+    const index = searchPage(ref, key, length, 0)
     if (index < 0) return undefined
     this.#record.read(ref, index)
     return this.#record

@@ -1,4 +1,5 @@
 import {
+  encodeSets,
   encodeSingleSet,
   encodeSingleSetAscii,
   singleSetTemplate,
@@ -94,6 +95,38 @@ export class CoreKeyValueSpace<K, V> implements KeyValueSpace<K, V> {
       ...(ttlMs !== undefined && { ttlMs: requireTtl(ttlMs) }),
     }
     return this.#commit(mutation, options, expectedSeq)
+  }
+
+  /** Hot path: bench/gate. */
+  setMany(entries: Iterable<readonly [K, V]>, options?: RequestOptions & { ttlMs?: number }): Promise<CommitResult> {
+    try {
+      const keys: Uint8Array[] = []
+      const values: Uint8Array[] = []
+      for (const [key, value] of entries) {
+        keys.push(this.#space.encodeKey(key))
+        values.push(this.#space.encodeValue(value))
+      }
+      if (keys.length === 0) throw invalid('setMany needs an entry')
+      const connection = this.#connection
+      if (options === undefined) {
+        return connection.core
+          .submit(encodeSets(this.#setTemplate, keys, values), connection.plainOptions)
+          .then(commitResult)
+      }
+      const { project, scope } = this.#space
+      const ttl = options.ttlMs === undefined ? {} : { ttlMs: requireTtl(options.ttlMs) }
+      const mutations = keys.map((key, i): Mutation => ({
+        type: 'kvSet',
+        project,
+        scope,
+        key,
+        value: values[i]!,
+        ...ttl,
+      }))
+      return submit(connection, { mutations }, options)
+    } catch (error) {
+      return rejected(error)
+    }
   }
 
   delete(key: K, options?: RequestOptions & { ifSeq?: number }): Promise<CommitResult> {

@@ -72,6 +72,35 @@ export const keyValueSection: ConformanceSection = {
       },
     },
     {
+      name: 'sets many keys in one commit, or none of them',
+      async run({ kv, database, project }) {
+        const { seq } = await kv.setMany([
+          ['a', bytes('1')],
+          ['b', bytes('2')],
+          ['a', bytes('3')],
+        ])
+        deepEqual((await kv.getMany(['a', 'b'])).map(text), ['3', '2'])
+        deepEqual([(await kv.entry('a'))?.seq, (await kv.entry('b'))?.seq], [seq, seq])
+        const many = new Map(Array.from({ length: 300 }, (_, i) => [`n${i}`, bytes(`${i}`)]))
+        await kv.setMany(many, { ttlMs: 3_600_000, idempotencyKey: `${project} many` })
+        equal(text(await kv.get('n299')), '299')
+        ok((await kv.entry('n0'))?.expiresAtMicros !== undefined)
+        await fails(kv.setMany([]), 'invalid_argument')
+        const caller = `${project}-writer`
+        const permission = { type: 'kvWrite', project, scope: 'app', prefix: bytes('own/') } as const
+        await database.ddl({ type: 'grant', caller, permission })
+        const writer = database.as(caller).kv(project)
+        await refused(
+          writer.setMany([
+            ['own/x', bytes('1')],
+            ['other', bytes('1')],
+          ]),
+          'permission_denied',
+        )
+        equal(await kv.get('own/x'), undefined)
+      },
+    },
+    {
       name: 'scans by prefix, bounds, direction and limit, in the order of bytes',
       async run({ kv }) {
         const keys = ['a', 'a/1', 'a/2', 'a0', 'b', 'é', 'z']

@@ -1,12 +1,25 @@
 const SUB_BUCKET_BITS = 7
 const SUB_BUCKETS = 1 << SUB_BUCKET_BITS
+/** An hour and eleven minutes: what takes longer counts as that. */
+const MICROS_MAX = 0xfffffffe
+const BUCKETS = (33 - SUB_BUCKET_BITS) * SUB_BUCKETS
+
+/** Durations as they were recorded, ms; zeros where there were none. Percentiles are right to within a hundredth. */
+export interface DurationSummary {
+  readonly count: number
+  readonly meanMs: number
+  readonly p50Ms: number
+  readonly p90Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
 
 /**
  * Counts of durations in buckets whose width grows with the value, so that every percentile is right to within a hundredth, in
  * constant memory whatever is recorded (the idea of HdrHistogram).
  */
-export class Histogram {
-  readonly #counts = new Float64Array(64 * SUB_BUCKETS)
+export class DurationHistogram {
+  readonly #counts = new Float64Array(BUCKETS)
   #count = 0
   #maxMicros = 0
   #sumMicros = 0
@@ -31,11 +44,23 @@ export class Histogram {
     this.#maxMicros = Math.max(this.#maxMicros, micros)
   }
 
+  /** All of it as numbers. */
+  summary(): DurationSummary {
+    return {
+      count: this.#count,
+      meanMs: this.meanMs,
+      p50Ms: this.percentileMs(50),
+      p90Ms: this.percentileMs(90),
+      p99Ms: this.percentileMs(99),
+      maxMs: this.maxMs,
+    }
+  }
+
   /** The smallest duration, in ms, that `percent` of all recorded ones do not exceed. */
   percentileMs(percent: number): number {
     const wanted = Math.max(1, Math.ceil((this.#count * percent) / 100))
     let seen = 0
-    for (let bucket = 0; bucket < this.#counts.length; bucket++) {
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
       seen += this.#counts[bucket]!
       if (seen >= wanted) return Math.min(upperEdgeOf(bucket), this.#maxMicros) / 1000
     }
@@ -44,9 +69,9 @@ export class Histogram {
 }
 
 function bucketOf(micros: number): number {
-  const exponent = Math.max(0, Math.floor(Math.log2(micros + 1)) - SUB_BUCKET_BITS + 1)
-  const within = Math.floor(micros / 2 ** exponent)
-  return Math.min(exponent * SUB_BUCKETS + within, 64 * SUB_BUCKETS - 1)
+  const bounded = Math.min(micros, MICROS_MAX)
+  const exponent = Math.max(0, 32 - Math.clz32(bounded + 1) - SUB_BUCKET_BITS)
+  return exponent * SUB_BUCKETS + Math.floor(bounded / 2 ** exponent)
 }
 
 function upperEdgeOf(bucket: number): number {

@@ -1,0 +1,173 @@
+import { decodeOutcome } from '../encoding/index.ts'
+import { DurationHistogram } from '../model/index.ts'
+import type { DurationSummary } from '../model/index.ts'
+import type { KeyspaceStats } from './keyspace/index.ts'
+
+/** What an embedded database has done since it was opened, and what it holds now. Times are ms, sizes bytes. */
+export interface EngineMetrics {
+  readonly commits: {
+    /** Transactions that were answered, refused ones included. */
+    readonly answered: number
+    readonly refused: number
+    /** Of the refused: something read had changed, or an assertion did not hold. */
+    readonly conflicts: number
+    /** Not taken at all: `busy`, and what waited when the storage failed. */
+    readonly failed: number
+    /** Submitted and not answered yet. */
+    readonly inFlight: number
+    /** From the submission to the answer. */
+    readonly latency: DurationSummary
+  }
+  /** Groups of entries that were applied and published together. */
+  readonly epochs: { readonly count: number; readonly entries: number; readonly apply: DurationSummary }
+  readonly log: {
+    /** Frames, their entries' bytes, and how long each took until it was handed to the disk (`full`: laid down, not written yet). */
+    readonly appends: number
+    readonly appendBytes: number
+    readonly append: DurationSummary
+    /** Syncs on the caller's side, with the writing in front of them where that was put off. */
+    readonly sync: DurationSummary
+  }
+  readonly memory: MemoryUse
+  readonly values: {
+    /** Bytes of the page file that hold what is not in memory as a page: large values, and pages that left it. */
+    readonly storeBytes: number
+    /** Large values in memory (the hot cache), how much they may take, and reads that found theirs there or not. */
+    readonly hotCacheBytes: number
+    readonly hotCacheBytesMax: number
+    readonly hits: number
+    readonly misses: number
+  }
+  readonly pages: {
+    readonly bytes: number
+    readonly resident: number
+    readonly dirty: number
+    readonly file: number
+    readonly used: number
+    readonly evicted: number
+    readonly loaded: number
+    readonly retainedRoots: number
+  }
+  readonly checkpoints: { readonly count: number; readonly lastMs: number; readonly seq: number }
+  readonly records: number
+  readonly sessions: number
+}
+
+/** Memory as it is counted: real bytes, nothing modelled. */
+export interface MemoryUse {
+  /** What the budget bounds: pages, large values and the newest entries of the log. */
+  readonly bytes: number
+  readonly budgetBytes: number
+  /** Pages: all data, indexes, catalog and the windows of sessions. */
+  readonly pageBytes: number
+  readonly largeValueBytes: number
+  readonly logTailBytes: number
+  /** Not in `bytes`: the index of the entries that the log has, four bytes an entry. It shrinks with the log. */
+  readonly logIndexBytes: number
+}
+
+/** What a database's last synced and last visible entries are. */
+export interface Head {
+  /** Reads see everything through it. */
+  readonly visibleSeq: number
+  /** A loss of power leaves everything through it. */
+  readonly durableSeq: number
+}
+
+const CONFLICTS: ReadonlySet<string> = new Set(['conflict', 'assertion_failed'])
+
+/** Counted by the sequencer. */
+export class SequencerMetrics {
+  answered = 0
+  refused = 0
+  conflicts = 0
+  failed = 0
+  inFlight = 0
+  readonly latency: DurationHistogram = new DurationHistogram()
+  epochs = 0
+  entries = 0
+  readonly apply: DurationHistogram = new DurationHistogram()
+  appends = 0
+  appendBytes = 0
+  readonly append: DurationHistogram = new DurationHistogram()
+  readonly sync: DurationHistogram = new DurationHistogram()
+
+  /** hot path (bench/embedded) */
+  onAnswer(outcome: Uint8Array | undefined, durationMs: number): void {
+    this.inFlight--
+    if (outcome === undefined) {
+      this.failed++
+      return
+    }
+    this.answered++
+    this.latency.record(durationMs)
+    if (outcome[STATUS_OFFSET] === REFUSED) this.#onRefusal(outcome)
+  }
+
+  #onRefusal(outcome: Uint8Array): void {
+    this.refused++
+    const decoded = decodeOutcome(outcome)
+    if (decoded.status === 'refused' && CONFLICTS.has(decoded.code)) this.conflicts++
+  }
+}
+
+/** Where an outcome says whether it is a refusal (encoding/outcome.ts). */
+const STATUS_OFFSET = 1
+const REFUSED = 1
+
+/** Everything that the figures are made of. */
+export interface MeasuredParts {
+  readonly sequencer: SequencerMetrics
+  readonly keyspace: KeyspaceStats
+  readonly budgetBytes: number
+  readonly logTailBytes: number
+  readonly logIndexBytes: number
+  readonly checkpoints: EngineMetrics['checkpoints']
+  readonly sessions: number
+}
+
+export function engineMetrics(parts: MeasuredParts): EngineMetrics {
+  const { sequencer: own, keyspace: pages, budgetBytes, logTailBytes, logIndexBytes, checkpoints, sessions } = parts
+  const pageBytes = pages.residentPages * pages.pageBytes
+  const largeValueBytes = pages.cachedValueBytes
+  return {
+    commits: {
+      answered: own.answered,
+      refused: own.refused,
+      conflicts: own.conflicts,
+      failed: own.failed,
+      inFlight: own.inFlight,
+      latency: own.latency.summary(),
+    },
+    epochs: { count: own.epochs, entries: own.entries, apply: own.apply.summary() },
+    log: { appends: own.appends, appendBytes: own.appendBytes, append: own.append.summary(), sync: own.sync.summary() },
+    memory: {
+      bytes: pageBytes + largeValueBytes + logTailBytes,
+      budgetBytes,
+      pageBytes,
+      largeValueBytes,
+      logTailBytes,
+      logIndexBytes,
+    },
+    values: {
+      storeBytes: Math.max(0, pages.usedPages - pages.residentPages) * pages.pageBytes,
+      hotCacheBytes: largeValueBytes,
+      hotCacheBytesMax: pages.cachedValueBytesMax,
+      hits: Math.max(0, pages.valueReads - pages.valueLoads),
+      misses: pages.valueLoads,
+    },
+    pages: {
+      bytes: pages.pageBytes,
+      resident: pages.residentPages,
+      dirty: pages.dirtyPages,
+      file: pages.filePages,
+      used: pages.usedPages,
+      evicted: pages.evictedPages,
+      loaded: pages.loadedPages,
+      retainedRoots: pages.retainedRoots,
+    },
+    checkpoints,
+    records: pages.records,
+    sessions,
+  }
+}
