@@ -15,6 +15,7 @@ const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   keyspace: ['keyspace/keyspace.js'],
   embedded: ['embedded/commits.js', 'embedded/beyond-memory.js'],
   links: ['links/links.js'],
+  query: ['query/query.js'],
   snapshot: ['snapshot/snapshot.js'],
   cluster: ['cluster/cluster.js'],
   failover: ['cluster/failover.js'],

@@ -76,6 +76,30 @@ export function utf8Bytes(text: string): Uint8Array {
   return bytes
 }
 
+/** Up to this length plain characters are put together faster than the decoder is called. */
+const SHORT_TEXT_BYTES = 16
+
+/** The text whose UTF-8 is `bytes[start, end)`; throws TypeError for what is none. hot path (bench/query) */
+export function utf8Text(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start > SHORT_TEXT_BYTES) return utf8Strict.decode(bytes.subarray(start, end))
+  let text = ''
+  let at = start
+  for (; at + 4 <= end; at += 4) {
+    const a = bytes[at]!
+    const b = bytes[at + 1]!
+    const c = bytes[at + 2]!
+    const d = bytes[at + 3]!
+    if ((a | b | c | d) >= 0x80) return utf8Strict.decode(bytes.subarray(start, end))
+    text += String.fromCharCode(a, b, c, d)
+  }
+  for (; at < end; at++) {
+    const a = bytes[at]!
+    if (a >= 0x80) return utf8Strict.decode(bytes.subarray(start, end))
+    text += String.fromCharCode(a)
+  }
+  return text
+}
+
 /** Lexicographic order of bytes: negative, zero or positive. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = a.length < b.length ? a.length : b.length

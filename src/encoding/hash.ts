@@ -11,6 +11,12 @@ export function hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   return hmac(nobleSha256, key, bytes)
 }
 
+/** HMAC-SHA-256 with a key that is made ready once: for many short texts. */
+export function hmacSha256By(key: Uint8Array): (bytes: Uint8Array) => Uint8Array {
+  const ready = hmac.create(nobleSha256, key)
+  return bytes => ready.clone().update(bytes).digest()
+}
+
 /** A hash over chunks that arrive one after the other. */
 export interface StreamingSha256 {
   update(bytes: Uint8Array): void

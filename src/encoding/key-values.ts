@@ -1,5 +1,5 @@
 import type { ByteWriter } from './bytes.ts'
-import { MalformedBytes, utf8Bytes } from './bytes.ts'
+import { MalformedBytes, utf8Bytes, utf8Text } from './bytes.ts'
 import { KeyTag } from './ordered-keys.ts'
 import type { ColumnType, Value } from './values.ts'
 import { narrow } from './values.ts'
@@ -11,7 +11,6 @@ import { narrow } from './values.ts'
 
 const TWO_32 = 4294967296
 const ESCAPED_NUL = 0xff
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const floatBytes = new Uint8Array(8)
 const floatView = new DataView(floatBytes.buffer)
 
@@ -185,10 +184,12 @@ function readFloat(bytes: Uint8Array, at: number): number {
 
 function readText(bytes: Uint8Array, at: number): string {
   const end = textEnd(bytes, at)
-  const part = bytes.subarray(at, end)
-  const hasNul = part.includes(0)
+  let hasNul = false
+  for (let i = at; i < end && !hasNul; i++) hasNul = bytes[i] === 0
   try {
-    return utf8.decode(hasNul ? withoutEscapes(part) : part)
+    if (!hasNul) return utf8Text(bytes, at, end)
+    const plain = withoutEscapes(bytes.subarray(at, end))
+    return utf8Text(plain, 0, plain.length)
   } catch (cause) {
     throw new MalformedBytes('text in a key is not UTF-8', { cause })
   }

@@ -1,4 +1,4 @@
-import { MalformedBytes, readU16, readU32, utf8Bytes, writeU16, writeU32 } from './bytes.ts'
+import { MalformedBytes, readU16, readU32, utf8Bytes, utf8Text, writeU16, writeU32 } from './bytes.ts'
 import { narrow } from './values.ts'
 import type { ColumnType, Value } from './values.ts'
 
@@ -25,8 +25,6 @@ const FIXED_BYTES: { readonly [K in ColumnType]?: number } = {
   u256: 32,
   i256: 32,
 }
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Which columns a row's bytes have, and where. Rows name theirs by its number, so that a table's columns can change under them. */
 export class RowLayout {
@@ -110,7 +108,7 @@ function readVariable(layout: RowLayout, index: number, type: ColumnType, bytes:
   const endAt = endsAt + index * width
   const end = dataAt + (isLong ? readU32(bytes, endAt) : readU16(bytes, endAt))
   const from = index === 0 ? dataAt : dataAt + (isLong ? readU32(bytes, endAt - width) : readU16(bytes, endAt - width))
-  return type === 'blob' ? bytes.slice(from, end) : utf8.decode(bytes.subarray(from, end))
+  return type === 'blob' ? bytes.slice(from, end) : utf8Text(bytes, from, end)
 }
 
 /** The bytes of a row; `cells` in the order of the layout, in the form of their types. hot path (bench/apply) */

@@ -31,7 +31,7 @@ export interface ViewParts {
   /** As `readerSync`, without a copy; a state that is kept apart in memory has none. */
   inPlace?: { records: RecordsInPlace; onCold: OnCold }
   /** Signs cursors of queries. */
-  cursorKey: () => Uint8Array
+  signCursor: (bytes: Uint8Array) => Uint8Array
   /** How many records a space has. */
   countRecords: (prefix: Uint8Array) => number
   /** For reads that work for long. */
@@ -162,7 +162,7 @@ export class EngineView implements StateView {
   }
 
   #tableContext(caller: string, reader: RecordReader): TableReadContext {
-    const { state, leaderTimeMicros: timeMicros, cursorKey, countRecords, newestCatalog } = this.#parts
+    const { state, leaderTimeMicros: timeMicros, signCursor, countRecords, newestCatalog } = this.#parts
     const access = this.#parts.access().of(caller)
     return {
       reader,
@@ -172,7 +172,7 @@ export class EngineView implements StateView {
       caller,
       seq: this.seq,
       timeMicros,
-      cursorKey: cursorKey(),
+      signCursor,
       countRecords,
     }
   }

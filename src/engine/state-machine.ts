@@ -550,10 +550,10 @@ export class EngineStateMachine implements StateMachine {
     })
   }
 
-  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'cursorKey' | 'countRecords' | 'newSlice'> {
+  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'signCursor' | 'countRecords' | 'newSlice'> {
     return {
       newestCatalog: () => this.#published.catalog,
-      cursorKey: () => this.#cursorKey.of(this.historyId),
+      signCursor: bytes => this.#cursorKey.sign(this.historyId, bytes),
       countRecords: prefix => this.#keyspace.countRecords(prefix),
       newSlice: this.#newSlice,
     }

@@ -26,7 +26,7 @@ export interface TableReadContext {
   readonly seq: number
   /** Rows that expire at this leader time or before are gone. */
   readonly timeMicros: number
-  readonly cursorKey: Uint8Array
+  readonly signCursor: (bytes: Uint8Array) => Uint8Array
   /** How many records have keys that begin with the prefix of a space. */
   readonly countRecords: (prefix: Uint8Array) => number
 }
@@ -59,14 +59,14 @@ export function explainQuery(
 }
 
 function queryContextOf(context: TableReadContext): QueryContext {
-  const { reader, state, caller, seq, timeMicros, cursorKey } = context
+  const { reader, state, caller, seq, timeMicros, signCursor } = context
   const { queryRowsMax, queryBytesMax } = state.settings
   return {
     reader,
     timeMicros,
     seq,
     caller,
-    cursorKey,
+    signCursor,
     limits: { scanRowsMax: queryRowsMax, bytesMax: queryBytesMax },
     table: (project, scope, name) => requireTable(state.catalog, project, scope, name),
     mayRead: table => mayUse(context, 'tableRead', table),

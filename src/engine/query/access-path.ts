@@ -11,6 +11,8 @@ export interface KeySource {
   readonly index: TableIndex | undefined
   /** Positions of the columns that its keys have, in order: of an index its cells, then the primary key. */
   readonly columns: readonly number[]
+  /** By position in the table: which part of the keys the column is, or -1. */
+  readonly partOf: readonly number[]
 }
 
 /** A walk of one structure. `parts[i]` are the conjuncts (by number) that bound the i-th part of its keys. */
@@ -105,11 +107,12 @@ function usableSources({ table, conjuncts, caller, useIndex }: PathWish): KeySou
 }
 
 export function rowsOf(table: Table): KeySource {
-  return { index: undefined, columns: table.keyPositions }
+  return { index: undefined, columns: table.keyPositions, partOf: table.keyParts }
 }
 
 function sourceOf(table: Table, index: TableIndex): KeySource {
-  return { index, columns: [...index.columns.map(id => table.positionOfId(id)!), ...table.keyPositions] }
+  const columns = [...index.columns.map(id => table.positionOfId(id)!), ...table.keyPositions]
+  return { index, columns, partOf: table.columns.map((_, position) => columns.indexOf(position)) }
 }
 
 /** Undefined for an index that has no use here. */

@@ -1,25 +1,29 @@
 import {
   ByteReader,
   ByteWriter,
+  digestBytes,
   equalBytes,
   fromBase64,
-  hmacSha256,
   MalformedBytes,
-  sha256,
   toBase64,
   utf8Bytes,
+  writeU32,
+  zeroDigest,
 } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
 import { CURSOR_VERSION, QuorateError } from '../../model/index.ts'
 import { textOfValue } from './keys-of-values.ts'
 import type { Mark } from './stages.ts'
 
-/** Which query and way of running it a cursor belongs to: the first bytes of a hash. */
+/** Which query and way of running it a cursor belongs to: a digest, to tell one's own queries apart. */
 export const FINGERPRINT_BYTES = 8
 const MAC_BYTES = 16
 
 const Kind = { key: 1, sort: 2, count: 3 } as const
 const ValueTag = { null: 0, false: 1, true: 2, number: 3, bigint: 4, text: 5, bytes: 6 } as const
+
+/** Gives the signature of a cursor's bytes, which has 16 bytes at the least. */
+export type SignCursor = (bytes: Uint8Array) => Uint8Array
 
 export interface CursorParts {
   /** The state that all pages are of. */
@@ -29,7 +33,7 @@ export interface CursorParts {
 }
 
 /** The text of a cursor (docs/formats/query-cursor.md). */
-export function encodeCursor({ seq, fingerprint, mark }: CursorParts, key: Uint8Array): string {
+export function encodeCursor({ seq, fingerprint, mark }: CursorParts, sign: SignCursor): string {
   const writer = new ByteWriter(128)
   writer.u8(CURSOR_VERSION)
   writer.u64(seq)
@@ -43,15 +47,15 @@ export function encodeCursor({ seq, fingerprint, mark }: CursorParts, key: Uint8
     writer.raw(mark.tie)
   }
   const body = writer.finish()
-  writer.raw(hmacSha256(key, body).subarray(0, MAC_BYTES))
+  writer.raw(sign(body).subarray(0, MAC_BYTES))
   return toBase64(writer.finish()).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
 /** @throws QuorateError `invalid_cursor` for what was not signed with the key */
-export function decodeCursor(text: string, key: Uint8Array): CursorParts {
+export function decodeCursor(text: string, sign: SignCursor): CursorParts {
   const bytes = bytesOf(text)
   const body = bytes.subarray(0, -MAC_BYTES)
-  if (body.length === 0 || !equalBytes(hmacSha256(key, body).subarray(0, MAC_BYTES), bytes.subarray(-MAC_BYTES))) {
+  if (body.length === 0 || !equalBytes(sign(body).subarray(0, MAC_BYTES), bytes.subarray(-MAC_BYTES))) {
     throw invalidCursor('the cursor is not from here')
   }
   const reader = new ByteReader(body)
@@ -127,7 +131,13 @@ function readValue(reader: ByteReader): Value {
 
 /** A hash of data of any shape: equal data, equal hash. */
 export function fingerprintOf(data: unknown): Uint8Array {
-  return sha256(utf8Bytes(canonical(data))).slice(0, FINGERPRINT_BYTES)
+  const text = utf8Bytes(canonical(data))
+  const digest = zeroDigest()
+  digestBytes(digest, text, 0, text.length)
+  const bytes = new Uint8Array(FINGERPRINT_BYTES)
+  writeU32(bytes, 0, digest.lo)
+  writeU32(bytes, 4, digest.hi)
+  return bytes
 }
 
 function canonical(data: unknown): string {

@@ -2,9 +2,10 @@ import type { ColumnType, Expr, ScalarExpr } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { QueryData } from '../../model/index.ts'
 import type { ColumnNames } from '../conditions/index.ts'
-import { InvalidExpression, mapColumns } from '../conditions/index.ts'
+import { forEachComparison, InvalidExpression, mapColumns, operandsOf } from '../conditions/index.ts'
 import type { RecordReader } from '../record-store.ts'
 import type { Table } from '../tables/index.ts'
+import type { SignCursor } from './cursor.ts'
 import type { WorkLimits } from './work.ts'
 
 /** What a query is run against: a pinned state, and who asks. */
@@ -16,7 +17,7 @@ export interface QueryContext {
   readonly caller: string
   readonly limits: WorkLimits
   /** Signs cursors: the same on all nodes of a cluster, and in all lives of an engine. */
-  readonly cursorKey: Uint8Array
+  readonly signCursor: SignCursor
   /** @throws QuorateError `project_not_found`, `scope_not_found`, `table_not_found` */
   table(project: string, scope: string, name: string): Table
   mayRead(table: Table): boolean
@@ -129,6 +130,12 @@ export class GivenNames implements ColumnNames {
 /** The condition with the table's alias taken off its names. */
 export function withoutAlias(expr: Expr, alias: string): Expr {
   const prefix = `${alias}.`
+  let isPlain = true
+  forEachComparison(expr, comparison => {
+    isPlain &&=
+      !comparison.column.startsWith(prefix) && operandsOf(comparison).every(operand => typeof operand !== 'object')
+  })
+  if (isPlain) return expr
   return mapColumns(expr, name => (name.startsWith(prefix) ? name.slice(prefix.length) : name))
 }
 

@@ -32,8 +32,12 @@ export interface Outputs {
   readonly columns: readonly OutputColumn[]
   readonly order: readonly OrderColumn[]
   readonly grouping: Grouping | undefined
-  /** Names of the columns of the tables that all this reads. */
-  readonly reads: ReadonlySet<string>
+  /** What `columns` are called, what they are, and how they are read. */
+  readonly names: readonly string[]
+  readonly types: readonly ColumnType[]
+  readonly reads: readonly Scalar[]
+  /** Names of the columns of the tables that all this rests on. */
+  readonly needs: ReadonlySet<string>
 }
 
 /** @throws QuorateError `column_not_found`, `type_mismatch`, `invalid_query` */
@@ -54,7 +58,15 @@ export function planOutputs(
   requireDistinctNames(columns.map(({ name }) => name))
   const order = (query.orderBy ?? []).map(item => orderOf(item.column, item.direction === 'desc', columns, from, noted))
   if (query.distinct === true) requireSelected(query, columns, order)
-  return { columns, order, grouping: grouped?.grouping, reads }
+  return {
+    columns,
+    order,
+    grouping: grouped?.grouping,
+    names: columns.map(({ name }) => name),
+    types: columns.map(({ type }) => type),
+    reads: columns.map(({ read }) => read),
+    needs: reads,
+  }
 }
 
 interface Grouped {

@@ -10,10 +10,11 @@ import { FirstOfJoin, JoinedRow } from './join-sources.ts'
 import type { CellPlaces } from './join-sources.ts'
 import { planJoins } from './joins.ts'
 import type { JoinPlan } from './joins.ts'
-import { bindTables, invalidQuery, JoinNames, TableNames, valid } from './names.ts'
+import { bindTables, invalidQuery, JoinNames, TableNames, valid, withoutAlias } from './names.ts'
 import type { BoundTable, QueryContext } from './names.ts'
 import { planOutputs } from './outputs.ts'
 import type { Outputs } from './outputs.ts'
+import { recall, remember, shapeOf } from './plan-cache.ts'
 import { cellPlaces, partsOf } from './query-parts.ts'
 import type { RowSource, TableSource } from './sources.ts'
 import { Distinct, InOrder, InSourceOrder } from './stages.ts'
@@ -47,8 +48,34 @@ export interface Plan {
  */
 export function planQuery(query: QueryData, context: QueryContext): Plan {
   requireLimits(query)
-  const { caller } = context
   const tables = bindTables(query, context)
+  return (
+    (tables.length === 1 ? planAgain(query, tables[0]!, context.caller) : undefined) ??
+    planAnew(query, tables, context.caller)
+  )
+}
+
+/** The plan of a query of whose shape there was one before, with the literals of this one. hot path (bench/query) */
+function planAgain(query: QueryData, first: BoundTable, caller: string): Plan | undefined {
+  const { table, alias } = first
+  const where = query.where === undefined ? undefined : withoutAlias(query.where, alias)
+  const conjuncts = flatten([where, first.policy]).map(expr => classify(expr, table, name => table.position(name)))
+  const shape = shapeOf(query, first, conjuncts, assumedLimit(query), caller)
+  if (shape === undefined) return undefined
+  const known = recall(table, shape)
+  if (known === undefined) {
+    const plan = planAnew(query, [first], caller)
+    const { outputs, access, isOrderedByScan, isBounded } = plan
+    remember(table, shape, { outputs, path: access.path, isOrderedByScan, isBounded })
+    return plan
+  }
+  const access = new TableAccess(first, conjuncts, known.path, caller)
+  return { query, tables: [first], ...known, access, joins: [], width: 0, firstPlaces: NO_PLACES, filter: undefined }
+}
+
+const NO_PLACES: CellPlaces = { from: [], to: [] }
+
+function planAnew(query: QueryData, tables: readonly BoundTable[], caller: string): Plan {
   const [first] = tables as [BoundTable]
   const names: ColumnNames = tables.length === 1 ? new TableNames(first) : new JoinNames(tables)
   if (query.where !== undefined) valid(compileCondition(query.where, names, caller))
@@ -151,7 +178,7 @@ export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | u
   if (grouping !== undefined) {
     source = new Groups(work, source, grouping.keys, grouping.aggregates, grouping.having)
   }
-  const columns = outputs.columns.map(({ read }) => read)
+  const { reads: columns } = outputs
   const walk: TableSource | undefined = isOfOneWalk(plan) ? table : undefined
   let stage: Stage
   if (plan.isOrderedByScan || outputs.order.length === 0) stage = new InSourceOrder(source, columns, walk)

@@ -27,7 +27,7 @@ export function partsOf(
 ): QueryParts {
   const pushed: Expr[][] = tables.map(() => [])
   const afterJoins: Expr[] = []
-  const read = new Set(outputs.reads)
+  const read = new Set(outputs.needs)
   for (const expr of flatten([query.where])) {
     const columns = [...conditionColumns(expr)]
     for (const name of columns) read.add(name)

@@ -74,27 +74,36 @@ export class QueryRun {
   }
 
   #result(hasMore: boolean): QueryResult {
+    const { names: columns, types } = this.#plan.outputs
+    const { examined } = this.#work
+    const { seq } = this.#context
+    if (!hasMore) return { columns, types, rows: this.#rows, examined, seq }
+    let cursor: string | undefined
+    const signed = (): string => (cursor ??= this.#cursor())
     return {
-      columns: this.#plan.outputs.columns.map(({ name }) => name),
-      types: this.#plan.outputs.columns.map(({ type }) => type),
+      columns,
+      types,
       rows: this.#rows,
-      ...(hasMore && { cursor: this.#cursor() }),
-      examined: this.#work.examined,
-      seq: this.#context.seq,
+      // Signed when it is asked for: whoever wants one page only does not pay for it.
+      get cursor(): string {
+        return signed()
+      },
+      examined,
+      seq,
     }
   }
 
   #cursor(): string {
-    const { seq, cursorKey } = this.#context
+    const { seq, signCursor } = this.#context
     let mark = this.#mark
     if (mark?.kind === 'sort' && sizeOfRow(mark.keys) > MARK_BYTES_MAX) mark = undefined
     mark ??= { kind: 'count', rows: this.#skip + this.#rows.length }
-    return encodeCursor({ seq, fingerprint: this.#fingerprint(), mark }, cursorKey)
+    return encodeCursor({ seq, fingerprint: this.#fingerprint(), mark }, signCursor)
   }
 
   #resume(text: string): Mark {
-    const { seq, cursorKey } = this.#context
-    const parts = decodeCursor(text, cursorKey)
+    const { seq, signCursor } = this.#context
+    const parts = decodeCursor(text, signCursor)
     if (!equalBytes(parts.fingerprint, this.#fingerprint())) throw invalidCursor('the cursor belongs to another query')
     if (parts.seq !== seq) throw invalidCursor(`the cursor belongs to seq ${parts.seq}, and this is ${seq}`)
     return parts.mark

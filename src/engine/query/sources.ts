@@ -210,8 +210,8 @@ class EntryView implements Cells {
   #known = 0
   #key: Uint8Array = NO_KEY
 
-  constructor(table: Table, { columns }: KeySource) {
-    this.#partOf = table.columns.map((_, position) => columns.indexOf(position))
+  constructor({ columns, partOf }: KeySource) {
+    this.#partOf = partOf
     this.#starts = columns.map(() => 0)
   }
 
@@ -302,7 +302,7 @@ export class IndexRanges implements TableSource {
   ) {
     this.#work = work
     this.#walk = new RangeWalk(work, table, source.index, ranges, options.reverse)
-    this.#entry = new EntryView(table, source)
+    this.#entry = new EntryView(source)
     this.#parts = source.index!.columns.length
     this.#rowKey = new RowKeyBuffer(table)
     this.#filters = options.filters

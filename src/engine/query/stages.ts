@@ -24,9 +24,10 @@ export interface Stage {
   mark(): Mark | undefined
 }
 
-function read(outputs: readonly Scalar[], { cells }: RowSource): Value[] {
-  const row: Value[] = []
-  for (let i = 0; i < outputs.length; i++) row.push(outputs[i]!(cells))
+/** `blank` has as many cells as the row: a list that grows takes room for many more. */
+function read(outputs: readonly Scalar[], { cells }: RowSource, blank: readonly Value[]): Value[] {
+  const row = blank.slice()
+  for (let i = 0; i < outputs.length; i++) row[i] = outputs[i]!(cells)
   return row
 }
 
@@ -36,11 +37,13 @@ export class InSourceOrder implements Stage {
   readonly #outputs: readonly Scalar[]
   /** Undefined: the rows are not those of one walk. */
   readonly #walk: TableSource | undefined
+  readonly #blank: readonly Value[]
 
   constructor(source: RowSource, outputs: readonly Scalar[], walk: TableSource | undefined) {
     this.#source = source
     this.#outputs = outputs
     this.#walk = walk
+    this.#blank = outputs.map(() => null)
   }
 
   pull(): Pull {
@@ -48,7 +51,7 @@ export class InSourceOrder implements Stage {
   }
 
   row(): Value[] {
-    return read(this.#outputs, this.#source)
+    return read(this.#outputs, this.#source, this.#blank)
   }
 
   mark(): Mark | undefined {
@@ -74,6 +77,7 @@ export class InOrder implements Stage {
   readonly #work: Work
   readonly #source: RowSource
   readonly #outputs: readonly Scalar[]
+  readonly #blank: readonly Value[]
   readonly #order: readonly OrderKey[]
   readonly #count: number
   readonly #table: TableSource | undefined
@@ -98,6 +102,7 @@ export class InOrder implements Stage {
     this.#work = work
     this.#source = source
     this.#outputs = outputs
+    this.#blank = outputs.map(() => null)
     this.#order = order
     this.#count = options.count
     this.#table = options.table
@@ -153,7 +158,7 @@ export class InOrder implements Stage {
       this.#work.release(this.#pop().bytes)
     }
     const keys = this.#keys.slice()
-    const row = read(this.#outputs, this.#source)
+    const row = read(this.#outputs, this.#source, this.#blank)
     const bytes = 96 + sizeOfRow(keys) + sizeOfRow(row)
     this.#work.hold(this.#heap.length + 1, bytes)
     this.#push({ keys, tie: typeof tie === 'number' ? tie : tie.slice(), row, bytes })

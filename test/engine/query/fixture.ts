@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { compareBytes, encodeRow } from '../../../src/encoding/index.ts'
+import { compareBytes, encodeRow, hmacSha256By } from '../../../src/encoding/index.ts'
 import type { ColumnType, Expr, Value } from '../../../src/encoding/index.ts'
 import { compileCondition, InvalidExpression } from '../../../src/engine/conditions/index.ts'
 import { Keyspace } from '../../../src/engine/keyspace/index.ts'
@@ -174,7 +174,7 @@ export async function pagesOf(puts: readonly Put[], budgetBytes: number): Promis
   }
 }
 
-export const CURSOR_KEY: Uint8Array = new Uint8Array(32).fill(7)
+export const signCursor: (bytes: Uint8Array) => Uint8Array = hmacSha256By(new Uint8Array(32).fill(7))
 
 export function contextFor(
   tables: readonly Table[],
@@ -187,7 +187,7 @@ export function contextFor(
     seq: 9,
     caller: 'anna',
     limits: { scanRowsMax: 100_000, bytesMax: 1 << 26 },
-    cursorKey: CURSOR_KEY,
+    signCursor,
     table: (_project, _scope, name) => {
       const table = tables.find(other => other.name === name)
       if (table === undefined) throw new QuorateError('table_not_found', `there is no table ${name}`)
