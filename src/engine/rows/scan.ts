@@ -1,17 +1,21 @@
-import { MISMATCH, toColumnValue } from '../../encoding/index.ts'
-import type { Expr, Value } from '../../encoding/index.ts'
+import { compareBytes, skipKeyValue } from '../../encoding/index.ts'
+import type { Expr } from '../../encoding/index.ts'
 import type { Cells, Condition } from '../conditions/index.ts'
-import { compileCondition, InvalidExpression, isReference } from '../conditions/index.ts'
+import { compileCondition, InvalidExpression } from '../conditions/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-import { rowKey } from '../tables/index.ts'
+import { ROW_PREFIX_BYTES, rowKeyOfEntry } from '../tables/index.ts'
 import type { Table } from '../tables/index.ts'
 import { scanTooLarge } from '../work-budget.ts'
 import type { WorkBudget } from '../work-budget.ts'
 import { planOf } from './plan.ts'
-import { partsEnd } from './stored-row.ts'
+import { chooseWalk } from './row-walk.ts'
+import type { RowWalk } from './row-walk.ts'
+
+/** Entries of an index whose rows are looked at before the next ones are taken. */
+const ENTRIES_OF_PART = 64
 
 /** Who reads or changes rows, and how much of that is left. */
 export interface RowCaller {
@@ -34,7 +38,7 @@ export function conditionOf(table: Table, where: Expr | undefined, caller: strin
 
 /**
  * Visits the unexpired rows that the caller sees and `where` is true for, in the order of the primary key, until `visit` gives false. Its
- * arguments are valid during the call only. Equalities on the first columns of the key narrow what is walked. Throws `ColdPages`.
+ * arguments are valid during the call only. Throws `ColdPages`.
  */
 export function scanRows(
   work: EntryWork,
@@ -47,43 +51,100 @@ export function scanRows(
   const condition = conditionOf(table, where, caller.caller)
   if (typeof condition === 'object') return condition
   const policy = policyOf(table, caller)
+  const isSelected = (row: Cells): boolean =>
+    (condition === undefined || condition(row) === true) && (policy === undefined || policy(row) === true)
+  const walk = chooseWalk(table, where, caller.caller)
+  const isWithin =
+    walk.index === undefined
+      ? walkRows(work, table, walk, budget, isSelected, visit)
+      : walkIndex(work, table, walk, budget, isSelected, visit)
+  return isWithin ? undefined : scanTooLarge()
+}
+
+/** False if the budget has run out; so does `walkIndex`. */
+function walkRows(
+  work: EntryWork,
+  table: Table,
+  { start, end }: RowWalk,
+  budget: WorkBudget,
+  isSelected: (row: Cells) => boolean,
+  visit: (key: Uint8Array, row: Cells) => boolean,
+): boolean {
   const { view } = planOf(table)
-  const prefix = rowKey(table, leadingKeyCells(table, where, caller.caller))
   let isWithin = true
-  work.changes.walk(prefix, partsEnd(prefix), false, (key, metadata, value) => {
+  work.changes.walk(start, end, false, (key, metadata, value) => {
     if (budget.recordsLeft-- <= 0) {
       isWithin = false
       return false
     }
     if (isExpired(metadata, work.timeMicros)) return true
     view.open(key, value())
-    if (condition !== undefined && condition(view) !== true) return true
-    if (policy !== undefined && policy(view) !== true) return true
-    return visit(key, view)
+    return isSelected(view) ? visit(key, view) : true
   })
-  return isWithin ? undefined : scanTooLarge()
+  return isWithin
 }
 
-/** The cells that a row's key must begin with for `where` to be true. */
-function leadingKeyCells(table: Table, where: Expr | undefined, caller: string): Value[] {
-  const wanted = new Map<string, Value>()
-  if (where !== undefined) collectEqualities(where, caller, wanted)
-  const cells: Value[] = []
-  for (const position of table.keyPositions) {
-    const { name, type } = table.columns[position]!
-    const value = wanted.get(name)
-    if (value === undefined || value === null) break
-    const cell = toColumnValue(type, value)
-    if (cell === MISMATCH) break
-    cells.push(cell)
+/** Entries are taken in parts, so that a limit is not preceded by all of them; where they are not in key order, all at once. */
+function walkIndex(
+  work: EntryWork,
+  table: Table,
+  walk: RowWalk,
+  budget: WorkBudget,
+  isSelected: (row: Cells) => boolean,
+  visit: (key: Uint8Array, row: Cells) => boolean,
+): boolean {
+  const { view } = planOf(table)
+  const partMax = walk.isInOrder ? ENTRIES_OF_PART : Number.POSITIVE_INFINITY
+  let from = walk.start
+  while (compareBytes(from, walk.end) < 0) {
+    const part = takeEntries(work, table, walk, from, partMax, budget)
+    if (part === undefined) return false
+    if (!walk.isInOrder) part.keys.sort(compareBytes)
+    for (const key of part.keys) {
+      if (budget.recordsLeft-- <= 0) return false
+      const record = work.changes.get(key)
+      if (record === undefined || isExpired(record, work.timeMicros)) continue
+      view.open(key, record.value)
+      if (isSelected(view) && !visit(key, view)) return true
+    }
+    if (part.next === undefined) return true
+    from = part.next
   }
-  return cells
+  return true
 }
 
-function collectEqualities(expr: Expr, caller: string, wanted: Map<string, Value>): void {
-  if (expr.op === 'and') for (const arg of expr.args) collectEqualities(arg, caller, wanted)
-  else if (expr.op === 'eq' && !wanted.has(expr.column)) {
-    if (!isReference(expr.value)) wanted.set(expr.column, expr.value)
-    else if ('caller' in expr.value) wanted.set(expr.column, caller)
-  }
+interface EntryPart {
+  /** Of the rows. */
+  readonly keys: Uint8Array[]
+  /** Where the next part begins; undefined = nowhere. */
+  next: Uint8Array | undefined
+}
+
+/** The rows of at most `most` entries; undefined if the budget has run out. */
+function takeEntries(
+  work: EntryWork,
+  table: Table,
+  { index, end }: RowWalk,
+  from: Uint8Array,
+  most: number,
+  budget: WorkBudget,
+): EntryPart | undefined {
+  const part: EntryPart = { keys: [], next: undefined }
+  const columns = index!.columns.length
+  let isWithin = true
+  work.changes.walk(from, end, false, entry => {
+    if (part.keys.length === most) {
+      part.next = entry.slice()
+      return false
+    }
+    if (budget.recordsLeft-- <= 0) {
+      isWithin = false
+      return false
+    }
+    let at = ROW_PREFIX_BYTES
+    for (let i = 0; i < columns; i++) at = skipKeyValue(entry, at)
+    part.keys.push(rowKeyOfEntry(table.id, entry, at))
+    return true
+  })
+  return isWithin ? part : undefined
 }

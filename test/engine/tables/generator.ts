@@ -159,7 +159,22 @@ export class Generator {
   condition(): Expr {
     const column = this.pick(['a', 'b', 'c', 'f', 'id'])
     const value = this.cell(column) ?? (column === 'b' ? 'x' : 2)
-    switch (this.below(8)) {
+    switch (this.below(11)) {
+      case 8:
+        return { op: 'and', args: ['c', 'a', 'b'].map(name => this.#equality(name)).slice(0, 2 + this.below(2)) }
+      case 9:
+        return {
+          op: 'and',
+          args: [this.#equality('c'), { op: this.pick(['lt', 'gte'] as const), column: 'a', value: this.below(9) }],
+        }
+      case 10:
+        return {
+          op: 'and',
+          args: [
+            { op: 'gte', column: 'a', value: this.below(5) },
+            { op: 'lt', column: 'a', value: this.below(12) },
+          ],
+        }
       case 0:
         return { op: 'isNull', column }
       case 1:
@@ -185,6 +200,10 @@ export class Generator {
       default:
         return { op: this.pick(['eq', 'lt', 'gte', 'ne'] as const), column, value }
     }
+  }
+
+  #equality(column: string): Expr {
+    return { op: 'eq', column, value: this.cell(column) ?? (column === 'b' ? 'x' : 1) }
   }
 
   updates(table: OracleTable, mayPropose: boolean): Record<string, UpdateExpr> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ColumnDefinition, Ddl, Mutation } from '../../../src/encoding/index.ts'
+import type { ColumnDefinition, Ddl, Expr, Mutation, Value } from '../../../src/encoding/index.ts'
 import { Bed, insert, remove, SECOND, T, update, upsert } from './bed.ts'
 
 const COLUMNS: ColumnDefinition[] = [
@@ -175,6 +175,54 @@ describe('rows', () => {
     const others = { op: 'ne', column: 'n', value: 0 } as const
     bed.ddl({ type: 'setSetting', name: 'scanRecordsMax', value: 1_000 })
     assert.deepEqual(bed.commit({ type: 'deleteWhere', ...T, where: others }), [150n])
+  })
+
+  it('are found by an index whose columns the condition bounds, and changed in the order of their keys', () => {
+    const bed = created({
+      indexes: [
+        { name: 'both', columns: ['name', 'amount'] },
+        { name: 'amount', columns: ['amount'] },
+        { name: 'partial', columns: ['at'], where: { op: 'gte', column: 'at', value: 0 } },
+      ],
+    })
+    const rows = Array.from({ length: 900 }, (_, id) => ({ id, name: `n${id % 9}`, amount: id % 100, at: id }))
+    bed.commit(insert('t', ...rows))
+    bed.ddl({ type: 'setSetting', name: 'scanRecordsMax', value: 250 })
+    const eq = (column: string, value: Value): Expr => ({ op: 'eq', column, value })
+    const change = (where: Expr, limit?: number): Mutation => ({
+      type: 'updateWhere',
+      ...T,
+      where,
+      set: { name: { set: 'hit' } },
+      ...(limit !== undefined && { limit }),
+    })
+    const hits = (): unknown[] => bed.rows('t').flatMap(({ id, name }) => (name === 'hit' ? [id] : []))
+    assert.deepEqual(bed.commit(change(eq('amount', 7))), [9n])
+    assert.deepEqual(hits(), [7, 107, 207, 307, 407, 507, 607, 707, 807])
+    assert.deepEqual(bed.commit(change({ op: 'and', args: [eq('name', 'n3'), eq('amount', 3)] })), [1n])
+    assert.deepEqual(hits().slice(0, 2), [3, 7])
+    assert.deepEqual(
+      bed.commit(change(eq('name', 'n0'), 2)),
+      [2n],
+      'entries of equal names are not in the order of keys',
+    )
+    assert.deepEqual(hits().slice(0, 3), [0, 3, 7])
+    assert.deepEqual(hits().includes(9), true)
+    assert.deepEqual(bed.commit(change({ op: 'between', column: 'amount', low: 10, high: 11 }, 3)), [3n])
+    assert.deepEqual(hits().slice(0, 6), [0, 3, 7, 9, 10, 11])
+    assert.equal(bed.refusal(change({ op: 'lt', column: 'amount', value: 60 })), 'scan_bound_exceeded')
+    assert.equal(bed.refusal(change(eq('at', 5))), 'scan_bound_exceeded', 'not every row has an entry')
+    assert.equal(bed.refusal(change(eq('amount', 2.5))), 'scan_bound_exceeded', 'no value of the column')
+    bed.checkIndexes()
+  })
+
+  it('are not looked for in an index that is being built', () => {
+    const bed = created()
+    bed.commit(insert('t', ...Array.from({ length: 300 }, (_, id) => ({ id, name: 'n' }))))
+    bed.ddl({ type: 'createIndex', ...T, index: { name: 'name', columns: ['name'] } })
+    bed.tick(100)
+    const where: Expr = { op: 'eq', column: 'name', value: 'n' }
+    assert.deepEqual(bed.commit({ type: 'updateWhere', ...T, where, set: { amount: { set: 1 } } }), [300n])
   })
 
   it('may be changed up to a number in one transaction', () => {
