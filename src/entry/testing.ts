@@ -1,2 +1,2 @@
-/** `quorate/testing`: the conformance suite, the linearizability checker and the simulated world, for your own tests. */
+/** `quorate/testing`: the conformance suite, the linearizability checker, the simulated world and the fault proxy, for your own tests. */
 export * from '../testing/index.ts'

@@ -1,4 +1,5 @@
 /** The ports: everything that Quorate needs from the machine, as interfaces. `platform/node` and `platform/simulated` implement them. */
+export type { ByteListener, ByteStream } from './byte-streams.ts'
 export type { Clock } from './clock.ts'
 export type { Random } from './random.ts'
 export { delayOn, paceOn } from './delay.ts'

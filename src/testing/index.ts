@@ -1,4 +1,4 @@
-/** What checks a Quorate: the conformance suite and the linearizability checker. */
+/** What checks a Quorate: the conformance suite, the linearizability checker, the simulated world and the fault proxy. */
 export { conformanceSections, conformanceSuite } from './conformance/suite.ts'
 export type {
   ConformanceCase,
@@ -9,6 +9,9 @@ export type {
   ConformanceSection,
   OpenedDatabase,
 } from './conformance/context.ts'
+export { FaultProxy } from './fault-proxy/fault-proxy.ts'
+export type { FaultProxyOptions, ProxyCounts, ProxyRoute } from './fault-proxy/fault-proxy.ts'
+export type { FlowPorts, LinkFaults } from './fault-proxy/flow.ts'
 export { checkLinearizable, DEFAULT_MAX_STEPS } from './linearizability/check.ts'
 export type { CheckOptions } from './linearizability/check.ts'
 export type { Model, Operation, Verdict } from './linearizability/history.ts'

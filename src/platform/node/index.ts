@@ -1,4 +1,5 @@
 /** The ports on Node. Bound only by the composition roots: `src/entry` and `src/node`. */
+export { dialBytes, listenBytes } from './byte-streams.ts'
 export { isKeyOf, readCertificate } from './certificates.ts'
 export { onParentGone, startChild } from './child-process.ts'
 export type { ChildOptions, ChildProcess } from './child-process.ts'

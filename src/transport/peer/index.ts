@@ -1,4 +1,6 @@
 /** Links between replicas: authenticated, reconnected, bounded (docs/formats/peer-handshake.md). */
+export { decodeHandshakeFrame } from './handshake-frames.ts'
+export type { HandshakeFrame } from './handshake-frames.ts'
 export { createPeerTransport } from './peer-transport.ts'
 export type { ObservedPeerTransport, PeerLinkStatus } from './peer-transport.ts'
 export { DEFAULT_PEER_LIMITS, PEER_PATH, PEER_SUBPROTOCOL } from './options.ts'
