@@ -9,9 +9,9 @@ import type { RunningNode } from './node.ts'
 import { OrderedLine } from './ordered-line.ts'
 import type { Sending } from './ordered-line.ts'
 import { SCOPE } from './names.ts'
+import { ATTEMPT_MS } from './profile.ts'
 import { require, Violation } from './trace.ts'
 
-const ATTEMPT_MS: readonly [number, number] = [150, 1200]
 /** After so long a client gives up and lives with not knowing. */
 const PATIENCE_MS = 6_000
 
@@ -208,7 +208,7 @@ export class SimulatedClient {
     const again = (): void => {
       if (!request.isEnded && request.attempt === attempt) this.#send(request)
     }
-    world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
+    world.schedule(this.#random.uniform(...this.#cluster.attemptMs), again)
     this.#call(owner, node => {
       const fail = (): void => {
         if (request.attempt !== attempt) return

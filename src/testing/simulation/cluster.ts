@@ -13,6 +13,7 @@ import { LeaderTimeOracle } from './leader-time-oracle.ts'
 import type { ConfiguredMember, NodeInspection, OpenNode, RunningNode } from './node.ts'
 import { SimulatedPeerTransport } from './peer-transport.ts'
 import type { FrameFaults } from './peer-transport.ts'
+import { ATTEMPT_MS } from './profile.ts'
 import type { Profile } from './profile.ts'
 import { PromiseOracle } from './promise-oracle.ts'
 import { rot } from './rot.ts'
@@ -377,6 +378,11 @@ export class SimulatedCluster {
     if (this.failure !== undefined) return
     this.failure = error
     this.trace.note(`FAILED ${error.message}`)
+  }
+
+  /** How long a client waits before it sends a copy. */
+  get attemptMs(): readonly [number, number] {
+    return this.isHealing ? ATTEMPT_MS : this.profile.workload.attemptMs
   }
 
   leader(): ClusterNode | undefined {

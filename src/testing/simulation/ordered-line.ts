@@ -2,8 +2,6 @@ import type { SeededRandom, SimulatedProcess } from '../../platform/simulated/in
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { RunningNode } from './node.ts'
 
-const ATTEMPT_MS: readonly [number, number] = [150, 1200]
-
 /** A request as a line needs it. */
 export interface LineRequest {
   isEnded: boolean
@@ -88,7 +86,7 @@ export class OrderedLine<R extends LineRequest> {
       },
       host,
     )
-    world.schedule(this.#random.uniform(...ATTEMPT_MS), () => {
+    world.schedule(this.#random.uniform(...this.#cluster.attemptMs), () => {
       if (!request.isEnded && isOpen()) this.#connect(0)
     })
   }

@@ -63,6 +63,8 @@ export interface WorkloadProfile {
   readonly pipeline: number
   readonly keys: number
   readonly valueBytes: number
+  /** How long a client waits before it sends a copy, from and to; those that wait for long leave copies to the nodes. */
+  readonly attemptMs: readonly [number, number]
   /** Chance that an answer is lost on its way to the client. */
   readonly lostAnswers: number
   readonly watchers: number
@@ -73,6 +75,8 @@ export interface WorkloadProfile {
 }
 
 const TROUBLE_MS = 12_000
+export const ATTEMPT_MS: readonly [number, number] = [150, 1200]
+const PATIENT_MS: readonly [number, number] = [1000, 3000]
 /** After the trouble everything must be well within so long. */
 export const HEALING_MS = 8_000
 
@@ -132,6 +136,7 @@ export function drawProfile(random: SeededRandom): Profile {
       pipeline: random.pick([1, 1, 3, 8]),
       keys: random.pick([3, 20, 200]),
       valueBytes: random.pick([20, 200, 1500]),
+      attemptMs: random.split('patience').chance(0.3) ? PATIENT_MS : ATTEMPT_MS,
       lostAnswers: random.pick([0, 0.02, 0.1]),
       watchers: random.between(0, 3),
       sessionLifetimeMs: random.pick([0, 0, 1500, 4000]),

@@ -89,7 +89,7 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
     LAGGING,
     writes({ otherScope: 60, catalog: 25 }),
     faults({ hasTransfers: true, hasPartitions: true, hasResets: true }),
-    workload({ pipeline: 8 }),
+    workload({ pipeline: 8, attemptMs: [1000, 3000], lostAnswers: 0 }),
   ),
   'raft: own_clock_as_leader_time': faults({ hasClockJumps: true }),
 }
