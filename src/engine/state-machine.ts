@@ -414,7 +414,7 @@ export class EngineStateMachine implements StateMachine {
   prefetch(batch: EntryBatch): void {
     if (this.#coldBatches <= 0) return
     const view = this.#keyspace.view()
-    const loads = declaredKeys(batch, this.#published.catalog).map(key => {
+    const loads = declaredKeys(batch, this.#published).map(key => {
       const found = view.reader.metadata(key)
       return found instanceof Cold ? this.#keyspace.load(found) : Promise.resolve()
     })

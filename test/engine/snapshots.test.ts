@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { EntryKind, MalformedBytes } from '../../src/encoding/index.ts'
+import type { Ddl, TransactionEnvelope } from '../../src/encoding/index.ts'
 import type { SnapshotBase } from '../../src/model/index.ts'
 import { DIGEST_INTERVAL } from '../../src/engine/index.ts'
 import { Harness, request, set } from './harness.ts'
@@ -53,6 +54,38 @@ describe('a snapshot', () => {
     assert.equal(empty.digest(), leader.digest())
     const reopened = await empty.reopen()
     assert.equal(reopened.core.appliedSeq, leader.entries.length - 2, 'the install is durable when it is committed')
+  })
+
+  it('has the tables with their rows, and what is left of their jobs', async () => {
+    const leader = await Harness.withProject()
+    const table = { project: 'p', table: 't' } as const
+    const ddl = async (operation: Ddl): Promise<void> => {
+      assert.equal((await leader.commit({ mutations: [{ type: 'ddl', operation }] })).status, 'committed')
+    }
+    const columns = [
+      { name: 'id', type: 'integer' },
+      { name: 'name', type: 'text' },
+    ] as const
+    await ddl({ type: 'createTable', ...table, columns, primaryKey: ['id'] })
+    const rows = Array.from({ length: 700 }, (_, id) => ({ id, name: `n${id}` }))
+    await leader.commit({ mutations: [{ type: 'insert', ...table, rows }] })
+    await ddl({ type: 'createIndex', ...table, index: { name: 'name', columns: ['name'], unique: true } })
+    await leader.tick(100)
+    const empty = await Harness.create({ pageBytes: 4096 })
+    await ship(leader, empty, undefined)
+    assert.equal(empty.digest(), leader.digest())
+    empty.entries.push(...leader.entries)
+    empty.timeMicros = leader.timeMicros
+    for (const harness of [leader, empty]) {
+      for (let ticks = 0; ticks < 8; ticks++) await harness.tick(100)
+      const insert = (id: number, name: string): TransactionEnvelope => ({
+        mutations: [{ type: 'insert', ...table, rows: [{ id, name }] }],
+      })
+      assert.equal(await harness.refusal(insert(900, 'n3')), 'unique_violation')
+      assert.equal(await harness.refusal(insert(3, 'new')), 'duplicate_key')
+      assert.equal((await harness.commit(insert(900, 'new'))).status, 'committed')
+    }
+    assert.equal(empty.digest(), leader.digest())
   })
 
   it('carries only what changed since a point that both have recorded', async () => {

@@ -2,6 +2,7 @@
 export { judgeRows } from './assertions.ts'
 export type { Finding } from './assertions.ts'
 export { keyOfRow } from './cells.ts'
+export { addDeclaredKeys } from './declared-keys.ts'
 export { expireRows } from './expiry.ts'
 export { applyTableMutation } from './mutations.ts'
 export type { RowOutcome } from './mutations.ts'
