@@ -5,6 +5,7 @@ import { CellList } from '../conditions/index.ts'
 import type { Condition, Scalar } from '../conditions/index.ts'
 import { textOfValue, textOfValues } from './keys-of-values.ts'
 import type { RowSource } from './sources.ts'
+import { SteppedSort } from './stepped-sort.ts'
 import { FloatSum, IntegerSum } from './sums.ts'
 import { END, PAUSE, ROW, sizeOf, sizeOfRow } from './work.ts'
 import type { Pull, Work } from './work.ts'
@@ -37,6 +38,7 @@ export class Groups implements RowSource {
   readonly #having: Condition | undefined
   readonly #groups = new Map<string, Group>()
   #whole: Group | undefined
+  #sort: SteppedSort<Group> | undefined
   #sorted: readonly Group[] | undefined
   #next = 0
 
@@ -55,8 +57,10 @@ export class Groups implements RowSource {
   }
 
   pull(): Pull {
-    if (this.#sorted === undefined && this.#gather() === PAUSE) return PAUSE
-    const groups = this.#sorted!
+    if (this.#sort === undefined && this.#gather() === PAUSE) return PAUSE
+    if (this.#sorted === undefined && this.#sort!.step() === PAUSE) return PAUSE
+    this.#sorted ??= this.#sort!.sorted
+    const groups = this.#sorted
     while (this.#next < groups.length) {
       if (this.#work.isStepOver) return PAUSE
       this.#work.spend()
@@ -81,7 +85,7 @@ export class Groups implements RowSource {
       }
     }
     if (this.#keys.length === 0) this.#only()
-    this.#sorted = [...this.#groups.values()].sort((a, b) => compareKeys(a.key, b.key))
+    this.#sort = new SteppedSort(this.#work, [...this.#groups.values()], (a, b) => compareKeys(a.key, b.key))
     return END
   }
 

@@ -7,6 +7,7 @@ import type { RowView, Table, TableIndex } from '../tables/index.ts'
 import type { KeyRange } from './key-ranges.ts'
 import type { RangeTrace } from './read-capture.ts'
 import type { RowLookUp, TableSource } from './sources.ts'
+import { SteppedSort } from './stepped-sort.ts'
 import { END, PAUSE, ROW } from './work.ts'
 import type { Pull, Work } from './work.ts'
 
@@ -182,6 +183,7 @@ export class Union implements TableSource {
   readonly #filter: Condition | undefined
   #branch = 0
   #found: Map<string, Uint8Array> | undefined = new Map()
+  #sort: SteppedSort<Uint8Array> | undefined
   #keys: readonly Uint8Array[] = []
   #next = 0
 
@@ -207,7 +209,12 @@ export class Union implements TableSource {
   }
 
   pull(): Pull {
-    if (this.#found !== undefined && this.#collect() === PAUSE) return PAUSE
+    if (this.#sort === undefined && this.#collect() === PAUSE) return PAUSE
+    if (this.#found !== undefined) {
+      if (this.#sort!.step() === PAUSE) return PAUSE
+      this.#keys = this.#sort!.sorted
+      this.#found = undefined
+    }
     while (this.#next < this.#keys.length) {
       if (this.#work.isStepOver) return PAUSE
       const isThere = this.#lookUp.find(this.#keys[this.#next]!)
@@ -226,8 +233,7 @@ export class Union implements TableSource {
       if (pulled === END) this.#branch++
       else this.#add(found, branch.rowKey)
     }
-    this.#keys = [...found.values()].sort(compareBytes)
-    this.#found = undefined
+    this.#sort = new SteppedSort(this.#work, [...found.values()], compareBytes)
     return END
   }
 
