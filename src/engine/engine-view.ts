@@ -32,8 +32,6 @@ export interface ViewParts {
   inPlace?: { records: RecordsInPlace; onCold: OnCold }
   /** Signs cursors of queries. */
   signCursor: (bytes: Uint8Array) => Uint8Array
-  /** How many records a space has. */
-  countRecords: (prefix: Uint8Array) => number
   /** For reads that work for long. */
   newSlice: () => Slice
   release: () => void
@@ -162,7 +160,7 @@ export class EngineView implements StateView {
   }
 
   #tableContext(caller: string, reader: RecordReader): TableReadContext {
-    const { state, leaderTimeMicros: timeMicros, signCursor, countRecords, newestCatalog } = this.#parts
+    const { state, leaderTimeMicros: timeMicros, signCursor, newestCatalog } = this.#parts
     const access = this.#parts.access().of(caller)
     return {
       reader,
@@ -173,7 +171,6 @@ export class EngineView implements StateView {
       seq: this.seq,
       timeMicros,
       signCursor,
-      countRecords,
     }
   }
 

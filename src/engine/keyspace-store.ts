@@ -20,6 +20,7 @@ interface ColdReader {
   metadata(key: Uint8Array): RecordMetadata | undefined | Cold
   peek?(key: Uint8Array): RecordRef | undefined | Cold
   cursor(range: Range): Cursor
+  countRecords?(space: Uint8Array): number
 }
 
 /** What to do about missing pages: throws `ColdPages` with their load begun, or reads them on this thread and returns. */
@@ -52,6 +53,10 @@ export class KeyspaceReader implements RecordReader {
       if (!(found instanceof Cold)) return found.isLarge ? this.#copied(key) : found
       this.#onCold(found)
     }
+  }
+
+  countRecords(space: Uint8Array): number | undefined {
+    return this.#reader.countRecords?.(space)
   }
 
   #copied(key: Uint8Array): RecordInPlace | undefined {

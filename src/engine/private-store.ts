@@ -58,6 +58,16 @@ export class PrivateStore implements RecordStore {
     while (goesOn && next < own.length) goesOn = visitOwn(own[next++]!)
   }
 
+  countRecords(space: Uint8Array): number | undefined {
+    let count = this.#base.countRecords?.(space)
+    if (count === undefined) return undefined
+    for (const { key, record } of this.#changed.values()) {
+      if (key.length < space.length || compareBytes(key.subarray(0, space.length), space) !== 0) continue
+      count += (record === undefined ? 0 : 1) - (this.#base.metadata(key) === undefined ? 0 : 1)
+    }
+    return count
+  }
+
   /** Writes need no page; the reads before them have met the cold ones. */
   prepare(keys: readonly Uint8Array[]): void {
     for (const key of keys) if (!this.#changed.has(mapKey(key))) this.#base.metadata(key)

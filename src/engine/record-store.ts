@@ -47,6 +47,8 @@ export interface RecordScan {
 export interface RecordReader {
   /** As `get` without a copy, where the reader can. */
   peek?(key: Uint8Array): RecordInPlace | undefined
+  /** How many records a space has, given by the prefix of its keys; undefined where the reader does not know without a walk. */
+  countRecords?(space: Uint8Array): number | undefined
   /** As `walk` without copies, where the reader can (`openScan` serves all readers). */
   scan?(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean): RecordScan
   get(key: Uint8Array): StoredRecord | undefined

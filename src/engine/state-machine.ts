@@ -550,11 +550,10 @@ export class EngineStateMachine implements StateMachine {
     })
   }
 
-  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'signCursor' | 'countRecords' | 'newSlice'> {
+  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'signCursor' | 'newSlice'> {
     return {
       newestCatalog: () => this.#published.catalog,
       signCursor: bytes => this.#cursorKey.sign(this.historyId, bytes),
-      countRecords: prefix => this.#keyspace.countRecords(prefix),
       newSlice: this.#newSlice,
     }
   }

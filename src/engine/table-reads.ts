@@ -27,8 +27,6 @@ export interface TableReadContext {
   /** Rows that expire at this leader time or before are gone. */
   readonly timeMicros: number
   readonly signCursor: (bytes: Uint8Array) => Uint8Array
-  /** How many records have keys that begin with the prefix of a space. */
-  readonly countRecords: (prefix: Uint8Array) => number
 }
 
 /** A read under way: the result, or undefined where it has worked for long enough and goes on when it is called again. */
@@ -191,14 +189,14 @@ export function describeTables(
   context: TableReadContext,
   request: Extract<ReadRequest, { type: 'tables' }>,
 ): ReadResult {
-  const { state, access, countRecords } = context
+  const { state, access, reader } = context
   const { catalog } = state
   const { project, scope, table: name } = request
   const { id, projectId } = requireScope(catalog, project, scope)
   const maySee = (table: Table): boolean =>
     access.mayChangeTables(projectId, id) || mayUse(context, 'tableRead', table) || mayUse(context, 'tableWrite', table)
   const describe = (table: Table): ReturnType<typeof describeTable> =>
-    describeTable(catalog, table, countRecords(rowsPrefix(table.id)))
+    describeTable(catalog, table, reader.countRecords?.(rowsPrefix(table.id)) ?? 0)
   if (name === undefined) return { type: 'tables', tables: catalog.tables(id).filter(maySee).map(describe) }
   const table = requireTable(catalog, project, scope, name)
   if (!maySee(table)) throw permissionDenied(name)

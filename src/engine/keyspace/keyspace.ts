@@ -212,11 +212,6 @@ export class Keyspace {
     return this.#parts.spaces.list()
   }
 
-  /** How many records the space with this prefix has, unpublished changes included. */
-  countRecords(prefix: Uint8Array): number {
-    return this.#parts.spaces.get(prefix)?.records ?? 0
-  }
-
   /**
    * Opens a group of entries that are published together. `mayReplace`: nobody opens a view or reads the newest root from the first
    * change to `publish`, not even if that never comes. Then the newest root's pages are changed in place, unless somebody holds it or
@@ -379,6 +374,7 @@ export class Keyspace {
     const { storage, spaces, writer, pager } = this.#parts
     const { roots } = storage
     const isOneMore = roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), roots.noDead()))
+    spaces.rootAdded(seq, roots.oldest.seq)
     writer.unpin()
     if (isOneMore || roots.isRetentionDue) roots.retain(Math.max(16, pager.pagesMax >>> 2))
   }

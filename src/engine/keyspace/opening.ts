@@ -58,6 +58,7 @@ function assemble(options: KeyspaceOptions, file: File, pageBytes: number, ident
   invariant(PAGE_SIZES.includes(pageBytes), `pages of ${pageBytes} bytes`)
   const storage = new Storage(pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
   const spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
+  storage.recordsAt = (prefix, seq) => spaces.recordsAt(prefix, seq)
   const pageFile = new PageFile(file, pageBytes)
   const pager = new Pager(storage, pageFile, options.budgetBytes, options.hotCacheBytes)
   const writer = new EpochWriter(storage, spaces, options.inlineThresholdBytes ?? pageBytes)

@@ -9,6 +9,8 @@ export interface Reader {
   metadata(key: Uint8Array): RecordMetadata | undefined | Cold
   /** As `get` where the record lies, valid until anything else of the keyspace is called; of a large value the pointer only. */
   peek?(key: Uint8Array, length?: number): RecordRef | undefined | Cold
+  /** How many records a space has, given by the prefix of its keys. */
+  countRecords?(space: Uint8Array): number
   has(key: Uint8Array): boolean | Cold
   cursor(range: Range): Cursor
 }

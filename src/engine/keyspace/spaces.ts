@@ -9,6 +9,14 @@ export interface SpaceDigest {
   records: number
 }
 
+/** A space that is kept, with how many records it had in the roots that are retained. */
+interface KeptSpace extends SpaceDigest {
+  /** Seq of a root, and the records from that root on; oldest first. Empty while the number has not changed since the start. */
+  counts: number[]
+  /** The number has changed since the newest root. */
+  isCountNew: boolean
+}
+
 /** How many leading bytes of a key name its space; supplied by the state machine. A pure function of the key. */
 export type SpaceLength = (key: Uint8Array) => number
 
@@ -31,9 +39,10 @@ export class SpaceDigests {
   records = 0
   readonly slotted: SlottedRecords | undefined
   readonly #spaceLength: SpaceLength
-  #entries: SpaceDigest[] = []
+  #entries: KeptSpace[] = []
+  #recounted: KeptSpace[] = []
   #table: Int32Array = new Int32Array(64)
-  #last: SpaceDigest | undefined
+  #last: KeptSpace | undefined
   readonly #hash: Digest64 = zeroDigest()
 
   constructor(spaceLength: SpaceLength, slotted?: SlottedRecords) {
@@ -62,8 +71,39 @@ export class SpaceDigests {
   }
 
   count(space: SpaceDigest, change: 1 | -1): void {
+    if (!(space as KeptSpace).isCountNew) this.#recount(space as KeptSpace)
     space.records += change
     this.records += change
+  }
+
+  #recount(space: KeptSpace): void {
+    // What it has now, it has had in all roots so far.
+    if (space.counts.length === 0) space.counts.push(0, space.records)
+    space.isCountNew = true
+    this.#recounted.push(space)
+  }
+
+  /** All counts are those of a root of `seq` now; roots before `oldestSeq` are gone. */
+  rootAdded(seq: number, oldestSeq: number): void {
+    for (const space of this.#recounted) {
+      const { counts } = space
+      if (counts[counts.length - 2] === seq) counts.length -= 2
+      counts.push(seq, space.records)
+      while (counts.length > 2 && counts[2]! <= oldestSeq) counts.splice(0, 2)
+      space.isCountNew = false
+    }
+    this.#recounted.length = 0
+  }
+
+  /** How many records a space has in the root of `seq`. Of roots from before the start it is the number of the newest of them. */
+  recordsAt(prefix: Uint8Array, seq: number): number {
+    const space = this.get(prefix) as KeptSpace | undefined
+    if (space === undefined) return 0
+    const { counts } = space
+    if (counts.length === 0) return space.records
+    let at = counts.length - 2
+    while (at > 0 && counts[at]! > seq) at -= 2
+    return counts[at + 1]!
   }
 
   /** Copies of all sums of spaces that have records, in the order in which the spaces first appeared. */
@@ -124,15 +164,16 @@ export class SpaceDigests {
     this.total.hi = 0
     this.records = 0
     this.#entries = []
+    this.#recounted = []
     this.#table = new Int32Array(64)
     this.#last = undefined
   }
 
-  #entryOf(key: Uint8Array, length: number): SpaceDigest {
+  #entryOf(key: Uint8Array, length: number): KeptSpace {
     const slot = this.#slot(key, length)
     const index = this.#table[slot]!
     if (index !== 0) return this.#entries[index - 1]!
-    const entry = { prefix: key.slice(0, length), digest: zeroDigest(), records: 0 }
+    const entry = { prefix: key.slice(0, length), digest: zeroDigest(), records: 0, counts: [], isCountNew: false }
     this.#entries.push(entry)
     this.#table[slot] = this.#entries.length
     if (this.#entries.length * 2 > this.#table.length) this.#rehash()

@@ -35,6 +35,8 @@ export class Storage {
   readonly #freedWhileWriting: Map<number, { page: number; count: number }> = new Map()
   /** Told about every page that is given back, so that a read on its way is not taken for its next content. */
   onFree: ((page: number) => void) | undefined
+  /** How many records a space had in the root of a seq. */
+  recordsAt: (prefix: Uint8Array, seq: number) => number = () => 0
   readonly #source: PageRef
 
   constructor(pageBytes: number, budgetBytes: number, retention: RetentionOptions, mutants: Mutants) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
-import type { Ddl, Expr, Mutation, ReadSet, Row, Value } from '../../../src/encoding/index.ts'
+import type { Ddl, EntryBatch, Expr, Mutation, ReadSet, Row, Value } from '../../../src/encoding/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
 import type { QueryData, ReadRequest, ReadResult, StateView } from '../../../src/model/index.ts'
 import { Harness, SECOND } from '../harness.ts'
@@ -127,6 +127,31 @@ describe('queries of a state machine', () => {
     assert.equal(await codeOf(() => read(view, one)), 'table_not_found')
     view.release()
     await core.close()
+  })
+
+  it('count rows as of their view, also of one between two roots and after a restart', async () => {
+    const harness = await bed()
+    const count = async (view: StateView): Promise<number> => {
+      const { tables } = await read(view, { type: 'tables', project: 'p', scope: 'app' })
+      view.release()
+      return tables[0]!.rows
+    }
+    const seqs: [seq: number, rows: number][] = [[harness.core.appliedSeq, 40]]
+    const views = [harness.core.view()]
+    await committed(harness, [insert(ordersOf(40, 43))])
+    seqs.push([harness.core.appliedSeq, 43])
+    views.push(harness.core.view())
+    await committed(harness, [{ type: 'deleteWhere', ...T, where: { op: 'lt', column: 'id', value: 10 } }])
+    seqs.push([harness.core.appliedSeq, 33])
+    views.push(harness.core.view())
+    for (const [i, view] of views.entries()) assert.equal(await count(view), seqs[i]![1])
+    const entries = (from: number, through: number): Promise<EntryBatch> =>
+      Promise.resolve(harness.batch(from, through))
+    for (const [seq, rows] of seqs) assert.equal(await count(await harness.core.viewAt(seq, entries)), rows)
+    await harness.checkpoint()
+    const reopened = await harness.reopen()
+    assert.equal(await count(reopened.core.view()), 33)
+    await reopened.core.close()
   })
 
   it('go on in the state of their first page, also where pages have left memory', async () => {
