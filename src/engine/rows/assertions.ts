@@ -1,8 +1,10 @@
-import { integerRange, narrow, toColumnValue } from '../../encoding/index.ts'
-import type { Row, TableAssertion, Value } from '../../encoding/index.ts'
+import { integerRange } from '../../encoding/index.ts'
+import type { Row, TableAssertion } from '../../encoding/index.ts'
+import { QuorateError } from '../../model/index.ts'
 import { comparisonOf, literalOf } from '../conditions/index.ts'
 import type { Cells } from '../conditions/index.ts'
 import type { EntryWork } from '../entry-work.ts'
+import { FloatSum, IntegerSum } from '../query/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import type { Table } from '../tables/index.ts'
@@ -19,8 +21,6 @@ export interface Finding {
   readonly holds: boolean
   readonly actualSeq: number
 }
-
-const SUM_END = 1n << 256n
 
 /** Judges an assertion on rows of `table`, of which the caller sees those that the read policy is true for. Throws `ColdPages`. */
 export function judgeRows(
@@ -72,7 +72,7 @@ export function seenRow(work: EntryWork, table: Table, key: Uint8Array, caller: 
   return row === undefined || policy === undefined || testCells(policy, row.cells) === true ? row : undefined
 }
 
-/** Nulls do not count, integers are summed exactly, floats in the order of the primary key. */
+/** Nulls do not count. Integers are summed exactly, floats as if exactly and then rounded once: their order does not matter. */
 function judgeSum(
   work: EntryWork,
   table: Table,
@@ -87,18 +87,25 @@ function judgeSum(
   if (!isExact && type !== 'float') return refuse('type_mismatch', `column ${assertion.column} has no sum`)
   const threshold = literalOf('number', assertion.value)
   if (threshold === undefined) return mismatch(table, position)
-  let exact = 0n
-  let float = 0
+  const integers = new IntegerSum()
+  const floats = new FloatSum()
   const refusal = scanRows(work, table, assertion.where, caller, budget, (_, row: Cells) => {
     const cell = row.cell(position)
-    if (cell !== null && isExact) exact += BigInt(cell as number | bigint)
-    else if (cell !== null) float += cell as number
+    if (cell !== null && isExact) integers.add(cell as number | bigint)
+    else if (cell !== null) floats.add(cell as number)
     return true
   })
   if (refusal !== undefined) return refusal
-  if (exact >= SUM_END || exact <= -SUM_END || !Number.isFinite(float)) {
-    return refuse('overflow', `the sum of column ${assertion.column} is too large`)
-  }
-  const sum: Value = isExact ? narrow(exact) : (toColumnValue('float', float) as number)
+  const sum = totalOf(isExact ? integers : floats)
+  if (typeof sum === 'object') return sum
   return { holds: threshold !== null && comparisonOf(assertion.op)(sum, threshold), actualSeq: 0 }
+}
+
+function totalOf(sum: IntegerSum | FloatSum): number | bigint | Refusal {
+  try {
+    return sum.total(false)
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error
+    return refuse(error.code, error.message)
+  }
 }

@@ -116,6 +116,8 @@ describe('an assertion on rows', () => {
     bed.commit(update('t', { id: 3 }, { n: { set: (1n << 63n) - 1n } }))
     assert.equal(bed.holds([sum('n', (1n << 64n) - 1n)]), true)
     assert.equal(bed.holds([sum('w', most)]), true)
+    bed.commit(insert('t', { id: 4, f: 1e300 }, { id: 5, f: -1e300 }))
+    assert.equal(bed.holds([sum('f', 0.75)]), true, 'floats are rounded once')
     bed.commit(update('t', { id: 2 }, { w: { set: 1n } }))
     assert.equal(bed.holds([sum('w', 0)]), 'overflow')
   })
