@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { stringify } from 'yaml'
 import {
+  endProcess,
   tuneForLongRun,
   loadConfiguration,
   nodePlatform,
@@ -13,6 +14,7 @@ import {
 import type { Configuration } from '../node/index.ts'
 import type { CommandContext } from './context.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
+import { StopRequests } from './stop-requests.ts'
 
 interface ServerOptions {
   config?: string
@@ -56,11 +58,12 @@ function camelCase(flag: string): string {
 /** Resolves when the node has ended in order; a failure ends with the exit code that fits. */
 async function serve(configuration: Configuration, exitsWithParent: boolean): Promise<void> {
   tuneForLongRun()
+  const stops = new StopRequests(endProcess)
+  const stopListening = onSignals(['SIGINT', 'SIGTERM'], signal => stops.request(signal))
   const node = await startNode(configuration, nodePlatform)
-  const stop = (reason: string): void => void node.stop(reason)
-  const stopListening = onSignals(['SIGINT', 'SIGTERM'], stop)
+  stops.started(node)
   const stopReloading = onSignals(['SIGHUP'], () => void node.reload())
-  if (exitsWithParent) onParentGone(() => stop('the supervisor is gone'))
+  if (exitsWithParent) onParentGone(() => stops.request('the supervisor is gone'))
   const failure = await node.stopped
   stopListening()
   stopReloading()

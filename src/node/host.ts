@@ -1,5 +1,6 @@
 /** What the programs of this package need of their machine besides the ports of a replica. */
 export {
+  endProcess,
   freePorts,
   httpRequest,
   isPortFree,

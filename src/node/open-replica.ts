@@ -5,7 +5,7 @@ import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { PeerIdentity, PeerTransport } from '../model/index.ts'
-import { delayOn } from '../platform/index.ts'
+import { waitAtMost } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { FenceFile, Replica } from '../raft/index.ts'
 import type { LogHearer, MemberAddress, ShippingLimits } from '../raft/index.ts'
@@ -158,8 +158,7 @@ async function openInDirectory(
     async close(): Promise<void> {
       // The next start then has nothing to apply again. It must not hold up the stop: an install in its way may never end.
       if (replica.failure === undefined) {
-        const checkpointed = replica.checkpoint().then(undefined, () => undefined)
-        await Promise.race([checkpointed, delayOn(timers, CLOSING_CHECKPOINT_MS, undefined)])
+        await waitAtMost(timers, CLOSING_CHECKPOINT_MS, replica.checkpoint())
       }
       await replica.close()
       const closedAt = await log.close()

@@ -16,6 +16,15 @@ export function delayOn(timers: Timers, ms: number, signal: AbortSignal | undefi
   })
 }
 
+/** Waits until `work` has ended, well or not, but not longer than `ms`; leaves no timer behind. */
+export async function waitAtMost(timers: Timers, ms: number, work: Promise<unknown>): Promise<void> {
+  const ended = new AbortController()
+  const over = delayOn(timers, ms, ended.signal)
+  const end = (): void => ended.abort()
+  work.then(end, end)
+  await over
+}
+
 /** The time and chance of whoever waits between tries, over the ports: monotonic ms, delays, numbers in [0, 1). */
 export interface Pace {
   monotonicMs(): number

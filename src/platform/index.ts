@@ -2,7 +2,7 @@
 export type { ByteListener, ByteStream } from './byte-streams.ts'
 export type { Clock } from './clock.ts'
 export type { Random } from './random.ts'
-export { delayOn, paceOn } from './delay.ts'
+export { delayOn, paceOn, waitAtMost } from './delay.ts'
 export type { Pace } from './delay.ts'
 export { readTextFile, replaceTextFile } from './text-file.ts'
 export type { Timer, Timers } from './timers.ts'

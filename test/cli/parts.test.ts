@@ -5,6 +5,7 @@ import { ExitCode, exitCodeOf } from '../../src/cli/exit-codes.ts'
 import { DurationHistogram } from '../../src/model/index.ts'
 import { NodeLine } from '../../src/cli/node-line.ts'
 import { formatTable, printable } from '../../src/cli/output.ts'
+import { StopRequests } from '../../src/cli/stop-requests.ts'
 import { QuorateError } from '../../src/model/index.ts'
 
 describe('endpoints', () => {
@@ -52,6 +53,20 @@ describe('what a command prints', () => {
     assert.equal(exitCodeOf(new QuorateError('unavailable', '')), ExitCode.unavailable)
     assert.equal(exitCodeOf(new QuorateError('configuration_invalid', '')), ExitCode.usage)
     assert.equal(exitCodeOf(new QuorateError('conflict', '')), ExitCode.failed)
+  })
+})
+
+describe('a request to stop', () => {
+  it('ends a node that still starts at once, as the signal would, and stops a started one in order', () => {
+    const [ended, stopped]: [number[], string[]] = [[], []]
+    const stops = new StopRequests(code => ended.push(code))
+    stops.request('SIGTERM')
+    stops.request('SIGINT')
+    stops.request('the supervisor is gone')
+    assert.deepEqual(ended, [143, 130, 1])
+    stops.started({ stop: reason => Promise.resolve(void stopped.push(reason)) })
+    stops.request('SIGTERM')
+    assert.deepEqual([ended.length, stopped], [3, ['SIGTERM']])
   })
 })
 

@@ -64,3 +64,8 @@ export function onSignals(signals: readonly ShutdownSignal[], handler: (signal: 
 export function setExitCode(code: number): void {
   process.exitCode = code
 }
+
+/** Ends the process at once, as if it had been killed: nothing is written out or closed any more. */
+export function endProcess(code: number): never {
+  process.exit(code)
+}
