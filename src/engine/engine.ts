@@ -72,7 +72,7 @@ const HARD_STATE = { term: LOCAL_TERM, votedFor: 1, commitSeq: 0 }
 const REPLAY_BYTES = 4 << 20
 const GROUP_ID = 1
 /** Nobody follows this log: only views of older seqs read its entries again. At most a sixteenth of the budget. */
-const TAIL_CACHE_BYTES = 1 << 20
+const TAIL_CACHE_BYTES = 8 << 10
 
 /**
  * Opens the database in `directory`, creating it where there is none; recovers what a crash left.

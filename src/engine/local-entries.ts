@@ -7,6 +7,8 @@ import { KV_PREFIX_BYTES } from './layers.ts'
 
 /** What a record counts in a scan's bytes besides its value. */
 const RECORD_BYTES = 32
+/** More than a leaf can have. */
+const CELLS_MAX = 4096
 
 /** How a scan goes through a scope. */
 export interface EntriesWalk {
@@ -24,7 +26,7 @@ export interface EntriesWalk {
  */
 export class LocalEntries implements Iterable<KvEntry> {
   readonly #runs: LeafRun[] = []
-  /** Of each entry the number of its run and of its cell in it. */
+  /** Of each entry where it lies: the number of its run times `CELLS_MAX`, and of its cell in it. */
   readonly #places: number[] = []
   /** Values that do not lie in their leaf, by number of the entry. */
   #large: Map<number, Uint8Array> | undefined
@@ -41,7 +43,7 @@ export class LocalEntries implements Iterable<KvEntry> {
         continue
       }
       if (!moved) return
-      if (this.length >= limit || this.#bytes > SCAN_BYTES_MAX) {
+      if (this.#places.length >= limit || this.#bytes > SCAN_BYTES_MAX) {
         this.#more = true
         return
       }
@@ -57,16 +59,24 @@ export class LocalEntries implements Iterable<KvEntry> {
       leaf = cursor.copyLeaf()
     }
     const { copy, first, count } = leaf
-    const run = this.#runs.push(copy) - 1
+    const places = this.#places
+    const base = (this.#runs.push(copy) - 1) * CELLS_MAX
     const step = isReverse ? -1 : 1
     let taken = 0
-    for (; taken < count && this.length < limit && this.#bytes <= SCAN_BYTES_MAX; taken++) {
-      const record = copy.record(first + step * taken)
+    for (; taken < count && places.length < limit && this.#bytes <= SCAN_BYTES_MAX; taken++) {
+      const cell = first + step * taken
+      const plain = copy.plainPayloadBytes(cell)
+      if (plain >= 0) {
+        this.#bytes += RECORD_BYTES + plain
+        places.push(base + cell)
+        continue
+      }
+      const record = copy.record(cell)
       if (record.isLarge && taken > 0) break
       if (isExpired(record, timeMicros)) continue
       if (record.isLarge) this.#takeValue(cursor, onCold)
       else this.#bytes += RECORD_BYTES + record.valueBytes
-      this.#places.push(run, first + step * taken)
+      places.push(base + cell)
       if (record.isLarge) return
     }
     cursor.skip(taken - 1)
@@ -84,7 +94,7 @@ export class LocalEntries implements Iterable<KvEntry> {
   }
 
   get length(): number {
-    return this.#places.length / 2
+    return this.#places.length
   }
 
   /** The limit, or a mebibyte, was reached before the end of the range. */
@@ -93,25 +103,24 @@ export class LocalEntries implements Iterable<KvEntry> {
   }
 
   key(index: number): Uint8Array {
-    return this.#run(index).key(this.#places[2 * index + 1]!, KV_PREFIX_BYTES)
+    return this.#run(index).key(this.#cell(index), KV_PREFIX_BYTES)
   }
 
   value(index: number): Uint8Array {
-    const record = this.#run(index).record(this.#places[2 * index + 1]!)
+    const record = this.#run(index).record(this.#cell(index))
     if (record.isLarge) return this.#large!.get(index)!
     return record.bytes.slice(record.valueAt, record.valueAt + record.valueBytes)
   }
 
   /** Bytes of the value. */
   valueBytes(index: number): number {
-    const record = this.#run(index).record(this.#places[2 * index + 1]!)
-    return record.isLarge ? this.#large!.get(index)!.length : record.valueBytes
+    return this.#large?.get(index)?.length ?? this.#run(index).valueBytes(this.#cell(index))
   }
 
   /** Undefined beyond the end. */
   at(index: number): KvEntry | undefined {
     if (index < 0 || index >= this.length) return undefined
-    const { versionSeq, createdSeq, expiresAtMicros } = this.#run(index).record(this.#places[2 * index + 1]!)
+    const { versionSeq, createdSeq, expiresAtMicros } = this.#run(index).record(this.#cell(index))
     return {
       key: this.key(index),
       value: this.value(index),
@@ -125,10 +134,14 @@ export class LocalEntries implements Iterable<KvEntry> {
     for (let index = 0; index < this.length; index++) yield this.at(index)!
   }
 
+  #cell(index: number): number {
+    return this.#places[index]! % CELLS_MAX
+  }
+
   /** @throws RangeError where there is no entry `index` */
   #run(index: number): LeafRun {
-    const run = this.#runs[this.#places[2 * index]!]
-    if (run === undefined) throw new RangeError(`there are ${this.length} entries, but not entry ${index}`)
-    return run
+    const place = this.#places[index]
+    if (place === undefined) throw new RangeError(`there are ${this.length} entries, but not entry ${index}`)
+    return this.#runs[Math.floor(place / CELLS_MAX)]!
   }
 }

@@ -75,7 +75,7 @@ describe('reads on the caller’s thread', () => {
       }))
 
     it(`scans across leaves and large values, all of one state: ${way}`, () =>
-      withEngine({ pageBytes: 4096, budgetBytes: 40 << 10 }, async engine => {
+      withEngine({ pageBytes: 4096, budgetBytes: 40 << 10, inlineThresholdBytes: 32 }, async engine => {
         const entries = Array.from({ length: 900 }, (_, i) => {
           const value = new Uint8Array(i % 9 === 4 ? 3_000 + i : 5 + (i % 200)).fill(i)
           return [`k${String(i).padStart(4, '0')}`, value] as const

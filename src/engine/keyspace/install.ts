@@ -328,11 +328,13 @@ export class Install {
       throw new InstallMismatch(`a large value at version ${versionSeq} is not the one that was announced`)
     }
     const header = reader.isLarge ? reader.payloadBytes - LARGE_REFERENCE_BYTES : valueAt - reader.payloadAt
-    const isInline = valueBytes <= this.#inlineMax && cellBytes(keyBytes, 0, header + valueBytes) <= this.#cellMax
+    const isSlotted = spaces.slotted?.isSlotted(key) === true
+    const isBelow = isSlotted || valueBytes <= this.#inlineMax
+    const isInline = isBelow && cellBytes(keyBytes, 0, header + valueBytes) <= this.#cellMax
     if (isInline && !reader.isLarge) builder.add(reader.key, keyBytes, bytes, reader.payloadAt, reader.payloadBytes)
     else this.#putElsewhere(reader, header, isInline)
     const sum = this.#recordDigest
-    if (spaces.slotted?.isSlotted(key) === true) {
+    if (isSlotted) {
       if (!isInline) throw new InstallMismatch('a slotted record does not stay inline')
       spaces.slotted.digest(sum, key, bytes, valueAt, valueAt + valueBytes)
     } else digestRecord(sum, key, 0, keyBytes, versionSeq, createdSeq, expiresAtMicros, valueBytes, digest)

@@ -1,5 +1,5 @@
-import { cellCount, keyLength, PageRef, readKey } from './page.ts'
-import { RecordRef } from './record.ts'
+import { keyLength, PageRef, payloadAt, payloadLength, readKey } from './page.ts'
+import { HAS_EXPIRY, IS_LARGE, recordHeaderBytesOf, RecordRef } from './record.ts'
 
 /** Neighbouring records of one leaf, copied with it: nobody else's page any more. */
 export class LeafRun {
@@ -12,8 +12,17 @@ export class LeafRun {
     this.#page = new PageRef(leaf.size, bytes, new Uint32Array(bytes.buffer))
   }
 
-  get cells(): number {
-    return cellCount(this.#page)
+  /** Bytes of the payload of cell `index` if it is an inline value without an expiry, otherwise -1. */
+  plainPayloadBytes(index: number): number {
+    const page = this.#page
+    return (page.bytes[payloadAt(page, index)]! & (HAS_EXPIRY | IS_LARGE)) === 0 ? payloadLength(page, index) : -1
+  }
+
+  /** Bytes of the value of cell `index`; of a large one those of its pointer. */
+  valueBytes(index: number): number {
+    const page = this.#page
+    const flags = page.bytes[payloadAt(page, index)]!
+    return payloadLength(page, index) - recordHeaderBytesOf(flags)
   }
 
   /** Cell `index` taken apart; valid until the next call. Of a large value it has the pointer only. */

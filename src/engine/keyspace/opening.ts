@@ -28,7 +28,7 @@ export interface KeyspaceOptions {
   readonly budgetBytes: number
   /** How much of the budget large values may occupy; default a quarter. Those that wait to be written come on top. */
   readonly hotCacheBytes?: number
-  /** Values above go to an extent (`inline_threshold_bytes`); default: whatever does not fit a quarter of a page. */
+  /** Values above go to an extent (`inline_threshold_bytes`), those of `slotted` records never; default: what does not fit a quarter of a page. */
   readonly inlineThresholdBytes?: number
   readonly retention: RetentionOptions
   /** How many leading bytes of a key are its space; default: one. */

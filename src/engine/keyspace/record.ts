@@ -48,6 +48,11 @@ export function recordHeaderBytes(versionSeq: number, createdSeq: number, expire
   return 1 + SEQ_BYTES + (createdSeq === versionSeq ? 0 : SEQ_BYTES) + (expiresAtMicros === 0 ? 0 : 8)
 }
 
+/** The same from the flags of a payload. */
+export function recordHeaderBytesOf(flags: number): number {
+  return 1 + SEQ_BYTES + ((flags & IS_CHANGED) === 0 ? 0 : SEQ_BYTES) + ((flags & HAS_EXPIRY) === 0 ? 0 : 8)
+}
+
 /** Writes what stands in front of the value and returns the offset behind it. */
 export function writeRecordHeader(
   bytes: Uint8Array,

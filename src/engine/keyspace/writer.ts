@@ -184,7 +184,8 @@ export class EpochWriter implements Reader {
     const digest = this.#valueDigest
     if (!isSlotted) digestBytes(digest, source, start, end)
     const header = recordHeaderBytes(versionSeq, createdSeq, expiresAtMicros)
-    const isLarge = length > this.#inlineMax || cellBytes(key.length, 0, header + length) > this.#cellMax
+    const isAbove = !isSlotted && length > this.#inlineMax
+    const isLarge = isAbove || cellBytes(key.length, 0, header + length) > this.#cellMax
     const payload = header + (isLarge ? EXTENT_POINTER_BYTES : length)
     const at = this.#room(key, index, result.existed, payload)
     const bytes = path.leaf.bytes

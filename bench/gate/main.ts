@@ -1,0 +1,98 @@
+/**
+ * `npm run bench:gate [-- --only MODULE] [--json FILE] [--rounds N] [--warm-ups N]`: the benchmark gate. Each module runs in a process of its own, one
+ * after the other; prints every figure beside that of the Rust engine whose gate this is (`bars.ts`), and ends with 1 if anything that the
+ * gate asserts does not hold. Each module first runs twice without its figures being taken (`--warm-ups 0`: not at all). With more than one round the best of each figure counts, and an assertion holds if it held in one of them.
+ */
+import { fork } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { exitOf } from '../lib/processes.ts'
+import { measureRawSync } from '../lib/raw-disk.ts'
+import type { Outcome } from './outcome.ts'
+import { bestOf, renderOutcomes } from './report.ts'
+import { tearDown } from './setup.ts'
+
+const collectGarbage = (globalThis as { gc?: () => void }).gc
+
+const MODULES = [
+  'doc-matrix',
+  'lanes',
+  'saturated',
+  'large-values',
+  'page-store',
+  'small-values',
+  'durability',
+  'batching',
+  'index-shapes',
+] as const
+
+async function measure(module: string, warmUps: number): Promise<Outcome[]> {
+  const args = ['--module', module, '--warm-ups', String(warmUps)]
+  const child = fork(fileURLToPath(import.meta.url), args, { execArgv: ['--expose-gc'] })
+  const outcomes: Outcome[] = []
+  child.on('message', message => outcomes.push(...(message as Outcome[])))
+  const code = await exitOf(child)
+  if (code !== 0) throw new Error(`${module} ended with ${code}`)
+  return outcomes
+}
+
+/** In the child: one module, first without its figures, so that the code is compiled as it would be in a process that has been at work. */
+async function runModule(module: string, warmUps: number): Promise<void> {
+  try {
+    const { run } = (await import(`./${module}.js`)) as { run: () => Promise<Outcome | Outcome[]> }
+    for (let i = 0; i < warmUps; i++) {
+      await run()
+      await tearDown()
+      collectGarbage?.()
+    }
+    process.send?.([await run()].flat())
+  } finally {
+    await tearDown()
+    process.disconnect?.()
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      module: { type: 'string' },
+      json: { type: 'string' },
+      rounds: { type: 'string', default: '1' },
+      'warm-ups': { type: 'string', default: '2' },
+    },
+  })
+  const warmUps = Number(values['warm-ups'])
+  if (values.module !== undefined) return runModule(values.module, warmUps)
+  const rounds = Number(values.rounds)
+  if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error('--rounds is a whole number from 1')
+  const modules = MODULES.filter(module => values.only === undefined || module === values.only)
+  if (modules.length === 0) throw new Error(`no module ${values.only}: ${MODULES.join(', ')}`)
+  const all: Outcome[][] = []
+  const rawSyncUs = measureRawSync(512)
+  for (let round = 0; round < rounds; round++) {
+    const outcomes: Outcome[] = []
+    for (const module of modules) outcomes.push(...(await measure(module, warmUps)))
+    all.push(outcomes)
+  }
+  const outcomes = bestOf(all)
+  const load = loadavg().map(value => value.toFixed(1))
+  const [cpu] = cpus()
+  const machine = `${cpus().length} x ${cpu?.model.trim()}, Node ${process.version}, load ${load.join(' ')} after the run`
+  const raw = `raw write of 512 B + fdatasync, preallocated: ${Math.round(rawSyncUs)} us`
+  process.stdout.write(
+    `${machine}; ${raw}; best of ${rounds}, after ${warmUps} runs to warm up\n\n${renderOutcomes(outcomes)}\n`,
+  )
+  if (values.json !== undefined) {
+    writeFileSync(values.json, `${JSON.stringify({ machine, rawSyncUs, rounds, outcomes }, undefined, 2)}\n`)
+  }
+  const failed = outcomes.flatMap(({ benchmark, checks }) =>
+    checks.filter(c => !c.isMet).map(c => `${benchmark}: ${c.what}`),
+  )
+  for (const line of failed) process.stdout.write(`FAILED ${line}\n`)
+  if (failed.length > 0) process.exitCode = 1
+}
+
+await main()

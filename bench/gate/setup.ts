@@ -1,0 +1,97 @@
+import { Engine } from '../../src/entry/engine.ts'
+import type { EngineOptions } from '../../src/entry/engine.ts'
+import { createTable, defineTable, integer, text } from '../../src/model/index.ts'
+import { makeBenchFolder, removeBenchFolder } from '../lib/raw-disk.ts'
+
+export const PROJECT = 'bench'
+export const CALLER = 'bench'
+export const RUN_MS = 1_500
+
+/** The seed's `high_throughput_config`. */
+export const HIGH_THROUGHPUT: EngineOptions = {
+  durability: 'batch',
+  batchIntervalMs: 10,
+  batchBytes: Number.MAX_SAFE_INTEGER,
+}
+
+/** Permissive and synced by the operating system. */
+export const OS_BUFFERED: EngineOptions = { durability: 'os' }
+
+export const users = defineTable('users', {
+  project: PROJECT,
+  columns: { id: integer().primaryKey(), name: text(), age: integer() },
+})
+
+const folders: string[] = []
+const engines: Engine[] = []
+
+export function benchFolder(): string {
+  const folder = makeBenchFolder('gate')
+  folders.push(folder)
+  return folder
+}
+
+/** An engine in a folder of its own, with the project `bench` and its scope `app`. */
+export async function openBench(options: EngineOptions): Promise<Engine> {
+  const engine = await Engine.open(`${benchFolder()}/data`, options)
+  engines.push(engine)
+  await engine.ddl({ type: 'createProject', project: PROJECT })
+  return engine
+}
+
+/** The seed's `setup`: the table `users`, read permission for `bench`, and two commits a row, one after the other. */
+export async function setup(options: EngineOptions, rows: number): Promise<Engine> {
+  const engine = await openBench(options)
+  await engine.ddl(createTable(users))
+  const permission = { type: 'kvRead', project: PROJECT, scope: 'app' } as const
+  await engine.ddl({ type: 'grant', caller: CALLER, permission })
+  const table = engine.table(users)
+  const kv = engine.kv(PROJECT)
+  for (let i = 0; i < rows; i++) {
+    await table.upsert({ id: i, name: `user-${i}`, age: 18 + (i % 50) })
+    await kv.set(`bank:user:${i}:balance`, new Uint8Array(32))
+  }
+  return engine
+}
+
+/** Closes and removes what this process has opened. */
+export async function tearDown(): Promise<void> {
+  for (const engine of engines.splice(0)) await engine.close()
+  for (const folder of folders.splice(0)) removeBenchFolder(folder)
+}
+
+/** Runs `work` and gives how long it took, ms. */
+export async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+export function timedNow(work: () => unknown): number {
+  const start = performance.now()
+  work()
+  return performance.now() - start
+}
+
+/** Commits a second of `commit(n)`, one after the other for `RUN_MS`. */
+export async function sequential(
+  commit: (n: number) => Promise<unknown>,
+): Promise<{ count: number; perSecond: number }> {
+  const start = performance.now()
+  let count = 0
+  while (performance.now() - start < RUN_MS) await commit(count++)
+  return { count, perSecond: Math.floor((count * 1000) / (performance.now() - start)) }
+}
+
+/** Runs a loop of reads until its code is compiled: the 300 or 120 of the seed are fewer than that takes. */
+export function warmUp(loop: () => unknown, times: number): void {
+  for (let i = 0; i < times; i++) loop()
+}
+
+export function filled(bytes: number, i: number): Uint8Array {
+  return new Uint8Array(bytes).fill(i % 251)
+}
+
+export function digits(i: number, count = 4): string {
+  return String(i).padStart(count, '0')
+}
