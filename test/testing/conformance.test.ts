@@ -1,12 +1,14 @@
 import { describe, it } from 'node:test'
 import { createDatabase } from '../../src/model/index.ts'
-import { conformanceSuite } from '../../src/testing/index.ts'
+import { conformanceSections, conformanceSuite } from '../../src/testing/index.ts'
 import { ReferenceCore } from '../model/reference-core.ts'
 
 conformanceSuite({
   name: 'the facade on the reference core',
   runner: { describe, it },
   hooks: ['advanceTimeMs', 'forgetChanges'],
+  // The reference has rows and queries, but neither jobs nor all rules of definitions.
+  sections: conformanceSections.filter(({ title }) => title !== 'a rule of a table'),
   open() {
     const core = new ReferenceCore()
     return Promise.resolve({

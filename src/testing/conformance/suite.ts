@@ -21,6 +21,7 @@ import { querySection } from './query-cases.ts'
 import { rowSection } from './row-cases.ts'
 import { rowTransactionSection } from './row-transaction-cases.ts'
 import { tablePermissionSection, tableSection } from './table-cases.ts'
+import { tableRuleSection } from './table-rule-cases.ts'
 import { transactionSection } from './transaction-cases.ts'
 import { watchSection } from './watch-cases.ts'
 
@@ -42,6 +43,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   querySection,
   rowTransactionSection,
   tablePermissionSection,
+  tableRuleSection,
 ]
 
 /**
