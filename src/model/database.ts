@@ -114,6 +114,18 @@ export interface NumberOptions extends RequestOptions {
   onMissing?: 'zero' | 'reject'
 }
 
+export interface ExtremeOptions extends RequestOptions {
+  /** Bits of the stored unsigned integer; default 64. */
+  width?: 64 | 256
+  onMissing?: 'set' | 'zero' | 'reject'
+}
+
+/** An unsigned sum; it only grows. */
+export interface Counter {
+  add(by?: bigint | number, options?: RequestOptions): Promise<CommitResult>
+  value(options?: RequestOptions): Promise<bigint>
+}
+
 export interface KeyValueReader<K, V> {
   get(key: K, options?: RequestOptions): Promise<V | undefined>
   getMany(keys: readonly K[], options?: RequestOptions): Promise<(V | undefined)[]>
@@ -142,6 +154,28 @@ export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
     key: K,
     by?: bigint | number,
     options?: NumberOptions & { onUnderflow?: 'reject' | 'saturate' | 'ignore' },
+  ): Promise<bigint>
+  /** The larger of the number and `value`, an unsigned integer; a missing key counts as smaller than any, unless `onMissing` says otherwise. */
+  max(key: K, value: bigint | number, options?: ExtremeOptions): Promise<bigint>
+  /** The smaller of the two; a missing key counts as larger than any. */
+  min(key: K, value: bigint | number, options?: ExtremeOptions): Promise<bigint>
+  /** Adds to a signed integer (8 bytes, big-endian) and answers the new number. @throws QuorateError `overflow`, `underflow` beyond it or a bound */
+  addSigned(
+    key: K,
+    by: bigint | number,
+    options?: RequestOptions & { min?: bigint; max?: bigint; onMissing?: 'zero' | 'reject' },
+  ): Promise<bigint>
+  /** A number of many shards, which many may add to at the same time. All who use it name as many shards; default 16. */
+  counter(key: K, options?: { shards?: number }): Counter
+  /** All in one commit. */
+  deleteMany(keys: Iterable<K>, options?: RequestOptions): Promise<CommitResult>
+  /** Computes the number only if the key's last change has `expectedSeq` (0 = absent, then from 0). @throws QuorateError `assertion_failed` */
+  compareAndCompute(
+    key: K,
+    expectedSeq: number,
+    op: 'set' | 'add' | 'subtract',
+    operand: bigint | number,
+    options?: RequestOptions & { width?: 64 | 256 },
   ): Promise<bigint>
   /** Writes only if the key's last change has `expectedSeq` (0 = absent). @throws QuorateError `assertion_failed` */
   compareAndSet(key: K, expectedSeq: number, value: V, options?: SetOptions): Promise<CommitResult>

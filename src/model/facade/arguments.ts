@@ -55,6 +55,16 @@ export function requireAmount(by: bigint | number, width: 64 | 256): bigint {
   return amount
 }
 
+/** A signed 64-bit integer. */
+export function requireSigned(value: bigint | number): bigint {
+  const isWhole = typeof value === 'bigint' || Number.isSafeInteger(value)
+  const amount = isWhole ? BigInt(value) : undefined
+  if (amount === undefined || BigInt.asIntN(64, amount) !== amount) {
+    throw invalid(`${String(value)} is no signed 64-bit integer`)
+  }
+  return amount
+}
+
 export function requireOneOf(what: string, value: string | undefined, choices: readonly string[]): void {
   if (value !== undefined && !choices.includes(value)) throw invalid(`${what} is one of ${choices.join(', ')}`)
 }

@@ -9,7 +9,9 @@ import {
 import type { RequestOptions } from '../consistency.ts'
 import type {
   CommitResult,
+  Counter,
   Entry,
+  ExtremeOptions,
   KeyValueSpace,
   NumberOptions,
   ScanOptions,
@@ -18,12 +20,13 @@ import type {
   WatchOptions,
 } from '../database.ts'
 import { QuorateError } from '../errors.ts'
-import { invalid, rejected, requireAmount, requireOneOf, requireSeq, requireTtl } from './arguments.ts'
+import { invalid, rejected, requireAmount, requireOneOf, requireSeq, requireSigned, requireTtl } from './arguments.ts'
 import { textCodec } from './codecs.ts'
 import { submit, type Connection } from './connection.ts'
 import { KeyValueReads } from './key-value-reads.ts'
 import { commitResult } from './outcome-result.ts'
 import type { Space } from './space.ts'
+import { ShardedCounter } from './counter.ts'
 import { newestState } from './view.ts'
 import { watchDatabase } from './watch.ts'
 
@@ -155,6 +158,75 @@ export class CoreKeyValueSpace<K, V> implements KeyValueSpace<K, V> {
     const target = this.#target(key)
     const mutation = { type: 'kvDecrement', ...target, by: amount, width, onMissing, onUnderflow } as const
     return numberOf(await this.#commit(mutation, options, undefined))
+  }
+
+  max(key: K, value: bigint | number, options?: ExtremeOptions): Promise<bigint> {
+    return this.#extreme('kvMax', key, value, options)
+  }
+
+  min(key: K, value: bigint | number, options?: ExtremeOptions): Promise<bigint> {
+    return this.#extreme('kvMin', key, value, options)
+  }
+
+  async #extreme(
+    type: 'kvMax' | 'kvMin',
+    key: K,
+    value: bigint | number,
+    options: ExtremeOptions = {},
+  ): Promise<bigint> {
+    const { width = 64, onMissing = 'set' } = options
+    requireOneOf('onMissing', onMissing, ['set', 'zero', 'reject'])
+    const mutation = { type, ...this.#target(key), value: requireAmount(value, width), width, onMissing }
+    return numberOf(await this.#commit(mutation, options, undefined))
+  }
+
+  async addSigned(
+    key: K,
+    by: bigint | number,
+    options: RequestOptions & { min?: bigint; max?: bigint; onMissing?: 'zero' | 'reject' } = {},
+  ): Promise<bigint> {
+    const { min, max, onMissing = 'zero' } = options
+    requireOneOf('onMissing', onMissing, ['zero', 'reject'])
+    if (min !== undefined && max !== undefined && min > max) throw invalid('min is larger than max')
+    const mutation = {
+      type: 'kvAddSigned',
+      ...this.#target(key),
+      by: requireSigned(by),
+      onMissing,
+      ...(min !== undefined && { min: requireSigned(min) }),
+      ...(max !== undefined && { max: requireSigned(max) }),
+    } as const
+    return numberOf(await this.#commit(mutation, options, undefined))
+  }
+
+  async compareAndCompute(
+    key: K,
+    expectedSeq: number,
+    op: 'set' | 'add' | 'subtract',
+    operand: bigint | number,
+    options: RequestOptions & { width?: 64 | 256 } = {},
+  ): Promise<bigint> {
+    const { width = 64 } = options
+    requireOneOf('op', op, ['set', 'add', 'subtract'])
+    const mutation = {
+      type: 'kvMutate',
+      ...this.#target(key),
+      op,
+      operand: requireAmount(operand, width),
+      width,
+      expectedSeq: requireSeq('expectedSeq', expectedSeq),
+    } as const
+    return numberOf(await this.#commit(mutation, options, undefined))
+  }
+
+  counter(key: K, { shards = 16 }: { shards?: number } = {}): Counter {
+    return new ShardedCounter(this.#connection, this.#space, this.#space.encodeKey(key), shards)
+  }
+
+  async deleteMany(keys: Iterable<K>, options?: RequestOptions): Promise<CommitResult> {
+    const mutations = Array.from(keys, (key): Mutation => ({ type: 'kvDelete', ...this.#target(key) }))
+    if (mutations.length === 0) throw invalid('deleteMany needs a key')
+    return submit(this.#connection, { mutations }, options)
   }
 
   compareAndSet(key: K, expectedSeq: number, value: V, options: SetOptions = {}): Promise<CommitResult> {

@@ -152,5 +152,60 @@ export const counterSection: ConformanceSection = {
         equal(await kv.increment('n', 0), 120n)
       },
     },
+    {
+      name: 'keeps the largest and the smallest number it was given',
+      async run({ kv }) {
+        equal(await kv.max('high', 5), 5n)
+        equal(await kv.max('high', 3), 5n)
+        equal(await kv.max('high', 9n), 9n)
+        equal(await kv.min('low', 5), 5n)
+        equal(await kv.min('low', 9), 5n)
+        equal(await kv.min('low', 0), 0n)
+        equal(await kv.min('from-zero', 5, { onMissing: 'zero' }), 0n)
+        equal(await kv.max('wide', MAX_256, { width: 256 }), MAX_256)
+        await refused(kv.max('none', 1, { onMissing: 'reject' }), 'key_missing')
+        await refused(kv.max('wide', 1), 'not_a_number')
+        await refused(kv.max('high', -1), 'invalid_argument')
+      },
+    },
+    {
+      name: 'may be signed, within bounds',
+      async run({ kv }) {
+        equal(await kv.addSigned('n', -5), -5n)
+        equal(await kv.addSigned('n', 3n), -2n)
+        await refused(kv.addSigned('n', -9, { min: -10n }), 'underflow')
+        await refused(kv.addSigned('n', 9, { max: 6n }), 'overflow')
+        equal(await kv.addSigned('n', 8, { min: -10n, max: 6n }), 6n)
+        await refused(kv.addSigned('n', 2n ** 63n - 1n), 'overflow')
+        await refused(kv.addSigned('none', 1, { onMissing: 'reject' }), 'key_missing')
+        await refused(kv.addSigned('n', 2n ** 63n), 'invalid_argument')
+        await refused(kv.addSigned('n', 1, { min: 2n, max: 1n }), 'invalid_argument')
+      },
+    },
+    {
+      name: 'is computed only at the version that is expected',
+      async run({ kv }) {
+        equal(await kv.compareAndCompute('n', 0, 'add', 5), 5n)
+        const error = await refused(kv.compareAndCompute('n', 0, 'add', 5), 'assertion_failed')
+        const { seq } = (await kv.entry('n'))!
+        equal(error.detail?.actualSeq, seq)
+        equal(await kv.compareAndCompute('n', seq, 'subtract', 2), 3n)
+        await refused(kv.compareAndCompute('n', seq, 'set', 9), 'assertion_failed')
+        equal(await kv.compareAndCompute('n', (await kv.entry('n'))!.seq, 'set', 9), 9n)
+        await refused(kv.compareAndCompute('n', (await kv.entry('n'))!.seq, 'subtract', 10), 'underflow')
+      },
+    },
+    {
+      name: 'of many shards is the sum of what was added',
+      async run({ kv }) {
+        const counter = kv.counter('hits', { shards: 8 })
+        equal(await counter.value(), 0n)
+        await Promise.all(Array.from({ length: 40 }, (_, i) => counter.add(i)))
+        equal(await counter.value(), 780n)
+        await counter.add()
+        equal(await kv.counter('hits', { shards: 8 }).value(), 781n)
+        await refused(counter.add(-1), 'invalid_argument')
+      },
+    },
   ],
 }

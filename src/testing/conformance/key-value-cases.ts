@@ -203,5 +203,16 @@ export const keyValueSection: ConformanceSection = {
         )
       },
     },
+    {
+      name: 'loses many keys in one commit',
+      async run({ kv }) {
+        await kv.setMany(['a', 'b', 'c', 'd'].map(key => [key, bytes(key)] as const))
+        await kv.deleteMany(['a', 'c', 'none'])
+        deepEqual(await keysOf(kv.scan()), ['b', 'd'])
+        await refused(kv.deleteMany(['b', 'k'.repeat(4_000)]), 'key_too_large')
+        await refused(kv.deleteMany([]), 'invalid_argument')
+        deepEqual(await keysOf(kv.scan()), ['b', 'd'])
+      },
+    },
   ],
 }
