@@ -79,7 +79,7 @@ export function readCell(layout: RowLayout, slot: number, bytes: Uint8Array, sta
     case 'u64':
       return integer64(readU32(bytes, at + 4), readU32(bytes, at))
     case 'float':
-      return new DataView(bytes.buffer, bytes.byteOffset + at, 8).getFloat64(0, true)
+      return readFloat(bytes, at)
     case 'u256':
       return integer256(bytes, at, false)
     case 'i256':
@@ -87,6 +87,14 @@ export function readCell(layout: RowLayout, slot: number, bytes: Uint8Array, sta
     default:
       throw new MalformedBytes(`fixed cell of type ${type}`)
   }
+}
+
+const floatBytes = new Uint8Array(8)
+const floatView = new DataView(floatBytes.buffer)
+
+function readFloat(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) floatBytes[i] = bytes[at + i]!
+  return floatView.getFloat64(0, true)
 }
 
 function integer64(high: number, low: number): number | bigint {

@@ -1,5 +1,5 @@
 import type { ComparisonOperator, Expr } from '../../encoding/index.ts'
-import { QuorateError } from '../../model/index.ts'
+import { QUERY_LIMITS, QuorateError } from '../../model/index.ts'
 import type { JoinData, QueryData } from '../../model/index.ts'
 import { compileCondition } from '../conditions/index.ts'
 import type { ColumnNames, Condition } from '../conditions/index.ts'
@@ -102,6 +102,9 @@ function planJoin(
 function onParts(join: JoinData, tables: readonly BoundTable[], names: ColumnNames, i: number): OnParts {
   const { on = [], type } = join
   if (type === 'cross' && on.length > 0) throw invalidQuery('a cross join has no conditions')
+  if (on.length > QUERY_LIMITS.joinConditions) {
+    throw invalidQuery(`a join has at most ${QUERY_LIMITS.joinConditions} conditions`)
+  }
   if (type !== 'cross' && on.length === 0) throw invalidQuery(`a join of type ${type} needs a condition`)
   const { offset, table } = tables[i]!
   const end = offset + table.columns.length

@@ -127,27 +127,22 @@ function assumedLimit({ limit = QUERY_LIMITS.defaultPageRows, offset = 0 }: Quer
 const USUAL_ROWS_MAX = 1_000
 const MANY_ROWS = 10_000
 
-function requireLimits({
-  orderBy = [],
-  groupBy = [],
-  aggregates = [],
-  joins = [],
-  limit,
-  offset,
-  cursor,
-}: QueryData): void {
-  const most = (what: string, count: number, max: number): void => {
-    if (count > max) throw invalidQuery(`a query has at most ${max} ${what}`)
-  }
-  most('columns to order by', orderBy.length, QUERY_LIMITS.orderColumns)
-  most('columns to group by', groupBy.length, QUERY_LIMITS.groupColumns)
-  most('aggregates', aggregates.length, QUERY_LIMITS.aggregates)
-  most('joins', joins.length, QUERY_LIMITS.joins)
+function requireLimits(query: QueryData): void {
+  atMost('columns to order by', query.orderBy, QUERY_LIMITS.orderColumns)
+  atMost('columns to group by', query.groupBy, QUERY_LIMITS.groupColumns)
+  atMost('aggregates', query.aggregates, QUERY_LIMITS.aggregates)
+  atMost('joins', query.joins, QUERY_LIMITS.joins)
+  atMost('selected columns', query.select, QUERY_LIMITS.selectItems)
+  const { limit, offset } = query
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) throw invalidQuery('a limit is at least 1')
   if (offset === undefined) return
   if (!(Number.isSafeInteger(offset) && offset >= 0)) throw invalidQuery('an offset is at least 0')
   if (limit === undefined) throw invalidQuery('an offset needs a limit')
-  if (cursor !== undefined) throw invalidQuery('an offset excludes a cursor')
+  if (query.cursor !== undefined) throw invalidQuery('an offset excludes a cursor')
+}
+
+function atMost(what: string, items: readonly unknown[] | undefined, max: number): void {
+  if (items !== undefined && items.length > max) throw invalidQuery(`a query has at most ${max} ${what}`)
 }
 
 /** The wished order as columns of the first table; undefined if no walk of it can give it. */

@@ -241,34 +241,26 @@ class EntryView implements Cells {
 
 const NO_KEY = new Uint8Array(0)
 
-/** The key of the row that an entry names, in a buffer that serves one entry after the other. */
+/** The key of the row that an entry names, in an array that serves all entries whose keys are as long. */
 class RowKeyBuffer {
   readonly #prefix: Uint8Array
-  #bytes: Uint8Array
-  #key: Uint8Array
+  key: Uint8Array
 
   constructor(table: Table) {
     this.#prefix = rowsPrefix(table.id)
-    this.#bytes = new Uint8Array(64)
-    this.#bytes.set(this.#prefix)
-    this.#key = this.#bytes
+    this.key = this.#prefix
   }
 
   /** `partsEnd` is where the entry's indexed cells end. */
   take(entry: Uint8Array, partsEnd: number): Uint8Array {
     const length = ROW_PREFIX_BYTES + entry.length - partsEnd
-    if (length > this.#bytes.length) {
-      this.#bytes = new Uint8Array(2 * length)
-      this.#bytes.set(this.#prefix)
-      this.#key = this.#bytes
+    if (this.key.length !== length) {
+      this.key = new Uint8Array(length)
+      this.key.set(this.#prefix)
     }
-    if (this.#key.length !== length) this.#key = this.#bytes.subarray(0, length)
-    for (let i = ROW_PREFIX_BYTES, j = partsEnd; i < length; i++, j++) this.#key[i] = entry[j]!
-    return this.#key
-  }
-
-  get key(): Uint8Array {
-    return this.#key
+    const { key } = this
+    for (let i = ROW_PREFIX_BYTES, j = partsEnd; i < length; i++, j++) key[i] = entry[j]!
+    return key
   }
 }
 

@@ -44,7 +44,7 @@ function many<T>(count: number, make: (i: number) => T): T[] {
 
 describe('queries that say too much', () => {
   it('are refused beyond each limit, and taken at it', async () => {
-    const { orderColumns, groupColumns, aggregates, joins } = QUERY_LIMITS
+    const { orderColumns, groupColumns, aggregates, joins, joinConditions, selectItems } = QUERY_LIMITS
     const order = (n: number): Partial<QueryData> => ({ where: FIRST, orderBy: many(n, () => ({ column: 'id' })) })
     const group = (n: number): Partial<QueryData> => ({
       where: FIRST,
@@ -59,6 +59,18 @@ describe('queries that say too much', () => {
       where: { op: 'eq', column: 't.id', value: 1 },
       joins: many(n, i => ({ type: 'inner', table: 't', as: `t${i}`, on: [{ left: 't.id', right: `t${i}.id` }] })),
     })
+    const on = (n: number): Partial<QueryData> => ({
+      where: { op: 'eq', column: 't.id', value: 1 },
+      joins: [{ type: 'inner', table: 't', as: 'u', on: many(n, () => ({ left: 't.id', right: 'u.id' })) }],
+    })
+    const select = (n: number): Partial<QueryData> => ({
+      where: FIRST,
+      select: many(n, i => ({ column: 'id', as: `c${i}` })),
+    })
+    await run(on(joinConditions))
+    await refused(on(joinConditions + 1), 'invalid_query')
+    await run(select(selectItems))
+    await refused(select(selectItems + 1), 'invalid_query')
     await run(order(orderColumns))
     await refused(order(orderColumns + 1), 'invalid_query')
     await refused(group(groupColumns + 1), 'invalid_query')
