@@ -39,6 +39,9 @@ export class TableAccess {
   readonly #running: ReadonlySet<number>
   readonly #policy: Expr | undefined
   #filters: IndexFilters | undefined
+  #lastLookUp: { readonly work: Work; readonly lookUp: RowLookUp } | undefined
+  /** Of the columns of a source's keys. */
+  readonly #types = new Map<readonly number[], readonly ColumnType[]>()
 
   /** The conjuncts have the table's read policy among them already. */
   constructor(
@@ -92,7 +95,7 @@ export class TableAccess {
   #openRange(work: Work, path: RangePath, behind: Uint8Array | undefined, running?: RunningValues): TableSource {
     const { index, columns } = path.source
     const { bands, said } = this.#bands(path, this.#conjuncts, running)
-    const types = columns.map(position => this.#typeOf(position))
+    const types = this.#typesOf(columns)
     const filters = this.#filtersFor(path, said)
     if (index === undefined && bands.length === columns.length && bands.every(({ kind }) => kind === 'points')) {
       const keys = keyPoints(rowsPrefix(this.#table.id), types, bands).filter(
@@ -116,7 +119,7 @@ export class TableAccess {
       const bound = this.#bands(side, this.#conjuncts, undefined)
       for (const conjunct of bound.said) said.add(conjunct)
       const index = side.source.index!
-      const types = side.source.columns.map(position => this.#typeOf(position))
+      const types = this.#typesOf(side.source.columns)
       const [prefix] = keyPoints(indexPrefix(index.id), types, bound.bands)
       const [range] = keyRanges(indexPrefix(index.id), types, bound.bands)
       if (prefix === undefined || range === undefined)
@@ -142,7 +145,7 @@ export class TableAccess {
   #openKeys(work: Work, path: RangePath): TableSource {
     const { bands } = this.#bands(path, this.#conjuncts, undefined)
     const { index, columns } = path.source
-    const types = columns.map(position => this.#typeOf(position))
+    const types = this.#typesOf(columns)
     if (index === undefined) {
       return new RowRanges(work, this.#table, keyRanges(rowsPrefix(this.#table.id), types, bands), false, undefined)
     }
@@ -151,10 +154,26 @@ export class TableAccess {
     return new IndexRanges(work, this.#table, path.source, ranges, { reverse: false, lookUp: undefined, filters })
   }
 
+  /** One serves all rows that a run joins: of its sources only one is open at a time. */
   #lookUp(work: Work): RowLookUp {
+    if (this.#lastLookUp?.work === work) return this.#lastLookUp.lookUp
+    const lookUp = this.#newLookUp(work)
+    this.#lastLookUp = { work, lookUp }
+    return lookUp
+  }
+
+  #newLookUp(work: Work): RowLookUp {
     const policy = work.capture === undefined || this.#policy === undefined ? undefined : this.#policy
     const condition = policy === undefined ? undefined : valid(compileCondition(policy, this.#table, this.#caller))
     return new RowLookUp(work, this.#table, condition)
+  }
+
+  #typesOf(columns: readonly number[]): readonly ColumnType[] {
+    const known = this.#types.get(columns)
+    if (known !== undefined) return known
+    const types = columns.map(position => this.#typeOf(position))
+    this.#types.set(columns, types)
+    return types
   }
 
   #typeOf(position: number): ColumnType {
