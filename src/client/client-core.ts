@@ -6,6 +6,7 @@ import type {
   CoreRead,
   CoreView,
   CoreWatchEvent,
+  CoreWatchSelector,
   DatabaseCore,
   DatabaseStatus,
   ReadRequest,
@@ -114,7 +115,7 @@ export class ClientCore implements DatabaseCore {
   }
 
   async *watch(
-    selector: { project: string; scope: string; prefix: Uint8Array },
+    selector: CoreWatchSelector,
     options: CoreOptions & { from?: Token },
   ): AsyncGenerator<CoreWatchEvent, void> {
     const { caller = '', signal } = options

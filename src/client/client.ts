@@ -6,6 +6,8 @@ import type {
   Database,
   DatabaseStatus,
   DdlResult,
+  EventsOptions,
+  EventStream,
   KeyValueOptions,
   KeyValueSpace,
   Query,
@@ -140,6 +142,10 @@ class RemoteDatabase implements Client {
   query(query: QueryData): Query<Record<string, Value>>
   query(query: QueryData | BuiltQuery<unknown>): Query<unknown> {
     return this.#database.query(query as QueryData)
+  }
+
+  events(project: string, options?: EventsOptions): EventStream {
+    return this.#database.events(project, options)
   }
 
   view(options?: RequestOptions): Promise<View> {

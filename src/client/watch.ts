@@ -10,7 +10,7 @@ import { ClientView } from './view.ts'
 /** Bytes of events that nobody has taken: beyond, the watch is given back to the node until they are. */
 const QUEUED_BYTES_MAX = 8 << 20
 
-export type WatchTarget = Pick<WatchMessage, 'caller' | 'project' | 'scope' | 'prefix'>
+export type WatchTarget = Pick<WatchMessage, 'caller' | 'project' | 'scope' | 'prefix' | 'events'>
 
 /**
  * A watch that outlives connections: opened again, wherever a node is, after the last event it was given, so that nothing is missed

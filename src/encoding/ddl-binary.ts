@@ -1,5 +1,6 @@
 import { ByteReader, MalformedBytes } from './bytes.ts'
 import type { ByteWriter } from './bytes.ts'
+import { DEFAULT_SCOPE } from './envelope.ts'
 import type { Ddl, Permission } from './envelope.ts'
 import type { EnvelopeItem } from './envelope-ops.ts'
 import { isTableDdlCode, readTableDdl, TableDdlCode, writeTableDdl } from './table-ddl-binary.ts'
@@ -16,9 +17,13 @@ const DdlCode = {
   revoke: 8,
   setSetting: 9,
   ...TableDdlCode,
+  compactEvents: 19,
 } as const
 
 const OPTIONAL_FLAG = 1
+/** Of compactEvents: which bounds follow. */
+const HAS_MAX_AGE = 1
+const HAS_KEEP_LAST = 2
 
 const PERMISSIONS = [
   'admin',
@@ -88,6 +93,15 @@ export function writeDdl(out: ByteWriter, operation: Ddl): void {
       out.u8(0)
       out.text16(operation.name)
       return out.f64(operation.value)
+    case 'compactEvents': {
+      const { maxAgeMs, keepLast } = operation
+      out.u8((maxAgeMs === undefined ? 0 : HAS_MAX_AGE) | (keepLast === undefined ? 0 : HAS_KEEP_LAST))
+      out.text16(operation.project)
+      out.text16(operation.scope ?? DEFAULT_SCOPE)
+      if (maxAgeMs !== undefined) out.u64(maxAgeMs)
+      if (keepLast !== undefined) out.u64(keepLast)
+      return
+    }
     default:
       return writeTableDdl(out, operation)
   }
@@ -141,6 +155,7 @@ export function readDdl(cursor: EnvelopeItem): Ddl {
 }
 
 function readFields(reader: ByteReader, code: number, flag: number): Ddl {
+  if (code === DdlCode.compactEvents) return readCompaction(reader, flag)
   if (flag > OPTIONAL_FLAG) throw new MalformedBytes('ddl flags')
   const optional = flag === OPTIONAL_FLAG
   switch (code) {
@@ -166,5 +181,16 @@ function readFields(reader: ByteReader, code: number, flag: number): Ddl {
       return { type: 'setSetting', name: reader.text16(), value: reader.f64() }
     default:
       throw new MalformedBytes(`ddl operation ${code}`)
+  }
+}
+
+function readCompaction(reader: ByteReader, flags: number): Ddl {
+  if (flags > (HAS_MAX_AGE | HAS_KEEP_LAST)) throw new MalformedBytes('ddl flags')
+  return {
+    type: 'compactEvents',
+    project: reader.text16(),
+    scope: reader.text16(),
+    ...((flags & HAS_MAX_AGE) !== 0 && { maxAgeMs: reader.u64() }),
+    ...((flags & HAS_KEEP_LAST) !== 0 && { keepLast: reader.u64() }),
   }
 }

@@ -296,6 +296,7 @@ const DDL_TYPES = [
   'grant',
   'revoke',
   'setSetting',
+  'compactEvents',
   ...TABLE_DDL_TYPES,
 ] as const
 
@@ -332,6 +333,12 @@ function readOperation(reader: DataReader, type: Ddl['type']): Ddl {
       return { type, caller: reader.text('caller'), permission: reader.object('permission', readPermission) }
     case 'setSetting':
       return { type, name: reader.text('name'), value: reader.finite('value') }
+    case 'compactEvents': {
+      const maxAgeMs = reader.optionalCount('maxAgeMs')
+      const keepLast = reader.optionalCount('keepLast')
+      const bounds = { ...(maxAgeMs !== undefined && { maxAgeMs }), ...(keepLast !== undefined && { keepLast }) }
+      return { type, ...readPlace(reader), ...bounds }
+    }
     default:
       return readTableDdlData(reader, type)
   }

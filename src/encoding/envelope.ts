@@ -126,6 +126,11 @@ export type Ddl =
   | { type: 'revoke'; caller: string; permission: Permission }
   /** Changes a replicated cluster setting (model/settings.ts has names, units and bounds). */
   | { type: 'setSetting'; name: string; value: number }
+  /**
+   * Removes a scope's oldest events in the background: those that every given bound allows to go, older than `maxAgeMs` and not among the
+   * last `keepLast`. Without a bound nothing is removed. Events of one commit stay or go together.
+   */
+  | { type: 'compactEvents'; project: string; scope?: string; maxAgeMs?: number; keepLast?: number }
   | TableDdl
 
 /**

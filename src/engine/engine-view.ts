@@ -7,6 +7,7 @@ import { readKeys, Scan } from './kv/index.ts'
 import type { ReadContext } from './kv/index.ts'
 import type { OnCold } from './keyspace-store.ts'
 import type { LocalSource, RecordsInPlace } from './local-keys.ts'
+import { EventScan } from './outbox/index.ts'
 import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
@@ -144,6 +145,10 @@ export class EngineView implements StateView {
           throw new QuorateError('permission_denied', 'the permissions of others need the admin permission')
         }
         return () => ({ type: 'grants', grants: this.#parts.access().list(catalog, request.caller) })
+      case 'events': {
+        const scan = new EventScan(context, request)
+        return () => scan.step()
+      }
       case 'outcome':
         return () => this.#readOutcome(request, caller, reader)
       case 'query':

@@ -2,6 +2,7 @@ import type { EntryWork } from './entry-work.ts'
 import { withTask } from './jobs.ts'
 import type { Job, JobTask } from './jobs.ts'
 import { kvExpiryKey, kvPrefix } from './layers.ts'
+import { compactStep, removeEvents } from './outbox/index.ts'
 import { prefixEnd } from './record-store.ts'
 import { removeStep } from './rows/index.ts'
 import { completeTable, endJobs, failTable, stepTable } from './table-steps.ts'
@@ -22,6 +23,10 @@ export function stepJobs(work: EntryWork, recordsMax: number): number {
       return finishRemoval(work, job, removeStep(work, rowsPrefix(task.tableId), true, recordsMax))
     case 'removeIndex':
       return finishRemoval(work, job, removeStep(work, indexPrefix(task.indexId), false, recordsMax))
+    case 'removeEvents':
+      return finishRemoval(work, job, removeEvents(work, task.scopeId, recordsMax))
+    case 'compactEvents':
+      return finishRemoval(work, job, compactStep(work, task, recordsMax))
     case 'buildIndex':
     case 'validate':
       return walkTable(work, job, task, Math.min(recordsMax, STEP_ROWS_MAX))

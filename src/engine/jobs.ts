@@ -24,13 +24,25 @@ export type JobTask =
       readonly name: string
       readonly cursor: Uint8Array
     }
+  | { readonly kind: 'removeEvents'; readonly scopeId: number }
+  /** Removes the events below a number that are older than a leader time (us). */
+  | { readonly kind: 'compactEvents'; readonly scopeId: number; readonly endNumber: number; readonly endMicros: number }
 
 export interface Job {
   readonly key: Uint8Array
   readonly task: JobTask
 }
 
-const KINDS = ['', 'removeScope', 'removeRows', 'removeIndex', 'buildIndex', 'validate'] as const
+const KINDS = [
+  '',
+  'removeScope',
+  'removeRows',
+  'removeIndex',
+  'buildIndex',
+  'validate',
+  'removeEvents',
+  'compactEvents',
+] as const
 const VALIDATIONS: readonly ValidationKind[] = ['notNull', 'check', 'foreignKey']
 export const NO_CURSOR: Uint8Array = new Uint8Array(0)
 
@@ -77,6 +89,7 @@ function encodeTask(task: JobTask): Uint8Array {
   writer.u8(KINDS.indexOf(task.kind))
   switch (task.kind) {
     case 'removeScope':
+    case 'removeEvents':
       writer.u32(task.scopeId)
       break
     case 'removeRows':
@@ -96,6 +109,11 @@ function encodeTask(task: JobTask): Uint8Array {
       writer.text16(task.name)
       writer.bytes16(task.cursor)
       break
+    case 'compactEvents':
+      writer.u32(task.scopeId)
+      writer.u64(task.endNumber)
+      writer.u64(task.endMicros)
+      break
     default:
       throw new RangeError(`job ${String(task satisfies never)}`)
   }
@@ -114,6 +132,7 @@ function readTask(reader: ByteReader, code: number): JobTask {
   const kind = KINDS[code]
   switch (kind) {
     case 'removeScope':
+    case 'removeEvents':
       return { kind, scopeId: reader.u32() }
     case 'removeRows':
       return { kind, tableId: reader.u32() }
@@ -127,6 +146,8 @@ function readTask(reader: ByteReader, code: number): JobTask {
       if (what === undefined) throw new MalformedBytes('validation of nothing')
       return { kind, tableId, what, name: reader.text16(), cursor: reader.bytes16().slice() }
     }
+    case 'compactEvents':
+      return { kind, scopeId: reader.u32(), endNumber: reader.u64(), endMicros: reader.u64() }
     default:
       throw new MalformedBytes(`job ${code}`)
   }

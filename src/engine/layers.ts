@@ -20,6 +20,8 @@ export const Layer = {
   rows: 17,
   /** Index entries by index id, indexed cells and primary key. */
   indexes: 18,
+  /** Events by scope id: their state, themselves by seq, and by topic. */
+  events: 19,
 } as const
 
 /** Bytes of a KV key in front of the user's key: layer, scope id. */
@@ -163,6 +165,57 @@ export function sessionExpiryKey(dueMicros: number, session: number): Uint8Array
 
 export function jobKey(seq: number, number: number): Uint8Array {
   return numbered(Layer.jobs, 1, seq, number)
+}
+
+/** Prefix of all that belongs to the events of a scope. */
+export function eventsPrefix(scopeId: number): Uint8Array {
+  return scoped(Layer.events, scopeId, 0)
+}
+
+/** How many events the scope has had, and what is removed. */
+export function eventStateKey(scopeId: number): Uint8Array {
+  const key = scoped(Layer.events, scopeId, 1)
+  key[KV_PREFIX_BYTES] = 0
+  return key
+}
+
+/** Prefix of the events of a scope. */
+export function eventLogPrefix(scopeId: number): Uint8Array {
+  const key = scoped(Layer.events, scopeId, 1)
+  key[KV_PREFIX_BYTES] = 1
+  return key
+}
+
+/** An event by the entry that emitted it and its number in the scope. */
+export function eventKey(scopeId: number, seq: number, number: number): Uint8Array {
+  return withNumbers(eventLogPrefix(scopeId), seq, number)
+}
+
+/** Prefix of the events of a topic, whose name has no byte 0. */
+export function topicPrefix(scopeId: number, topic: Uint8Array): Uint8Array {
+  const key = scoped(Layer.events, scopeId, 2 + topic.length)
+  key[KV_PREFIX_BYTES] = 2
+  key.set(topic, KV_PREFIX_BYTES + 1)
+  return key
+}
+
+export function topicKey(scopeId: number, topic: Uint8Array, seq: number, number: number): Uint8Array {
+  return withNumbers(topicPrefix(scopeId, topic), seq, number)
+}
+
+function scoped(layer: number, scopeId: number, more: number): Uint8Array {
+  const key = new Uint8Array(KV_PREFIX_BYTES + more)
+  key[0] = layer
+  writeU32BE(key, 1, scopeId)
+  return key
+}
+
+/** The key of entry `seq` and number under a prefix; without them where what lies at seq or later begins. */
+export function withNumbers(prefix: Uint8Array, ...numbers: number[]): Uint8Array {
+  const key = new Uint8Array(prefix.length + numbers.length * 8)
+  key.set(prefix)
+  numbers.forEach((number, i) => writeU64BE(key, prefix.length + i * 8, number))
+  return key
 }
 
 /** Prefix of all keys of a scope. */

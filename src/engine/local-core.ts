@@ -15,6 +15,7 @@ import type {
   CoreRead,
   CoreView,
   CoreWatchEvent,
+  CoreWatchSelector,
   DatabaseCore,
   DatabaseStatus,
   ReadRequest,
@@ -153,10 +154,7 @@ export class LocalCore implements DatabaseCore {
     return machine.view()
   }
 
-  watch(
-    selector: { project: string; scope: string; prefix: Uint8Array },
-    options: CoreOptions & { from?: Token },
-  ): AsyncIterable<CoreWatchEvent> {
+  watch(selector: CoreWatchSelector, options: CoreOptions & { from?: Token }): AsyncIterable<CoreWatchEvent> {
     this.requireOpen()
     const { machine, entries } = this.#options
     const fromSeq = options.from === undefined ? undefined : seqOfToken(options.from, this.#historyId)

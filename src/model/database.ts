@@ -1,6 +1,7 @@
 import type { Assertion, Ddl, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
 import type { CommitResult } from './commit-result.ts'
 import type { Consistency, RequestOptions, Token } from './consistency.ts'
+import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
 import type { RequestReference } from './errors.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
@@ -29,6 +30,8 @@ export interface Database extends AsyncDisposable {
   /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
   query<R>(query: BuiltQuery<R>): Query<R>
   query(query: QueryData): Query<Record<string, Value>>
+  /** The events that transactions emit into a scope. */
+  events(project: string, options?: EventsOptions): EventStream
   /** Pins one state for many reads. */
   view(options?: RequestOptions): Promise<View>
   /**
@@ -219,6 +222,8 @@ export interface Transaction {
   query(query: QueryData): Query<Record<string, Value>>
   /** The commit is refused (`assertion_failed`) unless it holds then, before the transaction's writes. */
   assert(assertion: Assertion): void
+  /** Emits an event into the scope (default `app`) with the commit. */
+  emit(event: NewEvent & { project: string; scope?: string }): void
   /** Adds a catalog change. */
   ddl(operation: Ddl): void
 }
@@ -290,10 +295,7 @@ export interface DatabaseCore {
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome>
   read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead>
   openView(options: CoreOptions): Promise<CoreView>
-  watch(
-    selector: Required<Omit<WatchSelector, 'prefix'>> & { prefix: Uint8Array },
-    options: CoreOptions & { from?: Token },
-  ): AsyncIterable<CoreWatchEvent>
+  watch(selector: CoreWatchSelector, options: CoreOptions & { from?: Token }): AsyncIterable<CoreWatchEvent>
   /** The outcome recorded for a request of this or another connection. */
   outcome(reference: RequestReference, options: CoreOptions): Promise<CoreOutcome | undefined>
   status(): Promise<DatabaseStatus>
@@ -330,6 +332,14 @@ export interface CoreView {
   readonly seq: number
   readonly historyId: string
   close(): Promise<void>
+}
+
+export interface CoreWatchSelector {
+  project: string
+  scope: string
+  prefix: Uint8Array
+  /** Tells of events, whose topics begin with `prefix`, instead of keys: each change has the topic as its key and an empty value. */
+  events?: true
 }
 
 export type CoreWatchEvent =

@@ -2,6 +2,7 @@
 export type { AuditRow } from './audit.ts'
 export * from './client-wire/index.ts'
 export * from './consistency.ts'
+export * from './database-events.ts'
 export * from './database.ts'
 export { DurationHistogram } from './duration-histogram.ts'
 export type { DurationSummary } from './duration-histogram.ts'

@@ -47,6 +47,18 @@ export interface TableDescription {
   failures: readonly { name: string; message: string; seq: number }[]
 }
 
+/** An event that a transaction has emitted. */
+export interface EventData {
+  /** Of the commit. */
+  seq: number
+  /** Leader time of the commit, us. */
+  timeMicros: number
+  topic: string
+  key: string
+  /** JSON text. */
+  payload: string
+}
+
 /** What can be asked of a view; the same through every door. */
 export type ReadRequest =
   | { type: 'get'; project: string; scope: string; keys: readonly Uint8Array[] }
@@ -67,6 +79,20 @@ export type ReadRequest =
   | { type: 'scopes'; project: string }
   | { type: 'settings' }
   | { type: 'grants'; caller?: string }
+  /**
+   * Events of a scope in the order of commits, `afterSeq` exclusive; in reverse those before it, 0 = from the newest. A page has whole
+   * commits: at most `limit` events, but never fewer than those of one commit.
+   */
+  | {
+      type: 'events'
+      project: string
+      scope: string
+      /** Only of this topic. */
+      topic?: string
+      afterSeq: number
+      limit: number
+      reverse?: boolean
+    }
   /** The recorded outcome of a request, while its session lives. */
   | { type: 'outcome'; session: number; serial: number }
   /** `readSet`: also what a transaction that rests on the answer must find unchanged. */
@@ -86,6 +112,8 @@ export type ReadResult =
   | { type: 'scopes'; scopes: readonly { name: string; id: number }[] }
   | { type: 'settings'; settings: Readonly<Record<string, number>> }
   | { type: 'grants'; grants: readonly CallerGrant[] }
+  /** `more`: go on after the last event's seq. What lies up to `removedThroughSeq` is removed; 0 = nothing. */
+  | { type: 'events'; events: readonly EventData[]; more: boolean; removedThroughSeq: number }
   /** `unknown`: nothing is recorded (never applied, trimmed, or the session has ended, which `sessionEnded` tells). */
   | { type: 'outcome'; outcome: Uint8Array | undefined; sessionEnded: boolean }
   | { type: 'query'; result: QueryResult; readSet?: ReadSet }

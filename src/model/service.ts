@@ -58,6 +58,8 @@ export interface ServiceWatch {
   project: string
   scope: string
   prefix: Uint8Array
+  /** Tells of the scope's events instead of its keys: each change has a topic as its key and an empty value. */
+  events?: true
 }
 
 /** Takes what a watch delivers. */

@@ -12,6 +12,8 @@ export interface ClusterSettings {
   sessionsMax: number
   keyBytesMax: number
   valueBytesMax: number
+  /** Bytes of the payload of an event. */
+  eventPayloadBytesMax: number
   /** Bytes of one encoded envelope. */
   transactionBytesMax: number
   mutationsMax: number
@@ -66,6 +68,7 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   // A key with what its layers put before it must fit a fifth of the smallest page, whatever page size a member has.
   keyBytesMax: rule(768, 16, 768, 'Bytes of a key'),
   valueBytesMax: rule(4_194_304, 64, 67_108_864, 'Bytes of a value'),
+  eventPayloadBytesMax: rule(65_536, 16, 4_194_304, 'Bytes of the payload of an event'),
   transactionBytesMax: rule(8_388_608, 1_024, 134_217_728, 'Bytes of an encoded transaction'),
   mutationsMax: rule(10_000, 1, 100_000, 'Mutations of a transaction'),
   assertionsMax: rule(1_000, 1, 10_000, 'Assertions of a transaction'),

@@ -13,6 +13,7 @@ import type {
   CoreRead,
   CoreView,
   CoreWatchEvent,
+  CoreWatchSelector,
   DatabaseCore,
   DatabaseStatus,
   NodeService,
@@ -157,10 +158,7 @@ export class ReplicaCore implements DatabaseCore {
     )
   }
 
-  watch(
-    selector: { project: string; scope: string; prefix: Uint8Array },
-    options: CoreOptions & { from?: Token },
-  ): AsyncIterable<CoreWatchEvent> {
+  watch(selector: CoreWatchSelector, options: CoreOptions & { from?: Token }): AsyncIterable<CoreWatchEvent> {
     const { service } = this.#options
     const fromSeq = options.from === undefined ? undefined : seqOfToken(options.from, service.historyId)
     const watched = { ...selector, caller: options.caller ?? ROOT_CALLER }

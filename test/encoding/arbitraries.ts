@@ -106,6 +106,16 @@ export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
   record({ type: fc.constantFrom('grant' as const, 'revoke' as const), caller: unicode, permission }),
   record({ type: fc.constant('grant' as const), caller: unicode, permission, delegable: fc.constant(true) }),
   tableDdl,
+  fc.record(
+    {
+      type: fc.constant('compactEvents' as const),
+      project: name,
+      scope: name,
+      maxAgeMs: fc.maxSafeNat(),
+      keepLast: fc.maxSafeNat(),
+    },
+    { requiredKeys: ['type', 'project', 'scope'], noNullPrototype: true },
+  ),
   record({
     type: fc.constant('setSetting' as const),
     name,

@@ -125,9 +125,11 @@ describe('golden bytes of the envelope', () => {
             },
           },
           { type: 'ddl', operation: { type: 'setSetting', name: 'n', value: 1 } },
+          { type: 'ddl', operation: { type: 'compactEvents', project: 'p', scope: 's' } },
+          { type: 'ddl', operation: { type: 'compactEvents', project: 'p', scope: 's', maxAgeMs: 5, keepLast: 6 } },
         ],
       },
-      '01 00 0000 0000 0000 0000 0000 09000000',
+      '01 00 0000 0000 0000 0000 0000 0b000000',
       '80 00 ffff 05000000  01 01 0100 70',
       '80 00 ffff 08000000  02 00 0100 70 0100 71',
       '80 00 ffff 05000000  03 00 0100 70',
@@ -137,6 +139,8 @@ describe('golden bytes of the envelope', () => {
       '80 00 ffff 07000000  07 00 0100 63 00 00',
       '80 00 ffff 10000000  08 00 0100 63 03 07 0100 70 0100 73 0100 78',
       '80 00 ffff 0d000000  09 00 0100 6e 000000000000f03f',
+      '80 00 ffff 08000000  13 00 0100 70 0100 73',
+      '80 00 ffff 18000000  13 03 0100 70 0100 73 0500000000000000 0600000000000000',
     )
   })
 })

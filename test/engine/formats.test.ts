@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Mutation } from '../../src/encoding/index.ts'
 import { DigestRecords } from '../../src/engine/digest-records.ts'
 import { EffectLog } from '../../src/engine/events/index.ts'
 import { Keyspace } from '../../src/engine/keyspace/index.ts'
@@ -77,6 +78,57 @@ describe('the layers', () => {
   })
 })
 
+describe('the layer of events', () => {
+  const emit = (key: string, topic: string): Mutation => ({
+    type: 'emitEvent',
+    project: 'p',
+    topic,
+    key,
+    payload: '{}',
+  })
+  const ofEvents = async (harness: Harness): Promise<string[]> =>
+    (await records(harness)).filter(record => record.startsWith('13'))
+
+  it('has exactly these records', async () => {
+    const harness = await Harness.withProject()
+    harness.timeMicros += 0x0102 - (harness.timeMicros % 0x10000) + 0x10000
+    await harness.commit({ mutations: [emit('k', 't'), emit('l', 'u')] })
+    await harness.commit({ mutations: [emit('m', 't')] })
+    const number = (value: number): string => value.toString(16).padStart(16, '0')
+    const time = Buffer.alloc(8)
+    time.writeBigUInt64LE(BigInt(harness.timeMicros))
+    const value = (topic: string, key: string): string =>
+      `01${hex(time)}0100${hex(bytes(topic))}0100${hex(bytes(key))}020000007b7d`
+    assert.deepEqual(await ofEvents(harness), [
+      '130000000100: 0103000000000000000000000000000000',
+      `130000000101${number(2)}${number(0)}: ${value('t', 'k')}`,
+      `130000000101${number(2)}${number(1)}: ${value('u', 'l')}`,
+      `130000000101${number(3)}${number(2)}: ${value('t', 'm')}`,
+      `130000000102${hex(bytes('t'))}00${number(2)}${number(0)}: `,
+      `130000000102${hex(bytes('t'))}00${number(3)}${number(2)}: `,
+      `130000000102${hex(bytes('u'))}00${number(2)}${number(1)}: `,
+    ])
+  })
+
+  it('keeps of removed events how far they are removed, and of a dropped scope nothing', async () => {
+    const compacted = async (): Promise<Harness> => {
+      const harness = await Harness.withProject()
+      for (const key of ['a', 'b']) await harness.commit({ mutations: [emit(key, 't')] })
+      const operation = { type: 'compactEvents', project: 'p', keepLast: 0 } as const
+      await harness.commit({ mutations: [{ type: 'ddl', operation }] })
+      await harness.tick()
+      return harness
+    }
+    assert.deepEqual(await ofEvents(await compacted()), ['130000000100: 0102000000000000000300000000000000'])
+    const harness = await compacted()
+    await harness.commit({
+      mutations: [emit('c', 't'), { type: 'ddl', operation: { type: 'dropProject', project: 'p' } }],
+    })
+    for (let i = 0; i < 6; i++) await harness.tick()
+    assert.deepEqual(await ofEvents(harness), [])
+  })
+})
+
 describe('effects', () => {
   it('have exactly these bytes, and their chain does not depend on epochs', () => {
     const log = new EffectLog()
@@ -84,13 +136,17 @@ describe('effects', () => {
     log.beginEntry(9)
     log.put(3, kvKey(3, bytes('k'), 0, 1), bytes('<val>'), 1, 4)
     log.delete(3, kvKey(3, bytes('d'), 0, 1))
+    log.event(3, bytes('t'))
     log.endEntry()
     log.beginEntry(10)
     log.drop()
     log.endEntry()
-    const golden = ['090000000000000002000000', '0100010003000000030000006b76616c', '02000100030000000000000064'].join(
-      '',
-    )
+    const golden = [
+      '090000000000000003000000',
+      '0100010003000000030000006b76616c',
+      '02000100030000000000000064',
+      '01040100030000000000000074',
+    ].join('')
     assert.equal(hex(log.bytes), golden)
     const whole = log.chain
     const apart = new EffectLog()
@@ -98,6 +154,7 @@ describe('effects', () => {
     apart.beginEntry(9)
     apart.put(3, kvKey(3, bytes('k'), 0, 1), bytes('<val>'), 1, 4)
     apart.delete(3, kvKey(3, bytes('d'), 0, 1))
+    apart.event(3, bytes('t'))
     apart.endEntry()
     const between = apart.chain
     apart.beginEpoch(between)

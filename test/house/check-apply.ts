@@ -29,7 +29,7 @@ const ENGINE_BANS: readonly Ban[] = [
 ]
 
 /** Apply code by name, whether or not the state machine reaches it yet. */
-const APPLY_DIRECTORIES = /^src\/engine\/(access|catalog|events|kv|rows|sessions|tables|transaction)\//
+const APPLY_DIRECTORIES = /^src\/engine\/(access|catalog|events|kv|outbox|rows|sessions|tables|transaction)\//
 const STATE_MACHINE = 'src/engine/state-machine.ts'
 /** Pages, pager and checkpoint: below the decisions of apply. */
 const PHYSICAL = /^src\/engine\/keyspace\//

@@ -41,6 +41,7 @@ export const NAMED_SUB_ROOMS: ReadonlySet<string> = new Set([
     'events',
     'keyspace',
     'kv',
+    'outbox',
     'query',
     'rows',
     'sessions',

@@ -10,6 +10,7 @@ import {
   type CoreRead,
   type CoreView,
   type CoreWatchEvent,
+  type CoreWatchSelector,
   type DatabaseCore,
   type DatabaseStatus,
   type ReadRequest,
@@ -214,6 +215,12 @@ export class ReferenceCore implements DatabaseCore {
       }
       if (isTableRead(request))
         return answerTableRead(state, request, caller, grant => this.#state.allowsTable(caller, grant))
+      if (request.type === 'events') {
+        const events = state.eventsOf(request.project, request.scope)
+        const isAllowed = this.#state.allows(caller, 'kvRead', request, new Uint8Array(0), true)
+        if (!isAllowed) throw new Refusal('permission_denied')
+        return events.read(request)
+      }
       if (request.type !== 'scan') throw new Refusal('malformed_request', request.type)
       const low = request.start ?? new Uint8Array(0)
       const isWide = !this.#coversRange(request.start, request.end, caller)
@@ -258,7 +265,7 @@ export class ReferenceCore implements DatabaseCore {
   }
 
   async *watch(
-    selector: { project: string; scope: string; prefix: Uint8Array },
+    selector: CoreWatchSelector,
     options: CoreOptions & { from?: Token },
   ): AsyncGenerator<CoreWatchEvent, void, undefined> {
     this.calls.watch++
@@ -281,7 +288,8 @@ export class ReferenceCore implements DatabaseCore {
       for (const { seq, changes } of this.#changes.filter(group => group.seq > from)) {
         seen = seq
         const selected = changes.filter(
-          ({ project, scope, key }) =>
+          ({ project, scope, key, isEvent = false }) =>
+            isEvent === (selector.events === true) &&
             project === selector.project &&
             scope === selector.scope &&
             equalBytes(key.subarray(0, selector.prefix.length), selector.prefix),

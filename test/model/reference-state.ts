@@ -8,6 +8,7 @@ import {
   isKeyAssertion,
   isKvMutation,
   rangeDigest,
+  utf8Bytes,
   type Assertion,
   type Ddl,
   type KeyTarget,
@@ -28,6 +29,7 @@ import {
   type KvEntry,
 } from '../../src/model/index.ts'
 import { compute, writtenKey } from '../engine/number-oracle.ts'
+import { ReferenceEvents } from './reference-events.ts'
 import { Refusal } from './reference-refusal.ts'
 import {
   isTableAssertion,
@@ -43,6 +45,7 @@ export interface ChangeRecord {
   key: Uint8Array
   kind: 'put' | 'delete' | 'expire'
   value: Uint8Array | undefined
+  isEvent?: boolean
 }
 
 type Records = Map<string, KvEntry>
@@ -56,6 +59,8 @@ export class ReferenceState {
   settings: ClusterSettings = DEFAULT_SETTINGS
   changes: ChangeRecord[] = []
   tables = new ReferenceTables()
+  /** By project and scope. */
+  events = new Map<string, ReferenceEvents>()
 
   copy(): ReferenceState {
     const copy = new ReferenceState()
@@ -67,6 +72,7 @@ export class ReferenceState {
     copy.grants = [...this.grants]
     copy.tables = this.tables.copy()
     copy.settings = this.settings
+    copy.events = new Map([...this.events].map(([place, events]) => [place, events.copy()]))
     return copy
   }
 
@@ -122,6 +128,14 @@ export class ReferenceState {
     const records = scopes.get(scope)
     if (records === undefined) throw new Refusal('scope_not_found', scope)
     return records
+  }
+
+  eventsOf(project: string, scope: string): ReferenceEvents {
+    this.records(project, scope)
+    const place = `${project}/${scope}`
+    const events = this.events.get(place) ?? new ReferenceEvents()
+    this.events.set(place, events)
+    return events
   }
 
   find(target: KeyTarget): KvEntry | undefined {
@@ -213,6 +227,15 @@ export class ReferenceState {
     if (isTableMutation(mutation)) {
       this.records(mutation.project, mutation.scope ?? DEFAULT_SCOPE)
       return this.tables.mutate(mutation, index)
+    }
+    if (mutation.type === 'emitEvent') {
+      const place = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE }
+      const events = this.eventsOf(place.project, place.scope)
+      if (!this.allows(caller, 'kvWrite', place, new Uint8Array(0), true)) throw new Refusal('permission_denied')
+      events.emit(mutation, this.seq, this.timeMicros, this.settings)
+      const key = utf8Bytes(mutation.topic)
+      this.changes.push({ ...place, key, kind: 'put', value: new Uint8Array(0), isEvent: true })
+      return undefined
     }
     if (!isKvMutation(mutation)) throw new Refusal('unsupported_version')
     const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: writtenKey(mutation) }
@@ -330,6 +353,7 @@ export class ReferenceState {
         const scopes = requireProject(operation.project)
         if (!scopes.has(operation.scope) && operation.ifExists === true) return false
         this.records(operation.project, operation.scope)
+        this.events.delete(`${operation.project}/${operation.scope}`)
         return scopes.delete(operation.scope)
       }
       case 'grant':
@@ -340,6 +364,10 @@ export class ReferenceState {
         const before = this.grants.length
         this.grants = this.grants.filter(grant => !same(grant))
         return this.grants.length < before
+      }
+      case 'compactEvents': {
+        const events = this.eventsOf(operation.project, operation.scope ?? DEFAULT_SCOPE)
+        return events.compact(operation, this.timeMicros)
       }
       case 'setSetting': {
         const { name, value } = operation

@@ -6,7 +6,7 @@ import { KV_PREFIX_BYTES } from '../layers.ts'
  * Effects of entries in their one binary form (docs/formats/changes.md). Per entry that changed something: u64 seq, u32 count,
  * then per effect
  *
- *   0 u8 kind   1 u8 flags (1 = large value, 2 = a row)   2 u16 key length   4 u32 scope id, of a row table id   8 u32 value length
+ *   0 u8 kind   1 u8 flags (1 = large value, 2 = a row, 4 = an event)   2 u16 key length   4 u32 scope id, of a row table id   8 u32 value length
  *   12 key, then the value, or the two lanes of its digest if it is large
  */
 export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
@@ -14,6 +14,7 @@ export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
 export const EFFECT_INLINE_BYTES = 4_194_304
 const IS_LARGE = 1
 const IS_ROW = 2
+const IS_EVENT = 4
 const GROUP_HEADER_BYTES = 12
 
 /**
@@ -111,6 +112,13 @@ export class EffectLog {
     this.#head(EffectKind.expire, IS_ROW, tableId, key, 0)
   }
 
+  /** An event of the topic was emitted; the event itself is in the state. */
+  event(scopeId: number, topic: Uint8Array): void {
+    const key = new Uint8Array(KV_PREFIX_BYTES + topic.length)
+    key.set(topic, KV_PREFIX_BYTES)
+    this.#head(EffectKind.put, IS_EVENT, scopeId, key, 0)
+  }
+
   /** A change of catalog, permissions or settings, as the operation's own bytes. */
   catalog(operation: Uint8Array): void {
     this.#head(EffectKind.catalog, 0, 0, NO_KEY, operation.length)
@@ -144,6 +152,8 @@ export interface KeyEffect {
   tableId: number
   key: Uint8Array
   kind: Change['kind']
+  /** `key` is the topic of an event, `value` is empty. */
+  isEvent: boolean
   /** Undefined for a large value: it is in the state after its entry. */
   value: Uint8Array | undefined
   isLarge: boolean
@@ -177,6 +187,7 @@ function readEffect(reader: ByteReader): KeyEffect | undefined {
   const flags = reader.u8()
   const isLarge = (flags & IS_LARGE) !== 0
   const isRow = (flags & IS_ROW) !== 0
+  const isEvent = (flags & IS_EVENT) !== 0
   const keyLength = reader.u16()
   const id = reader.u32()
   const length = reader.u32()
@@ -184,5 +195,5 @@ function readEffect(reader: ByteReader): KeyEffect | undefined {
   const body = reader.raw(isLarge ? 8 : length)
   if (kind !== EffectKind.put && kind !== EffectKind.delete && kind !== EffectKind.expire) return undefined
   const value = kind === EffectKind.put && !isLarge ? body : undefined
-  return { scopeId: isRow ? 0 : id, tableId: isRow ? id : 0, key, kind: KINDS[kind], value, isLarge }
+  return { scopeId: isRow ? 0 : id, tableId: isRow ? id : 0, key, kind: KINDS[kind], isEvent, value, isLarge }
 }

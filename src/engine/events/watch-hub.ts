@@ -8,6 +8,7 @@ import type { EntryEffects, KeyEffect } from './effects.ts'
 
 /** A sink with more than this waiting is not given more until it asks. */
 const QUEUED_BYTES_MAX = 1_048_576
+const NO_KEY = new Uint8Array(0)
 
 /** What was published in the past, as far as it is still known. */
 export interface ChangeHistory {
@@ -216,6 +217,7 @@ export class WatchHub {
 
   #mayRead({ selector, projectId, scopeId }: Watcher): boolean {
     const access = this.#source.access().of(selector.caller)
+    if (selector.events === true) return access.mayReadRange(projectId, scopeId, NO_KEY, undefined)
     return access.mayUseKey('kvRead', projectId, scopeId, selector.prefix, 0, selector.prefix.length)
   }
 
@@ -237,7 +239,10 @@ export class WatchHub {
 }
 
 function selected({ scopeId, selector }: Watcher, { effects }: EntryEffects): KeyEffect[] {
-  return effects.filter(effect => effect.scopeId === scopeId && startsWith(effect.key, selector.prefix))
+  const ofEvents = selector.events === true
+  return effects.filter(
+    effect => effect.scopeId === scopeId && effect.isEvent === ofEvents && startsWith(effect.key, selector.prefix),
+  )
 }
 
 function changeOf({ key, kind, value }: KeyEffect, seq: number): Change {

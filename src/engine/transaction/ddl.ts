@@ -1,4 +1,4 @@
-import { utf8Bytes } from '../../encoding/index.ts'
+import { DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl } from '../../encoding/index.ts'
 import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
 import { equalGrants, grantOf } from '../access/index.ts'
@@ -6,9 +6,10 @@ import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { ownCatalog } from '../own-catalog.ts'
+import { compactionOf } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-import { addJob } from '../table-steps.ts'
+import { addJob, endJobs } from '../table-steps.ts'
 import { applyTableDdl, dropTables } from './table-ddl.ts'
 
 const DEFAULT_SCOPE_NAME = 'app'
@@ -33,6 +34,8 @@ export function applyDdl(work: EntryWork, operation: Ddl): boolean | Refusal {
     case 'grant':
     case 'revoke':
       return changeGrant(work, operation)
+    case 'compactEvents':
+      return compactEvents(work, operation)
     case 'setSetting':
       return setSetting(work, operation.name, operation.value)
     default:
@@ -147,6 +150,8 @@ function removeScope(work: EntryWork, catalog: Catalog, project: Project, name: 
   const scope = project.scopes.get(name)!
   catalog.removeScope(work.changes, project, scope)
   addJob(work, { kind: 'removeScope', scopeId: scope.id })
+  endJobs(work, task => task.kind === 'compactEvents' && task.scopeId === scope.id)
+  addJob(work, { kind: 'removeEvents', scopeId: scope.id })
 }
 
 function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 'revoke' }>): boolean | Refusal {
@@ -172,6 +177,23 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
   }
   const next = operation.type === 'revoke' ? others : [...others, grant]
   work.state = { ...work.state, access: access.withGrants(work.changes, caller, next) }
+  return true
+}
+
+function compactEvents(work: EntryWork, operation: Extract<Ddl, { type: 'compactEvents' }>): boolean | Refusal {
+  const { project, scope = DEFAULT_SCOPE, maxAgeMs, keepLast } = operation
+  const { catalog } = work.state
+  if (catalog.project(project) === undefined) return noProject(project)
+  const found = catalog.scope(project, scope)
+  if (found === undefined) return refuse('scope_not_found', `project ${project} has no scope ${scope.slice(0, 140)}`)
+  const isCount = (bound: number | undefined): boolean => bound === undefined || Number.isSafeInteger(bound)
+  if (!isCount(maxAgeMs) || !isCount(keepLast)) return refuse('invalid_argument', 'the bounds are whole numbers')
+  const task = compactionOf(work, found.id, {
+    ...(maxAgeMs !== undefined && { maxAgeMs }),
+    ...(keepLast !== undefined && { keepLast }),
+  })
+  if (task === undefined) return false
+  addJob(work, task)
   return true
 }
 

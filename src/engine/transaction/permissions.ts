@@ -31,6 +31,12 @@ export function deniedMutation(
     const isAllowed = access.mayUseKey('kvWrite', scope.projectId, scope.id, bytes, keyStart, keyEnd)
     return isAllowed ? undefined : refuse('permission_denied', 'no permission to write this key')
   }
+  if (op === Op.emitEvent) {
+    const isAllowed = access.mayUseKey('kvWrite', scope.projectId, scope.id, bytes, 0, 0)
+    return isAllowed
+      ? undefined
+      : refuse('permission_denied', 'events are emitted by who may write all keys of the scope')
+  }
   if (!isTableOp(op)) return undefined
   const table = namespaces.resolveTable(cursor.namespace, catalog)
   const tableId = 'code' in table ? 0 : table.id
@@ -57,6 +63,7 @@ function mayApply(operation: Ddl, catalog: Catalog, access: CallerAccess): boole
     case 'setSetting':
       return false
     case 'dropProject':
+    case 'compactEvents':
     case 'createScope':
     case 'renameScope': {
       const project = catalog.project(operation.project)

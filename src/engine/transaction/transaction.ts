@@ -6,6 +6,7 @@ import type { EntryWork } from '../entry-work.ts'
 import { applyComputed, applyDelete, applyNumber, applySet } from '../kv/index.ts'
 import type { MutationOutcome } from '../kv/index.ts'
 import { isMutant } from '../mutants.ts'
+import { emitEvent } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { applyTableMutation } from '../rows/index.ts'
@@ -124,6 +125,7 @@ export class TransactionApplier {
   #mutateOther(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {
     if (isTableOp(cursor.op)) return this.#mutateTable(work, cursor, index)
     if (cursor.op === Op.postflight) return checkPostflight(work, cursor, this.#acting, index)
+    if (cursor.op === Op.emitEvent) return this.#emit(work, cursor, index)
     if (cursor.op !== Op.ddl) return at(index, NOT_SERVED)
     const changed = applyDdl(work, readDdl(cursor))
     if (typeof changed !== 'boolean') return at(index, changed)
@@ -131,6 +133,12 @@ export class TransactionApplier {
     work.effects.catalog(cursor.bytes.subarray(cursor.bodyStart, cursor.bodyEnd))
     this.#answer(cursor, index, changed)
     return undefined
+  }
+
+  #emit(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {
+    const scope = this.#namespaces.resolve(cursor.namespace, work.state.catalog)
+    const refusal = 'code' in scope ? scope : emitEvent(work, cursor, scope.id)
+    return refusal === undefined ? undefined : at(index, refusal)
   }
 
   #mutateTable(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {

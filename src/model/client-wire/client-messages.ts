@@ -82,7 +82,7 @@ function writeBody(out: ByteWriter, message: Exclude<ClientMessage, CommitMessag
     case 'closeView':
       return out.u32(message.viewId)
     case 'watch':
-      out.u8(message.from === undefined ? 0 : 1)
+      out.u8((message.from === undefined ? 0 : WATCH_HAS_FROM) | (message.events === true ? WATCH_EVENTS : 0))
       out.text16(message.caller)
       out.text16(message.project)
       out.text16(message.scope)
@@ -181,9 +181,13 @@ function readRead(reader: ByteReader, requestId: number): ReadMessage {
   }
 }
 
+/** Flags of a watch. */
+const WATCH_HAS_FROM = 1
+const WATCH_EVENTS = 2
+
 function readWatch(reader: ByteReader, requestId: number): WatchMessage {
-  const hasFrom = reader.u8()
-  if (hasFrom > 1) throw new MalformedBytes('watch flags')
+  const flags = reader.u8()
+  if (flags > (WATCH_HAS_FROM | WATCH_EVENTS)) throw new MalformedBytes('watch flags')
   return {
     type: 'watch',
     requestId,
@@ -191,6 +195,7 @@ function readWatch(reader: ByteReader, requestId: number): WatchMessage {
     project: reader.text16(),
     scope: reader.text16(),
     prefix: reader.bytes16(),
-    from: hasFrom === 1 ? readToken(reader) : undefined,
+    from: (flags & WATCH_HAS_FROM) !== 0 ? readToken(reader) : undefined,
+    ...((flags & WATCH_EVENTS) !== 0 && { events: true }),
   }
 }

@@ -2,7 +2,7 @@ import { encodeOutcome, JSON_DATA, MalformedBytes, permissionFromJson, readRowDa
 import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 import { readQueryData } from '../query-data.ts'
-import type { CallerGrant, KvEntry, ReadRequest, ReadResult } from '../reads.ts'
+import type { CallerGrant, EventData, KvEntry, ReadRequest, ReadResult } from '../reads.ts'
 import {
   asBytes,
   asMap,
@@ -77,6 +77,18 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
     case 'outcome':
       only('session', 'serial')
       return { type, session: integerField(map, 'session'), serial: integerField(map, 'serial') }
+    case 'events': {
+      only('project', 'scope', 'topic', 'afterSeq', 'limit', 'reverse')
+      const topic = optionalField(map, 'topic', textField)
+      return {
+        type,
+        ...placeField(map),
+        ...(topic !== undefined && { topic }),
+        afterSeq: integerField(map, 'afterSeq'),
+        limit: integerField(map, 'limit', U32_MAX),
+        ...(optionalField(map, 'reverse', booleanField) === true && { reverse: true }),
+      }
+    }
     case 'query':
       only('query', 'readSet')
       return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA), ...readSetFlag(map) }
@@ -133,6 +145,7 @@ const RESULT_TYPES = [
   'explain',
   'rows',
   'tables',
+  'events',
 ] as const
 
 export function readResultFromPlain(value: unknown): ReadResult {
@@ -161,6 +174,13 @@ export function readResultFromPlain(value: unknown): ReadResult {
         sessionEnded: booleanField(map, 'sessionEnded'),
       }
     }
+    case 'events':
+      return {
+        type,
+        events: listField(map, 'events').map(eventFromPlain),
+        more: booleanField(map, 'more'),
+        removedThroughSeq: integerField(map, 'removedThroughSeq'),
+      }
     case 'query':
       return queryAnswerFromPlain(map)
     case 'explain':
@@ -182,6 +202,17 @@ function entryFromPlain(value: unknown): KvEntry {
     seq: integerField(map, 'seq'),
     createdSeq: integerField(map, 'createdSeq'),
     expiresAtMicros: optionalField(map, 'expiresAtMicros', integerField),
+  }
+}
+
+function eventFromPlain(value: unknown): EventData {
+  const map = asMap(value, 'event')
+  return {
+    seq: integerField(map, 'seq'),
+    timeMicros: integerField(map, 'timeMicros'),
+    topic: textField(map, 'topic'),
+    key: textField(map, 'key'),
+    payload: textField(map, 'payload'),
   }
 }
 

@@ -181,6 +181,7 @@ function watchFromPlain(map: PlainMap, requestId: number): WatchMessage {
     scope: textField(map, 'scope'),
     prefix: bytesField(map, 'prefix'),
     from: optionalField(map, 'from', tokenField),
+    ...(optionalField(map, 'events', booleanField) === true && { events: true }),
   }
 }
 

@@ -92,6 +92,8 @@ export interface WatchMessage {
   prefix: Uint8Array
   /** Exclusive; undefined = from now. */
   from: Token | undefined
+  /** Tells of events, whose topics begin with `prefix`, instead of keys: each change has the topic as its key and an empty value. */
+  events?: true
 }
 
 /** Nobody waits for `requestId` any more. Not answered; an answer already on its way may still come. */

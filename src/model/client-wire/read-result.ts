@@ -1,11 +1,12 @@
 import {
   MalformedBytes,
   readPermission,
+  utf8Bytes,
   writePermission,
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
-import type { CallerGrant, KvEntry, ReadResult } from '../reads.ts'
+import type { CallerGrant, EventData, KvEntry, ReadResult } from '../reads.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
 import {
@@ -21,6 +22,9 @@ import {
 
 /** Binary read results. An entry is u64 seq, u64 created seq, u64 expiry (0 = never), u16 + key, u32 + value. */
 const ENTRY_BYTES_MIN = 30
+/** An event is u64 seq, u64 time, text16 topic, text16 key, u32 + payload. */
+const EVENT_BYTES_MIN = 24
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export function writeReadResult(out: ByteWriter, result: ReadResult): void {
   out.u8(ReadCode[result.type])
@@ -61,6 +65,12 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
     case 'outcome':
       out.u8((result.outcome === undefined ? 0 : 1) | (result.sessionEnded ? 2 : 0))
       return out.bytes32(result.outcome ?? new Uint8Array(0))
+    case 'events':
+      out.u8(result.more ? 1 : 0)
+      out.u64(result.removedThroughSeq)
+      out.u32(result.events.length)
+      for (const event of result.events) writeEvent(out, event)
+      return
     case 'query':
       return writeQueryAnswer(out, result)
     case 'explain':
@@ -72,6 +82,14 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
     default:
       throw new RangeError(`unknown result ${(result satisfies never as { type: string }).type}`)
   }
+}
+
+function writeEvent(out: ByteWriter, event: EventData): void {
+  out.u64(event.seq)
+  out.u64(event.timeMicros)
+  out.text16(event.topic)
+  out.text16(event.key)
+  out.bytes32(utf8Bytes(event.payload))
 }
 
 function writeEntry(out: ByteWriter, entry: KvEntry): void {
@@ -118,6 +136,11 @@ export function readReadResult(reader: ByteReader): ReadResult {
         sessionEnded: (flags & 2) !== 0,
       }
     }
+    case ReadCode.events: {
+      const more = readBoolean(reader)
+      const removedThroughSeq = reader.u64()
+      return { type: 'events', events: readList(reader, EVENT_BYTES_MIN, readEvent), more, removedThroughSeq }
+    }
     case ReadCode.query:
       return readQueryAnswer(reader)
     case ReadCode.explain:
@@ -128,6 +151,20 @@ export function readReadResult(reader: ByteReader): ReadResult {
       return { type: 'tables', tables: readTables(reader) }
     default:
       throw new MalformedBytes(`read result ${code}`)
+  }
+}
+
+function readEvent(reader: ByteReader): EventData {
+  const seq = reader.u64()
+  const timeMicros = reader.u64()
+  return { seq, timeMicros, topic: reader.text16(), key: reader.text16(), payload: readText(reader.bytes32()) }
+}
+
+function readText(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new MalformedBytes('text is not UTF-8', { cause })
   }
 }
 

@@ -25,6 +25,8 @@ import type { ReadRequest, TableDescription } from '../reads.ts'
 import type { Query, Table } from '../database-tables.ts'
 import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
+import type { EventsOptions, EventStream } from '../database-events.ts'
+import { CoreEventStream } from './event-stream.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
 import { commitResult } from './outcome-result.ts'
 import { Space } from './space.ts'
@@ -97,6 +99,10 @@ class CoreDatabase implements Database {
   query(query: QueryData): Query<Record<string, Value>>
   query(query: BuiltQuery<unknown> | QueryData): Query<unknown> {
     return new CoreQuery(newestState(this.#connection), query)
+  }
+
+  events(project: string, options?: EventsOptions): EventStream {
+    return new CoreEventStream(this.#connection, project, options)
   }
 
   async view(options?: RequestOptions): Promise<View> {

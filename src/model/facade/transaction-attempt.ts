@@ -1,4 +1,4 @@
-import { checkedDdl, checkedTransaction } from '../../encoding/index.ts'
+import { checkedDdl, checkedTransaction, DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type {
   Assertion,
   Ddl,
@@ -10,6 +10,7 @@ import type {
 } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
 import type { CoreRead, CoreView, KeyValueOptions, Transaction, TransactionKeyValue } from '../database.ts'
+import type { NewEvent } from '../database-events.ts'
 import { QuorateError } from '../errors.ts'
 import type { QueryData } from '../query.ts'
 import type { ReadRequest } from '../reads.ts'
@@ -74,6 +75,12 @@ export class TransactionAttempt implements Transaction, TransactionState, TableT
     this.#requireOpen()
     const { assertions = [] } = checked(checkedTransaction, { assertions: [assertion], mutations: [] })
     this.#assertions.push(...assertions)
+  }
+
+  emit({ project, scope = DEFAULT_SCOPE, topic, key, payload }: NewEvent & { project: string; scope?: string }): void {
+    this.#requireOpen()
+    const event = { type: 'emitEvent', project, scope, topic, key, payload }
+    this.#mutations.push(...checked(checkedTransaction, { mutations: [event] }).mutations)
   }
 
   ddl(operation: Ddl): void {

@@ -12,6 +12,7 @@ import type {
 } from './context.ts'
 import { constraintSection } from './constraint-cases.ts'
 import { counterSection } from './counter-cases.ts'
+import { eventSection } from './event-cases.ts'
 import { exactlyOnceSection } from './exactly-once-cases.ts'
 import { bytes, fails } from './expectations.ts'
 import { expirySection } from './expiry-cases.ts'
@@ -37,6 +38,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   consistencySection,
   watchSection,
   exactlyOnceSection,
+  eventSection,
   tableSection,
   rowSection,
   constraintSection,

@@ -320,6 +320,7 @@ export class ClientRequests implements WatchOwner {
   #watch(message: WatchMessage): void {
     const { requestId, project, scope, from } = message
     const { service } = this.#shared.options
+    const events = message.events === true && { events: true as const }
     const waiting = this.#begin(requestId)
     if (waiting === undefined) return
     if (this.#watches.size >= this.#shared.limits.watchesMax) {
@@ -333,7 +334,7 @@ export class ClientRequests implements WatchOwner {
       const watch = new ClientWatch(this, requestId)
       try {
         const fromSeq = from === undefined ? undefined : seqOfToken(from, service.historyId)
-        watch.start(sink => service.watch({ caller, project, scope, prefix }, fromSeq, sink))
+        watch.start(sink => service.watch({ caller, project, scope, prefix, ...events }, fromSeq, sink))
       } catch (error) {
         watch.close()
         return this.#fail(requestId, waiting, error)

@@ -168,6 +168,13 @@ const catalogDdl = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('revoke'), caller: z.string(), permission }),
   z.strictObject({ type: z.literal('setSetting'), name: z.string(), value: z.number() }),
+  z.strictObject({
+    type: z.literal('compactEvents'),
+    project: z.string(),
+    scope: z.string().default('app'),
+    maxAgeMs: integer.optional().describe('Events that are younger stay'),
+    keepLast: integer.optional().describe('So many of the newest stay'),
+  }),
 ])
 
 export const ddlSchema: z.ZodType = z.union([catalogDdl, tableDdl])

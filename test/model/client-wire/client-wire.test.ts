@@ -210,6 +210,7 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       from: undefined,
     } as const
     assertHex(encode(watch), '18000000 06 000000 01000000 00 0000 010070 010073 010007')
+    assertHex(encode({ ...watch, events: true }), '18000000 06 000000 01000000 02 0000 010070 010073 010007')
     assertHex(encode({ type: 'cancel', requestId: 1 }), '0c00000007000000 01000000')
     assertHex(encode({ type: 'ping', requestId: 2 }), '0c00000008000000 02000000')
     assertHex(encode({ type: 'status', requestId: 3 }), '0c00000009000000 03000000')
@@ -277,6 +278,14 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       ],
       [{ type: 'tables', project: 'p', scope: 's' }, '0b 00 010070 010073'],
       [{ type: 'tables', project: 'p', scope: 's', table: 't' }, '0b 01 010070 010073 010074'],
+      [
+        { type: 'events', project: 'p', scope: 's', afterSeq: 7, limit: 2 },
+        '0c 00 010070 010073 0700000000000000 02000000',
+      ],
+      [
+        { type: 'events', project: 'p', scope: 's', topic: 't', afterSeq: 0, limit: 1, reverse: true },
+        '0c 03 010070 010073 010074 0000000000000000 01000000',
+      ],
     ]
     for (const [request, expected] of cases) assertHex(read(request), expected)
   })
@@ -289,6 +298,15 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       '29000000 01 00 0100 0000 0100 0000 0000 00000000 01 70 01 73  22 00 0000 0d000000 01 74 0100 01 0200000000000000'
     const definition = { columns: [], primaryKey: [] }
     const cases: [ReadResult, string][] = [
+      [
+        {
+          type: 'events',
+          events: [{ seq: 5, timeMicros: 6, topic: 't', key: 'k', payload: '{}' }],
+          more: true,
+          removedThroughSeq: 4,
+        },
+        '0c 01 0400000000000000 01000000 0500000000000000 0600000000000000 010074 01006b 02000000 7b7d',
+      ],
       [
         {
           type: 'query',

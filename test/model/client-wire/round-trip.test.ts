@@ -67,6 +67,13 @@ const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   text.map(project => ({ type: 'scopes', project }) as const),
   text.map(caller => ({ type: 'grants', caller }) as const),
   record({ type: fc.constant('outcome'), session: u64, serial: u64 }),
+  fc
+    .tuple(
+      record({ project: text, scope: text, afterSeq: u64, limit: u32 }),
+      optional('topic', text),
+      optional('reverse', fc.constant(true)),
+    )
+    .map(parts => Object.assign({ type: 'events' }, ...parts) as ReadRequest),
   tableRequest,
 )
 
@@ -99,6 +106,16 @@ const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     scope: text,
     prefix: bytes,
     from: fc.option(token, { nil: undefined }),
+  }),
+  record({
+    type: fc.constant('watch'),
+    requestId: u32,
+    caller: text,
+    project: text,
+    scope: text,
+    prefix: bytes,
+    from: fc.option(token, { nil: undefined }),
+    events: fc.constant(true),
   }),
   record({
     type: fc.constant('hello'),
@@ -140,6 +157,12 @@ const result: fc.Arbitrary<ReadResult> = fc.oneof(
     type: fc.constant('outcome'),
     outcome: fc.option(outcome, { nil: undefined }),
     sessionEnded: fc.boolean(),
+  }),
+  record({
+    type: fc.constant('events'),
+    events: fc.array(record({ seq: u64, timeMicros: u64, topic: text, key: text, payload: text }), { maxLength: 9 }),
+    more: fc.boolean(),
+    removedThroughSeq: u64,
   }),
   tableResult,
 )

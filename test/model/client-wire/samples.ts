@@ -197,6 +197,8 @@ export const clientSamples: ClientMessage[] = [
       { type: 'rows', project: 'shop', scope: 'app', table: 'orders', keys: [{ id: 1 }, { id: 2, part: 'a' }] },
       { type: 'tables', project: 'shop', scope: 'app' },
       { type: 'tables', project: 'shop', scope: 'app', table: 'orders' },
+      { type: 'events', project: 'shop', scope: 'app', afterSeq: 0, limit: 10 },
+      { type: 'events', project: 'shop', scope: 'app', topic: 'orders', afterSeq: 9, limit: 1, reverse: true },
     ] as const
   ).map(request => ({
     type: 'read' as const,
@@ -221,6 +223,16 @@ export const clientSamples: ClientMessage[] = [
     from: `${HISTORY}:5`,
   },
   { type: 'watch', requestId: 10, caller: 'ann', project: 'shop', scope: 'app', prefix: bytes(), from: undefined },
+  {
+    type: 'watch',
+    requestId: 10,
+    caller: '',
+    project: 'shop',
+    scope: 'app',
+    prefix: bytes(1),
+    from: undefined,
+    events: true,
+  },
   { type: 'cancel', requestId: 10 },
   { type: 'ping', requestId: 11 },
   { type: 'status', requestId: 12 },

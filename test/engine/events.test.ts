@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Ddl, Mutation } from '../../src/encoding/index.ts'
+import type { EventData, ReadRequest, ReadResult } from '../../src/model/index.ts'
+import { DEFAULT_SETTINGS } from '../../src/model/index.ts'
+import { SeededRandom } from '../../src/platform/simulated/index.ts'
+import { ReferenceEvents } from '../model/reference-events.ts'
+import { Harness, nonce, SECOND, set } from './harness.ts'
+import { seed } from './seed.ts'
+
+type EventsRequest = Omit<Extract<ReadRequest, { type: 'events' }>, 'type' | 'project' | 'scope'>
+
+function emit(key: string, { topic = 't', scope = 'app', payload = '{}' } = {}): Mutation {
+  return { type: 'emitEvent', project: 'p', scope, topic, key, payload }
+}
+
+function read(harness: Harness, request: Partial<EventsRequest> = {}, scope = 'app'): ReadResult & { type: 'events' } {
+  const result = harness.read({ type: 'events', project: 'p', scope, afterSeq: 0, limit: 1_000, ...request })
+  assert.ok(result.type === 'events')
+  return result
+}
+
+const keysOf = (events: readonly EventData[]): string => events.map(({ key }) => key).join(' ')
+
+async function ddl(harness: Harness, operation: Ddl): Promise<unknown> {
+  const outcome = await harness.commit({ mutations: [{ type: 'ddl', operation }] })
+  return outcome.status === 'committed' ? outcome.results[0] : outcome.code
+}
+
+const compact = async (harness: Harness, bounds: { maxAgeMs?: number; keepLast?: number }): Promise<unknown> =>
+  ddl(harness, { type: 'compactEvents', project: 'p', ...bounds })
+
+describe('events', () => {
+  it('are numbered by entry: many of one topic and key are all there, with leader time', async () => {
+    const harness = await Harness.withProject()
+    await harness.commit({ mutations: [emit('a'), emit('a'), set('k', '1'), emit('a', { topic: 'u' })] })
+    const seq = harness.core.appliedSeq
+    const common = { seq, timeMicros: harness.timeMicros, key: 'a', payload: '{}' }
+    assert.deepEqual(read(harness).events, [
+      { ...common, topic: 't' },
+      { ...common, topic: 't' },
+      { ...common, topic: 'u' },
+    ])
+  })
+
+  it('are none of a refused transaction, nor of one that was applied before', async () => {
+    const harness = await Harness.withProject()
+    const { session } = await harness.openSession({ nonce: nonce(1) })
+    await harness.commit({ mutations: [emit('a')] }, { session, serial: 1 })
+    await harness.commit({ mutations: [emit('a')] }, { session, serial: 1 })
+    await harness.refusal({ mutations: [emit('b'), emit('c', { payload: '[' })] })
+    assert.equal(keysOf(read(harness).events), 'a')
+  })
+
+  it('take any JSON text and no other, however deep', async () => {
+    const harness = await Harness.withProject()
+    const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+    for (const payload of ['null', '1', '"\\ud800"', ' {"a":[1,2.5e3,true]} ', deep]) {
+      const { status } = await harness.commit({ mutations: [emit('k', { payload })] })
+      assert.equal(status, 'committed', payload.slice(0, 20))
+    }
+    for (const payload of ['', 'undefined', "{'a':1}", '[1,]', 'NaN', '01', '{"a":1}}', '['.repeat(30_000)]) {
+      assert.equal(await harness.refusal({ mutations: [emit('k', { payload })] }), 'invalid_argument')
+    }
+  })
+
+  it('go with their scope, in steps, and do not come back with its name', async () => {
+    const harness = await Harness.withProject()
+    for (let i = 0; i < 20; i++) await harness.commit({ mutations: [emit(`k${i}`, { scope: 'other' }), emit(`k${i}`)] })
+    await compact(harness, { keepLast: 1 })
+    await ddl(harness, { type: 'dropScope', project: 'p', scope: 'other' })
+    await ddl(harness, { type: 'createScope', project: 'p', scope: 'other' })
+    assert.deepEqual(read(harness, {}, 'other').events, [])
+    for (let i = 0; i < 100; i++) await harness.tick(3)
+    assert.equal(harness.core.nextExpiryMicros(), undefined, 'no job is left')
+    assert.equal(keysOf(read(harness).events), 'k19')
+  })
+
+  it('are removed in steps, a commit at a time, whatever a step may remove', async () => {
+    for (const recordsPerTick of [1, 2, 5, 1_000]) {
+      const harness = await Harness.withProject()
+      const seqs: number[] = []
+      for (const keys of [['a', 'b'], ['c'], ['d', 'e', 'f'], ['g']]) {
+        await harness.commit({ mutations: keys.map(key => emit(key)) })
+        seqs.push(harness.core.appliedSeq)
+      }
+      assert.equal(await compact(harness, { keepLast: 3 }), true)
+      const seen = new Set<string>()
+      for (let i = 0; i < 10; i++) {
+        const { events, removedThroughSeq } = read(harness)
+        seen.add(keysOf(events))
+        assert.equal(removedThroughSeq, events[0]!.seq === seqs[0] ? 0 : seqs[seqs.indexOf(events[0]!.seq) - 1])
+        assert.deepEqual(read(harness, { topic: 't' }).events, events)
+        await harness.tick(recordsPerTick)
+      }
+      assert.ok(
+        [...seen].every(keys => ['a b c d e f g', 'c d e f g', 'd e f g'].includes(keys)),
+        [...seen].join(),
+      )
+      assert.equal(keysOf(read(harness).events), 'd e f g')
+    }
+  })
+
+  it('are removed by age in leader time, kept as long as any bound wants them', async () => {
+    const harness = await Harness.withProject()
+    for (const key of ['a', 'b', 'c']) {
+      await harness.commit({ mutations: [emit(key)] })
+      harness.timeMicros += 10 * SECOND
+    }
+    assert.equal(await compact(harness, { maxAgeMs: 15_000, keepLast: 3 }), false)
+    assert.equal(await compact(harness, { maxAgeMs: 60_000 }), false)
+    assert.equal(await compact(harness, { maxAgeMs: 10_000, keepLast: 2 }), true)
+    await harness.tick()
+    assert.equal(keysOf(read(harness).events), 'b c')
+    assert.equal(await compact(harness, { maxAgeMs: 10_000 }), true)
+    await harness.tick()
+    assert.equal(keysOf(read(harness).events), 'c', 'what is exactly as old as the bound stays')
+  })
+
+  it('are the same on replicas with other memory, and after a restart', async () => {
+    const harness = await Harness.withProject()
+    for (let i = 0; i < 200; i++) {
+      await harness.commit({ mutations: [emit(`k${i}`, { payload: `"${'x'.repeat(i * 20)}"` }), set(`k${i}`, 'v')] })
+    }
+    await compact(harness, { keepLast: 50 })
+    for (let i = 0; i < 5; i++) await harness.tick()
+    const small = await Harness.create({ pageBytes: 4096, budgetBytes: 1 << 18 })
+    small.entries.push(...harness.entries)
+    await small.applyAll(7)
+    assert.equal(small.digest(), harness.digest())
+    await harness.checkpoint()
+    const again = await harness.reopen()
+    const view = again.core.view()
+    const whole = await view.read({ type: 'events', project: 'p', scope: 'app', afterSeq: 0, limit: 1_000 }, 'root')
+    view.release()
+    assert.deepEqual(whole, read(small))
+    assert.equal(whole.type === 'events' && whole.events.length, 50)
+  })
+
+  it('agree with a list of them, whatever is emitted, read and compacted', async () => {
+    const random = new SeededRandom(seed)
+    const harness = await Harness.withProject({ pageBytes: 4096 })
+    const oracle = new ReferenceEvents()
+    for (let step = 0; step < 300; step++) {
+      harness.timeMicros += random.between(0, 2) * SECOND
+      if (random.chance(0.9)) {
+        const events = Array.from({ length: random.between(1, 5) }, () => {
+          const payload = JSON.stringify('x'.repeat(random.pick([0, 10, 3_000])))
+          return { topic: random.pick(['t', 'tt', 'u']), key: random.pick(['a', 'b']), payload }
+        })
+        const mutations = events.map(event => ({ type: 'emitEvent' as const, project: 'p', ...event }))
+        const outcome = await harness.commit({ mutations })
+        for (const event of events) oracle.emit(event, outcome.seq, harness.timeMicros, DEFAULT_SETTINGS)
+      } else {
+        const bounds = random.pick([{ keepLast: random.between(0, 40) }, { maxAgeMs: random.between(0, 60_000) }])
+        const operation = { type: 'compactEvents', project: 'p', ...bounds } as const
+        assert.equal(await ddl(harness, operation), oracle.compact(operation, harness.timeMicros))
+        while (harness.core.nextExpiryMicros() !== undefined) await harness.tick(random.between(1, 50))
+      }
+      const topic = random.pick([undefined, 't', 'tt', 'u', 'none'])
+      const request = {
+        ...(topic !== undefined && { topic }),
+        afterSeq: random.pick([0, random.between(0, harness.core.appliedSeq)]),
+        limit: random.pick([1, 3, 10, 1_000]),
+        ...(random.chance(0.5) && { reverse: true }),
+      }
+      const expected = oracle.read({ project: 'p', scope: 'app', ...request })
+      const found = read(harness, request)
+      // A page may end earlier for its bytes.
+      if (found.more && expected.type === 'events') {
+        assert.deepEqual(found.events, expected.events.slice(0, found.events.length), `seed ${seed}`)
+      } else assert.deepEqual(found, expected, `seed ${seed}`)
+    }
+  })
+})
