@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import { add, createTable, defineTable, integer, text, timestamp } from '../../model/index.ts'
-import type { TableDefinition, TransactionTable } from '../../model/index.ts'
+import { add, and, boolean, createTable, defineTable, integer, or, text, timestamp } from '../../model/index.ts'
+import type { Expr } from '../../encoding/index.ts'
+import type { References, RowOf, TableDefinition, TransactionTable } from '../../model/index.ts'
 import type { ConformanceContext, ConformanceSection } from './context.ts'
 import { collect, fails, refused } from './expectations.ts'
 
@@ -9,6 +10,26 @@ const accountsOf = (project: string) =>
     project,
     columns: { id: text().primaryKey(), balance: integer(), branch: text().default('main') },
     indexes: [{ columns: ['branch'] }],
+  })
+
+const seatsOf = (project: string) =>
+  defineTable('seats', {
+    project,
+    columns: {
+      hall: text(),
+      id: integer(),
+      row: integer(),
+      place: integer(),
+      holder: text().nullable(),
+      isTaken: boolean().default(true),
+    },
+    primaryKey: ['hall', 'id'],
+    indexes: [
+      { columns: ['row', 'place'] },
+      { columns: ['holder'] },
+      { name: 'by_hash', columns: ['place'], kind: 'hash' },
+      { name: 'taken', columns: ['row'], where: c => c.isTaken.eq(true) },
+    ],
   })
 
 const eventsOf = (project: string) =>
@@ -100,6 +121,71 @@ export const rowTransactionSection: ConformanceSection = {
         const opened = await Promise.all(['eve', 'joe', 'zoe'].map(open))
         equal(opened.filter(Boolean).length, 1)
         equal(await table.count(c => c.branch.eq('north')), 1)
+      },
+    },
+    {
+      name: 'allows no phantoms, whatever way leads to the rows',
+      async run({ database, project }) {
+        const definition = seatsOf(project)
+        await database.ddl(createTable(definition))
+        type Columns = References<RowOf<typeof definition>>
+        const row = 7
+        const ways: Readonly<Record<string, (c: Columns) => Expr>> = {
+          'a range of the key': c => c.hall.eq('a'),
+          'a range within the key': c => and(c.hall.eq('b'), c.id.between(0, 100)),
+          'a scan of all': c => and(c.hall.ne('z'), c.holder.isNotNull(), c.place.lt(1_000)),
+          'an index': c => c.row.eq(row),
+          'a range of an index': c => and(c.row.eq(row), c.place.gte(0)),
+          'a pattern': c => c.holder.like('h%'),
+          'a hash index': c => c.place.in(Array.from({ length: 50 }, (_, i) => i)),
+          'a partial index': c => and(c.row.eq(row), c.isTaken.eq(true)),
+          'a union of indexes': c => or(c.row.eq(row), c.holder.eq('h')),
+          'an intersection of indexes': c => and(c.row.eq(row), c.holder.like('h%')),
+        }
+        for (const [way, condition] of Object.entries(ways)) {
+          await database.table(definition).deleteWhere(undefined)
+          const hall = way === 'a range within the key' ? 'b' : 'a'
+          const take = (isCounted: boolean): Promise<void> =>
+            database.transaction(async tx => {
+              const seats = tx.table(definition)
+              const taken = isCounted
+                ? await seats.count(condition)
+                : (await seats.query(q => q.where(condition).orderBy('id').limit(100).allowFullScan()).all()).length
+              seats.insert({ hall, id: taken, row, place: taken, holder: `h${taken}` })
+            })
+          await Promise.all(Array.from({ length: 6 }, (_, i) => take(i % 2 === 0)))
+          const ids = (await collect(database.table(definition).scan())).map(seat => seat.id)
+          deepEqual(ids, [0, 1, 2, 3, 4, 5], way)
+        }
+      },
+    },
+    {
+      name: 'sees no half of another one, in whatever order it reads',
+      async run(context) {
+        const { database } = context
+        const { definition, table } = await accounts(context)
+        await table.insertMany(
+          Array.from({ length: 8 }, (_, i) => ({ id: `x${i}`, balance: 100, branch: `b${i % 3}` })),
+        )
+        const total = 950
+        const move = (from: number, to: number): Promise<number> =>
+          database.transaction(async tx => {
+            const inside = tx.table(definition)
+            const sums = await inside.query(q => q.aggregate(of => ({ sum: of.sum('balance') })).allowFullScan()).all()
+            const rich = await inside.get(`x${from}`)
+            inside.update(`x${from}`, { balance: add(-10) })
+            inside.update(`x${to}`, { balance: add(10), branch: rich?.branch ?? 'none' })
+            return sums[0]?.sum ?? 0
+          })
+        const seen = await Promise.all(Array.from({ length: 10 }, (_, i) => move(i % 8, (i * 3 + 1) % 8)))
+        deepEqual(new Set(seen), new Set([total]))
+        const groups = await table
+          .query(q => q.groupBy(['branch'], of => ({ sum: of.sum('balance') })).allowFullScan())
+          .all()
+        equal(
+          groups.reduce((sum, group) => sum + (group.sum ?? 0), 0),
+          total,
+        )
       },
     },
     {
