@@ -22,6 +22,7 @@ const MODULES = [
   'saturated',
   'large-values',
   'page-store',
+  'archive',
   'small-values',
   'durability',
   'batching',

@@ -1,4 +1,4 @@
-import { crc32, readU32, readU64, writeU32, writeU64 } from '../encoding/index.ts'
+import { crc32, readU32, writeU32, writeU64 } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { File, Files } from '../platform/index.ts'
 
@@ -142,7 +142,8 @@ export class PagedStore {
     const bytes = new Uint8Array(FRAME_BYTES + Math.min(length, this.pageBytes))
     const read = this.#file.readSync(bytes, offset)
     const payload = bytes.subarray(FRAME_BYTES)
-    const isSame = readU64(bytes, 0) === pageId && readU32(bytes, AT_LENGTH) === length && read === bytes.length
+    const isNumber = readU32(bytes, 0) === pageId >>> 0 && readU32(bytes, 4) === Math.floor(pageId / 2 ** 32)
+    const isSame = isNumber && readU32(bytes, AT_LENGTH) === length && read === bytes.length
     if (!isSame || readU32(bytes, AT_CHECKSUM) !== checksum || checksumOf(bytes, payload) !== checksum) {
       throw damaged(this.#file.path, offset, `page ${pageId} is not the one that was appended`)
     }

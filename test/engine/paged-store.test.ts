@@ -130,8 +130,9 @@ describe('a paged store', () => {
     await bed.run(file.close())
     await bed.change(64 + 2 * STRIDE, whole)
     await bed.change(64 + 32 + 50, Uint8Array.of(7))
+    await bed.change(64 + 3 * STRIDE + 7, Uint8Array.of(0x80))
     const after = await bed.open({ cachePages: 8 })
-    for (const id of [0, 2]) {
+    for (const id of [0, 2, 3]) {
       assert.throws(
         () => after.read(pages[id]!),
         (error: unknown) =>
