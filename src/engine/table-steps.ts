@@ -64,12 +64,20 @@ function completed(parts: TableParts, task: TableTask): TableParts {
 /** A row does not fit: what was begun goes, and the table keeps the reason. */
 export function failTable(work: EntryWork, task: TableTask, message: string): void {
   const table = work.state.catalog.tableById(task.tableId)!
-  const failure = { name: nameOf(table, task), message, seq: work.seq }
-  const failures = [...table.parts.failures, failure].slice(-FAILURES_MAX)
+  const names = [nameOf(table, task), ...dependents(table, task)]
+  const failures = names.map(name => ({ name, message, seq: work.seq }))
   const catalog = ownCatalog(work)
-  catalog.putTable(work.changes, { ...table.parts, failures })
-  if (task.kind === 'buildIndex') dropIndex(work, task.tableId, task.indexId)
-  else if (task.what === 'foreignKey') dropForeignKey(work, task.tableId, task.name)
+  catalog.putTable(work.changes, {
+    ...table.parts,
+    failures: [...table.parts.failures, ...failures].slice(-FAILURES_MAX),
+  })
+  if (task.kind === 'buildIndex') {
+    for (const name of dependents(table, task)) dropForeignKey(work, task.tableId, name)
+    // The last foreign key has taken along an index that was made for it.
+    if (catalog.tableById(task.tableId)!.indexOfId(task.indexId) !== undefined) {
+      dropIndex(work, task.tableId, task.indexId)
+    }
+  } else if (task.what === 'foreignKey') dropForeignKey(work, task.tableId, task.name)
   else {
     const { parts } = catalog.tableById(task.tableId)!
     const without =
@@ -78,6 +86,13 @@ export function failTable(work: EntryWork, task: TableTask, message: string): vo
         : { pendingNotNull: parts.pendingNotNull.filter(id => id !== Number(task.name)) }
     catalog.putTable(work.changes, { ...parts, ...without })
   }
+}
+
+/** The foreign keys whose rows cannot be found without the index that is being built. */
+function dependents(table: Table, task: TableTask): string[] {
+  if (task.kind !== 'buildIndex') return []
+  const { foreignKeys } = table.parts
+  return foreignKeys.filter(({ lookupIndexId }) => lookupIndexId === task.indexId).map(({ name }) => name)
 }
 
 function nameOf(table: Table, task: TableTask): string {

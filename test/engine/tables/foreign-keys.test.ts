@@ -344,6 +344,49 @@ describe('a foreign key', () => {
     assert.deepEqual(ids(bed, 'child'), [2])
   })
 
+  it('goes where the index by which its rows are found cannot be built', () => {
+    const long = 'x'.repeat(500)
+    const text = (table: string, ...foreignKeys: ForeignKeyDefinition[]): Ddl => ({
+      type: 'createTable',
+      project: 'p',
+      table,
+      columns: [
+        { name: 'id', type: 'text' },
+        { name: 'up', type: 'text', nullable: true },
+      ],
+      primaryKey: ['id'],
+      foreignKeys,
+    })
+    const index: Ddl = { type: 'createIndex', project: 'p', table: 'child', index: { name: 'i', columns: ['up'] } }
+    const toParents = (name: string): Ddl =>
+      addKey('child', { name, columns: ['up'], table: 'parent', onDelete: 'cascade' })
+    const cases: [Ddl[], string[]][] = [
+      [
+        [toParents('fk'), toParents('other')],
+        ['fk', 'fk', 'other'],
+      ],
+      [
+        [index, toParents('fk')],
+        ['i', 'fk'],
+      ],
+    ]
+    for (const [operations, expected] of cases) {
+      const bed = new Bed()
+      bed.ddl(text('parent'), text('child'))
+      bed.commit(insert('parent', { id: long }), insert('child', { id: long, up: long }))
+      bed.ddl(...operations)
+      bed.settle()
+      const { indexes, foreignKeys, failures } = bed.table('child').parts
+      assert.deepEqual([indexes, foreignKeys], [[], []])
+      assert.deepEqual(
+        failures.map(({ name }) => name),
+        expected,
+      )
+      bed.commit(remove('parent', { id: long }))
+      bed.checkIndexes()
+    }
+  })
+
   it('is bounded by what one transaction may change', () => {
     const bed = family(toParent('cascade'))
     bed.commit(insert('child', ...Array.from({ length: 20 }, (_, id) => ({ id, up: 1 }))))
