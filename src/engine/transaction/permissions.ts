@@ -43,10 +43,13 @@ export function deniedMutation(
   if (!access.mayUseTable('tableWrite', scope.projectId, scope.id, tableId)) {
     return refuse('permission_denied', 'no permission to write this table')
   }
-  // A condition tells something about the rows.
-  const reads = op === Op.updateWhere || op === Op.deleteWhere
-  if (!reads || access.mayUseTable('tableRead', scope.projectId, scope.id, tableId)) return undefined
+  if (!readsRows(op) || access.mayUseTable('tableRead', scope.projectId, scope.id, tableId)) return undefined
   return refuse('permission_denied', 'no permission to read this table')
+}
+
+/** Whether a mutation of rows has a condition, which tells something about them. */
+export function readsRows(op: number): boolean {
+  return op === Op.updateWhere || op === Op.deleteWhere
 }
 
 /** Why the caller may not change catalog, permissions or settings so; undefined if it may. */

@@ -13,7 +13,7 @@ import { applyTableMutation } from '../rows/index.ts'
 import { Acting } from './acting.ts'
 import { applyDdl } from './ddl.ts'
 import { Namespaces, NO_NAMES } from './namespaces.ts'
-import { deniedMutation } from './permissions.ts'
+import { deniedDdl, deniedMutation, readsRows } from './permissions.ts'
 import { checkAssertion, checkPostflight, checkRead } from './preconditions.ts'
 
 const NO_RESULTS: readonly MutationResult[] = []
@@ -127,7 +127,11 @@ export class TransactionApplier {
     if (cursor.op === Op.postflight) return checkPostflight(work, cursor, this.#acting, index)
     if (cursor.op === Op.emitEvent) return this.#emit(work, cursor, index)
     if (cursor.op !== Op.ddl) return at(index, NOT_SERVED)
-    const changed = applyDdl(work, readDdl(cursor))
+    const operation = readDdl(cursor)
+    // The transaction may have given names to others since its permissions were looked at.
+    const denied = deniedDdl(operation, work.state.catalog, this.#acting.access)
+    if (denied !== undefined) return at(index, denied)
+    const changed = applyDdl(work, operation)
     if (typeof changed !== 'boolean') return at(index, changed)
     this.#namespaces.forget()
     work.effects.catalog(cursor.bytes.subarray(cursor.bodyStart, cursor.bodyEnd))
@@ -147,6 +151,9 @@ export class TransactionApplier {
     const acting = this.#acting
     // The transaction may have given the name to another table since its permissions were looked at.
     if (!acting.mayUse('tableWrite', table)) return at(index, refuse('permission_denied', 'no permission to write it'))
+    if (readsRows(cursor.op) && !acting.mayUse('tableRead', table)) {
+      return at(index, refuse('permission_denied', 'no permission to read it'))
+    }
     const mutation = readTableMutation(cursor, { ...NO_NAMES, table: table.name })
     const outcome = this.#mutation
     const refusal = applyTableMutation(work, table, mutation, acting.rowCaller(table), acting.budget, outcome)

@@ -354,6 +354,21 @@ describe('permissions on tables', () => {
       operation: { type: 'renameTable', project: 'p', table, to },
     })
     assert.equal(code(bed, 'al', rename('t', 'x'), rename('secret', 't'), upsert('t', { id: 1 })), 'permission_denied')
+    bed.ddl(
+      grant('al', { type: 'tableWrite', project: 'p', scope: 'app' }),
+      grant('al', { type: 'tableRead', project: 'p', scope: 'app', table: 't' }, true),
+    )
+    const swap = [rename('t', 'x'), rename('secret', 't')] as const
+    assert.equal(code(bed, 'al', ...swap, upsert('t', { id: 1 })), 'committed')
+    assert.equal(code(bed, 'al', rename('t', 'secret'), rename('x', 't')), 'committed')
+    assert.equal(code(bed, 'al', ...swap, { type: 'deleteWhere', ...T }), 'permission_denied', 'a condition reads')
+    const read = grant('al', { type: 'tableRead', project: 'p', scope: 'app', table: 't' })
+    assert.equal(code(bed, 'al', ...swap, { type: 'ddl', operation: read }), 'permission_denied', 'nor given on')
+    const { access, catalog } = bed.applier.state
+    assert.deepEqual(
+      access.list(catalog, 'al').filter(({ permission }) => permission.type === 'tableRead'),
+      [{ caller: 'al', permission: read.type === 'grant' && read.permission, delegable: true }],
+    )
     assert.equal(code(bed, 'al', rename('t', 'x')), 'committed')
     assert.equal(code(bed, 'al', upsert('x', { id: 1 })), 'committed')
   })
