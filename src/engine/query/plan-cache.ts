@@ -89,9 +89,9 @@ export function shapeOf(
   return shape + impliedIndexes(table, conjuncts, caller)
 }
 
-function codeOf({ expr, use, position, isExact }: Conjunct, table: Table): string | undefined {
+function codeOf({ expr, use, position }: Conjunct, table: Table): string | undefined {
   if ('values' in expr && expr.values.length > IN_VALUES_MAX) return undefined
-  if (use !== 'none') return `${CODES[use]}${position}${isExact ? '' : '~'}`
+  if (use !== 'none') return `${CODES[use]}${position}`
   if (expr.op !== 'or') return `?${expr.op}${[...conditionColumns(expr)].map(textOfValue).join(',')}`
   let code = '('
   for (const arg of expr.args) {

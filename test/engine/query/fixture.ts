@@ -139,6 +139,12 @@ export function memoryOf(puts: readonly Put[]): RecordReader {
 /** Seqs that records may be of. */
 const SEQS = 10
 
+/** Records behind all tables, which leave none of their pages in a small memory. */
+const FILLERS: readonly Put[] = Array.from({ length: 200 }, (_, i) => ({
+  key: Uint8Array.of(0x20, 0, 0, 0, 1, i),
+  record: { value: new Uint8Array(500), versionSeq: 1, createdSeq: 1, expiresAtMicros: 0 },
+}))
+
 export interface Stored {
   /** Throws `ColdPages` where pages are not in memory. */
   readonly reader: RecordReader
@@ -150,7 +156,7 @@ export async function pagesOf(puts: readonly Put[], budgetBytes: number): Promis
   const disk = new SimulatedDisk({ seed: 1 })
   const keyspace = await Keyspace.create(optionsFor(disk.files(), 4096, { budgetBytes }))
   let seq = SEQS
-  for (const { key, record } of puts) {
+  for (const { key, record } of [...puts, ...FILLERS]) {
     keyspace.beginEpoch()
     keyspace.writer.beginEntry(++seq)
     for (;;) {
@@ -205,6 +211,13 @@ export interface Ran {
   readonly loads: number
 }
 
+let loadsOfAll = 0
+
+/** How often queries have met pages that were not in memory. */
+export function loadsSeen(): number {
+  return loadsOfAll
+}
+
 /** Runs a page of a query, loading what is cold. */
 export async function runQuery(context: QueryContext, query: QueryData, capture?: ReadCapture): Promise<Ran> {
   const run = new QueryRun(planQuery(query, context), context, capture)
@@ -218,6 +231,7 @@ export async function runQuery(context: QueryContext, query: QueryData, capture?
     } catch (error) {
       if (!(error instanceof ColdPages)) throw error
       loads++
+      loadsOfAll++
       await error.load()
     }
   }

@@ -130,6 +130,66 @@ describe('the way to the rows', () => {
     assert.equal(uses(total), false)
   })
 
+  it('proves a bound by a tighter one, and by nothing else', () => {
+    const bounded = makeTable(6, {
+      name: 'orders',
+      columns: { id: 'integer', total: 'integer?', note: 'text' },
+      primaryKey: ['id'],
+      indexes: [
+        { name: 'above', columns: ['id'], where: { op: 'gt', column: 'total', value: 100 } },
+        { name: 'within', columns: ['id'], where: { op: 'between', column: 'total', low: 10, high: 20 } },
+        { name: 'known', columns: ['id'], where: { op: 'isNotNull', column: 'total' } },
+        { name: 'begins', columns: ['id'], where: { op: 'like', column: 'note', pattern: 'ab%' } },
+        {
+          name: 'any',
+          columns: ['id'],
+          where: {
+            op: 'or',
+            args: [
+              { op: 'eq', column: 'total', value: 1 },
+              { op: 'isNull', column: 'total' },
+            ],
+          },
+        },
+      ],
+    })
+    const serves = (useIndex: string, where: Expr): boolean => {
+      const query: QueryData = { project: 'p', from: 'orders', limit: 1, useIndex, where }
+      try {
+        planQuery(query, contextFor([bounded], memoryOf([])))
+        return true
+      } catch {
+        return false
+      }
+    }
+    const total = (op: 'eq' | 'gt' | 'gte' | 'lt' | 'lte', value: number): Expr => ({ op, column: 'total', value })
+    const like = (pattern: string): Expr => ({ op: 'like', column: 'note', pattern })
+    const proofs: [string, Expr, boolean][] = [
+      ['above', total('gt', 100), true],
+      ['above', total('gte', 100), false],
+      ['above', total('gt', 100.5), true],
+      ['above', total('gt', 99.5), false],
+      ['above', total('eq', 101), true],
+      ['above', total('lt', 200), false],
+      ['within', { op: 'between', column: 'total', low: 10, high: 20 }, true],
+      ['within', { op: 'between', column: 'total', low: 9, high: 20 }, false],
+      ['within', { op: 'in', column: 'total', values: [10, 20] }, true],
+      ['within', { op: 'in', column: 'total', values: [10, 21] }, false],
+      ['known', total('lte', 3), true],
+      ['known', { op: 'isNull', column: 'total' }, false],
+      ['known', { op: 'ne', column: 'total', value: 3 }, false],
+      ['begins', like('abc%'), true],
+      ['begins', like('ab%'), true],
+      ['begins', like('a%'), false],
+      ['begins', { op: 'eq', column: 'note', value: 'abx' }, true],
+      ['any', total('eq', 1), true],
+      ['any', { op: 'isNull', column: 'total' }, true],
+      ['any', total('eq', 2), false],
+    ]
+    for (const [index, where, expected] of proofs)
+      assert.equal(serves(index, where), expected, `${index}: ${JSON.stringify(where)}`)
+  })
+
   it('merges two indexes that equalities bound, and unites those of an or', () => {
     const both = planOf({
       where: and({ op: 'eq', column: 'status', value: 'paid' }, { op: 'eq', column: 'customer', value: 3 }),
@@ -271,3 +331,105 @@ describe(`indexes taken together (seed ${SEED})`, () => {
     assert.deepEqual([...paths].sort(), ['indexIntersection', 'indexUnion'])
   })
 })
+
+describe(`shapes that are remembered (seed ${SEED})`, () => {
+  const table = makeTable(5, {
+    name: 't',
+    columns: { id: 'integer', status: 'text', total: 'integer?', name: 'text' },
+    primaryKey: ['id'],
+    indexes: [
+      { name: 'open_by_total', columns: ['total'], where: { op: 'eq', column: 'status', value: 'open' } },
+      { name: 'by_total', columns: ['total', 'status'] },
+      { name: 'by_name', columns: ['name'] },
+    ],
+  })
+  const names = ['a', 'ab', 'abc', 'b_', '%', 'ba']
+  const rows = Array.from({ length: 60 }, (_, id): Cells => {
+    const status = ['open', 'paid', 'gone'][id % 3]!
+    return { id, status, total: id % 7 === 0 ? null : id % 11, name: names[id % names.length]! }
+  })
+  const remembered = contextFor([table], memoryOf(rows.flatMap(row => recordsOf(table, row))))
+
+  it('are right for all other literals', async () => {
+    const dice = new Dice(SEED)
+    const value = <T>(...values: T[]): T => values[dice.below(values.length)]!
+    const status = (): Expr => ({ op: 'eq', column: 'status', value: value('open', 'paid', 'none', null) })
+    const total = (): Expr => ({
+      op: 'eq',
+      column: 'total',
+      value: value<number | bigint | string | null>(3, 5n, '4', 2.5, null, 99),
+    })
+    const list = (): Expr => ({
+      op: 'in',
+      column: 'total',
+      values: Array.from({ length: dice.below(4) }, () => value(1, 2, 2, null, 8.5)),
+    })
+    const like = (): Expr => ({
+      op: 'like',
+      column: 'name',
+      pattern: value('a%', 'ab', 'a_%', '%b', '\\%', 'b\\_%', ''),
+    })
+    const either = (): Expr => ({ op: 'or', args: [total(), like()] })
+    const templates: (() => Expr[])[] = [
+      () => [status(), total()],
+      () => [status(), list()],
+      () => [status(), { op: 'gt', column: 'total', value: value(1, 2.5, 9, null) }],
+      () => [like()],
+      () => [like(), status()],
+      () => [either()],
+      () => [{ op: 'not', arg: like() }, total()],
+      () => [{ op: 'eq', column: 'id', value: value<number | string>(3, 4, '5', 2.5, 400) }],
+    ]
+    for (let i = 0; i < 600; i++) {
+      const where: Expr = { op: 'and', args: value(...templates)() }
+      const query: QueryData = {
+        project: 'p',
+        from: 't',
+        where,
+        select: ['id'],
+        limit: 100,
+        ...(dice.chance(2) && { orderBy: [{ column: 'total' }] }),
+      }
+      const found = (await runQuery(remembered, query)).result.rows.map(([id]) => id as number).sort((a, b) => a - b)
+      const numbers = JSON.stringify(where, (_, each: unknown) => (typeof each === 'bigint' ? Number(each) : each))
+      assert.deepEqual(
+        found,
+        rows.filter(row => judge(plain(where), row, '') === true).map(({ id }) => id),
+        numbers,
+      )
+    }
+  })
+
+  it('refuse what does not compare, as at the first time', async () => {
+    const query = (literal: number | string): QueryData => ({
+      project: 'p',
+      from: 't',
+      where: { op: 'eq', column: 'id', value: literal },
+      limit: 1,
+    })
+    await runQuery(remembered, query('1'))
+    await assert.rejects(runQuery(remembered, query('x')), { code: 'type_mismatch' })
+    await assert.rejects(runQuery(remembered, query(Number.NaN)), { code: 'type_mismatch' })
+    await assert.rejects(runQuery(remembered, { ...query('1'), limit: 0 }), { code: 'invalid_query' })
+  })
+
+  it('do not outlive the indexes of their table', async () => {
+    const query: QueryData = { project: 'p', from: 't', where: { op: 'eq', column: 'name', value: 'ab' }, limit: 5 }
+    assert.equal(describePlan(planQuery(query, remembered)).path, 'index')
+    const without = makeTable(5, {
+      name: 't',
+      columns: { id: 'integer', status: 'text', total: 'integer?', name: 'text' },
+      primaryKey: ['id'],
+    })
+    assert.equal(describePlan(planQuery(query, contextFor([without], remembered.reader))).path, 'fullScan')
+  })
+})
+
+/** Digits as the numbers that they stand for: the oracle knows no JSON. */
+function plain(expr: Expr): Expr {
+  if (expr.op === 'and' || expr.op === 'or') return { op: expr.op, args: expr.args.map(plain) }
+  if (expr.op === 'not') return { op: 'not', arg: plain(expr.arg) }
+  const isNumeric = 'column' in expr && (expr.column === 'total' || expr.column === 'id')
+  if (expr.op !== 'eq' || !isNumeric || typeof expr.value !== 'string') return expr
+  return { ...expr, value: Number(expr.value) }
+}

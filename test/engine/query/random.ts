@@ -89,19 +89,38 @@ export function randomTable(dice: Dice, id: number, name: string): Table {
   })
 }
 
-export function randomRows(dice: Dice, table: Table, count: number): Cells[] {
+/** `spread` = 0: few values, so that many rows are alike; otherwise so many, and texts that fill pages. */
+export function randomRows(dice: Dice, table: Table, count: number, spread: number): Cells[] {
   const rows = new Map<string, Cells>()
+  const cell = (type: ColumnType): Value =>
+    spread > 0 && !dice.chance(3) ? spreadValue(dice, type, spread) : pick(dice, POOLS[type])
   for (let i = 0; i < count; i++) {
     const row = Object.fromEntries(
-      table.columns.map(({ name, type, isNullable }) => [
-        name,
-        isNullable && dice.chance(4) ? null : pick(dice, POOLS[type]),
-      ]),
+      table.columns.map(({ name, type, isNullable }) => [name, isNullable && dice.chance(4) ? null : cell(type)]),
     )
     const key = table.keyPositions.map(position => String(row[table.columns[position]!.name])).join('|')
     rows.set(key, row)
   }
   return [...rows.values()]
+}
+
+function spreadValue(dice: Dice, type: ColumnType, spread: number): Value {
+  const number = dice.below(spread)
+  switch (type) {
+    case 'integer':
+    case 'timestamp':
+    case 'u64':
+    case 'float':
+      return number
+    case 'u256':
+    case 'i256':
+      return BigInt(number)
+    case 'text':
+    case 'json':
+      return `a${number}${'x'.repeat(90)}`
+    default:
+      return pick(dice, POOLS[type])
+  }
 }
 
 function literalFor(dice: Dice, type: ColumnType): Value {
