@@ -58,6 +58,7 @@ export async function checkEndState({
     )
     try {
       await compareWithReference(owner, view, cluster, oracle)
+      if (view.seq === oracle.lastSeq) await compareTables(owner, view, cluster, oracle)
     } catch (error) {
       // A disk that lied may say so only now; what it does say is right.
       const isNamed = error instanceof Error && error.name === 'PageDamage'
@@ -104,5 +105,40 @@ async function compareWithReference(
   for (let index = 0; index < Math.max(wanted.length, found.length); index++) {
     require(wanted[index] === found[index], () =>
       `${owner.name} at ${view.seq} holds ${found[index] ?? 'nothing'} where ${wanted[index] ?? 'nothing'} should be`)
+  }
+}
+
+async function compareTables(
+  owner: ClusterNode,
+  view: StateView,
+  cluster: SimulatedCluster,
+  oracle: EntryOracle,
+): Promise<void> {
+  const { tables } = oracle.reference
+  for (const table of tables.tables) {
+    const wanted = tables.live(table).map(({ cells }) => JSON.stringify(table.columns.map(({ name }) => cells[name])))
+    const found: string[] = []
+    let cursor: string | undefined
+    do {
+      const query = {
+        project: PROJECT,
+        scope: SCOPE,
+        from: table.name,
+        limit: 500,
+        allowFullScan: true,
+        ...(cursor !== undefined && { cursor }),
+      }
+      const result = await cluster.world.runToCompletion(
+        Promise.resolve<ReadResult>(view.read({ type: 'query', query }, ROOT_CALLER)),
+        2000,
+      )
+      if (result.type !== 'query') throw new Violation('a query answered something else')
+      for (const row of result.result.rows) found.push(JSON.stringify(row))
+      cursor = result.result.cursor
+    } while (cursor !== undefined)
+    for (let index = 0; index < Math.max(wanted.length, found.length); index++) {
+      require(wanted[index] === found[index], () =>
+        `${owner.name}: ${table.name} has ${found[index] ?? 'no row'} where ${wanted[index] ?? 'none'} should be`)
+    }
   }
 }

@@ -13,6 +13,7 @@ import type { Assertion, Ddl, KeyTarget, Mutation, MutationResult, TransactionEn
 import { DEFAULT_SETTINGS } from '../../model/index.ts'
 import { ReferenceKeys } from './reference-keys.ts'
 import type { Effect } from './reference-keys.ts'
+import { isTableMutation, ReferenceTables } from './reference-tables.ts'
 
 /** An entry as the oracle has decoded it. */
 export interface ReferenceEntry {
@@ -58,6 +59,8 @@ const SESSIONS_PER_TICK = 16
  */
 export class Reference {
   readonly keys: ReferenceKeys = new ReferenceKeys()
+  /** As of the last entry. */
+  readonly tables: ReferenceTables = new ReferenceTables()
   readonly #sessions = new Map<number, Session>()
   readonly #byNonce = new Map<string, number>()
   readonly #idempotent = new Map<string, { envelope: string; seq: number; outcome: ExpectedOutcome }>()
@@ -218,10 +221,12 @@ export class Reference {
     }
     const results: MutationResult[] = []
     keys.begin(seq)
+    this.tables.begin(seq, timeMicros)
     for (const mutation of envelope.mutations) {
       const result = mutation.type === 'ddl' ? this.#ddl(mutation.operation) : this.#mutate(mutation, timeMicros)
       if (typeof result === 'object') {
         keys.rollBack()
+        this.tables.rollBack()
         return result
       }
       results.push(result)
@@ -241,6 +246,10 @@ export class Reference {
 
   #mutate(mutation: Exclude<Mutation, { type: 'ddl' }>, timeMicros: number): MutationResult | ExpectedOutcome {
     const { keys } = this
+    if (isTableMutation(mutation)) {
+      const found = this.tables.mutate(mutation)
+      return typeof found === 'string' ? refused(found) : found.result
+    }
     if (!isKvMutation(mutation)) throw new RangeError(`the reference does not know ${mutation.type}`)
     if (!keys.hasScope(mutation)) return refused(missing(keys.hasProject(mutation.project)))
     switch (mutation.type) {
@@ -300,9 +309,40 @@ export class Reference {
         if (operation.name === 'sessionLifetimeMs') this.#sessionLifetimeMicros = operation.value * 1000
         if (operation.name === 'tickKeysMax') this.#tickKeysMax = operation.value
         return true
+      case 'createTable':
+      case 'createIndex':
+      case 'dropIndex':
+        return this.#tableDdl(operation)
       default:
         throw new RangeError(`the reference does not know ${operation.type}`)
     }
+  }
+
+  /** An index says nothing but whether it is there; what its rows are is the same with it and without. */
+  #tableDdl(operation: Extract<Ddl, { type: 'createTable' | 'createIndex' | 'dropIndex' }>): boolean {
+    const { tables } = this
+    const table = tables.tables.find(({ name }) => name === operation.table)
+    tables.save()
+    if (operation.type === 'createTable') {
+      if (table !== undefined) return false
+      const { indexes = [], checks = [], foreignKeys = [] } = operation
+      tables.tables.push({
+        name: operation.table,
+        columns: [...operation.columns],
+        primaryKey: [...operation.primaryKey],
+        indexes: [...indexes],
+        checks: [...checks],
+        foreignKeys: [...foreignKeys],
+        rows: [],
+      })
+      return true
+    }
+    const name = operation.type === 'createIndex' ? operation.index.name : operation.name
+    const others = table!.indexes.filter(index => index.name !== name)
+    const isThere = others.length < table!.indexes.length
+    if (isThere === (operation.type === 'createIndex')) return false
+    table!.indexes = operation.type === 'createIndex' ? [...others, operation.index] : others
+    return true
   }
 
   /** A key that should have been removed a second ago. */

@@ -7,7 +7,9 @@ import type { History } from './history.ts'
 import { PROJECT } from './names.ts'
 import { SimulatedReader } from './reader.ts'
 import { sampleLog } from './log-sample.ts'
+import { TABLES } from './table-writes.ts'
 import { SimulatedWatcher } from './watcher.ts'
+import { hasTables } from './write-mix.ts'
 import { drawWrite } from './writes.ts'
 
 /** All clients, readers and watchers of a run. */
@@ -39,7 +41,7 @@ export class Workload {
 
   /** Creates the project, then lets everybody begin. */
   begin(): void {
-    const { sessionLifetimeMs } = this.#cluster.profile.workload
+    const { sessionLifetimeMs, mix } = this.#cluster.profile.workload
     const write = (): void => {
       if (!this.isSetUp) this.#setup.submit({ envelope: { mutations }, notAfterMs: 0, onEnd })
     }
@@ -53,6 +55,9 @@ export class Workload {
               operation: { type: 'setSetting', name: 'sessionLifetimeMs', value: sessionLifetimeMs },
             } as const,
           ]),
+      ...(hasTables(mix) ? TABLES : []).map(
+        operation => ({ type: 'ddl', operation: { ...operation, ifNotExists: true } }) as const,
+      ),
     ]
     const onEnd = (ending: Ending): void => {
       if (ending.type !== 'outcome' || ending.outcome.status !== 'committed') return

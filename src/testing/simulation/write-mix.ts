@@ -20,6 +20,12 @@ const USUAL = {
   sweep: 0,
   /** Bytes of a log as a value: they must not be taken for the log's own. */
   logBytes: 0,
+  rows: 0,
+  /** Rows that a condition selects. */
+  rowsWhere: 0,
+  rowBulk: 0,
+  /** An index comes, to be built by ticks, and goes. */
+  indexes: 0,
 }
 
 export type WriteKind = keyof typeof USUAL
@@ -29,9 +35,23 @@ export const USUAL_MIX: WriteMix = USUAL
 
 const FACTORS = [0, 1, 1, 1, 1, 4]
 const KINDS = Object.keys(USUAL) as WriteKind[]
+const TABLE_KINDS: readonly WriteKind[] = ['rows', 'rowsWhere', 'rowBulk', 'indexes']
+
+/** A third of the seeds have tables, which others do not know of. */
+export function drawMix(random: SeededRandom): WriteMix {
+  const mix = drawKeyMix(random)
+  const tables = random.split('tables')
+  if (!tables.chance(0.33)) return mix
+  const often = tables.pick([1, 3])
+  return { ...mix, rows: 60 * often, rowsWhere: tables.pick([0, 15]) * often, rowBulk: tables.pick([0, 8]), indexes: 6 }
+}
+
+export function hasTables(mix: WriteMix): boolean {
+  return mix.rows > 0
+}
 
 /** Half of the seeds have the usual mixture; in the others some kinds are frequent and some are missing. */
-export function drawMix(random: SeededRandom): WriteMix {
+function drawKeyMix(random: SeededRandom): WriteMix {
   if (random.chance(0.5)) return USUAL_MIX
   const mix = { ...USUAL }
   if (random.chance(0.5)) {
@@ -44,6 +64,7 @@ export function drawMix(random: SeededRandom): WriteMix {
   }
   if (random.chance(0.3)) mix.logBytes = 10
   for (const kind of KINDS) {
+    if (TABLE_KINDS.includes(kind)) continue
     mix[kind] *= random.pick(FACTORS)
   }
   // Somebody must write something.

@@ -8,6 +8,7 @@ import type { History } from './history.ts'
 import { keyOf, PROJECT } from './names.ts'
 import type { WorkloadProfile } from './profile.ts'
 import type { SimulatedReader } from './reader.ts'
+import { drawTableWrite } from './table-writes.ts'
 import { drawKind } from './write-mix.ts'
 
 /** A write that a client is to make, and how it enters the history. */
@@ -75,6 +76,11 @@ function drawPlain(
       return sweep(random)
     case 'logBytes':
       return logBytes(random, logSample)
+    case 'rows':
+    case 'rowsWhere':
+    case 'rowBulk':
+    case 'indexes':
+      return plain(drawTableWrite(random, kind))
     default:
       throw new RangeError(`writes of the kind ${String(kind satisfies never)}`)
   }

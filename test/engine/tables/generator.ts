@@ -12,7 +12,7 @@ import type {
   Value,
 } from '../../../src/encoding/index.ts'
 import type { SeededRandom } from '../../../src/platform/simulated/index.ts'
-import type { Oracle, OracleTable } from './oracle.ts'
+import type { ReferenceTable, ReferenceTables } from '../../../src/testing/simulation/reference-tables.ts'
 
 const TEXTS = ['x', 'y', 'z', 'a', 'a\0', 'a\0b', '']
 const FLOATS = [0, -0, 0.5, -1, 1e300]
@@ -30,10 +30,10 @@ export interface Change {
 /** Random tables, rows and changes of tables, of few enough values that rules are met about as often as not. */
 export class Generator {
   readonly #random: SeededRandom
-  readonly #oracle: Oracle
+  readonly #oracle: ReferenceTables
   #names = 0
 
-  constructor(random: SeededRandom, oracle: Oracle) {
+  constructor(random: SeededRandom, oracle: ReferenceTables) {
     this.#random = random
     this.#oracle = oracle
   }
@@ -54,7 +54,7 @@ export class Generator {
     return `${prefix}${this.#names++}`
   }
 
-  table(): OracleTable {
+  table(): ReferenceTable {
     const hasPair = this.isChance(4)
     const columns: ColumnDefinition[] = [
       { name: 'a', type: 'integer', nullable: true, ...(this.isChance(2) && { default: this.below(6) }) },
@@ -64,7 +64,7 @@ export class Generator {
       { name: 'k', type: 'text', default: 'k' },
       { name: 'f', type: 'float', nullable: true },
     ]
-    const table: OracleTable = {
+    const table: ReferenceTable = {
       name: this.name('t'),
       columns,
       primaryKey: hasPair ? ['k', 'id'] : ['id'],
@@ -106,7 +106,7 @@ export class Generator {
   }
 
   /** To a table that was created before this one, or to itself: never in a circle. */
-  foreignKey(table: OracleTable): ForeignKeyDefinition | undefined {
+  foreignKey(table: ReferenceTable): ForeignKeyDefinition | undefined {
     const { tables } = this.#oracle
     const at = tables.indexOf(table)
     const target = this.pick([...(at < 0 ? tables : tables.slice(0, at)), table])
@@ -142,7 +142,7 @@ export class Generator {
     }
   }
 
-  row(table: OracleTable): Row {
+  row(table: ReferenceTable): Row {
     const row: Record<string, Value> = { id: this.cell('id') }
     if (table.primaryKey.includes('k')) row['k'] = this.cell('k')
     for (const { name } of table.columns) if (this.isChance(2)) row[name] ??= this.cell(name)
@@ -150,7 +150,7 @@ export class Generator {
     return row
   }
 
-  key(table: OracleTable): Row {
+  key(table: ReferenceTable): Row {
     const { rows } = table
     const cells = rows.length > 0 && !this.isChance(4) ? this.pick(rows).cells : this.row(table)
     return Object.fromEntries(table.primaryKey.map(name => [name, cells[name] ?? this.cell(name) ?? 'x']))
@@ -206,7 +206,7 @@ export class Generator {
     return { op: 'eq', column, value: this.cell(column) ?? (column === 'b' ? 'x' : 1) }
   }
 
-  updates(table: OracleTable, mayPropose: boolean): Record<string, UpdateExpr> {
+  updates(table: ReferenceTable, mayPropose: boolean): Record<string, UpdateExpr> {
     const updates: Record<string, UpdateExpr> = {}
     const names = table.columns.map(({ name }) => name).filter(name => !table.primaryKey.includes(name))
     for (let i = this.below(2); i >= 0; i--) {
@@ -256,7 +256,7 @@ export class Generator {
     }
   }
 
-  onConflict(table: OracleTable): OnConflict {
+  onConflict(table: ReferenceTable): OnConflict {
     const unique = table.indexes.filter(index => index.unique === true)
     const action = this.pick<OnConflict['action']>(['nothing', 'merge', 'merge', { update: this.updates(table, true) }])
     return unique.length > 0 && this.isChance(2) ? { target: { index: this.pick(unique).name }, action } : { action }
@@ -269,7 +269,7 @@ export class Generator {
     return change === undefined ? undefined : { isRule: false, fits: () => true, ...change, table: table.name }
   }
 
-  #changeOf(table: OracleTable): (Pick<Change, 'alteration' | 'apply'> & Partial<Change>) | undefined {
+  #changeOf(table: ReferenceTable): (Pick<Change, 'alteration' | 'apply'> & Partial<Change>) | undefined {
     const extra = table.columns.filter(({ name }) => name.startsWith('x'))
     switch (this.below(10)) {
       case 0:
@@ -340,7 +340,7 @@ export class Generator {
     }
   }
 
-  #addColumn(table: OracleTable): Pick<Change, 'alteration' | 'apply'> {
+  #addColumn(table: ReferenceTable): Pick<Change, 'alteration' | 'apply'> {
     const column: ColumnDefinition = { name: this.name('x'), type: 'integer', nullable: true }
     if (this.isChance(2)) column.default = this.below(9)
     const apply = (): void => {
@@ -350,7 +350,7 @@ export class Generator {
     return { alteration: { type: 'addColumn', column }, apply }
   }
 
-  #changeForeignKeys(table: OracleTable): (Pick<Change, 'alteration' | 'apply'> & Partial<Change>) | undefined {
+  #changeForeignKeys(table: ReferenceTable): (Pick<Change, 'alteration' | 'apply'> & Partial<Change>) | undefined {
     if (table.foreignKeys.length > 1) {
       const { name } = this.pick(table.foreignKeys)
       const apply = (): void => {

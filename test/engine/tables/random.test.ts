@@ -11,15 +11,15 @@ import { seed } from '../seed.ts'
 import { Bed } from './bed.ts'
 import { Generator } from './generator.ts'
 import type { Change } from './generator.ts'
-import { Oracle } from './oracle.ts'
-import type { OracleTable } from './oracle.ts'
+import { ReferenceTables } from '../../../src/testing/simulation/reference-tables.ts'
+import type { ReferenceTable } from '../../../src/testing/simulation/reference-tables.ts'
 
 const TABLES_MAX = 4
 
 /** A bed that is driven at random beside an oracle, and compared with it. */
 class Run {
   readonly bed = new Bed()
-  readonly oracle = new Oracle()
+  readonly oracle = new ReferenceTables()
   readonly generator: Generator
   readonly #label: string
   committed = 0
@@ -151,7 +151,7 @@ class Run {
   }
 }
 
-function addColumn(table: OracleTable, column: OracleTable['columns'][number]): void {
+function addColumn(table: ReferenceTable, column: ReferenceTable['columns'][number]): void {
   table.columns = [...table.columns, column]
   for (const { cells } of table.rows) cells[column.name] = column.default ?? null
 }

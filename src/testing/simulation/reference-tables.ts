@@ -1,33 +1,34 @@
-import { compareColumnValues, integerRange, MISMATCH, narrow, toColumnValue } from '../../../src/encoding/index.ts'
+import { compareColumnValues, integerRange, MISMATCH, narrow, toColumnValue } from '../../encoding/index.ts'
 import type {
   ColumnDefinition,
   Expr,
   ForeignKeyDefinition,
   IndexDefinition,
   Mutation,
+  MutationResult,
   OnConflict,
   Row,
   TableMutation,
   UpdateExpr,
   Updates,
   Value,
-} from '../../../src/encoding/index.ts'
+} from '../../encoding/index.ts'
 
-export interface OracleRow {
+export interface ReferenceRow {
   cells: Record<string, Value>
   seq: number
   createdSeq: number
   expiresAtMicros: number
 }
 
-export interface OracleTable {
+export interface ReferenceTable {
   name: string
   columns: ColumnDefinition[]
   primaryKey: string[]
   indexes: IndexDefinition[]
   checks: { name: string; check: Expr }[]
   foreignKeys: ForeignKeyDefinition[]
-  rows: OracleRow[]
+  rows: ReferenceRow[]
 }
 
 class Refused extends Error {
@@ -38,22 +39,64 @@ class Refused extends Error {
   }
 }
 
-type Result = bigint | boolean | undefined
+type Result = MutationResult
+
+const TABLE_MUTATIONS: ReadonlySet<string> = new Set([
+  'insert',
+  'upsert',
+  'update',
+  'delete',
+  'updateWhere',
+  'deleteWhere',
+])
+
+export function isTableMutation(mutation: Mutation): mutation is TableMutation {
+  return TABLE_MUTATIONS.has(mutation.type)
+}
 
 /**
  * What tables must do, said in the plainest way: rows in arrays, every rule a look at all rows, a copy of everything for each transaction.
  * Tables stand in the order in which they were created.
  */
-export class Oracle {
-  tables: OracleTable[] = []
+export class ReferenceTables {
+  tables: ReferenceTable[] = []
   #seq = 0
+  #saved: ReferenceTable[] | undefined
   #timeMicros = 0
   /** Of the mutation under way: rows whose references must be there in the end, and what may not be referred to. */
-  #referring: { table: OracleTable; row: OracleRow; key: ForeignKeyDefinition }[] = []
-  #lost: { table: OracleTable; key: ForeignKeyDefinition; cells: Value[] }[] = []
+  #referring: { table: ReferenceTable; row: ReferenceRow; key: ForeignKeyDefinition }[] = []
+  #lost: { table: ReferenceTable; key: ForeignKeyDefinition; cells: Value[] }[] = []
 
-  table(name: string): OracleTable {
+  table(name: string): ReferenceTable {
     return this.tables.find(table => table.name === name)!
+  }
+
+  /** What follows belongs to the transaction of entry `seq`. */
+  begin(seq: number, timeMicros: number): void {
+    this.#seq = seq
+    this.#timeMicros = timeMicros
+    this.#saved = undefined
+  }
+
+  /** Undoes what the transaction has changed. */
+  rollBack(): void {
+    if (this.#saved !== undefined) this.tables = this.#saved
+  }
+
+  /** To be called before the tables themselves are changed within a transaction. */
+  save(): void {
+    this.#saved ??= structuredClone(this.tables)
+  }
+
+  /** The result of a mutation, or the code with which it is refused; then the transaction is to be rolled back. */
+  mutate(mutation: TableMutation): { readonly result: MutationResult } | string {
+    this.save()
+    try {
+      return { result: this.#mutate(mutation) }
+    } catch (error) {
+      if (error instanceof Refused) return error.code
+      throw error
+    }
   }
 
   /** The outcome of a transaction, a refusal by its code. `before` changes the tables first, as part of it. */
@@ -62,18 +105,20 @@ export class Oracle {
     timeMicros: number,
     mutations: readonly Mutation[],
     before: () => void = () => undefined,
-  ): string | Result[] {
-    this.#seq = seq
-    this.#timeMicros = timeMicros
-    const saved = structuredClone(this.tables)
-    try {
-      before()
-      return mutations.map(mutation => this.#mutate(mutation as TableMutation))
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error
-      this.tables = saved
-      return error.code
+  ): string | MutationResult[] {
+    this.begin(seq, timeMicros)
+    this.save()
+    before()
+    const results: MutationResult[] = []
+    for (const mutation of mutations) {
+      const found = this.mutate(mutation as TableMutation)
+      if (typeof found === 'string') {
+        this.rollBack()
+        return found
+      }
+      results.push(found.result)
     }
+    return results
   }
 
   /** Removes the rows whose time has come. */
@@ -87,11 +132,15 @@ export class Oracle {
     this.#timeMicros = timeMicros
   }
 
-  live(table: OracleTable): OracleRow[] {
+  live(table: ReferenceTable): ReferenceRow[] {
     return this.#sorted(table).filter(row => this.#isLive(row))
   }
 
-  #sorted(table: OracleTable): OracleRow[] {
+  #unordered(table: ReferenceTable): ReferenceRow[] {
+    return table.rows.filter(row => this.#isLive(row))
+  }
+
+  #sorted(table: ReferenceTable): ReferenceRow[] {
     return table.rows.toSorted((a, b) => {
       for (const column of table.primaryKey) {
         const order = compareColumnValues(a.cells[column]!, b.cells[column]!)
@@ -101,7 +150,7 @@ export class Oracle {
     })
   }
 
-  #isLive(row: OracleRow): boolean {
+  #isLive(row: ReferenceRow): boolean {
     return row.expiresAtMicros === 0 || row.expiresAtMicros > this.#timeMicros
   }
 
@@ -124,7 +173,7 @@ export class Oracle {
     return result
   }
 
-  #change(table: OracleTable, mutation: TableMutation): Result {
+  #change(table: ReferenceTable, mutation: TableMutation): Result {
     switch (mutation.type) {
       case 'insert':
         if (mutation.onConflict !== undefined) return this.#merge(table, mutation, mutation.onConflict)
@@ -160,7 +209,7 @@ export class Oracle {
     }
   }
 
-  #each(table: OracleTable, where: Expr | undefined, limit = Infinity, change: (row: OracleRow) => void): bigint {
+  #each(table: ReferenceTable, where: Expr | undefined, limit = Infinity, change: (row: ReferenceRow) => void): bigint {
     const keys = this.live(table)
       .filter(({ cells }) => where === undefined || evaluate(where, cells) === true)
       .slice(0, limit)
@@ -179,11 +228,11 @@ export class Oracle {
     return ttlMs === undefined ? 0 : this.#timeMicros + ttlMs * 1000
   }
 
-  #find(table: OracleTable, key: Readonly<Record<string, Value>>): OracleRow | undefined {
-    return this.live(table).find(({ cells }) => table.primaryKey.every(name => isEqual(cells[name]!, key[name]!)))
+  #find(table: ReferenceTable, key: Readonly<Record<string, Value>>): ReferenceRow | undefined {
+    return this.#unordered(table).find(({ cells }) => table.primaryKey.every(name => isEqual(cells[name]!, key[name]!)))
   }
 
-  #propose(table: OracleTable, row: Row): Record<string, Value> {
+  #propose(table: ReferenceTable, row: Row): Record<string, Value> {
     const cells: Record<string, Value> = {}
     for (const column of table.columns) {
       cells[column.name] = column.defaultNow === true ? this.#timeMicros : (column.default ?? null)
@@ -193,7 +242,7 @@ export class Oracle {
     return cells
   }
 
-  #insert(table: OracleTable, cells: Record<string, Value>, expiresAtMicros: number): void {
+  #insert(table: ReferenceTable, cells: Record<string, Value>, expiresAtMicros: number): void {
     if (this.#find(table, cells) !== undefined) {
       this.#check(table, cells)
       throw new Refused('duplicate_key')
@@ -201,7 +250,7 @@ export class Oracle {
     this.#store(table, undefined, cells, expiresAtMicros, 0)
   }
 
-  #merge(table: OracleTable, { rows, ttlMs }: { rows: readonly Row[]; ttlMs?: number }, on: OnConflict): bigint {
+  #merge(table: ReferenceTable, { rows, ttlMs }: { rows: readonly Row[]; ttlMs?: number }, on: OnConflict): bigint {
     const index = table.indexes.find(
       ({ name }) => on.target !== undefined && 'index' in on.target && name === on.target.index,
     )
@@ -230,7 +279,7 @@ export class Oracle {
     return count
   }
 
-  #check(table: OracleTable, cells: Record<string, Value>): void {
+  #check(table: ReferenceTable, cells: Record<string, Value>): void {
     for (const { name, nullable } of table.columns) {
       if (cells[name] === null && nullable !== true) throw new Refused('not_null_violation')
     }
@@ -239,22 +288,22 @@ export class Oracle {
 
   /** Other rows with the same values in a unique index. */
   #others(
-    table: OracleTable,
+    table: ReferenceTable,
     index: IndexDefinition,
     cells: Record<string, Value>,
-    own: OracleRow | undefined,
-  ): OracleRow[] {
+    own: ReferenceRow | undefined,
+  ): ReferenceRow[] {
     const isIn = (row: Record<string, Value>): boolean =>
       index.where === undefined || evaluate(index.where, row) === true
     if (!isIn(cells) || index.columns.some(name => cells[name] === null)) return []
-    return this.live(table).filter(
+    return this.#unordered(table).filter(
       row => row !== own && isIn(row.cells) && index.columns.every(name => isEqual(row.cells[name]!, cells[name]!)),
     )
   }
 
   #store(
-    table: OracleTable,
-    row: OracleRow | undefined,
+    table: ReferenceTable,
+    row: ReferenceRow | undefined,
     cells: Record<string, Value>,
     expiresAtMicros: number,
     depth: number,
@@ -296,7 +345,7 @@ export class Oracle {
     }
   }
 
-  #remove(table: OracleTable, row: OracleRow, depth: number): void {
+  #remove(table: ReferenceTable, row: ReferenceRow, depth: number): void {
     table.rows = table.rows.filter(other => other !== row)
     for (const from of this.tables) {
       for (const key of from.foreignKeys.filter(other => other.table === table.name)) {
@@ -312,7 +361,7 @@ export class Oracle {
   }
 
   #follow(
-    from: OracleTable,
+    from: ReferenceTable,
     key: ForeignKeyDefinition,
     before: Value[],
     after: Value[] | undefined,
@@ -341,7 +390,7 @@ export class Oracle {
     }
   }
 
-  #children(from: OracleTable, key: ForeignKeyDefinition, cells: Value[]): OracleRow[] {
+  #children(from: ReferenceTable, key: ForeignKeyDefinition, cells: Value[]): ReferenceRow[] {
     if (hasNull(cells)) return []
     return this.live(from).filter(row => key.columns.every((name, i) => isEqual(row.cells[name]!, cells[i]!)))
   }
@@ -349,14 +398,14 @@ export class Oracle {
   #isThere(key: ForeignKeyDefinition, cells: Value[]): boolean {
     const table = this.table(key.table)
     const names = key.references ?? table.primaryKey
-    return this.live(table).some(
+    return this.#unordered(table).some(
       row => row.expiresAtMicros === 0 && names.every((name, i) => isEqual(row.cells[name]!, cells[i]!)),
     )
   }
 
   /** Whether all rows fit a rule that is to be added. */
   fits(
-    table: OracleTable,
+    table: ReferenceTable,
     rule: { notNull?: string; check?: Expr; index?: IndexDefinition; foreignKey?: ForeignKeyDefinition },
   ): boolean {
     const { notNull, check, index, foreignKey } = rule
@@ -378,7 +427,7 @@ function isEqual(a: Value, b: Value): boolean {
   return compareColumnValues(a, b) === 0
 }
 
-function converted(table: OracleTable, name: string, value: Value): Value {
+function converted(table: ReferenceTable, name: string, value: Value): Value {
   const column = table.columns.find(other => other.name === name)
   if (column === undefined) throw new Refused('column_not_found')
   const cell = toColumnValue(column.type, value)
@@ -386,7 +435,7 @@ function converted(table: OracleTable, name: string, value: Value): Value {
   return cell
 }
 
-function checkUpdates(table: OracleTable, set: Updates, mayPropose: boolean): void {
+function checkUpdates(table: ReferenceTable, set: Updates, mayPropose: boolean): void {
   for (const [name, update] of Object.entries(set)) {
     const type = table.columns.find(column => column.name === name)?.type
     if (type === undefined) throw new Refused('column_not_found')
@@ -410,7 +459,7 @@ function checkUpdates(table: OracleTable, set: Updates, mayPropose: boolean): vo
 }
 
 function updated(
-  table: OracleTable,
+  table: ReferenceTable,
   cells: Readonly<Record<string, Value>>,
   set: Updates,
   proposed: Readonly<Record<string, Value>>,
@@ -421,7 +470,7 @@ function updated(
 }
 
 function compute(
-  table: OracleTable,
+  table: ReferenceTable,
   name: string,
   update: UpdateExpr,
   cells: Readonly<Record<string, Value>>,
