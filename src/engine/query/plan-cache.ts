@@ -60,7 +60,7 @@ export function shapeOf(
 ): string | undefined {
   const { select, aggregates, orderBy, groupBy, having, joins } = query
   if (having !== undefined || (joins !== undefined && joins.length > 0)) return undefined
-  let shape = `${alias}|${query.limit === undefined ? 0 : limit}|`
+  let shape = `${textOfValue(alias)}|${query.limit === undefined ? 0 : limit}|`
   if (query.distinct === true) shape += 'd'
   if (query.allowFullScan === true) shape += 'f'
   shape += '|'
@@ -80,7 +80,7 @@ export function shapeOf(
       shape += `|a${name}${textOfValue(column)}${textOfValue(as)}`
     }
   }
-  if (query.useIndex !== undefined) shape += `|u${query.useIndex}`
+  if (query.useIndex !== undefined) shape += `|u${textOfValue(query.useIndex)}`
   for (const conjunct of conjuncts) {
     const code = codeOf(conjunct, table)
     if (code === undefined) return undefined

@@ -413,6 +413,21 @@ describe(`shapes that are remembered (seed ${SEED})`, () => {
     await assert.rejects(runQuery(remembered, { ...query('1'), limit: 0 }), { code: 'invalid_query' })
   })
 
+  it('are told apart whatever the names in them are', async () => {
+    const governed = makeTable(6, {
+      name: 't',
+      columns: { id: 'integer', status: 'text', owner: 'text' },
+      primaryKey: ['id'],
+      indexes: [{ name: 'by_status', columns: ['status'] }],
+      readPolicy: { op: 'eq', column: 'owner', value: { caller: true } },
+    })
+    const row = { id: 1, status: 'anna', owner: 'bert' }
+    const own = contextFor([governed], memoryOf(recordsOf(governed, row)))
+    const first: QueryData = { project: 'p', from: 't', limit: 1, useIndex: 'by_status' }
+    await runQuery(own, { ...first, where: { op: 'eq', column: 'status', value: 'x' } })
+    await assert.rejects(runQuery(own, { ...first, useIndex: 'by_status|=1' }), { code: 'index_not_found' })
+  })
+
   it('do not outlive the indexes of their table', async () => {
     const query: QueryData = { project: 'p', from: 't', where: { op: 'eq', column: 'name', value: 'ab' }, limit: 5 }
     assert.equal(describePlan(planQuery(query, remembered)).path, 'index')
