@@ -4,6 +4,8 @@ import { QuorateError } from '../errors.ts'
 
 /** How a program sees the cells of a column that are not Null: their conversion to and from values. */
 export interface CellCodec<T> {
+  /** The program sees values as they are: there is nothing to decode. */
+  readonly isPlain?: boolean
   /** @throws QuorateError `type_mismatch` */
   encode(value: T): Value
   /** @throws QuorateError `overflow` for an integer that the declared type cannot hold, `type_mismatch` */
@@ -15,6 +17,7 @@ const I256_MIN = -(1n << 255n)
 
 /** Values as they are: of tables that are used by name. */
 export const rawCell: CellCodec<unknown> = {
+  isPlain: true,
   encode(value) {
     const isFit =
       isValue(value) &&
@@ -50,6 +53,7 @@ function describe(value: unknown): string {
 /** Cells whose values are what the program sees. */
 export function plainCell<T extends Value>(type: ColumnType): CellCodec<T> {
   return {
+    isPlain: true,
     encode: value => strict(type, value),
     decode: value => value as T,
   }

@@ -25,9 +25,13 @@ export class CoreQuery<R> implements Query<R> {
     this.#codec = isBuiltQuery(query) ? name => query.outputCodec(name) : () => rawCell
   }
 
+  /** Hot path (bench/query): a query of one page costs no iteration. */
   async all(options?: RequestOptions): Promise<R[]> {
-    const all: R[] = []
-    for await (const row of this.rows(options)) all.push(row)
+    const first = await this.#read(this.#data, options)
+    const { result } = queryResult(first)
+    const all = this.#decode(result)
+    if (this.#isOver(result, all.length)) return all
+    for await (const page of this.#pagesAfter(first, options)) for (const row of page) all.push(row)
     return all
   }
 
@@ -59,22 +63,33 @@ export class CoreQuery<R> implements Query<R> {
     return this.rows()[Symbol.asyncIterator]()
   }
 
-  /** The first page tells the state; what follows is read in a view of that state, so that slow readers lose nothing. */
-  async *rows(options: RequestOptions = {}): AsyncGenerator<R, void, undefined> {
-    let left = this.#data.limit ?? Infinity
+  async *rows(options?: RequestOptions): AsyncGenerator<R, void, undefined> {
     const first = await this.#read(this.#data, options)
-    let { result } = queryResult(first)
+    const { result } = queryResult(first)
     yield* this.#decode(result)
-    left -= result.rows.length
-    if (result.cursor === undefined || left <= 0) return
+    if (this.#isOver(result, result.rows.length)) return
+    for await (const page of this.#pagesAfter(first, options)) yield* page
+  }
+
+  #isOver({ cursor }: QueryResult, rows: number): boolean {
+    return cursor === undefined || rows >= (this.#data.limit ?? Infinity)
+  }
+
+  /** The first page tells the state; what follows is read in a view of that state, so that slow readers lose nothing. */
+  async *#pagesAfter(first: CoreRead, options: RequestOptions = {}): AsyncGenerator<R[], void, undefined> {
+    let { result } = queryResult(first)
+    let seen = result.rows.length
     const pages = await this.#source.openPages(options, formatToken(first.historyId, first.seq))
     try {
-      while (result.cursor !== undefined && left > 0) {
-        const query = following(this.#data, result.cursor)
-        const limit = left === Infinity ? {} : { limit: left }
-        result = queryResult(await pages.read({ type: 'query', query: { ...query, ...limit } })).result
-        yield* this.#decode(result)
-        left -= result.rows.length
+      while (!this.#isOver(result, seen)) {
+        const { limit } = this.#data
+        const query = {
+          ...following(this.#data, result.cursor!),
+          ...(limit !== undefined && { limit: limit - seen }),
+        }
+        result = queryResult(await pages.read({ type: 'query', query })).result
+        seen += result.rows.length
+        yield this.#decode(result)
       }
     } finally {
       pages.close()

@@ -3,7 +3,7 @@ import type { Expr, Row, TableTarget, Updates, Value } from '../../../encoding/i
 import { QuorateError } from '../../errors.ts'
 import { isName, requireName } from '../../names.ts'
 import { invalid } from '../arguments.ts'
-import { conditionFor, rawCell, sourceLookup, sourceTarget, updateData } from '../../tables/index.ts'
+import { conditionFor, sourceLookup, sourceTarget, updateData } from '../../tables/index.ts'
 import type { CellCodec, CodecLookup, QuerySource, TableDefinition } from '../../tables/index.ts'
 
 /** A table as the facade works with it: where it lies and how rows, keys and updates become data and back. */
@@ -105,15 +105,16 @@ export class TableAccess {
 
   /** A row as the program sees it. Columns that the definition does not declare are left out. */
   decodeRow(columns: readonly string[], cells: readonly Value[]): object {
-    const { definition } = this
-    if (definition === undefined) return Object.fromEntries(columns.map((name, i) => [name, cells[i]!]))
-    return Object.fromEntries(
-      Object.keys(definition.columns).map(name => {
-        const at = columns.indexOf(name)
-        if (at < 0) throw new QuorateError('column_not_found', `the table ${this.target.table} has no column ${name}`)
-        return [name, decodeCell(name, cells[at]!, this.lookup.codec(name))]
-      }),
-    )
+    const names = this.lookup.names ?? columns
+    const row: Record<string, unknown> = {}
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!
+      // A table's columns mostly are in the order of its definition.
+      const at = columns[i] === name ? i : columns.indexOf(name)
+      if (at < 0) throw new QuorateError('column_not_found', `the table ${this.target.table} has no column ${name}`)
+      row[name] = decodeCell(name, cells[at]!, this.lookup.codec(name))
+    }
+    return row
   }
 
   decodeCells(row: Row): object {
@@ -122,7 +123,7 @@ export class TableAccess {
 }
 
 export function decodeCell(name: string, cell: Value, codec: CellCodec<unknown>): unknown {
-  if (cell === null || codec === rawCell) return cell
+  if (cell === null || codec.isPlain === true) return cell
   try {
     return codec.decode(cell)
   } catch (error) {
