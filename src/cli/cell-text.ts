@@ -15,7 +15,7 @@ export function keyCells({ columns, primaryKey }: TableDefinitionData, words: re
   if (words.length !== primaryKey.length) {
     throw new QuorateError('invalid_argument', `the key has the columns ${primaryKey.join(', ')}`)
   }
-  return Object.fromEntries(
+  const key = Object.fromEntries(
     words.map((word, i) => {
       const named = primaryKey.find(name => word.startsWith(`${name}=`))
       const name = named ?? primaryKey[i]!
@@ -23,6 +23,10 @@ export function keyCells({ columns, primaryKey }: TableDefinitionData, words: re
       return [name, cellOf(column, named === undefined ? word : word.slice(name.length + 1))]
     }),
   )
+  const missing = primaryKey.find(name => !Object.hasOwn(key, name))
+  if (missing !== undefined)
+    throw new QuorateError('invalid_argument', `the key lacks ${missing}, and has another twice`)
+  return key
 }
 
 function cellOf({ name, type }: ColumnDefinition, text: string): Value {

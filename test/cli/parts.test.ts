@@ -4,6 +4,7 @@ import { parseEndpoints } from '../../src/cli/context.ts'
 import { ExitCode, exitCodeOf } from '../../src/cli/exit-codes.ts'
 import { DurationHistogram } from '../../src/model/index.ts'
 import { NodeLine } from '../../src/cli/node-line.ts'
+import { cellText, keyCells } from '../../src/cli/cell-text.ts'
 import { formatTable, printable } from '../../src/cli/output.ts'
 import { StopRequests } from '../../src/cli/stop-requests.ts'
 import { QuorateError } from '../../src/model/index.ts'
@@ -80,5 +81,43 @@ describe('the line of a node', () => {
     assert.equal(line.take('Segmentation fault'), 'n1: Segmentation fault')
     line.ended()
     assert.equal(line.text, 'n1 stopped')
+  })
+})
+
+describe('cells on the command line', () => {
+  const definition = {
+    columns: [
+      { name: 'id', type: 'u64' },
+      { name: 'on', type: 'boolean' },
+      { name: 'name', type: 'text' },
+      { name: 'seal', type: 'blob' },
+    ],
+    primaryKey: ['id', 'on', 'name', 'seal'],
+  } as const
+
+  it('of a key are given in order or by their names, and read by their types', () => {
+    const expected = { id: 18446744073709551615n, on: true, name: 'a=b', seal: Uint8Array.of(0, 255) }
+    assert.deepEqual(keyCells(definition, ['18446744073709551615', 'true', 'a=b', '0x00ff']), expected)
+    assert.deepEqual(keyCells(definition, ['name=a=b', 'seal=0x00FF', 'on=true', 'id=18446744073709551615']), {
+      ...expected,
+    })
+    for (const words of [[], ['1'], ['x', 'true', 'a', '0x'], ['1', 'yes', 'a', '0x'], ['1', 'true', 'a', '00']]) {
+      assert.throws(() => keyCells(definition, words), { code: 'invalid_argument' })
+    }
+    assert.throws(() => keyCells(definition, ['id=1', 'id=2', 'on=true', 'name=x']), { code: 'invalid_argument' })
+  })
+
+  it('are printed on one line, and nothing looks like Null but Null', () => {
+    assert.deepEqual([null, 'null', '', 'a\nb', 'x', 5, 2n ** 64n, true].map(cellText), [
+      'null',
+      '"null"',
+      '""',
+      '"a\\nb"',
+      'x',
+      '5',
+      '18446744073709551616',
+      'true',
+    ])
+    assert.equal(cellText(Uint8Array.of(1, 171)), '0x01ab')
   })
 })

@@ -8,6 +8,9 @@ const PARTS = [
   '/',
   'v1',
   'kv',
+  'tables',
+  'query',
+  'explain=true',
   'p',
   'app',
   'a',
@@ -42,6 +45,10 @@ const BODIES = [
   '{"mutations":[]}',
   '{"mutations":[{"type":"kvSet"}]}',
   '{"mutations":[{"type":"kvSet","project":"p","key":{"$b":"!"},"value":{"$b":""}}]}',
+  '{"project":"p","from":"t","limit":1}',
+  '{"project":"p","from":"t","where":{"op":"and","args":[{"op":"in","column":"a","values":[null,{"$b":"AA=="},{}]}]}}',
+  '{"mutations":[{"type":"insert","project":"p","table":"t","rows":[{"__proto__":1},{"a":{"$b":1}}]}]}',
+  '{"type":"createTable","project":"p","table":"t","columns":[],"primaryKey":[]}',
   '{"__proto__":{"mutations":[]}}',
   '[[[[',
   '"x"',
@@ -51,7 +58,17 @@ it(`any target, method and body gets an answer with a code, and never a fault (s
   const rig = await HttpRig.open()
   const random = new SeededRandom(seed)
   const pick = <T>(items: readonly T[]): T => items[random.below(items.length)]!
-  const bases = ['/v1/kv/p/app/', '/v1/kv/p/app?', '/v1/commit', '/v1/ddl', '/v1/', '/v1/kv/', '/']
+  const bases = [
+    '/v1/kv/p/app/',
+    '/v1/kv/p/app?',
+    '/v1/commit',
+    '/v1/ddl',
+    '/v1/query',
+    '/v1/tables/p/app',
+    '/v1/',
+    '/v1/kv/',
+    '/',
+  ]
   for (let round = 0; round < 500; round++) {
     const target = pick(bases) + Array.from({ length: random.below(6) }, () => pick(PARTS)).join('')
     const method = pick(METHODS)
