@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { errorToPlain, isOtherPage, QuorateError, toJson } from '../model/index.ts'
-import type { AuditRow, NodeService } from '../model/index.ts'
+import { bytesToJson } from '../encoding/index.ts'
+import type { AuditPage, NodeService } from '../model/index.ts'
 import type { Clock } from '../platform/index.ts'
 import { CONSOLE_PAGE, CONSOLE_SCRIPT, CONSOLE_STYLE } from './console/index.ts'
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts'
@@ -30,7 +31,7 @@ export interface AdminActions {
   /** Takes a checkpoint; answers its seq. */
   checkpoint(): Promise<number>
   /** The newest audit rows below `beforeSeq`, newest first. */
-  audit(limit: number, beforeSeq: number): Promise<readonly AuditRow[]>
+  audit(limit: number, beforeSeq: number): Promise<AuditPage>
 }
 
 export interface AdminOptions {
@@ -139,7 +140,7 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
     as(c.req.raw, c.env)
     const limit = numberOf(c.req.query('limit'), 'limit', 100, AUDIT_ROWS_MAX)
     const before = numberOf(c.req.query('before'), 'before', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
-    return json({ rows: await actions.audit(limit, before) })
+    return json(bytesToJson(await actions.audit(limit, before)))
   })
   for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/figures', '/admin/v1/audit'])
     app.all(path, () => notAllowed('GET, HEAD'))

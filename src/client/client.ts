@@ -10,6 +10,7 @@ import type {
   EventStream,
   KeyValueOptions,
   KeyValueSpace,
+  NamedPlace,
   Query,
   QueryData,
   RequestOptions,
@@ -164,11 +165,11 @@ class RemoteDatabase implements Client {
     return this.#database.outcome(reference)
   }
 
-  projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+  projects(options?: RequestOptions): Promise<readonly NamedPlace[]> {
     return this.#database.projects(options)
   }
 
-  scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+  scopes(project: string, options?: RequestOptions): Promise<readonly NamedPlace[]> {
     return this.#database.scopes(project, options)
   }
 

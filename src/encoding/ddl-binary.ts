@@ -17,10 +17,16 @@ const DdlCode = {
   revoke: 8,
   setSetting: 9,
   ...TableDdlCode,
+  transferOwnership: 18,
   compactEvents: 19,
 } as const
 
 const OPTIONAL_FLAG = 1
+/** Of createProject. */
+const PROJECT_HAS_OWNER = 2
+/** Of transferOwnership: how narrow the place is. */
+const OF_SCOPE = 1
+const OF_TABLE = 2
 /** Of compactEvents: which bounds follow. */
 const HAS_MAX_AGE = 1
 const HAS_KEEP_LAST = 2
@@ -61,9 +67,13 @@ const REACHES: { readonly [K in Permission['type']]: readonly number[] } = {
 export function writeDdl(out: ByteWriter, operation: Ddl): void {
   out.u8(DdlCode[operation.type])
   switch (operation.type) {
-    case 'createProject':
-      out.u8(operation.ifNotExists === true ? OPTIONAL_FLAG : 0)
-      return out.text16(operation.project)
+    case 'createProject': {
+      const { project, owner } = operation
+      out.u8((operation.ifNotExists === true ? OPTIONAL_FLAG : 0) | (owner === undefined ? 0 : PROJECT_HAS_OWNER))
+      out.text16(project)
+      if (owner !== undefined) out.text16(owner)
+      return
+    }
     case 'dropProject':
       out.u8(operation.ifExists === true ? OPTIONAL_FLAG : 0)
       return out.text16(operation.project)
@@ -93,6 +103,15 @@ export function writeDdl(out: ByteWriter, operation: Ddl): void {
       out.u8(0)
       out.text16(operation.name)
       return out.f64(operation.value)
+    case 'transferOwnership': {
+      const { table } = operation
+      const scope = operation.scope ?? (table === undefined ? undefined : DEFAULT_SCOPE)
+      out.u8((scope === undefined ? 0 : OF_SCOPE) | (table === undefined ? 0 : OF_TABLE))
+      out.text16(operation.project)
+      if (scope !== undefined) out.text16(scope)
+      if (table !== undefined) out.text16(table)
+      return out.text16(operation.to)
+    }
     case 'compactEvents': {
       const { maxAgeMs, keepLast } = operation
       out.u8((maxAgeMs === undefined ? 0 : HAS_MAX_AGE) | (keepLast === undefined ? 0 : HAS_KEEP_LAST))
@@ -156,11 +175,11 @@ export function readDdl(cursor: EnvelopeItem): Ddl {
 
 function readFields(reader: ByteReader, code: number, flag: number): Ddl {
   if (code === DdlCode.compactEvents) return readCompaction(reader, flag)
+  if (code === DdlCode.createProject) return readCreation(reader, flag)
+  if (code === DdlCode.transferOwnership) return readTransfer(reader, flag)
   if (flag > OPTIONAL_FLAG) throw new MalformedBytes('ddl flags')
   const optional = flag === OPTIONAL_FLAG
   switch (code) {
-    case DdlCode.createProject:
-      return { type: 'createProject', project: reader.text16(), ifNotExists: optional }
     case DdlCode.renameProject:
       return { type: 'renameProject', project: reader.text16(), to: reader.text16() }
     case DdlCode.dropProject:
@@ -181,6 +200,24 @@ function readFields(reader: ByteReader, code: number, flag: number): Ddl {
       return { type: 'setSetting', name: reader.text16(), value: reader.f64() }
     default:
       throw new MalformedBytes(`ddl operation ${code}`)
+  }
+}
+
+function readCreation(reader: ByteReader, flags: number): Ddl {
+  if (flags > (OPTIONAL_FLAG | PROJECT_HAS_OWNER)) throw new MalformedBytes('ddl flags')
+  const project = reader.text16()
+  const owner = (flags & PROJECT_HAS_OWNER) !== 0 && { owner: reader.text16() }
+  return { type: 'createProject', project, ifNotExists: (flags & OPTIONAL_FLAG) !== 0, ...owner }
+}
+
+function readTransfer(reader: ByteReader, flags: number): Ddl {
+  if (flags > (OF_SCOPE | OF_TABLE) || flags === OF_TABLE) throw new MalformedBytes('ddl flags')
+  return {
+    type: 'transferOwnership',
+    project: reader.text16(),
+    ...((flags & OF_SCOPE) !== 0 && { scope: reader.text16() }),
+    ...((flags & OF_TABLE) !== 0 && { table: reader.text16() }),
+    to: reader.text16(),
   }
 }
 

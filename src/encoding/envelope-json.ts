@@ -296,6 +296,7 @@ const DDL_TYPES = [
   'grant',
   'revoke',
   'setSetting',
+  'transferOwnership',
   'compactEvents',
   ...TABLE_DDL_TYPES,
 ] as const
@@ -308,8 +309,12 @@ function readDdl(reader: DataReader): Ddl {
 
 function readOperation(reader: DataReader, type: Ddl['type']): Ddl {
   switch (type) {
-    case 'createProject':
-      return { type, project: reader.text('project'), ...readFlag(reader, 'ifNotExists') }
+    case 'createProject': {
+      const owner = readOptionalText(reader, 'owner')
+      return { type, project: reader.text('project'), ...readFlag(reader, 'ifNotExists'), ...owner }
+    }
+    case 'transferOwnership':
+      return { type, ...readPlace(reader), ...readOptionalText(reader, 'table'), to: reader.text('to') }
     case 'dropProject':
       return { type, project: reader.text('project'), ...readFlag(reader, 'ifExists') }
     case 'createScope':

@@ -114,7 +114,8 @@ export type Mutation =
 
 /** Changes of the catalog, of permissions and of cluster settings. */
 export type Ddl =
-  | { type: 'createProject'; project: string; ifNotExists?: boolean }
+  /** `owner`: the caller who may give permissions within the project, and hand it on. */
+  | { type: 'createProject'; project: string; ifNotExists?: boolean; owner?: string }
   | { type: 'renameProject'; project: string; to: string }
   /** Drops the project with all its scopes and keys; the space is reclaimed in the background. */
   | { type: 'dropProject'; project: string; ifExists?: boolean }
@@ -124,6 +125,8 @@ export type Ddl =
   /** `delegable`: the caller may grant the same permission to others. */
   | { type: 'grant'; caller: string; permission: Permission; delegable?: boolean }
   | { type: 'revoke'; caller: string; permission: Permission }
+  /** Gives a project, a scope or a table (scope default `app`) another owner; '' = nobody. By its owner, or that of what it lies in. */
+  | { type: 'transferOwnership'; project: string; scope?: string; table?: string; to: string }
   /** Changes a replicated cluster setting (model/settings.ts has names, units and bounds). */
   | { type: 'setSetting'; name: string; value: number }
   /**

@@ -17,9 +17,10 @@ import {
 } from '../encoding/index.ts'
 import type { Configuration, MutationResult } from '../encoding/index.ts'
 import { InvariantError } from '../model/index.ts'
-import type { EntryOutcome, ErrorCode } from '../model/index.ts'
+import type { EntryOutcome } from '../model/index.ts'
 import { AppliedEntry } from './applied-entry.ts'
-import { recordAudit } from './audit.ts'
+import { assertionDetail, recordAudit } from './audit.ts'
+import type { AuditEvent } from './audit.ts'
 import { Changes } from './changes.ts'
 import { putSessionFloor } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -232,18 +233,27 @@ export class EntryApplier {
 
   #notImpersonated(seq: number, id: number, serial: number): EntryOutcome {
     if (this.state.settings.auditRefusals === 1) {
-      this.#audit('permission_denied')
+      this.#audit(NOT_OWN)
       this.#commit()
     }
-    return this.#unrecorded(seq, id, serial, refuse('permission_denied', 'the session belongs to another caller'))
+    return this.#unrecorded(seq, id, serial, NOT_OWN)
   }
 
-  /** Adds an audit row where one is due; `code` is empty for what is committed. Part of the entry. */
-  #audit(code: ErrorCode | ''): void {
-    const isDenied = code === 'permission_denied' && this.state.settings.auditRefusals === 1
-    if (this.#actor === undefined && !isDenied) return
-    const kind = isDenied ? 'denied' : 'impersonated'
-    recordAudit(this.#work, { kind, actor: this.#actor ?? this.#caller, caller: this.#caller, code })
+  /** Adds the audit rows that are due for what is refused, or committed. Part of the entry. */
+  #audit(refusal: Refusal | undefined): void {
+    const { audited } = this.#transaction
+    if (this.#actor === undefined && refusal === undefined && audited.length === 0) return
+    const { auditRefusals, auditAssertions } = this.state.settings
+    const who = { actor: this.#actor ?? this.#caller, caller: this.#caller, code: refusal?.code ?? '' }
+    const isDenied = refusal?.code === 'permission_denied' && auditRefusals === 1
+    const events: AuditEvent[] = []
+    if (this.#actor !== undefined || isDenied) events.push({ kind: isDenied ? 'denied' : 'impersonated', ...who })
+    if (refusal === undefined) for (const change of audited) events.push({ ...who, ...change })
+    else if (refusal.code === 'assertion_failed' && auditAssertions === 1) {
+      const { index = 0, actualSeq = 0 } = refusal.detail ?? {}
+      events.push({ kind: 'assertionFailed', ...who, detail: assertionDetail(index, actualSeq) })
+    }
+    if (events.length > 0) recordAudit(this.#work, events)
   }
 
   #applyEnvelope(
@@ -285,7 +295,7 @@ export class EntryApplier {
     }
     if (key !== undefined) rememberIdempotent(work, key, print!, outcome)
     if (session !== undefined) this.#recordCommitted(session, serial, acknowledged, seq, outcome, results)
-    this.#audit('')
+    this.#audit(undefined)
     this.#commit()
     return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
   }
@@ -295,7 +305,7 @@ export class EntryApplier {
     if (session !== undefined) {
       this.sessions.record(this.#work, session, serial, acknowledged, SlotKind.committed, seq, 0n)
     }
-    this.#audit('')
+    this.#audit(undefined)
     this.#commit()
     return new AppliedEntry(seq, session?.id ?? 0, serial, undefined, false)
   }
@@ -338,7 +348,7 @@ export class EntryApplier {
     if (key !== undefined && isMutant('idempotency_keeps_refusals'))
       rememberIdempotent(this.#work, key, print!, outcome)
     if (session !== undefined) this.#recordWhole(session, serial, acknowledged, seq, outcome)
-    this.#audit(refusal.code)
+    this.#audit(refusal)
     this.#commit()
     return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
   }
@@ -404,6 +414,8 @@ export class EntryApplier {
 
 const utf8 = new TextEncoder()
 const LATE: Refusal = refuse('expired', 'the request came too late to be applied')
+
+const NOT_OWN: Refusal = refuse('permission_denied', 'the session belongs to another caller')
 
 const MALFORMED: Refusal = refuse('malformed_request', 'the bytes are no request')
 

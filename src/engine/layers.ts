@@ -104,8 +104,9 @@ export function tableKey(id: number): Uint8Array {
   return numbered(Layer.catalog, 3, id)
 }
 
-export function auditKey(seq: number): Uint8Array {
-  return numbered(Layer.audit, 1, seq)
+/** A row of entry `seq`; without a number where its rows begin. */
+export function auditKey(seq: number, ...number: number[]): Uint8Array {
+  return numbered(Layer.audit, 1, seq, ...number)
 }
 
 export function grantsKey(caller: Uint8Array): Uint8Array {

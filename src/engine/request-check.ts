@@ -70,14 +70,15 @@ export class RequestCheck {
 
   #judge(request: Uint8Array, state: ClusterState): RequestRefusal | undefined {
     const start = requestEnvelopeStart(request, 0, request.length)
-    const access = state.access.of(this.#callers.at(request, REQUEST_HEADER_BYTES, start))
+    const caller = this.#callers.at(request, REQUEST_HEADER_BYTES, start)
+    const access = state.access.of(caller)
     const cursor = this.#cursor
     cursor.open(request, start, request.length)
     this.#namespaces.open(cursor)
     while (cursor.next()) {
       const refused =
         cursor.op >= Op.kvSet
-          ? deniedMutation(cursor, this.#namespaces, state.catalog, access)
+          ? deniedMutation(cursor, this.#namespaces, state.catalog, access, caller)
           : this.#precondition(state.catalog, access)
       if (refused !== undefined) return refusal(refused.code, refused.message)
       if (cursor.op === Op.ddl) return undefined

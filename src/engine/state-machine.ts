@@ -3,7 +3,7 @@ import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { InvariantError, QuorateError } from '../model/index.ts'
 import type {
   ApplyResult,
-  AuditRow,
+  AuditPage,
   CheckpointState,
   ClusterSettings,
   EntryOutcome,
@@ -221,7 +221,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** The newest audit rows below `beforeSeq`, newest first. */
-  async auditRows(limit: number, beforeSeq: number): Promise<AuditRow[]> {
+  async auditRows(limit: number, beforeSeq: number): Promise<AuditPage> {
     using view = this.#keyspace.view()
     const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
     return await withLoading(() => readAudit(reader, limit, beforeSeq))

@@ -1,12 +1,47 @@
-/** Something that was done in another's name, or refused; kept on all members alike, a bounded number of them (`auditRowsMax`). */
+import type { Ddl } from '../encoding/index.ts'
+
+/**
+ * What was done in another's name, was refused, or has changed who may do what; kept on all members alike, a bounded number of
+ * rows (`auditRowsMax`). Each row holds the hash of the one before: none can be changed, left out or put in between unnoticed.
+ */
 export interface AuditRow {
-  /** Of the entry that it is about. */
+  /** Of the entry that it is about; one entry may have several rows. */
   readonly seq: number
   readonly timeMicros: number
-  /** `impersonated`: `actor` acted as `caller`. `denied`: `actor` lacked a permission (kept if `auditRefusals` is 1). */
-  readonly kind: 'impersonated' | 'denied'
+  /**
+   * `impersonated`: `actor` acted as `caller`. `denied`: `actor` lacked a permission (kept if `auditRefusals` is 1). `assertionFailed`:
+   * a precondition did not hold (kept if `auditAssertions` is 1). `settingChanged`: of what is audited. The others say what changed.
+   */
+  readonly kind:
+    | 'impersonated'
+    | 'denied'
+    | 'granted'
+    | 'revoked'
+    | 'policySet'
+    | 'policyCleared'
+    | 'ownerChanged'
+    | 'settingChanged'
+    | 'assertionFailed'
   readonly actor: string
   readonly caller: string
   /** Why it was refused; empty if it was committed. */
   readonly code: string
+  /** The change as it was asked for. */
+  readonly operation?: Ddl
+  /** Which assertion of the transaction, counted from 0, and the version found in place of the one expected (0 = absent). */
+  readonly assertion?: { readonly index: number; readonly actualSeq: number }
+  /** SHA-256 of this row and of the one before it, 64 hexadecimal digits; rows of earlier versions have none. */
+  readonly hash?: string
+  readonly previousHash?: string
+}
+
+export interface AuditPage {
+  /** Newest first. */
+  readonly rows: readonly AuditRow[]
+  /** Every row is the one that the row after it holds the hash of, and the newest of all the one that the head names. */
+  readonly isIntact: boolean
+  /** Rows that are kept. */
+  readonly count: number
+  /** Of the newest row that there ever was: note it elsewhere to find out later whether the past was written anew. */
+  readonly headHash: string
 }

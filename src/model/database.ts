@@ -5,7 +5,7 @@ import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
 import type { RequestReference } from './errors.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
-import type { ReadRequest, ReadResult, TableDescription } from './reads.ts'
+import type { NamedPlace, ReadRequest, ReadResult, TableDescription } from './reads.ts'
 import type { Query, Table, TableReader, TransactionTable } from './database-tables.ts'
 
 /**
@@ -47,9 +47,9 @@ export interface Database extends AsyncDisposable {
    */
   outcome(reference: RequestReference): Promise<CommitResult | undefined>
   /** All projects, by name. */
-  projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]>
+  projects(options?: RequestOptions): Promise<readonly NamedPlace[]>
   /** The scopes of a project. @throws QuorateError `project_not_found` */
-  scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]>
+  scopes(project: string, options?: RequestOptions): Promise<readonly NamedPlace[]>
   /** The tables of a scope (default `app`), by name. @throws QuorateError `project_not_found`, `scope_not_found` */
   tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]>
   /**

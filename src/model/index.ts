@@ -1,5 +1,5 @@
 /** What everybody speaks: the Database surface, errors, consistency, settings, and the StateMachine that a sequencer drives. */
-export type { AuditRow } from './audit.ts'
+export type { AuditPage, AuditRow } from './audit.ts'
 export * from './client-wire/index.ts'
 export * from './consistency.ts'
 export * from './database-events.ts'

@@ -20,6 +20,14 @@ export interface CallerGrant {
   delegable?: boolean
 }
 
+/** A project or a scope. */
+export interface NamedPlace {
+  name: string
+  id: number
+  /** Caller; absent = nobody. */
+  owner?: string
+}
+
 /** A row as readers see it; its cells are in the order of the columns that come with it. */
 export interface RowEntryData {
   cells: readonly Value[]
@@ -108,8 +116,8 @@ export type ReadResult =
   | { type: 'get'; entries: readonly (KvEntry | undefined)[] }
   /** `more`: the scan stopped at `limit` or a page bound before the end of the range; go on after the last key. */
   | { type: 'scan'; entries: readonly KvEntry[]; more: boolean }
-  | { type: 'projects'; projects: readonly { name: string; id: number }[] }
-  | { type: 'scopes'; scopes: readonly { name: string; id: number }[] }
+  | { type: 'projects'; projects: readonly NamedPlace[] }
+  | { type: 'scopes'; scopes: readonly NamedPlace[] }
   | { type: 'settings'; settings: Readonly<Record<string, number>> }
   | { type: 'grants'; grants: readonly CallerGrant[] }
   /** `more`: go on after the last event's seq. What lies up to `removedThroughSeq` is removed; 0 = nothing. */

@@ -38,6 +38,8 @@ export interface ClusterSettings {
   auditRowsMax: number
   /** 1 keeps an audit row for each transaction that was refused for lack of a permission. */
   auditRefusals: number
+  /** 1 keeps an audit row for each transaction that was refused because an assertion failed. */
+  auditAssertions: number
   /** 1 allows lease reads (R6-R8), 0 forbids them. */
   leaseReads: number
   heartbeatMs: number
@@ -83,6 +85,7 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   idempotencyLifetimeMs: rule(300_000, 1_000, 604_800_000, 'Time for which an idempotency key is remembered, ms'),
   auditRowsMax: rule(1_000, 0, 100_000, 'Audit rows kept'),
   auditRefusals: rule(0, 0, 1, '1 audits refusals for lack of a permission'),
+  auditAssertions: rule(0, 0, 1, '1 audits transactions whose assertions failed'),
   leaseReads: rule(0, 0, 1, '1 allows lease reads'),
   heartbeatMs: rule(50, 5, 5_000, 'Time between heartbeats, ms'),
   electionTimeoutMinMs: rule(300, 50, 60_000, 'Shortest election timeout, ms'),

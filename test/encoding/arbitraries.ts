@@ -98,6 +98,7 @@ const permission: fc.Arbitrary<Permission> = fc.oneof(
 
 export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
   record({ type: fc.constant('createProject' as const), project: name, ifNotExists: fc.boolean() }),
+  record({ type: fc.constant('createProject' as const), project: name, ifNotExists: fc.boolean(), owner: unicode }),
   record({ type: fc.constant('renameProject' as const), project: name, to: name }),
   record({ type: fc.constant('dropProject' as const), project: name, ifExists: fc.boolean() }),
   record({ type: fc.constant('createScope' as const), project: name, scope: name, ifNotExists: fc.boolean() }),
@@ -106,6 +107,9 @@ export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
   record({ type: fc.constantFrom('grant' as const, 'revoke' as const), caller: unicode, permission }),
   record({ type: fc.constant('grant' as const), caller: unicode, permission, delegable: fc.constant(true) }),
   tableDdl,
+  record({ type: fc.constant('transferOwnership' as const), project: name, to: unicode }),
+  record({ type: fc.constant('transferOwnership' as const), project: name, scope: name, to: unicode }),
+  record({ type: fc.constant('transferOwnership' as const), project: name, scope: name, table: name, to: unicode }),
   fc.record(
     {
       type: fc.constant('compactEvents' as const),

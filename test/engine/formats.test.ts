@@ -1,39 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Mutation } from '../../src/encoding/index.ts'
 import { DigestRecords } from '../../src/engine/digest-records.ts'
 import { EffectLog } from '../../src/engine/events/index.ts'
-import { Keyspace } from '../../src/engine/keyspace/index.ts'
-import { kvKey, spaceLength } from '../../src/engine/layers.ts'
-import { SLOTTED_RECORDS } from '../../src/engine/sessions/index.ts'
+import { kvKey } from '../../src/engine/layers.ts'
+import { hex, recordsOf } from './dump.ts'
 import { at, bytes, Harness, nonce, set } from './harness.ts'
-
-function hex(part: Uint8Array): string {
-  return Buffer.from(part).toString('hex')
-}
-
-/** Every record of the newest checkpoint, as key: value. */
-async function records(harness: Harness): Promise<string[]> {
-  await harness.checkpoint()
-  await harness.core.close()
-  const { keyspace } = await Keyspace.open({
-    files: harness.files(),
-    directory: '/data/pages',
-    pageBytes: 8192,
-    budgetBytes: 1 << 20,
-    retention: { maxVersions: 4, maxAgeMs: 1_000, now: () => 0 },
-    spaceLength,
-    slotted: SLOTTED_RECORDS,
-    identity: { historyId: new Uint8Array(16), groupId: 1, directoryId: new Uint8Array(16) },
-  })
-  const view = keyspace.view()
-  const cursor = view.cursor()
-  const found: string[] = []
-  while (view.advanceSync(cursor)) found.push(`${hex(cursor.key)}: ${hex(view.recordOfSync(cursor).value)}`)
-  view.close()
-  await keyspace.close()
-  return found
-}
 
 describe('the layers', () => {
   it('have exactly these keys and records', async () => {
@@ -56,7 +29,19 @@ describe('the layers', () => {
     const time = '0201000000000000'
     const sessionId = '0200000000000000'
     const slots = `${'00'.repeat(24)}020300000000000005${'00'.repeat(7)}${time}${'00'.repeat(30 * 24)}`
-    const found = await records(harness)
+    const seqOne = '0000000000000001'
+    const operation = `0700 0200 ${hex(bytes('al'))} 0307 0100 70 0300 ${hex(bytes('app'))} 0100 78`.replaceAll(' ', '')
+    const root = `0400${hex(bytes('root'))}`
+    const auditRow =
+      `0203${time}${root}${root}0000 ${(operation.length / 2).toString(16)}000000 ${operation} ${'00'.repeat(32)}`.replaceAll(
+        ' ',
+        '',
+      )
+    const auditKey = `0301${seqOne}${'00'.repeat(8)}`
+    const auditHash = createHash('sha256')
+      .update(Buffer.from(auditKey + auditRow, 'hex'))
+      .digest('hex')
+    const found = await recordsOf(harness)
     assert.deepEqual(
       found.filter(record => !record.startsWith('0802')),
       [
@@ -64,6 +49,8 @@ describe('the layers', () => {
         `0103${hex(bytes('tickKeysMax'))}: 0700000000000000`,
         `02010000000000000001: 01${time}010070`,
         '02020000000000000001: 01010000000300617070',
+        `${auditKey}: ${auditRow}`,
+        `0302: 0100000000000000${auditHash}`,
         '0401616c: 0201000300010000000100000000000000010078',
         `05010000000000000002: 0100${time}${'00'.repeat(8)}${hex(nonce(1))}0400726f6f74`,
         `0502${hex(nonce(1))}: ${sessionId}`,
@@ -87,7 +74,7 @@ describe('the layer of events', () => {
     payload: '{}',
   })
   const ofEvents = async (harness: Harness): Promise<string[]> =>
-    (await records(harness)).filter(record => record.startsWith('13'))
+    (await recordsOf(harness)).filter(record => record.startsWith('13'))
 
   it('has exactly these records', async () => {
     const harness = await Harness.withProject()

@@ -61,6 +61,8 @@ export class ReferenceState {
   tables = new ReferenceTables()
   /** By project and scope. */
   events = new Map<string, ReferenceEvents>()
+  /** Of projects, scopes and tables, by path. */
+  owners = new Map<string, string>()
 
   copy(): ReferenceState {
     const copy = new ReferenceState()
@@ -72,6 +74,7 @@ export class ReferenceState {
     copy.grants = [...this.grants]
     copy.tables = this.tables.copy()
     copy.settings = this.settings
+    copy.owners = new Map(this.owners)
     copy.events = new Map([...this.events].map(([place, events]) => [place, events.copy()]))
     return copy
   }
@@ -116,6 +119,16 @@ export class ReferenceState {
   /** What was granted on a table goes with it. */
   #dropGrants(table: string): void {
     this.grants = this.grants.filter(({ permission }) => !('table' in permission) || permission.table !== table)
+  }
+
+  /** Whether the caller owns what is handed on, or what a permission reaches. */
+  #owns(operation: Ddl, caller: string): boolean {
+    const isGrant = operation.type === 'grant' || operation.type === 'revoke'
+    if (!isGrant && operation.type !== 'transferOwnership') return false
+    const reach = isGrant ? operation.permission : operation
+    const { project, scope, table } = reach as { project?: string; scope?: string; table?: string }
+    if (project === undefined) return false
+    return placesAbove(project, scope, table).some(place => this.owners.get(place) === caller)
   }
 
   isAdmin(caller: string): boolean {
@@ -221,7 +234,7 @@ export class ReferenceState {
         if (operation.type === 'dropTable') this.#dropGrants(operation.table)
         return this.tables.ddl(operation)
       }
-      if (!this.isAdmin(caller)) throw new Refusal('permission_denied')
+      if (!this.isAdmin(caller) && !this.#owns(operation, caller)) throw new Refusal('permission_denied')
       return this.#ddl(operation)
     }
     if (isTableMutation(mutation)) {
@@ -322,6 +335,7 @@ export class ReferenceState {
         if (projects.has(operation.project) && operation.ifNotExists === true) return false
         requireNew(operation.project, projects)
         projects.set(operation.project, new Map([[DEFAULT_SCOPE, new Map()]]))
+        if (operation.owner !== undefined) this.owners.set(operation.project, operation.owner)
         return true
       case 'renameProject': {
         const scopes = requireProject(operation.project)
@@ -365,6 +379,15 @@ export class ReferenceState {
         this.grants = this.grants.filter(grant => !same(grant))
         return this.grants.length < before
       }
+      case 'transferOwnership': {
+        const { project, scope, table, to } = operation
+        requireProject(project)
+        if (scope !== undefined || table !== undefined) this.records(project, scope ?? DEFAULT_SCOPE)
+        const place = placesAbove(project, scope, table).at(-1)!
+        if ((this.owners.get(place) ?? '') === to) return false
+        this.owners.set(place, to)
+        return true
+      }
       case 'compactEvents': {
         const events = this.eventsOf(operation.project, operation.scope ?? DEFAULT_SCOPE)
         return events.compact(operation, this.timeMicros)
@@ -382,6 +405,13 @@ export class ReferenceState {
         throw new Error('an unknown operation')
     }
   }
+}
+
+/** The project, then the scope, then the table. */
+function placesAbove(project: string, scope: string | undefined, table: string | undefined): string[] {
+  if (scope === undefined && table === undefined) return [project]
+  const place = `${project}/${scope ?? DEFAULT_SCOPE}`
+  return table === undefined ? [project, place] : [project, place, `${place}/${table}`]
 }
 
 function holds(assertion: Assertion, record: KvEntry | undefined): boolean {

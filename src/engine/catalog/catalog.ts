@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter } from '../../encoding/index.ts'
+import type { NamedPlace } from '../../model/index.ts'
 import { PROJECTS_PREFIX, projectKey, readU64BE, scopeKey, SCOPES_PREFIX } from '../layers.ts'
 import type { Changes } from '../changes.ts'
 import { prefixEnd } from '../record-store.ts'
@@ -7,16 +8,22 @@ import type { Table, TableParts } from '../tables/index.ts'
 import { TableNames } from './table-names.ts'
 import type { Reference } from './table-names.ts'
 
+const OWNED_FORMAT = 2
+
 export interface Scope {
   readonly id: number
   readonly name: string
   readonly projectId: number
+  /** Caller; '' = nobody. */
+  readonly owner: string
 }
 
 export interface Project {
   readonly id: number
   readonly name: string
   readonly createdAtMicros: number
+  /** Caller; '' = nobody. */
+  readonly owner: string
   readonly scopes: Map<string, Scope>
 }
 
@@ -48,17 +55,19 @@ export class Catalog {
     reader.walk(PROJECTS_PREFIX, prefixEnd(PROJECTS_PREFIX), false, (key, _, value) => {
       const fields = new ByteReader(value())
       const id = readU64BE(key, 2)
-      fields.u8()
+      const format = fields.u8()
       const createdAtMicros = fields.u64()
-      byId.set(id, { id, createdAtMicros, name: fields.text16(), scopes: new Map() })
+      const name = fields.text16()
+      byId.set(id, { id, createdAtMicros, name, owner: readOwner(fields, format), scopes: new Map() })
       return true
     })
     reader.walk(SCOPES_PREFIX, prefixEnd(SCOPES_PREFIX), false, (key, _, value) => {
       const fields = new ByteReader(value())
-      fields.u8()
+      const format = fields.u8()
       const projectId = fields.u32()
       const name = fields.text16()
-      byId.get(projectId)?.scopes.set(name, { id: readU64BE(key, 2), name, projectId })
+      const scope = { id: readU64BE(key, 2), name, projectId, owner: readOwner(fields, format) }
+      byId.get(projectId)?.scopes.set(name, scope)
       return true
     })
     return new Catalog(byId.values(), TableNames.load(reader))
@@ -86,12 +95,12 @@ export class Catalog {
   }
 
   /** By name. */
-  projects(): { name: string; id: number }[] {
-    return sortedByName([...this.#projects.values()].map(({ name, id }) => ({ name, id })))
+  projects(): NamedPlace[] {
+    return sortedByName([...this.#projects.values()].map(placeOf))
   }
 
-  scopes(project: Project): { name: string; id: number }[] {
-    return sortedByName([...project.scopes.values()].map(({ name, id }) => ({ name, id })))
+  scopes(project: Project): NamedPlace[] {
+    return sortedByName([...project.scopes.values()].map(placeOf))
   }
 
   table(scopeId: number, name: string): Table | undefined {
@@ -121,8 +130,8 @@ export class Catalog {
     this.#tables.remove(changes, table)
   }
 
-  addProject(changes: Changes, id: number, name: string, createdAtMicros: number): Project {
-    const project: Project = { id, name, createdAtMicros, scopes: new Map() }
+  addProject(changes: Changes, id: number, name: string, owner: string, createdAtMicros: number): Project {
+    const project: Project = { id, name, owner, createdAtMicros, scopes: new Map() }
     this.#add(project)
     putProject(changes, project)
     return project
@@ -143,7 +152,7 @@ export class Catalog {
   }
 
   addScope(changes: Changes, project: Project, id: number, name: string): void {
-    const scope: Scope = { id, name, projectId: project.id }
+    const scope: Scope = { id, name, owner: '', projectId: project.id }
     project.scopes.set(name, scope)
     this.#scopesById.set(id, scope)
     putScope(changes, scope)
@@ -155,6 +164,19 @@ export class Catalog {
     project.scopes.set(name, renamed)
     this.#scopesById.set(scope.id, renamed)
     putScope(changes, renamed, changes.metadata(scopeKey(scope.id))?.createdSeq)
+  }
+
+  setProjectOwner(changes: Changes, id: number, owner: string): void {
+    const project = { ...this.#projectsById.get(id)!, owner }
+    this.#add(project)
+    putProject(changes, project, changes.metadata(projectKey(id))?.createdSeq)
+  }
+
+  setScopeOwner(changes: Changes, id: number, owner: string): void {
+    const scope = { ...this.#scopesById.get(id)!, owner }
+    this.#projectsById.get(scope.projectId)!.scopes.set(scope.name, scope)
+    this.#scopesById.set(id, scope)
+    putScope(changes, scope, changes.metadata(scopeKey(id))?.createdSeq)
   }
 
   /** Its tables must be gone. */
@@ -171,22 +193,33 @@ export class Catalog {
   }
 }
 
+function placeOf({ name, id, owner }: Project | Scope): NamedPlace {
+  return owner === '' ? { name, id } : { name, id, owner }
+}
+
+/** Records without an owner have format 1. */
+function readOwner(fields: ByteReader, format: number): string {
+  return format === OWNED_FORMAT ? fields.text16() : ''
+}
+
 function sortedByName<T extends { name: string }>(rows: T[]): T[] {
   return rows.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 function putProject(changes: Changes, project: Project, createdSeq?: number): void {
   const writer = new ByteWriter(32)
-  writer.u8(1)
+  writer.u8(project.owner === '' ? 1 : OWNED_FORMAT)
   writer.u64(project.createdAtMicros)
   writer.text16(project.name)
+  if (project.owner !== '') writer.text16(project.owner)
   changes.put(projectKey(project.id), writer.finish(), createdSeq)
 }
 
 function putScope(changes: Changes, scope: Scope, createdSeq?: number): void {
   const writer = new ByteWriter(32)
-  writer.u8(1)
+  writer.u8(scope.owner === '' ? 1 : OWNED_FORMAT)
   writer.u32(scope.projectId)
   writer.text16(scope.name)
+  if (scope.owner !== '') writer.text16(scope.owner)
   changes.put(scopeKey(scope.id), writer.finish(), createdSeq)
 }

@@ -3,6 +3,7 @@ import type { EntryWork } from '../entry-work.ts'
 import type { JobTask } from '../jobs.ts'
 import { eventLogPrefix, eventsPrefix, topicKey } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
+import type { RecordReader } from '../record-store.ts'
 import { removeStep } from '../rows/index.ts'
 import { decodeHead, placeOf, putEventState, readEventState } from './event-record.ts'
 
@@ -80,6 +81,11 @@ export function compactStep(
     putEventState(changes, scopeId, { ...readEventState(changes, scopeId), removedThroughSeq: last.seq })
   }
   return { removed: whole.length * 2, isDone }
+}
+
+/** Whether a scope has, or has had, any event. Throws `ColdPages`. */
+export function hasEvents(reader: RecordReader, scopeId: number): boolean {
+  return readEventState(reader, scopeId).nextNumber > 0
 }
 
 /** A part of the events of a scope that is dropped. */

@@ -6,10 +6,11 @@ import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { ownCatalog } from '../own-catalog.ts'
-import { compactionOf } from '../outbox/index.ts'
+import { compactionOf, hasEvents } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { addJob, endJobs } from '../table-steps.ts'
+import { isOwnerName, transferOwnership } from './ownership.ts'
 import { applyTableDdl, dropTables } from './table-ddl.ts'
 
 const DEFAULT_SCOPE_NAME = 'app'
@@ -20,7 +21,9 @@ const GRANTS_PER_CALLER_MAX = 1_000
 export function applyDdl(work: EntryWork, operation: Ddl): boolean | Refusal {
   switch (operation.type) {
     case 'createProject':
-      return createProject(work, operation.project, operation.ifNotExists === true)
+      return createProject(work, operation)
+    case 'transferOwnership':
+      return transferOwnership(work, operation)
     case 'renameProject':
       return renameProject(work, operation.project, operation.to)
     case 'dropProject':
@@ -53,15 +56,19 @@ function noProject(name: string): Refusal {
   return refuse('project_not_found', `there is no project ${name.slice(0, 140)}`)
 }
 
-function createProject(work: EntryWork, name: string, ifNotExists: boolean): boolean | Refusal {
+function createProject(
+  work: EntryWork,
+  { project: name, ifNotExists, owner = '' }: Extract<Ddl, { type: 'createProject' }>,
+): boolean | Refusal {
   const bad = badName('project', name)
   if (bad !== undefined) return bad
+  if (!isOwnerName(owner)) return refuse('invalid_argument', 'an owner has at most 128 bytes')
   if (work.state.catalog.project(name) !== undefined) {
-    return ifNotExists ? false : refuse('already_exists', `project ${name} exists`)
+    return ifNotExists === true ? false : refuse('already_exists', `project ${name} exists`)
   }
   const catalog = ownCatalog(work)
   const { nextProjectId, nextScopeId } = work.state.counters
-  const project = catalog.addProject(work.changes, nextProjectId, name, work.timeMicros)
+  const project = catalog.addProject(work.changes, nextProjectId, name, owner, work.timeMicros)
   catalog.addScope(work.changes, project, nextScopeId, DEFAULT_SCOPE_NAME)
   takeIds(work, 1, 1)
   return true
@@ -151,7 +158,7 @@ function removeScope(work: EntryWork, catalog: Catalog, project: Project, name: 
   catalog.removeScope(work.changes, project, scope)
   addJob(work, { kind: 'removeScope', scopeId: scope.id })
   endJobs(work, task => task.kind === 'compactEvents' && task.scopeId === scope.id)
-  addJob(work, { kind: 'removeEvents', scopeId: scope.id })
+  if (hasEvents(work.changes, scope.id)) addJob(work, { kind: 'removeEvents', scopeId: scope.id })
 }
 
 function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 'revoke' }>): boolean | Refusal {

@@ -6,6 +6,7 @@ import type { Catalog } from '../catalog/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import type { Namespaces } from './namespaces.ts'
+import { ownsReach, ownsTarget } from './ownership.ts'
 
 const DEFAULT_SCOPE = 'app'
 /** Of a scope that does not exist: only what reaches its whole project reaches it. */
@@ -20,10 +21,11 @@ export function deniedMutation(
   namespaces: Namespaces,
   catalog: Catalog,
   access: CallerAccess,
+  caller: string,
 ): Refusal | undefined {
   const { op } = cursor
   if (access.isAdmin || op === Op.postflight) return undefined
-  if (op === Op.ddl) return deniedDdl(readDdl(cursor), catalog, access)
+  if (op === Op.ddl) return deniedDdl(readDdl(cursor), catalog, access, caller)
   const scope = namespaces.resolve(cursor.namespace, catalog)
   if ('code' in scope) return scope
   const { bytes, keyStart, keyEnd } = cursor
@@ -53,13 +55,13 @@ export function readsRows(op: number): boolean {
 }
 
 /** Why the caller may not change catalog, permissions or settings so; undefined if it may. */
-export function deniedDdl(operation: Ddl, catalog: Catalog, access: CallerAccess): Refusal | undefined {
-  return access.isAdmin || mayApply(operation, catalog, access)
+export function deniedDdl(operation: Ddl, catalog: Catalog, access: CallerAccess, caller: string): Refusal | undefined {
+  return access.isAdmin || mayApply(operation, catalog, access, caller)
     ? undefined
     : refuse('permission_denied', `${operation.type} needs a permission that the caller does not have`)
 }
 
-function mayApply(operation: Ddl, catalog: Catalog, access: CallerAccess): boolean {
+function mayApply(operation: Ddl, catalog: Catalog, access: CallerAccess, caller: string): boolean {
   switch (operation.type) {
     case 'createProject':
     case 'renameProject':
@@ -79,8 +81,10 @@ function mayApply(operation: Ddl, catalog: Catalog, access: CallerAccess): boole
     case 'grant':
     case 'revoke': {
       const grant = grantOf(catalog, operation.permission, false)
-      return grant !== undefined && access.mayGrant(grant)
+      return grant !== undefined && (access.mayGrant(grant) || ownsReach(catalog, grant, caller))
     }
+    case 'transferOwnership':
+      return ownsTarget(catalog, operation, caller)
     default:
       return mayChangeTable(operation, catalog, access)
   }

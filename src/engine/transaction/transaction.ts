@@ -1,7 +1,9 @@
 import { isKeyOp, isTableOp, Op, readDdl, readTableMutation } from '../../encoding/index.ts'
-import type { EnvelopeCursor, MutationResult } from '../../encoding/index.ts'
+import type { Ddl, EnvelopeCursor, MutationResult } from '../../encoding/index.ts'
 import type { CallerAccess } from '../access/index.ts'
 import { Access } from '../access/index.ts'
+import { auditKindOf } from '../audit.ts'
+import type { AuditEvent } from '../audit.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { applyComputed, applyDelete, applyNumber, applySet } from '../kv/index.ts'
 import type { MutationOutcome } from '../kv/index.ts'
@@ -16,6 +18,9 @@ import { Namespaces, NO_NAMES } from './namespaces.ts'
 import { deniedDdl, deniedMutation, readsRows } from './permissions.ts'
 import { checkAssertion, checkPostflight, checkRead } from './preconditions.ts'
 
+type AuditedChange = Required<Pick<AuditEvent, 'kind' | 'detail'>>
+
+const NO_CHANGES: readonly AuditedChange[] = []
 const NO_RESULTS: readonly MutationResult[] = []
 const NOT_SERVED: Refusal = refuse('unsupported_version', 'this operation is not served by this version')
 
@@ -28,15 +33,22 @@ export class TransactionApplier {
   readonly #acting = new Acting(this.#namespaces, Access.empty().of(''))
   readonly #mutation: MutationOutcome = { result: undefined }
   #results: MutationResult[] | undefined
+  #audited: AuditedChange[] | undefined
 
   /** What the mutations of the last applied envelope answer; empty if none answers anything. */
   get results(): readonly MutationResult[] {
     return this.#results ?? NO_RESULTS
   }
 
+  /** What the last applied envelope has changed that is audited. */
+  get audited(): readonly AuditedChange[] {
+    return this.#audited ?? NO_CHANGES
+  }
+
   /** hot path (bench/apply). `cursor` is opened at the envelope. Throws `MalformedBytes` and `ColdPages`. */
   apply(work: EntryWork, cursor: EnvelopeCursor, caller: string, access: CallerAccess): Refusal | undefined {
     this.#results = undefined
+    this.#audited = undefined
     this.#namespaces.open(cursor)
     this.#act(work, caller, access)
     const tooLarge = checkCounts(work, cursor)
@@ -45,7 +57,7 @@ export class TransactionApplier {
     const failed = preconditions === 0 ? undefined : this.#preconditions(work, cursor)
     if (failed !== undefined) return failed
     if (!access.isAdmin) {
-      const isDenied = this.#permissions(work, cursor, access)
+      const isDenied = this.#permissions(work, cursor, access, caller)
       if (isDenied !== undefined) return isDenied
     }
     return this.#mutations(work, cursor) ?? checkGrouped(work, cursor)
@@ -77,11 +89,11 @@ export class TransactionApplier {
   }
 
   /** Whether the caller may make all the changes. */
-  #permissions(work: EntryWork, cursor: EnvelopeCursor, access: CallerAccess): Refusal | undefined {
+  #permissions(work: EntryWork, cursor: EnvelopeCursor, access: CallerAccess, caller: string): Refusal | undefined {
     const { index, at, grouped } = cursor
     let refusal: Refusal | undefined
     while (refusal === undefined && cursor.next()) {
-      const denied = deniedMutation(cursor, this.#namespaces, work.state.catalog, access)
+      const denied = deniedMutation(cursor, this.#namespaces, work.state.catalog, access, caller)
       if (denied !== undefined) refusal = { ...denied, detail: { index: cursor.index - index - 1, actualSeq: 0 } }
     }
     cursor.index = index
@@ -129,14 +141,22 @@ export class TransactionApplier {
     if (cursor.op !== Op.ddl) return at(index, NOT_SERVED)
     const operation = readDdl(cursor)
     // The transaction may have given names to others since its permissions were looked at.
-    const denied = deniedDdl(operation, work.state.catalog, this.#acting.access)
+    const denied = deniedDdl(operation, work.state.catalog, this.#acting.access, this.#acting.caller)
     if (denied !== undefined) return at(index, denied)
     const changed = applyDdl(work, operation)
     if (typeof changed !== 'boolean') return at(index, changed)
+    if (changed) this.#noteAudited(operation, cursor)
     this.#namespaces.forget()
     work.effects.catalog(cursor.bytes.subarray(cursor.bodyStart, cursor.bodyEnd))
     this.#answer(cursor, index, changed)
     return undefined
+  }
+
+  #noteAudited(operation: Ddl, { bytes, bodyStart, bodyEnd }: EnvelopeCursor): void {
+    const kind = auditKindOf(operation)
+    if (kind === undefined) return
+    this.#audited ??= []
+    this.#audited.push({ kind, detail: bytes.slice(bodyStart, bodyEnd) })
   }
 
   #emit(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {

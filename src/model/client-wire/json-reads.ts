@@ -2,7 +2,7 @@ import { encodeOutcome, JSON_DATA, MalformedBytes, permissionFromJson, readRowDa
 import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 import { readQueryData } from '../query-data.ts'
-import type { CallerGrant, EventData, KvEntry, ReadRequest, ReadResult } from '../reads.ts'
+import type { CallerGrant, EventData, KvEntry, NamedPlace, ReadRequest, ReadResult } from '../reads.ts'
 import {
   asBytes,
   asMap,
@@ -159,9 +159,9 @@ export function readResultFromPlain(value: unknown): ReadResult {
     case 'scan':
       return { type, entries: listField(map, 'entries').map(entryFromPlain), more: booleanField(map, 'more') }
     case 'projects':
-      return { type, projects: listField(map, 'projects').map(namedId) }
+      return { type, projects: listField(map, 'projects').map(place) }
     case 'scopes':
-      return { type, scopes: listField(map, 'scopes').map(namedId) }
+      return { type, scopes: listField(map, 'scopes').map(place) }
     case 'settings':
       return { type, settings: settingsFromPlain(asMap(field(map, 'settings'), 'settings')) }
     case 'grants':
@@ -216,9 +216,10 @@ function eventFromPlain(value: unknown): EventData {
   }
 }
 
-function namedId(value: unknown): { name: string; id: number } {
+function place(value: unknown): NamedPlace {
   const map = asMap(value, 'item')
-  return { name: textField(map, 'name'), id: integerField(map, 'id') }
+  const owner = optionalField(map, 'owner', textField)
+  return { name: textField(map, 'name'), id: integerField(map, 'id'), ...(owner !== undefined && { owner }) }
 }
 
 function settingsFromPlain(map: PlainMap): Record<string, number> {

@@ -6,7 +6,7 @@ import {
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
-import type { CallerGrant, EventData, KvEntry, ReadResult } from '../reads.ts'
+import type { CallerGrant, EventData, KvEntry, NamedPlace, ReadResult } from '../reads.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
 import {
@@ -42,9 +42,9 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
       for (const entry of result.entries) writeEntry(out, entry)
       return
     case 'projects':
-      return writeNamedIds(out, result.projects)
+      return writePlaces(out, result.projects)
     case 'scopes':
-      return writeNamedIds(out, result.scopes)
+      return writePlaces(out, result.scopes)
     case 'settings': {
       const settings = Object.entries(result.settings)
       out.u32(settings.length)
@@ -100,11 +100,12 @@ function writeEntry(out: ByteWriter, entry: KvEntry): void {
   out.bytes32(entry.value)
 }
 
-function writeNamedIds(out: ByteWriter, items: readonly { name: string; id: number }[]): void {
+function writePlaces(out: ByteWriter, items: readonly NamedPlace[]): void {
   out.u32(items.length)
-  for (const { name, id } of items) {
+  for (const { name, id, owner = '' } of items) {
     out.text16(name)
     out.u64(id)
+    out.text16(owner)
   }
 }
 
@@ -119,9 +120,9 @@ export function readReadResult(reader: ByteReader): ReadResult {
       return { type: 'scan', entries: readList(reader, ENTRY_BYTES_MIN, readEntry), more }
     }
     case ReadCode.projects:
-      return { type: 'projects', projects: readList(reader, 10, readNamedId) }
+      return { type: 'projects', projects: readList(reader, 12, readPlace) }
     case ReadCode.scopes:
-      return { type: 'scopes', scopes: readList(reader, 10, readNamedId) }
+      return { type: 'scopes', scopes: readList(reader, 12, readPlace) }
     case ReadCode.settings:
       return { type: 'settings', settings: Object.fromEntries(readList(reader, 10, readSetting)) }
     case ReadCode.grants:
@@ -189,8 +190,10 @@ function readGrant(reader: ByteReader): CallerGrant {
   return { ...grant, ...(readBoolean(reader) && { delegable: true }) }
 }
 
-function readNamedId(reader: ByteReader): { name: string; id: number } {
-  return { name: reader.text16(), id: reader.u64() }
+function readPlace(reader: ByteReader): NamedPlace {
+  const place = { name: reader.text16(), id: reader.u64() }
+  const owner = reader.text16()
+  return owner === '' ? place : { ...place, owner }
 }
 
 function readSetting(reader: ByteReader): [string, number] {

@@ -21,7 +21,7 @@ import { QuorateError } from '../errors.ts'
 import type { RequestReference } from '../errors.ts'
 import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
-import type { ReadRequest, TableDescription } from '../reads.ts'
+import type { NamedPlace, ReadRequest, TableDescription } from '../reads.ts'
 import type { Query, Table } from '../database-tables.ts'
 import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
@@ -125,13 +125,13 @@ class CoreDatabase implements Database {
     return recorded === undefined ? undefined : commitResult(recorded)
   }
 
-  async projects(options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+  async projects(options?: RequestOptions): Promise<readonly NamedPlace[]> {
     const { result } = await this.#read({ type: 'projects' }, options)
     if (result.type !== 'projects') throw unfitAnswer('projects', result.type)
     return result.projects
   }
 
-  async scopes(project: string, options?: RequestOptions): Promise<readonly { name: string; id: number }[]> {
+  async scopes(project: string, options?: RequestOptions): Promise<readonly NamedPlace[]> {
     requireName('project', project)
     const { result } = await this.#read({ type: 'scopes', project }, options)
     if (result.type !== 'scopes') throw unfitAnswer('scopes', result.type)

@@ -91,6 +91,33 @@ export const permissionSection: ConformanceSection = {
       },
     },
     {
+      name: 'that owns a project, a scope or a table gives permissions on it, and hands it on',
+      async run({ database, project }) {
+        const [ann, bob] = [`${project}-ann`, `${project}-bob`]
+        const transfer = async (caller: string | undefined, to: string, scope?: string): Promise<boolean> => {
+          const place = scope === undefined ? {} : { scope }
+          const as = caller === undefined ? database : database.as(caller)
+          return (await as.ddl({ type: 'transferOwnership', project, ...place, to })).changed[0]!
+        }
+        const give = async (owner: string, permission: Permission): Promise<boolean> =>
+          (await database.as(owner).ddl({ type: 'grant', caller: bob, permission })).changed[0]!
+        await refused(transfer(ann, ann), 'permission_denied')
+        equal(await transfer(undefined, ann), true)
+        equal(await transfer(undefined, ann), false)
+        await refused(give(ann, { type: 'admin' }), 'permission_denied')
+        await refused(give(ann, { type: 'kvWrite' }), 'permission_denied')
+        equal(await give(ann, { type: 'kvWrite', project }), true)
+        await database.as(bob).kv(project).set('k', bytes('1'))
+        await refused(database.as(ann).kv(project).get('k'), 'permission_denied')
+        equal(await transfer(ann, bob, 'app'), true)
+        await refused(give(bob, { type: 'kvRead', project }), 'permission_denied')
+        equal(await give(bob, { type: 'kvRead', project, scope: 'app' }), true)
+        equal(await transfer(ann, bob), true)
+        await refused(transfer(ann, ann), 'permission_denied')
+        await refused(transfer(undefined, ann, 'none'), 'scope_not_found')
+      },
+    },
+    {
       name: 'whose transaction has one forbidden write changes nothing',
       async run(context) {
         const { database, project, kv } = context

@@ -144,7 +144,12 @@ const permission = z.discriminatedUnion('type', [
 ])
 
 const catalogDdl = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('createProject'), project: z.string(), ifNotExists: z.boolean().optional() }),
+  z.strictObject({
+    type: z.literal('createProject'),
+    project: z.string(),
+    ifNotExists: z.boolean().optional(),
+    owner: z.string().optional().describe('The caller who may give permissions within it'),
+  }),
   z.strictObject({ type: z.literal('renameProject'), project: z.string(), to: z.string() }),
   z.strictObject({ type: z.literal('dropProject'), project: z.string(), ifExists: z.boolean().optional() }),
   z.strictObject({
@@ -168,6 +173,13 @@ const catalogDdl = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('revoke'), caller: z.string(), permission }),
   z.strictObject({ type: z.literal('setSetting'), name: z.string(), value: z.number() }),
+  z.strictObject({
+    type: z.literal('transferOwnership'),
+    project: z.string(),
+    scope: z.string().optional(),
+    table: z.string().optional(),
+    to: z.string().describe('Empty: nobody'),
+  }),
   z.strictObject({
     type: z.literal('compactEvents'),
     project: z.string(),

@@ -139,7 +139,10 @@ const entry = record({
   createdSeq: u64,
   expiresAtMicros: fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), { nil: undefined }),
 })
-const namedId = record({ name: text, id: u64 })
+const namedId = fc.oneof(
+  record({ name: text, id: u64 }),
+  record({ name: text, id: u64, owner: text.filter(owner => owner !== '') }),
+)
 const outcome = fc.oneof(
   fc
     .array(fc.oneof(fc.constant(undefined), fc.boolean(), fc.bigInt({ min: 0n, max: 2n ** 256n - 1n })), {

@@ -161,9 +161,11 @@ describe('permissions', () => {
     }
     assert.deepEqual(rig.impersonations, ['ann as root'], 'told once for the connection, and only for who may')
     const { machine } = rig.trio.node(rig.name)
-    const rows = await machine.auditRows(10, Number.MAX_SAFE_INTEGER)
+    const { rows } = await machine.auditRows(10, Number.MAX_SAFE_INTEGER)
     assert.deepEqual(
-      rows.map(({ actor, caller, code }) => `${actor} as ${caller} ${code}`),
+      rows
+        .filter(({ kind }) => kind === 'impersonated')
+        .map(({ actor, caller, code }) => `${actor} as ${caller} ${code}`),
       ['ann as root '],
     )
     const ann = await rig.welcome({ token: 'ann', as: 'root' })
