@@ -10,6 +10,7 @@ import { isExpired, requireScope } from './kv/index.ts'
 import { describePlan, planQuery, QueryRun, ReadCapture } from './query/index.ts'
 import type { QueryContext } from './query/index.ts'
 import type { RecordReader } from './record-store.ts'
+import { countedRows } from './row-count.ts'
 import { keyOfRow } from './rows/index.ts'
 import { describeTable } from './table-descriptions.ts'
 import { rowsPrefix, RowView } from './tables/index.ts'
@@ -39,9 +40,14 @@ const STEP_ROWS = 1_024
 export function prepareQuery(context: TableReadContext, request: Extract<ReadRequest, { type: 'query' }>): ReadStep {
   const capture = request.readSet === true ? new ReadCapture() : undefined
   const queryContext = queryContextOf(context)
-  const run = new QueryRun(planQuery(request.query, queryContext), queryContext, capture)
+  const plan = planQuery(request.query, queryContext)
+  const run = new QueryRun(plan, queryContext, capture)
+  // A transaction has to find every row again, so it has to see them.
+  let mayCount = capture === undefined
   return () => {
-    const result = run.step()
+    const counted = mayCount ? countedRows(plan, queryContext) : undefined
+    mayCount = false
+    const result = counted ?? run.step()
     if (result === undefined) return undefined
     if (capture === undefined) return { type: 'query', result }
     return { type: 'query', result, readSet: readSetOf(context.state.catalog, capture) }

@@ -71,8 +71,9 @@ export class CoreQuery<R> implements Query<R> {
     for await (const page of this.#pagesAfter(first, options)) yield* page
   }
 
-  #isOver({ cursor }: QueryResult, rows: number): boolean {
-    return cursor === undefined || rows >= (this.#data.limit ?? Infinity)
+  /** The cursor is looked at last: it is made when it is asked for. */
+  #isOver(result: QueryResult, rows: number): boolean {
+    return rows >= (this.#data.limit ?? Infinity) || result.cursor === undefined
   }
 
   /** The first page tells the state; what follows is read in a view of that state, so that slow readers lose nothing. */
