@@ -1,13 +1,14 @@
 import { compareBytes, equalBytes } from '../encoding/index.ts'
 import type { Digest64 } from '../encoding/index.ts'
 import { KeyOrder } from './key-order.ts'
+import { KeyTable } from './key-table.ts'
 import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
 
 const PUT = 0
 const DELETE = 1
 const PATCH = 2
 const PREPARE = 3
-/** Up to here a change is found by comparing; above by a map. */
+/** Up to here a change is found by comparing; above by a table. */
 const LINEAR_MAX = 8
 
 interface Change {
@@ -35,7 +36,7 @@ export class Changes implements RecordReader {
   #count = 0
   readonly #rows: Change[] = []
   readonly #keys: Uint8Array[] = []
-  #index: Map<string, number> | undefined
+  #index: KeyTable | undefined
   /** The changed keys in order, once a walk has asked for them. */
   #order: KeyOrder | undefined
   /** For the key of an entry's first change: most entries have one, and most keys one length. */
@@ -199,8 +200,8 @@ export class Changes implements RecordReader {
     const count = this.#count
     if (count === 0) return undefined
     if (this.#index !== undefined) {
-      const at = this.#index.get(mapKey(key))
-      return at === undefined ? undefined : this.#rows[at]
+      const at = this.#index.find(key)
+      return at < 0 ? undefined : this.#rows[at]
     }
     for (let i = 0; i < count; i++) {
       const row = this.#rows[i]!
@@ -222,13 +223,21 @@ export class Changes implements RecordReader {
       this.#rows.push(row)
     }
     row.key = key
-    if (this.#order !== undefined && !isApart) this.#order.add(key)
-    if (this.#index !== undefined) this.#index.set(mapKey(key), at)
-    else if (this.#count > LINEAR_MAX) {
-      this.#index = new Map()
-      for (let i = 0; i < this.#count; i++) this.#index.set(mapKey(this.#rows[i]!.key), i)
+    if (!isApart) {
+      this.#order?.add(key)
+      this.#index?.add(key, at)
     }
+    if (this.#index === undefined && this.#count > LINEAR_MAX) this.#fillIndex(isApart ? at : this.#count)
     return row
+  }
+
+  #fillIndex(count: number): void {
+    this.#index = new KeyTable()
+    for (let i = 0; i < count; i++) {
+      const { kind, key } = this.#rows[i]!
+      // The last one has no kind yet.
+      if (kind < PATCH || i === this.#count - 1) this.#index.add(key, i)
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { completeTable, endJobs, failTable, stepTable } from './table-steps.ts'
 import { indexPrefix, rowsPrefix } from './tables/index.ts'
 
 /** Rows of one step of a build or a validation: about 2 ms of apply. */
-const STEP_ROWS_MAX = 256
+const STEP_ROWS_MAX = 128
 
 /** Does a part of the oldest job, at most `recordsMax` records of it. Returns how many. */
 export function stepJobs(work: EntryWork, recordsMax: number): number {

@@ -75,7 +75,7 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   mutationsMax: rule(10_000, 1, 100_000, 'Mutations of a transaction'),
   assertionsMax: rule(1_000, 1, 10_000, 'Assertions of a transaction'),
   readSetMax: rule(10_000, 1, 60_000, 'Points and ranges of a read set'),
-  rowsMax: rule(10_000, 1, 1_000_000, 'Rows changed by one transaction'),
+  rowsMax: rule(2_500, 1, 1_000_000, 'Rows changed by one transaction'),
   scanRecordsMax: rule(50_000, 100, 1_000_000, 'Records visited by range read sets and conditions within one entry'),
   queryRowsMax: rule(100_000, 100, 100_000_000, 'Records that a query looks at, and rows that it holds'),
   queryBytesMax: rule(67_108_864, 1_048_576, 1_073_741_824, 'Bytes that a query holds in memory'),

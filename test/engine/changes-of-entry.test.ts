@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { compareBytes } from '../../src/encoding/index.ts'
 import { Changes } from '../../src/engine/changes.ts'
 import { KeyOrder } from '../../src/engine/key-order.ts'
+import { KeyTable } from '../../src/engine/key-table.ts'
 import { NO_RECORDS, PrivateStore } from '../../src/engine/private-store.ts'
 import { SeededRandom } from '../../src/platform/simulated/index.ts'
 import { seed } from './seed.ts'
@@ -30,6 +31,22 @@ describe('keys in order', () => {
         .sort(compareBytes)
       assert.deepEqual(order.range(start, end).map(hex), expected.map(hex), `seed ${seed}, ${i} keys`)
     }
+  })
+})
+
+describe('a table of keys', () => {
+  it('finds each key by its bytes', () => {
+    const random = new SeededRandom(seed + 2)
+    const table = new KeyTable()
+    const known = new Map<string, number>()
+    for (let i = 0; i < 5_000; i++) {
+      const key = random.bytes(1 + (random.u32() % 3))
+      assert.equal(table.find(key), known.get(hex(key)) ?? -1)
+      if (known.has(hex(key))) continue
+      known.set(hex(key), i)
+      table.add(key, i)
+    }
+    for (const [key, number] of known) assert.equal(table.find(Uint8Array.from(Buffer.from(key, 'hex'))), number)
   })
 })
 
