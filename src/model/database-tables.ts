@@ -33,7 +33,7 @@ export interface QueryPage<R> {
   cursor: string | undefined
   seq: number
   token: Token
-  /** Records that were looked at. */
+  /** Records that were looked at; where a read policy of the tables holds for the caller, the rows of the answer. */
   examined: number
 }
 

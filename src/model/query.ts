@@ -67,7 +67,7 @@ export interface QueryResult {
   rows: readonly (readonly Value[])[]
   /** Set while there is more; for `QueryData.cursor`. */
   cursor?: string
-  /** Records that were looked at. */
+  /** Records that were looked at; where a read policy of the tables holds for the caller, the rows of the answer. */
   examined: number
   seq: number
 }

@@ -75,7 +75,7 @@ export class QueryRun {
 
   #result(hasMore: boolean): QueryResult {
     const { names: columns, types } = this.#plan.outputs
-    const { examined } = this.#work
+    const examined = this.#examined
     const { seq } = this.#context
     if (!hasMore) return { columns, types, rows: this.#rows, examined, seq }
     let cursor: string | undefined
@@ -91,6 +91,12 @@ export class QueryRun {
       examined,
       seq,
     }
+  }
+
+  /** Of what a read policy hides, not even the number is told. */
+  get #examined(): number {
+    const isGoverned = this.#plan.tables.some(({ policy }) => policy !== undefined)
+    return isGoverned ? this.#rows.length : this.#work.examined
   }
 
   #cursor(): string {

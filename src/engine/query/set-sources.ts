@@ -7,6 +7,7 @@ import type { RowView, Table, TableIndex } from '../tables/index.ts'
 import type { KeyRange } from './key-ranges.ts'
 import type { RangeTrace } from './read-capture.ts'
 import type { RowLookUp, TableSource } from './sources.ts'
+import type { Sight } from './sight.ts'
 import { SteppedSort } from './stepped-sort.ts'
 import { END, PAUSE, ROW } from './work.ts'
 import type { Pull, Work } from './work.ts'
@@ -39,10 +40,15 @@ export class Intersection implements TableSource {
     work: Work,
     table: Table,
     bands: readonly EntryBand[],
-    options: { lookUp: RowLookUp; filter: Condition | undefined; behind: Uint8Array | undefined },
+    options: {
+      lookUp: RowLookUp
+      filter: Condition | undefined
+      behind: Uint8Array | undefined
+      sight: Sight | undefined
+    },
   ) {
-    const { lookUp, filter, behind } = options
-    this.#sides = bands.map(band => new Side(work, table, band))
+    const { lookUp, filter, behind, sight } = options
+    this.#sides = bands.map(band => new Side(work, table, band, sight))
     this.#filter = filter
     this.#lookUp = lookUp
     this.cells = this.#lookUp.view
@@ -92,6 +98,7 @@ class Side {
   readonly #work: Work
   readonly #table: Table
   readonly #band: EntryBand
+  readonly #sight: Sight | undefined
   #scan: RecordScan | undefined
   #trace: RangeTrace | undefined
   #isOn = false
@@ -100,10 +107,11 @@ class Side {
   /** The entry it stands on was part of a result. */
   isUsed = false
 
-  constructor(work: Work, table: Table, band: EntryBand) {
+  constructor(work: Work, table: Table, band: EntryBand, sight: Sight | undefined) {
     this.#work = work
     this.#table = table
     this.#band = band
+    this.#sight = sight
   }
 
   /** To the first entry of a row at or behind `rowKey`; behind the present one if that is used. */
@@ -111,11 +119,12 @@ class Side {
     for (;;) {
       if (this.#work.isStepOver) return PAUSE
       if (this.#isOn && !this.#isRead) {
+        const isSeen = this.#sight?.sees(this.#scan!.key, this.#band.index) ?? true
         const record = this.#scan!.record()
         this.#work.look()
         this.#isRead = true
         if (this.#work.isGone(record)) this.#isOn = false
-        else this.#trace?.saw(this.#scan!.key, record.versionSeq)
+        else if (isSeen) this.#trace?.saw(this.#scan!.key, record.versionSeq)
       }
       if (this.#isOn && !this.isUsed && this.compare(rowKey) >= 0) {
         this.#steps = 0

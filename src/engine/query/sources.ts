@@ -9,6 +9,7 @@ import type { Table, TableIndex } from '../tables/index.ts'
 import type { KeySource } from './access-path.ts'
 import type { KeyRange } from './key-ranges.ts'
 import type { RangeTrace } from './read-capture.ts'
+import type { Sight } from './sight.ts'
 import { END, PAUSE, ROW } from './work.ts'
 import type { Pull, Work } from './work.ts'
 
@@ -36,18 +37,28 @@ class RangeWalk {
   readonly #index: TableIndex | undefined
   readonly #ranges: readonly KeyRange[]
   readonly #reverse: boolean
+  readonly #sight: Sight | undefined
   #next = 0
   #scan: RecordScan | undefined
   #trace: RangeTrace | undefined
   /** The scan has moved to a record that was not yet looked at. */
   #isOn = false
 
-  constructor(work: Work, table: Table, index: TableIndex | undefined, ranges: readonly KeyRange[], reverse: boolean) {
+  /** `sight`: which records a read set may speak of; undefined = all. */
+  constructor(
+    work: Work,
+    table: Table,
+    index: TableIndex | undefined,
+    ranges: readonly KeyRange[],
+    reverse: boolean,
+    sight: Sight | undefined,
+  ) {
     this.#work = work
     this.#table = table
     this.#index = index
     this.#ranges = ranges
     this.#reverse = reverse
+    this.#sight = sight
   }
 
   get key(): Uint8Array {
@@ -70,11 +81,12 @@ class RangeWalk {
 
   /** The record that `move` went to; undefined if it has expired. Throws `ColdPages`, then `move` stays on it. */
   record(): ReturnType<RecordScan['record']> | undefined {
+    const isSeen = this.#sight?.sees(this.#scan!.key, this.#index) ?? true
     const record = this.#scan!.record()
     this.#isOn = false
     this.#work.look()
     if (this.#work.isGone(record)) return undefined
-    this.#trace?.saw(this.#scan!.key, record.versionSeq)
+    if (isSeen) this.#trace?.saw(this.#scan!.key, record.versionSeq)
     return record
   }
 
@@ -96,9 +108,15 @@ export class RowRanges implements TableSource {
   readonly #walk: RangeWalk
   readonly #filter: Condition | undefined
 
-  constructor(work: Work, table: Table, ranges: readonly KeyRange[], reverse: boolean, filter: Condition | undefined) {
+  constructor(
+    work: Work,
+    table: Table,
+    ranges: readonly KeyRange[],
+    options: { reverse: boolean; filter: Condition | undefined; sight: Sight | undefined },
+  ) {
+    const { reverse, filter, sight } = options
     this.#work = work
-    this.#walk = new RangeWalk(work, table, undefined, ranges, reverse)
+    this.#walk = new RangeWalk(work, table, undefined, ranges, reverse, sight)
     this.#filter = filter
     this.cells = new RowView(table)
   }
@@ -290,10 +308,10 @@ export class IndexRanges implements TableSource {
     table: Table,
     source: KeySource,
     ranges: readonly KeyRange[],
-    options: { reverse: boolean; lookUp: RowLookUp | undefined; filters: IndexFilters },
+    options: { reverse: boolean; lookUp: RowLookUp | undefined; filters: IndexFilters; sight: Sight | undefined },
   ) {
     this.#work = work
-    this.#walk = new RangeWalk(work, table, source.index, ranges, options.reverse)
+    this.#walk = new RangeWalk(work, table, source.index, ranges, options.reverse, options.sight)
     this.#entry = new EntryView(source)
     this.#parts = source.index!.columns.length
     this.#rowKey = new RowKeyBuffer(table)

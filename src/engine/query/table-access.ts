@@ -16,6 +16,7 @@ import { valid } from './names.ts'
 import type { BoundTable } from './names.ts'
 import { Intersection, Union } from './set-sources.ts'
 import type { EntryBand } from './set-sources.ts'
+import { Sight } from './sight.ts'
 import { IndexRanges, RowLookUp, RowPoints, RowRanges } from './sources.ts'
 import type { IndexFilters, TableSource } from './sources.ts'
 import type { Work } from './work.ts'
@@ -103,13 +104,16 @@ export class TableAccess {
       )
       return new RowPoints(work, this.#lookUp(work), keys, path.reverse, filters.onRow)
     }
+    const sight = this.#sight(work)
     const space = index === undefined ? rowsPrefix(this.#table.id) : indexPrefix(index.id)
     const all = keyRanges(space, types, bands)
     const ranges = behind === undefined ? all : rangesBehind(all, behind, path.reverse)
-    if (index === undefined) return new RowRanges(work, this.#table, ranges, path.reverse, filters.onRow)
     const { reverse, isCovering } = path
+    if (index === undefined) {
+      return new RowRanges(work, this.#table, ranges, { reverse, filter: filters.onRow, sight })
+    }
     const lookUp = isCovering ? undefined : this.#lookUp(work)
-    return new IndexRanges(work, this.#table, path.source, ranges, { reverse, lookUp, filters })
+    return new IndexRanges(work, this.#table, path.source, ranges, { reverse, lookUp, filters, sight })
   }
 
   #openIntersection(work: Work, path: IntersectionPath, behind: Uint8Array | undefined): TableSource {
@@ -126,7 +130,7 @@ export class TableAccess {
         return new RowPoints(work, this.#lookUp(work), [], false, undefined)
       sides.push({ index, prefix, range })
     }
-    const options = { lookUp: this.#lookUp(work), filter: this.#rest(said), behind }
+    const options = { lookUp: this.#lookUp(work), filter: this.#rest(said), behind, sight: this.#sight(work) }
     return new Intersection(work, this.#table, sides, options)
   }
 
@@ -135,7 +139,7 @@ export class TableAccess {
     const args = expr.op === 'or' ? expr.args : []
     const branches = path.branches.map((branch, i) => {
       const conjuncts = branchConjuncts(args[i]!, this.#table)
-      const bound = { table: this.#table, policy: undefined }
+      const bound = { table: this.#table, policy: this.#policy }
       return new TableAccess(bound, conjuncts, branch, this.#caller).#openKeys(work, branch)
     })
     return new Union(work, branches, { lookUp: this.#lookUp(work), filter: this.#rest(NONE), behind })
@@ -146,12 +150,19 @@ export class TableAccess {
     const { bands } = this.#bands(path, this.#conjuncts, undefined)
     const { index, columns } = path.source
     const types = this.#typesOf(columns)
+    const sight = this.#sight(work)
     if (index === undefined) {
-      return new RowRanges(work, this.#table, keyRanges(rowsPrefix(this.#table.id), types, bands), false, undefined)
+      const ranges = keyRanges(rowsPrefix(this.#table.id), types, bands)
+      return new RowRanges(work, this.#table, ranges, { reverse: false, filter: undefined, sight })
     }
     const filters = { onEntry: undefined, onRow: undefined }
     const ranges = keyRanges(indexPrefix(index.id), types, bands)
-    return new IndexRanges(work, this.#table, path.source, ranges, { reverse: false, lookUp: undefined, filters })
+    return new IndexRanges(work, this.#table, path.source, ranges, {
+      reverse: false,
+      lookUp: undefined,
+      filters,
+      sight,
+    })
   }
 
   /** One serves all rows that a run joins: of its sources only one is open at a time. */
@@ -163,9 +174,18 @@ export class TableAccess {
   }
 
   #newLookUp(work: Work): RowLookUp {
-    const policy = work.capture === undefined || this.#policy === undefined ? undefined : this.#policy
-    const condition = policy === undefined ? undefined : valid(compileCondition(policy, this.#table, this.#caller))
-    return new RowLookUp(work, this.#table, condition)
+    return new RowLookUp(work, this.#table, this.#policyOf(work))
+  }
+
+  /** Only what is noted for a read set needs it: the filters hide rows from the result. */
+  #sight(work: Work): Sight | undefined {
+    const policy = this.#policyOf(work)
+    return policy === undefined ? undefined : new Sight(work.reader, this.#table, policy)
+  }
+
+  #policyOf(work: Work): Condition | undefined {
+    if (work.capture === undefined || this.#policy === undefined) return undefined
+    return valid(compileCondition(this.#policy, this.#table, this.#caller))
   }
 
   #typesOf(columns: readonly number[]): readonly ColumnType[] {

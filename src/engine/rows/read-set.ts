@@ -1,4 +1,4 @@
-import { compareBytes, RangeDigest } from '../../encoding/index.ts'
+import { compareBytes, RangeDigest, skipKeyValue } from '../../encoding/index.ts'
 import type { PointRead, RangeRead } from '../../encoding/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
@@ -6,8 +6,8 @@ import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-import { indexPrefix, ROW_PREFIX_BYTES, rowsPrefix } from '../tables/index.ts'
-import type { Table } from '../tables/index.ts'
+import { indexPrefix, ROW_PREFIX_BYTES, rowKeyOfEntry, rowsPrefix } from '../tables/index.ts'
+import type { Table, TableIndex } from '../tables/index.ts'
 import { scanTooLarge } from '../work-budget.ts'
 import type { WorkBudget } from '../work-budget.ts'
 import { seenRow } from './assertions.ts'
@@ -29,20 +29,25 @@ export function checkRowPoint(
 }
 
 /**
- * Looks whether a range of rows or of index entries holds the same records in the same versions; the read policy does not matter to it.
- * Throws `ColdPages`.
+ * Looks whether a range of rows or of index entries holds the same records in the same versions. Those that the caller does not see do not
+ * count: a conflict tells nothing of them. Throws `ColdPages`.
  */
 export function checkRowRange(
   work: EntryWork,
   table: Table,
   range: RangeRead,
+  caller: RowCaller,
   budget: WorkBudget,
   index: number,
 ): Refusal | undefined {
-  const prefix = range.index === undefined ? rowsPrefix(table.id) : indexSpace(table, range.index)
-  if ('code' in prefix) return prefix
+  const space = range.index === undefined ? undefined : table.index(range.index)
+  if (range.index !== undefined && space === undefined) {
+    return refuse('index_not_found', `${table.name} has no index ${range.index}`)
+  }
+  const prefix = space === undefined ? rowsPrefix(table.id) : indexPrefix(space.id)
   const from = within(prefix, range.start ?? NO_KEY)
   const to = range.end === undefined ? prefixEnd(prefix) : within(prefix, range.end)
+  const hasPolicy = table.parts.readPolicy !== undefined && !caller.bypassesPolicy
   const digest = new RangeDigest()
   let isWithin = true
   if (compareBytes(from, to) < 0) {
@@ -52,7 +57,9 @@ export function checkRowRange(
         return false
       }
       if (isExpired(record, work.timeMicros)) return true
-      digest.add(key, ROW_PREFIX_BYTES, key.length, record.versionSeq)
+      const { versionSeq } = record
+      if (hasPolicy && !isSeen(work, table, space, key, caller)) return true
+      digest.add(key, ROW_PREFIX_BYTES, key.length, versionSeq)
       return range.limit === 0 || digest.records < range.limit
     })
   }
@@ -61,12 +68,21 @@ export function checkRowRange(
   return refuse('conflict', 'a range of the read set has changed', { index, actualSeq: 0 })
 }
 
-const NO_KEY = new Uint8Array(0)
-
-function indexSpace(table: Table, name: string): Uint8Array | Refusal {
-  const index = table.index(name)
-  return index === undefined ? refuse('index_not_found', `${table.name} has no index ${name}`) : indexPrefix(index.id)
+/** Whether the caller sees the row with this key, or the one that this entry of `index` names. */
+function isSeen(
+  work: EntryWork,
+  table: Table,
+  index: TableIndex | undefined,
+  key: Uint8Array,
+  caller: RowCaller,
+): boolean {
+  if (index === undefined) return seenRow(work, table, key, caller) !== undefined
+  let at = ROW_PREFIX_BYTES
+  for (let part = 0; part < index.columns.length; part++) at = skipKeyValue(key, at)
+  return seenRow(work, table, rowKeyOfEntry(table.id, key, at), caller) !== undefined
 }
+
+const NO_KEY = new Uint8Array(0)
 
 function within(prefix: Uint8Array, key: Uint8Array): Uint8Array {
   const full = new Uint8Array(prefix.length + key.length)

@@ -40,7 +40,7 @@ export function checkRead(work: EntryWork, cursor: EnvelopeCursor, acting: Actin
     if (!acting.mayUse('tableRead', table)) return deniedRead()
     return cursor.op === Op.readRowPoint
       ? checkRowPoint(work, table, readPoint(cursor, NO_NAMES), acting.rowCaller(table), index)
-      : checkRowRange(work, table, readRange(cursor, NO_NAMES), budget, index)
+      : checkRowRange(work, table, readRange(cursor, NO_NAMES), acting.rowCaller(table), budget, index)
   }
   const scope = namespaces.resolve(cursor.namespace, work.state.catalog)
   if ('code' in scope) return scope

@@ -106,6 +106,44 @@ export const rowTransactionSection: ConformanceSection = {
       },
     },
     {
+      name: 'conflicts over the rows that its read policy shows, and no others',
+      async run({ database, project }) {
+        const definition = seatsOf(project)
+        const [ann, target] = [`${project}-ann`, { project, scope: 'app', table: 'seats' }]
+        await database.ddl([
+          createTable(definition),
+          { type: 'setReadPolicy', ...target, policy: { op: 'eq', column: 'holder', value: { caller: true } } },
+          { type: 'grant', caller: ann, permission: { type: 'tableRead', ...target } },
+          { type: 'grant', caller: ann, permission: { type: 'tableWrite', ...target } },
+        ])
+        const all = database.table(definition)
+        const seat = (id: number, holder: string) => ({ hall: 'a', id, row: 1, place: 1, holder })
+        await all.insertMany([seat(1, ann), seat(2, 'bob')])
+        type Columns = References<RowOf<typeof definition>>
+        const ways: Readonly<Record<string, (c: Columns) => Expr>> = {
+          'a range of the key': c => and(c.hall.eq('a'), c.id.gte(0)),
+          'an index': c => c.row.eq(1),
+          'a union of indexes': c => or(c.row.eq(1), c.holder.eq('bob')),
+          'an intersection of indexes': c => and(c.holder.eq(ann), c.isTaken.eq(true), c.place.eq(1)),
+          'a scan of all': c => c.hall.ne('z'),
+        }
+        let id = 2
+        for (const [way, condition] of Object.entries(ways)) {
+          for (const holder of ['bob', ann]) {
+            let attempts = 0
+            await database.as(ann).transaction(async tx => {
+              attempts++
+              const seats = tx.table(definition)
+              await seats.query(q => q.where(condition).limit(100).allowFullScan()).all()
+              if (attempts === 1) await all.insert(seat(++id, holder))
+              seats.insert(seat(++id, ann))
+            })
+            equal(attempts, holder === ann ? 2 : 1, `${way}, after a row of ${holder}`)
+          }
+        }
+      },
+    },
+    {
       name: 'allows no phantoms in what a query has read',
       async run(context) {
         const { database } = context

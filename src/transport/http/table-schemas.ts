@@ -188,7 +188,9 @@ export const queryResultSchema: z.ZodType = z.object({
   types: z.array(z.enum(COLUMN_TYPES)).optional(),
   rows: z.array(z.array(value)),
   cursor: z.string().optional().describe('For the next page; absent on the last one'),
-  examined: integer.describe('Records that were looked at'),
+  examined: integer.describe(
+    'Records that were looked at; where a read policy holds for the caller, rows of the answer',
+  ),
 })
 
 export const planSchema: z.ZodType = z.object({

@@ -151,6 +151,19 @@ describe('queries that do too much', () => {
     assert.deepEqual([found, examined], [[[ROWS]], ROWS])
   })
 
+  it('do not tell how many rows a read policy hides', async () => {
+    const governed = makeTable(7, {
+      name: 'g',
+      columns: { id: 'integer', owner: 'text' },
+      primaryKey: ['id'],
+      readPolicy: { op: 'eq', column: 'owner', value: { caller: true } },
+    })
+    const records = Array.from({ length: 9 }, (_, id) => recordsOf(governed, { id, owner: id < 3 ? 'anna' : 'bert' }))
+    const ofAnna = contextFor([governed], memoryOf(records.flat()))
+    const { result } = await runQuery(ofAnna, { project: 'p', from: 'g', limit: 10 })
+    assert.deepEqual([result.rows.length, result.examined], [3, 3])
+  })
+
   it('end with materialization_budget_exceeded for what they hold, also then', async () => {
     const little = { scanRowsMax: 100_000, bytesMax: 100_000 }
     const heavy: Partial<QueryData>[] = [

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { ByteWriter, rangeDigest, writeKeyValue } from '../../../src/encoding/index.ts'
 import type { Assertion, Ddl, Expr, Mutation, ReadSet, Value } from '../../../src/encoding/index.ts'
 import { decodeEffects } from '../../../src/engine/events/index.ts'
-import { indexPrefix } from '../../../src/engine/tables/index.ts'
+import { indexPrefix, rowsPrefix } from '../../../src/engine/tables/index.ts'
 import { prefixEnd } from '../../../src/engine/record-store.ts'
 import { Bed, hex, insert, remove, SECOND, T, update, upsert } from './bed.ts'
 
@@ -258,6 +258,42 @@ describe('a read policy', () => {
     const point = { readSet: { points: [{ ...T, key: key(2), seq: 0 }] }, mutations: [] }
     assert.equal(bed.submit(point, 'al').status, 'committed')
     assert.equal(bed.submit(point, 'bo').status, 'refused')
+  })
+
+  it('hides rows from ranges of read sets, of rows and of index entries', () => {
+    const bed = governed()
+    const table = bed.table('t')
+    const recordsOf = (prefix: Uint8Array): { key: Uint8Array; seq: number }[] => {
+      const found: { key: Uint8Array; seq: number }[] = []
+      bed.store.walk(prefix, prefixEnd(prefix), false, (whole, { versionSeq }) => {
+        found.push({ key: whole.slice(5), seq: versionSeq })
+        return true
+      })
+      return found
+    }
+    for (const [index, prefix] of [
+      [undefined, rowsPrefix(table.id)],
+      ['n', indexPrefix(table.index('n')!.id)],
+    ] as const) {
+      const all = recordsOf(prefix)
+      const isOfBo = ({ key: own }: { key: Uint8Array }): boolean => hex(own).endsWith(hex(key(2)))
+      const judge = (caller: string, limit: number, records: { key: Uint8Array; seq: number }[]): string => {
+        const range = { ...T, ...(index !== undefined && { index }), limit, digest: rangeDigest(records) }
+        return bed.submit({ readSet: { ranges: [range] }, mutations: [] }, caller).status
+      }
+      assert.equal(judge('boss', 0, all), 'committed')
+      assert.equal(judge('bo', 0, all), 'refused')
+      assert.equal(judge('bo', 0, all.filter(isOfBo)), 'committed')
+      assert.equal(judge('bo', 1, all.filter(isOfBo)), 'committed', 'nor do they count in a limit')
+      assert.equal(
+        judge(
+          'al',
+          0,
+          all.filter(record => !isOfBo(record)),
+        ),
+        'committed',
+      )
+    }
   })
 
   it('hides rows from mutations, whoever was looked at before', () => {
