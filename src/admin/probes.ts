@@ -68,7 +68,9 @@ export class Probes {
       started,
       {
         name: 'joined',
-        failure: health.unjoined ?? (status.role === 'unjoined' ? 'belongs to no cluster' : undefined),
+        failure:
+          health.unjoined ??
+          (status.role === 'unjoined' || status.historyId === '' ? 'belongs to no cluster' : undefined),
       },
       { name: 'leader', failure: this.#leaderFailure() },
       { name: 'applied', failure: lag > APPLIED_LAG_MAX ? `${lag} committed entries are not applied yet` : undefined },

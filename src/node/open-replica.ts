@@ -4,11 +4,10 @@ import type { EngineStateMachine, KeyspaceMutants, StateMachineTuning } from '..
 import { createLog, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, PageBytes, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { PeerIdentity, PeerTransport } from '../model/index.ts'
 import { waitAtMost } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { FenceFile, Replica } from '../raft/index.ts'
-import type { LogHearer, MemberAddress, ShippingLimits } from '../raft/index.ts'
+import type { LogHearer, MemberAddress, ReplicaOptions, ShippingLimits } from '../raft/index.ts'
 
 export interface StorageOptions {
   pageBytes: PageBytes
@@ -43,7 +42,8 @@ export interface ReplicaNodeOptions {
   members: readonly MemberAddress[]
   /** The secret of the cluster: signs cursors of queries. */
   cursorSecret?: Uint8Array
-  createTransport: (identity: () => PeerIdentity) => PeerTransport
+  createTransport: ReplicaOptions['createTransport']
+  onRefusal?: ReplicaOptions['onRefusal']
   storage: StorageOptions
   /** The replica has stopped for good. */
   onFatal: (error: Error) => void
@@ -138,6 +138,7 @@ async function openInDirectory(
     machine,
     fenceFile,
     createTransport,
+    onRefusal: options.onRefusal,
     clock,
     timers,
     random,

@@ -1,4 +1,4 @@
-import type { PeerIdentity } from '../model/index.ts'
+import type { ReplicaOptions } from '../raft/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { createPeerTransport, webSocketPeerListener } from '../transport/peer/index.ts'
 import type { ObservedPeerTransport } from '../transport/peer/index.ts'
@@ -13,13 +13,14 @@ export function createPeerLinks(
   { clock, timers, random }: Platform,
   secret: Uint8Array,
   tls: DoorTls | undefined,
-  identity: () => PeerIdentity,
+  ...[identity, directoryOf]: Parameters<ReplicaOptions['createTransport']>
 ): ObservedPeerTransport {
   return createPeerTransport({
     self: name,
     members: members.map(member => ({ name: member.name, address: member.peer })),
     secret,
     identity,
+    directoryOf,
     dialer: webSocketDialer(() => tls?.dialer ?? {}),
     scheme: tls === undefined ? 'ws' : 'wss',
     listen: webSocketPeerListener({

@@ -1,5 +1,6 @@
 import { LatencyHistogram, QuorateError } from '../model/index.ts'
-import type { PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { PeerTransport } from '../model/index.ts'
+import type { ReplicaOptions } from '../raft/index.ts'
 import { LOG_WRITER_JOB } from '../log/index.ts'
 import { FileError } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
@@ -18,6 +19,7 @@ import type { NodeLogger } from './logger.ts'
 import { openReplicaNode } from './open-replica.ts'
 import type { ReplicaNode } from './open-replica.ts'
 import { createPeerLinks } from './peer-links.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { RoleLog } from './role-log.ts'
 import { loadTls } from './tls.ts'
 import type { NodeTls } from './tls.ts'
@@ -127,13 +129,15 @@ class NodeAssembly {
 
   async #open(): Promise<RunningNode> {
     const { client, admin, members, name, dataDirectory, storage } = this.#configuration
+    const refusals = new RefusalLog(this.#platform.clock, this.#logger)
     const node = await openReplicaNode({
       platform: this.#platform,
       directory: dataDirectory,
       name,
       members: members.map(({ name, peer, client }) => ({ name, peerAddress: peer, clientAddress: client })),
       cursorSecret: this.#authentication.secret,
-      createTransport: identity => this.#createTransport(identity),
+      createTransport: (...asked) => this.#createTransport(...asked),
+      onRefusal: refusals.onRefusal,
       storage,
       onFatal: error => this.#failed(error),
     })
@@ -189,9 +193,9 @@ class NodeAssembly {
     }
   }
 
-  #createTransport(identity: () => PeerIdentity): PeerTransport {
+  #createTransport(...asked: Parameters<ReplicaOptions['createTransport']>): PeerTransport {
     const { secret } = this.#authentication
-    this.#links = createPeerLinks(this.#configuration, this.#platform, secret, this.#tls.peer, identity)
+    this.#links = createPeerLinks(this.#configuration, this.#platform, secret, this.#tls.peer, ...asked)
     return this.#links
   }
 

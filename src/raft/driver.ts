@@ -77,7 +77,11 @@ export class Driver {
     this.core = core
     this.#settings = options.machine.settings
     const { log, machine, clock, timers, random, groupId } = options
-    const transport = options.createTransport(() => this.identity)
+    const transport = options.createTransport(
+      () => this.identity,
+      name => this.#names.directoryOf(name),
+    )
+    transport.onRefusal = (peer, reason, detail) => this.founding.refusal(peer, reason, detail)
     this.#transport = transport
     const onFailed = (error: Error): void => this.fail(error)
     this.transfers = new Transfers(to => this.input({ type: 'transfer', to }))

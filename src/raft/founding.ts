@@ -1,5 +1,5 @@
 import { readU32 } from '../encoding/index.ts'
-import type { PeerIdentity, PeerTransport } from '../model/index.ts'
+import type { PeerIdentity, PeerRefusal, PeerTransport } from '../model/index.ts'
 import { acceptFirstEntry, nextBootstrapStep } from './bootstrap.ts'
 import type { EntryBatch, RaftCore } from './core/index.ts'
 import { activeConfiguration } from './core/index.ts'
@@ -61,6 +61,13 @@ export class Founding {
       this.#unjoined = undefined
       onFirstEntry(batch)
     }
+  }
+
+  /** A link was refused, here or by the peer. Who has no group refuses nobody for the directory: it is the peer that knows another one. */
+  refusal(peer: string, reason: PeerRefusal, detail: string): void {
+    this.#options.replica.onRefusal?.(peer, reason, detail)
+    if (reason !== 'directory' || activeConfiguration(this.#options.core.state) !== undefined) return
+    this.#unjoined = `${peer} knows another directory under this name`
   }
 
   /** A member says that this node is none. */

@@ -30,6 +30,11 @@ export class MemberNames {
     return this.#ids.get(name)
   }
 
+  /** The directory that the group knows a member by; undefined while there is no group. */
+  directoryOf(name: string): string | undefined {
+    return activeConfiguration(this.#core.state)?.members.find(member => member.name === name)?.directoryId
+  }
+
   #refresh(): void {
     if (activeConfiguration(this.#core.state) !== this.#known) this.#read()
   }

@@ -23,8 +23,11 @@ export interface ReplicaOptions {
   recovered: Recovered
   machine: StateMachine
   fenceFile: FenceFile
-  /** Makes the links to the peers, which ask for this replica's identity when they open. */
-  createTransport: (identity: () => PeerIdentity) => PeerTransport
+  /**
+   * Makes the links to the peers, which ask for this replica's identity when they open, and refuse whoever comes by a member's name with
+   * another directory than `directoryOf` it.
+   */
+  createTransport: (identity: () => PeerIdentity, directoryOf: (name: string) => string | undefined) => PeerTransport
   clock: Clock
   timers: Timers
   random: Random
@@ -38,6 +41,8 @@ export interface ReplicaOptions {
   lagLogBytes?: number
   /** What of `DEFAULT_LIMITS` (snapshot-shipping) is different here. */
   snapshotLimits?: Partial<ShippingLimits>
+  /** A peer was refused, or has refused this node: for the operator. */
+  onRefusal?: PeerTransport['onRefusal']
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
   onFatal: (error: Error) => void
   /** Given what hears of the log's syncs and failures, before anything is written. */

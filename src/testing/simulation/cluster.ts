@@ -282,13 +282,14 @@ export class SimulatedCluster {
       directory,
       name,
       members: this.#members,
-      createTransport: identity =>
+      createTransport: (identity, directoryOf) =>
         new SimulatedPeerTransport({
           network: this.network,
           host,
           name,
           members: this.#members,
           identity,
+          directoryOf,
           faults: this.frameFaults,
           onSend,
         }),

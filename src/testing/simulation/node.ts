@@ -44,7 +44,10 @@ export interface NodeOpening {
   readonly directory: string
   readonly name: string
   readonly members: readonly ConfiguredMember[]
-  readonly createTransport: (identity: () => PeerIdentity) => PeerTransport
+  readonly createTransport: (
+    identity: () => PeerIdentity,
+    directoryOf: (name: string) => string | undefined,
+  ) => PeerTransport
   readonly storage: StorageShape
   /** Planted in the keyspace of this node. */
   readonly drift: Pick<KeyspaceMutants, 'digestKeepsOverwritten'>

@@ -22,6 +22,7 @@ export interface PeerTransportOptions {
   readonly name: string
   readonly members: readonly ConfiguredMember[]
   readonly identity: () => PeerIdentity
+  readonly directoryOf: (name: string) => string | undefined
   readonly faults: FrameFaults
   /** Called before each frame leaves; may end the process, and then throws. */
   readonly onSend: (frame: Uint8Array) => void
@@ -34,13 +35,14 @@ export class SimulatedPeerTransport implements PeerTransport {
 
   constructor(options: PeerTransportOptions) {
     this.#options = options
-    const { network, host, name, members, identity } = options
+    const { network, host, name, members, identity, directoryOf } = options
     const port = Number(members.find(member => member.name === name)!.peerAddress.split(':')[1])
     this.#links = createPeerTransport({
       self: name,
       members: members.map(({ name, peerAddress: address }) => ({ name, address })),
       secret: SECRET,
       identity,
+      directoryOf,
       dialer: network.dialer(host),
       listen: accept => Promise.resolve(network.listen(host, { port }, link => accept({ link, isLoopback: false }))),
       clock: host.clock,
