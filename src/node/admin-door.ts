@@ -9,7 +9,7 @@ import {
 } from '../admin/index.ts'
 import type { MetricsSource, NodeHealth, ProcessReadings } from '../admin/index.ts'
 import { watchProcess } from '../platform/node/index.ts'
-import { httpListener } from '../transport/http/index.ts'
+import { httpListener, unreadableBody } from '../transport/http/index.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
 import { groupReadings, storageReadings } from './readings.ts'
@@ -48,7 +48,12 @@ export async function openAdminDoor(
     onAction,
     onFault,
   })
-  const server = await listenOn(parts.tls.admin, { host, port, onRequest: httpListener(app) })
+  const server = await listenOn(parts.tls.admin, {
+    host,
+    port,
+    onRequest: httpListener(app),
+    onUnreadable: unreadableBody,
+  })
   return {
     address: { host: server.host, port: server.port },
     async close() {

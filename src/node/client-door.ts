@@ -1,7 +1,7 @@
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON } from '../model/index.ts'
 import { ReplicaCore } from '../raft/index.ts'
 import { DEFAULT_GATEWAY_LIMITS } from '../transport/gateway/index.ts'
-import { createHttpApp, httpListener } from '../transport/http/index.ts'
+import { createHttpApp, httpListener, unreadableBody } from '../transport/http/index.ts'
 import { acceptWebSocket, refuse } from '../transport/websocket/index.ts'
 import { bearerToken } from './bearer-token.ts'
 import type { Endpoint } from './configuration.ts'
@@ -49,6 +49,7 @@ export async function openClientDoor(
     host,
     port,
     onRequest: httpListener(app),
+    onUnreadable: unreadableBody,
     onUpgrade: (request, socket, head) => {
       if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')
     },

@@ -6,7 +6,7 @@ import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON } from '../../src/mo
 import { listenHttp, nodeClock, nodeRandom, nodeTimers } from '../../src/platform/node/index.ts'
 import { ReplicaCore } from '../../src/raft/index.ts'
 import { createGateway } from '../../src/transport/gateway/index.ts'
-import { createHttpApp, httpListener } from '../../src/transport/http/index.ts'
+import { createHttpApp, httpListener, unreadableBody } from '../../src/transport/http/index.ts'
 import { acceptWebSocket, webSocketDialer } from '../../src/transport/websocket/index.ts'
 import { Trio } from '../raft/replica/trio.ts'
 import { get, hello, TestClient } from './gateway/client.ts'
@@ -31,6 +31,7 @@ it('both doors share one port of real sockets: WebSocket in binary and JSON, and
     host: '127.0.0.1',
     port: 0,
     onRequest: httpListener(app),
+    onUnreadable: unreadableBody,
     onUpgrade: (request, socket, head) => void acceptor.handleUpgrade(request, socket, head),
   })
   try {
@@ -61,6 +62,16 @@ it('both doors share one port of real sockets: WebSocket in binary and JSON, and
         /^HTTP\/1\.1 400 /,
         line,
       )
+    }
+    for (const [request, status, code] of [
+      ['NOTHING\r\n\r\n', 400, 'malformed_request'],
+      ['GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n', 400, 'malformed_request'],
+      ['POST /v1/query HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400, 'malformed_request'],
+      [`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'frame_too_large'],
+    ] as const) {
+      const [head = '', body = ''] = (await raw(server.port, request)).split('\r\n\r\n')
+      const { code: found, applied } = JSON.parse(body) as { code: string; applied: string }
+      assert.deepEqual([Number(head.slice(9, 12)), found, applied], [status, code, 'no'])
     }
   } finally {
     gateway.close()

@@ -24,12 +24,17 @@ export interface HttpListenOptions {
   port: number
   /** Without it every request is answered 404. */
   onRequest?: RequestListener
+  /** The JSON that is answered to what cannot be read as a request; without it the status line says all. */
+  onUnreadable?: (status: UnreadableStatus) => string
   /** Takes over the socket of a request for another protocol; without it upgrades are refused. */
   onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   limits?: HttpLimits
   /** Serves https and wss: PEM texts. With `clientAuthority` callers must present a certificate of that authority. */
   tls?: { certificate: string; key: string; clientAuthority?: string }
 }
+
+/** Why there is no request to be answered: it is no HTTP, did not come in time, or its headers are too long. */
+export type UnreadableStatus = 400 | 408 | 431
 
 /** PEM texts. */
 export type HttpTls = NonNullable<HttpListenOptions['tls']>
@@ -74,7 +79,7 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpServer
   }
 }
 
-function createLimitedServer({ onRequest, limits = {}, tls }: HttpListenOptions): Server {
+function createLimitedServer({ onRequest, onUnreadable, limits = {}, tls }: HttpListenOptions): Server {
   const { maxConnections = 10_000, maxHeaderBytes = 16_384 } = limits
   const { headersTimeoutMs = 10_000, requestTimeoutMs = 60_000, keepAliveTimeoutMs = 30_000 } = limits
   const settings = {
@@ -95,7 +100,32 @@ function createLimitedServer({ onRequest, limits = {}, tls }: HttpListenOptions)
       ? createServer(settings, listener)
       : createSecureServer({ ...settings, ...secrets(tls) }, listener)
   server.maxConnections = maxConnections
+  if (onUnreadable !== undefined) {
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerUnreadable(error, socket, onUnreadable))
+  }
   return server
+}
+
+const STATUS_LINES: Readonly<Record<UnreadableStatus, string>> = {
+  400: '400 Bad Request',
+  408: '408 Request Timeout',
+  431: '431 Request Header Fields Too Large',
+}
+
+/** Nothing more is read from the connection. */
+function answerUnreadable(
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+  bodyOf: (status: UnreadableStatus) => string,
+): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  const body = bodyOf(status)
+  const head = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}`
+  socket.end(`HTTP/1.1 ${STATUS_LINES[status]}\r\n${head}\r\n\r\n${body}`, () => socket.destroy())
 }
 
 function secrets({ certificate, key, clientAuthority }: HttpTls): SecureContextOptions & TlsOptions {
