@@ -26,6 +26,7 @@ const MODULES = [
   'small-values',
   'durability',
   'batching',
+  'checkpoint-backup',
   'index-shapes',
 ] as const
 

@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
+import { addBackupCommands } from './backup-commands.ts'
 import { addBenchCommand } from './bench-command.ts'
 import { addCheckCommands } from './check-commands.ts'
 import { addClusterCommands } from './cluster-commands.ts'
@@ -78,6 +79,7 @@ function createProgram(context: CommandContext): Command {
   addKeyValueCommands(program, context, withSession)
   addTableCommands(program, context, withSession)
   addQueryCommand(program, context, withSession)
+  addBackupCommands(program, context)
   addCheckCommands(program, context)
   addBenchCommand(program, withSession)
   return program

@@ -6,6 +6,8 @@ import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { asDamaged } from './damaged-error.ts'
+import { createBackup } from './backup/index.ts'
+import type { BackupManifest, BackupOptions, BackupSource } from './backup/index.ts'
 import { engineMetrics } from './engine-metrics.ts'
 import type { EngineMetrics, Head } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
@@ -57,6 +59,12 @@ export interface Engine extends Database {
   newest(options?: { caller?: string }): LocalReads
   /** Writes what changed since the last checkpoint; answers the seq that a restart begins from. */
   checkpoint(): Promise<number>
+  /**
+   * Writes a backup into `directory`, which is empty or not there yet, while writers go on: the state as it is now, and what is committed
+   * until that is written. With `parent`, the directory of an earlier backup, only what has changed since. `restoreBackup` makes a data
+   * directory of it. Rejects with QuorateError `invalid_argument` if the directory is not empty or the parent is of another history.
+   */
+  backup(directory: string, options?: BackupOptions): Promise<BackupManifest>
   /** How far reads see, and how far a loss of power would leave. */
   readonly head: Head
   /** Resolves once everything through `seq` is synced, and has it synced if nothing else does. @throws QuorateError `storage_failed` */
@@ -112,6 +120,8 @@ class EngineOpening {
   readonly #options: EngineOptions
   readonly #platform: Platform
   #failure: unknown
+  /** Entries of the log from which on backups under way need them. */
+  readonly #held: Set<{ readonly firstSeq: number }> = new Set()
   /** Closes what is open so far, the oldest first. */
   readonly #opened: (() => unknown)[] = []
 
@@ -200,7 +210,10 @@ class EngineOpening {
         sequencer.syncNow()
         return Promise.resolve(log.lastSeq)
       },
-      letGo: async () => void (await log.dropSegmentsBefore(machine.checkpointedSeq + 1)),
+      letGo: async () => {
+        const held = Array.from(this.#held, ({ firstSeq }) => firstSeq)
+        await log.dropSegmentsBefore(Math.min(machine.checkpointedSeq + 1, ...held))
+      },
       onFailed: error => sequencer.fail(error),
     })
     this.#opened.push(() => checkpoints.close())
@@ -262,6 +275,16 @@ class EngineOpening {
         return new LocalReads(machine.newest, caller)
       },
       checkpoint: () => checkpoints.run(),
+      backup: async (directory: string, options: BackupOptions = {}) => {
+        core.requireOpen()
+        const held = { firstSeq: log.base.seq + 1 }
+        this.#held.add(held)
+        try {
+          return await createBackup(this.#platform, backupSource(machine, log, held.firstSeq), directory, options)
+        } finally {
+          this.#held.delete(held)
+        }
+      },
       flush: () => sequencer.syncNow(),
       waitForDurable: async (seq: number) => {
         core.requireOpen()
@@ -304,6 +327,22 @@ class EngineOpening {
     const directoryId = this.#directory.identity.directoryId
     const self = { nodeId: 1, name: 'engine', peerAddress: '', clientAddress: '', directoryId }
     return { historyId, members: [self], voters: [1], outgoing: [], learners: [], learnersNext: [] }
+  }
+}
+
+function backupSource(machine: EngineStateMachine, log: Log, firstSeq: number): BackupSource {
+  return {
+    get historyId() {
+      return machine.historyId
+    },
+    head: () => ({
+      seq: machine.appliedSeq,
+      chain: machine.appliedChain,
+      leaderTimeMicros: machine.leaderTimeMicros,
+    }),
+    sourceSince: sinceSeq => machine.sourceSince(sinceSeq),
+    firstSeq,
+    readEntries: (fromSeq, maxBytes) => log.read(fromSeq, maxBytes),
   }
 }
 

@@ -6,8 +6,16 @@ export type { Origin, StateMachineTuning } from './machine-parts.ts'
 export { inspectState, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'
 export type { InspectedRegion } from './keyspace/index.ts'
-export { Codec, extractArchive, writeArchive } from './backup/index.ts'
-export type { ArchiveOptions, ArchiveSummary } from './backup/index.ts'
+export { Codec, extractArchive, listBackups, restoreBackup, verifyBackup, writeArchive } from './backup/index.ts'
+export type {
+  ArchiveOptions,
+  ArchiveSummary,
+  BackupManifest,
+  BackupOptions,
+  FoundBackup,
+  Restored,
+  RestoreOptions,
+} from './backup/index.ts'
 export { PagedStore } from './paged-store.ts'
 export type { PagedStoreOptions, StoredPage } from './paged-store.ts'
 export { openEngine } from './engine.ts'

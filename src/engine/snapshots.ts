@@ -35,6 +35,24 @@ export class ImageSource implements SnapshotSource {
   }
 }
 
+/** What a root says of the state that is sent. */
+export function manifestOf({ root }: KeyspaceView, historyId: string, sinceSeq: number): SnapshotManifest {
+  const { seq, digest, meta } = root
+  const { term, entryChain: chain, effectChain, leaderTimeMicros, featureLevel, membership: configuration } = meta
+  return {
+    seq,
+    term,
+    chain,
+    effectChain,
+    sum: digest,
+    leaderTimeMicros,
+    featureLevel,
+    historyId,
+    configuration,
+    sinceSeq,
+  }
+}
+
 /** What the sink of an install tells its state machine. */
 export interface SinkEnd {
   /** The installed root is published and durable. */

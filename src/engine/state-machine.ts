@@ -48,7 +48,7 @@ import { recordedOutcome, sessionOwner } from './session-reads.ts'
 import type { SessionPlace } from './session-reads.ts'
 import type { Slice } from './slice.ts'
 import { RequestCheck } from './request-check.ts'
-import { ImageSink, ImageSource } from './snapshots.ts'
+import { ImageSink, ImageSource, manifestOf } from './snapshots.ts'
 
 /** Batches after one that met a cold page for which `prefetch` looks for them. */
 const COLD_BATCHES = 64
@@ -437,21 +437,13 @@ export class EngineStateMachine implements StateMachine {
 
   /** The newest published state; only what changed after `since` if that point is one that both sides have recorded alike. */
   snapshotSource(since: SnapshotBase | undefined): Promise<SnapshotSource> {
+    return Promise.resolve(this.sourceSince(since !== undefined && this.#digests.has(since) ? since.seq : 0))
+  }
+
+  /** What changed after `sinceSeq`, for whoever has the state of this history at that seq or later; 0 = everything. */
+  sourceSince(sinceSeq: number): ImageSource {
     const view = this.#keyspace.view()
-    const { seq, digest, meta } = view.root
-    const manifest: SnapshotManifest = {
-      seq,
-      term: meta.term,
-      chain: meta.entryChain,
-      effectChain: meta.effectChain,
-      sum: digest,
-      leaderTimeMicros: meta.leaderTimeMicros,
-      featureLevel: meta.featureLevel,
-      historyId: this.historyId,
-      configuration: meta.membership,
-      sinceSeq: since !== undefined && this.#digests.has(since) ? since.seq : 0,
-    }
-    return Promise.resolve(new ImageSource(view, manifest))
+    return new ImageSource(view, manifestOf(view, this.historyId, sinceSeq))
   }
 
   /** From now on nothing is applied, until the sink has committed or aborted. */

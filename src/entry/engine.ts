@@ -1,17 +1,24 @@
 /** `quorate/engine`: the embedded database on this machine's files. */
 import {
   extractArchive as extract,
+  listBackups as list,
   openEngine,
   PagedStore as PageFile,
+  restoreBackup as restore,
+  verifyBackup as verify,
   writeArchive as write,
 } from '../engine/index.ts'
 import type {
   ArchiveOptions,
   ArchiveSummary,
+  BackupManifest,
   Codec,
   Engine as EngineDatabase,
   EngineOptions,
+  FoundBackup,
   PagedStoreOptions,
+  Restored,
+  RestoreOptions,
 } from '../engine/index.ts'
 import { nodeFiles, nodePlatform, nodeRandom } from '../platform/node/index.ts'
 
@@ -66,7 +73,42 @@ export function extractArchive(
   return extract(nodeFiles(), archive, directory, options)
 }
 
-export type { ArchiveOptions, ArchiveSummary } from '../engine/index.ts'
+/**
+ * Makes a data directory of a full backup and the incremental ones that continue it, given in that order; it begins a history of its own, for
+ * `Engine.open`. An interrupted restore may simply be repeated.
+ * @throws QuorateError `invalid_argument` if these are no chain or the directory is not empty; `seq_unavailable` with what can be restored;
+ * `damaged` naming the file
+ */
+export function restoreBackup(
+  backups: readonly string[],
+  directory: string,
+  options: RestoreOptions = {},
+): Promise<Restored> {
+  return restore(nodePlatform(), backups, directory, options)
+}
+
+/**
+ * Compares every file and record of a backup with its checksum. `key`: what its manifest was signed with.
+ * @throws QuorateError `not_found` where there is no finished backup; `damaged` naming the file; `invalid_argument` without the key
+ */
+export function verifyBackup(directory: string, key?: Uint8Array): Promise<BackupManifest> {
+  return verify({ files: nodeFiles() }, directory, key)
+}
+
+/** The finished backups in `root` or right below, by the time they were taken. Only manifests are read. @throws as `verifyBackup` */
+export function listBackups(root: string, key?: Uint8Array): Promise<FoundBackup[]> {
+  return list({ files: nodeFiles() }, root, key)
+}
+
+export type {
+  ArchiveOptions,
+  ArchiveSummary,
+  BackupManifest,
+  BackupOptions,
+  FoundBackup,
+  Restored,
+  RestoreOptions,
+} from '../engine/index.ts'
 export type { PagedStoreOptions, StoredPage } from '../engine/index.ts'
 export type {
   EngineMetrics,

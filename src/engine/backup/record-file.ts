@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import { crc32, readU32, writeU32 } from '../../encoding/index.ts'
+import type { File, Files } from '../../platform/index.ts'
+import { damaged } from './manifest.ts'
+import type { BackedUpFile } from './manifest.ts'
+
+const HEAD_BYTES = 8
+/** More than any chunk of images and any batch of entries. */
+const RECORD_BYTES_MAX = 1 << 30
+const READ_BYTES = 1 << 20
+
+/** A file of records, each {u32 length, u32 CRC-32, bytes}, that is written once. */
+export class RecordFileWriter {
+  readonly #file: File
+  readonly #hash = createHash('sha256')
+  #at = 0
+
+  private constructor(file: File) {
+    this.#file = file
+  }
+
+  static async create(files: Files, path: string): Promise<RecordFileWriter> {
+    return new RecordFileWriter(await files.open(path, 'create'))
+  }
+
+  async add(record: Uint8Array): Promise<void> {
+    const bytes = new Uint8Array(HEAD_BYTES + record.length)
+    writeU32(bytes, 0, record.length)
+    writeU32(bytes, 4, crc32(record))
+    bytes.set(record, HEAD_BYTES)
+    const at = this.#at
+    this.#at += bytes.length
+    const written = this.#file.write(bytes, at)
+    // The pool writes meanwhile.
+    this.#hash.update(bytes)
+    await written
+  }
+
+  /** Synced and closed. */
+  async finish(): Promise<BackedUpFile> {
+    await this.#file.sync()
+    await this.#file.close()
+    return { bytes: this.#at, sha256: this.#hash.digest('hex') }
+  }
+
+  async giveUp(): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/** The records of a file, each checked. @throws QuorateError `damaged` naming file and offset */
+export async function* readRecords(files: Files, path: string, described: BackedUpFile): AsyncGenerator<Uint8Array> {
+  const file = await files.open(path, 'read')
+  try {
+    const size = file.sizeSync()
+    if (size !== described.bytes)
+      throw damaged(path, `${size} bytes, not ${described.bytes}`, Math.min(size, described.bytes))
+    const head = new Uint8Array(HEAD_BYTES)
+    for (let at = 0; at < size;) {
+      await file.read(head, at)
+      const length = readU32(head, 0)
+      if (length > RECORD_BYTES_MAX || at + HEAD_BYTES + length > size) throw damaged(path, 'a record is cut', at)
+      const record = new Uint8Array(length)
+      await file.read(record, at + HEAD_BYTES)
+      if (crc32(record) !== readU32(head, 4)) throw damaged(path, 'a record is not what was written', at)
+      yield record
+      at += HEAD_BYTES + length
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** Compares the whole file with its SHA-256. @throws QuorateError `damaged` */
+export async function verifyFile(files: Files, path: string, described: BackedUpFile): Promise<void> {
+  if ((await files.size(path)) === undefined) throw damaged(path, 'the file is missing')
+  const file = await files.open(path, 'read')
+  try {
+    const hash = createHash('sha256')
+    const block = new Uint8Array(READ_BYTES)
+    let at = 0
+    for (;;) {
+      const length = await file.read(block, at)
+      if (length === 0) break
+      hash.update(block.subarray(0, length))
+      at += length
+    }
+    if (at !== described.bytes)
+      throw damaged(path, `${at} bytes, not ${described.bytes}`, Math.min(at, described.bytes))
+    if (hash.digest('hex') !== described.sha256) throw damaged(path, 'the file is not the one that was written')
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { ExitCode } from '../../src/cli/exit-codes.ts'
+import { runProgram } from '../../src/cli/program.ts'
+import { Engine } from '../../src/entry/engine.ts'
+import { nodeFiles } from '../../src/platform/node/index.ts'
+
+interface Ran {
+  code: ExitCode
+  text: string
+  error: string
+}
+
+/** Runs `quorate backup ...`. */
+async function run(...args: string[]): Promise<Ran> {
+  let [text, error] = ['', '']
+  const terminal = {
+    write: (part: string | Uint8Array) => void (text += String(part)),
+    writeError: (part: string) => void (error += part),
+    columns: 80,
+    isTerminal: false,
+    readInput: () => Promise.resolve(new Uint8Array()),
+  }
+  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
+  const code = await runProgram({ environment, files: nodeFiles(), terminal }, ['backup', ...args])
+  return { code, text, error }
+}
+
+async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'quorate-backup-'))
+  try {
+    await body(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function set(directory: string, key: string): Promise<number> {
+  const engine = await Engine.open(directory)
+  await engine.ddl({ type: 'createProject', project: 'p', ifNotExists: true })
+  const { seq } = await engine.kv('p').set(key, new Uint8Array(100).fill(1))
+  await engine.close()
+  return seq
+}
+
+async function keys(directory: string): Promise<string[]> {
+  const engine = await Engine.open(directory)
+  const found: string[] = []
+  for await (const { key } of engine.kv('p').scan()) found.push(key)
+  await engine.close()
+  return found
+}
+
+describe('quorate backup', () => {
+  it('creates, lists, verifies and restores a chain, to its end and to a seq', () =>
+    withFolder(async folder => {
+      const at = (name: string): string => join(folder, name)
+      const first = await set(at('data'), 'a')
+      assert.match(
+        (await run('create', at('b/1'), '--data', at('data'))).text,
+        /: full, restores \d+ to \d+, \d+ bytes\n$/,
+      )
+      await set(at('data'), 'b')
+      const made = await run('create', at('b/2'), '--data', at('data'), '--parent', at('b/1'), '--output', 'json')
+      const manifest = JSON.parse(made.text) as { type: string; entries: { firstSeq: number } }
+      assert.equal(manifest.type, 'incremental')
+      const listed = JSON.parse((await run('list', at('b'), '--output', 'json')).text) as { directory: string }[]
+      assert.deepEqual(
+        listed.map(one => one.directory),
+        [at('b/1'), at('b/2')],
+      )
+      assert.match((await run('verify', at('b/1'), at('b/2'))).text, /: whole\n.*: whole\n$/)
+      const restored = await run('restore', at('new'), at('b/1'), at('b/2'))
+      assert.deepEqual([restored.code, restored.error], [ExitCode.fine, ''])
+      assert.deepEqual(await keys(at('new')), ['a', 'b'])
+      assert.equal(
+        (await run('restore', at('old'), at('b/1'), at('b/2'), '--time', '2120-02-29T23:59:59.5Z')).code,
+        ExitCode.fine,
+      )
+      assert.deepEqual(await keys(at('old')), ['a', 'b'])
+      assert.notEqual((await run('restore', at('x'), at('b/1'), '--seq', String(first - 1))).code, ExitCode.fine)
+      assert.notEqual((await run('restore', at('x'), at('b/1'), '--time', '1999-12-31T23:59Z')).code, ExitCode.fine)
+      assert.notEqual((await run('restore', at('x'), at('b/2'))).code, ExitCode.fine)
+      assert.equal((await readdir(folder)).includes('x'), false)
+    }))
+
+  it('says damage with its exit code, and makes no database of a wrong name', () =>
+    withFolder(async folder => {
+      const at = (name: string): string => join(folder, name)
+      await set(at('data'), 'a')
+      await writeFile(at('key'), new Uint8Array(32).fill(3))
+      assert.equal((await run('create', at('b'), '--data', at('data'), '--key-file', at('key'))).code, ExitCode.fine)
+      assert.notEqual((await run('verify', at('b'))).code, ExitCode.fine)
+      assert.equal((await run('verify', at('b'), '--key-file', at('key'))).code, ExitCode.fine)
+      const images = await readFile(at('b/images'))
+      images[images.length - 1]! ^= 1
+      await writeFile(at('b/images'), images)
+      const verified = await run('verify', at('b'), '--key-file', at('key'))
+      assert.deepEqual([verified.code, verified.error.includes('images')], [ExitCode.damage, true])
+      assert.notEqual((await run('create', at('c'), '--data', at('dota'))).code, ExitCode.fine)
+      assert.equal((await readdir(folder)).includes('dota'), false)
+      assert.notEqual((await run('restore', at('y'), at('b'), '--time', 'yesterday')).code, ExitCode.fine)
+    }))
+})
