@@ -8,11 +8,13 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-update-notifier && rm package-lock.json .npmrc
 
-# The program, compiled: only JavaScript leaves this stage.
-FROM ${BASE_IMAGE} AS program
+FROM ${BASE_IMAGE} AS toolchain
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-update-notifier
+
+# The program, compiled: only JavaScript leaves this stage.
+FROM toolchain AS program
 COPY tsconfig.base.json tsconfig.src.json ./
 COPY src src
 RUN node_modules/.bin/tsc -b tsconfig.src.json \
