@@ -29,7 +29,8 @@ export function keyCells({ columns, primaryKey }: TableDefinitionData, words: re
   return key
 }
 
-function cellOf({ name, type }: ColumnDefinition, text: string): Value {
+/** A cell out of its text on a command line or in a file. @throws QuorateError `invalid_argument` */
+export function cellOf({ name, type }: ColumnDefinition, text: string): Value {
   const cell = toColumnValue(type, valueOf(type, text))
   if (cell === MISMATCH) throw new QuorateError('invalid_argument', `${name}: '${text}' is no ${type}`)
   return cell

@@ -13,6 +13,7 @@ import { addTableCommands } from './table-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
 import { VERSION } from '../node/index.ts'
 import { addServerCommand } from './server-command.ts'
+import { addTransferCommands } from './transfer-commands.ts'
 
 /** Runs one command line (without the program's name) and resolves with the exit code. */
 export async function runProgram(context: CommandContext, args: readonly string[]): Promise<ExitCode> {
@@ -80,6 +81,7 @@ function createProgram(context: CommandContext): Command {
   addTableCommands(program, context, withSession)
   addQueryCommand(program, context, withSession)
   addBackupCommands(program, context)
+  addTransferCommands(program, context, withSession)
   addCheckCommands(program, context)
   addBenchCommand(program, withSession)
   return program
