@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { DataRegion } from '../../src/node/index.ts'
 import { ProcessCluster, quorate } from './processes.ts'
@@ -40,55 +39,6 @@ describe('the command line on three nodes', { timeout: 60_000 }, () => {
     assert.match((await cluster.run('kv', 'scan', 'bench', 'app', '--prefix', 'gr')).output, /^greeting\thello\n$/)
     assert.equal((await cluster.run('kv', 'delete', 'bench', 'app', 'greeting')).code, 0)
     assert.equal((await cluster.run('kv', 'get', 'bench', 'app', 'greeting')).code, 1)
-  })
-
-  it('creates, changes, fills, reads and drops a table', async () => {
-    await cluster.run('project', 'create', 'store', '--if-not-exists')
-    const file = join(cluster.nodes[0]!.directory, '..', 'orders.yaml')
-    await writeFile(
-      file,
-      'columns:\n  - {name: id, type: u64}\n  - {name: customer, type: text}\n  - {name: note, type: text, nullable: true}\n' +
-        'primaryKey: [id]\nindexes:\n  - {name: by_customer, columns: [customer]}\n',
-    )
-    const at = ['store', 'app', 'orders'] as const
-    const created = await cluster.run('table', 'create', ...at, file)
-    assert.deepEqual([created.code, created.output], [0, 'table orders created\n'], created.errors)
-    assert.match((await cluster.run('table', 'create', ...at, file)).errors, /already_exists/)
-    const rows = JSON.stringify([
-      { id: 1, customer: 'ann' },
-      { id: '18446744073709551615', customer: 'bob', note: 'late' },
-    ])
-    assert.equal((await cluster.run('table', 'insert', ...at, rows)).code, 0)
-    assert.equal((await cluster.run('table', 'insert', ...at, '{"id":1,"customer":"eve"}')).code, 1)
-    assert.equal((await cluster.run('table', 'insert', ...at, '{"id":1,"customer":"eve"}', '--upsert')).code, 0)
-    assert.equal(
-      (await cluster.run('table', 'scan', ...at)).output,
-      'ID                    CUSTOMER  NOTE\n                   1  eve       null\n18446744073709551615  bob       late\n',
-    )
-    const one = await cluster.run('table', 'get', ...at, '18446744073709551615', '--output', 'json')
-    assert.equal((JSON.parse(one.output) as { row: { note: string } }).row.note, 'late')
-    assert.equal((await cluster.run('table', 'get', ...at, 'id=7')).code, 1)
-    assert.equal((await cluster.run('table', 'get', ...at, 'seven')).code, 2)
-    const change =
-      '[{"type":"addColumn","column":{"name":"grade","type":"text","default":"b"}},{"type":"dropIndex","name":"by_customer"}]'
-    assert.equal((await cluster.run('table', 'alter', ...at, change)).code, 0)
-    assert.match((await cluster.run('table', 'describe', ...at)).output, /grade +text +no +b/)
-    assert.match((await cluster.run('table', 'list', 'store')).output, /orders +2 +4 +id/)
-    const query = '{"project":"store","from":"orders","where":{"op":"eq","column":"customer","value":"bob"},"limit":5}'
-    const found = await cluster.run('query', query, '--output', 'json')
-    assert.deepEqual(JSON.parse(found.output), {
-      id: '18446744073709551615',
-      customer: 'bob',
-      note: 'late',
-      grade: 'b',
-    })
-    assert.match((await cluster.run('query', query, '--explain')).output, /^fullScan/)
-    const page = await cluster.run('query', '{"project":"store","from":"orders","limit":1}', '--page')
-    assert.match(page.output, /more: --cursor \S+\n$/)
-    assert.equal((await cluster.run('query', '{"project":"store","form":"orders"}')).code, 2)
-    assert.equal((await cluster.run('query', './no-such-file')).code, 2)
-    assert.equal((await cluster.run('table', 'drop', ...at)).output, 'table orders dropped\n')
-    assert.equal((await cluster.run('table', 'drop', ...at, '--if-exists')).output, 'table orders does not exist\n')
   })
 
   it('shows and hands over leadership', async () => {
