@@ -13,6 +13,9 @@ const NODES = [0, 1, 2]
 export interface ThreeNodes {
   /** For `connect`. */
   readonly url: string
+  /** host:port of the client ports, and of the admin ports, with commas between. */
+  readonly endpoints: string
+  readonly adminEndpoints: string
   /** Index of the leader; waits until there is one. */
   leader(): Promise<number>
   /** kill -9. */
@@ -56,8 +59,11 @@ export async function startThreeNodes(): Promise<ThreeNodes> {
     })
     return found
   }
+  const addresses = (door: keyof Ports): string => ports.map(each => `127.0.0.1:${each[door]}`).join(',')
   const nodes: ThreeNodes = {
-    url: `ws://${ports.map(({ client }) => `127.0.0.1:${client}`).join(',')}`,
+    url: `ws://${addresses('client')}`,
+    endpoints: addresses('client'),
+    adminEndpoints: addresses('admin'),
     leader,
     start,
     ready: i => until(`node ${i}`, () => answers(i, '/readyz')),

@@ -29,7 +29,7 @@ export function quorate(...args: string[]): Promise<CommandResult> {
   })
 }
 
-interface NodeProcess {
+export interface NodeProcess {
   readonly name: string
   readonly directory: string
   readonly ports: { client: number; peer: number; admin: number }
@@ -37,6 +37,22 @@ interface NodeProcess {
   exit: Promise<number | null>
   errors: string
 }
+
+/** Characters of a node's log that are kept. */
+const LOG_KEPT = 1 << 16
+
+export interface ClusterOptions {
+  /** Default 3. */
+  readonly size?: number
+  /** Where others reach a node; default its ports. For a proxy between them. */
+  readonly reach?: (node: NodeProcess) => Promise<{ peer: number; client: number }>
+  /** Called when a node's directory exists and is empty. */
+  readonly prepare?: (node: NodeProcess) => Promise<void>
+  /** In place of the sizes of `storage` that make files small and checkpoints frequent. */
+  readonly storage?: Readonly<Record<string, number | string>>
+}
+
+const SMALL_FILES = { segmentBytes: 1 << 20, checkpointAgeMs: 1_000, checkpointLogBytes: 1 << 18 }
 
 /** Three real processes on free ports in a temporary folder. */
 export class ProcessCluster {
@@ -48,10 +64,11 @@ export class ProcessCluster {
     this.nodes = nodes
   }
 
-  static async create(size = 3): Promise<ProcessCluster> {
+  static async create(options: ClusterOptions = {}): Promise<ProcessCluster> {
+    const { size = 3, storage = SMALL_FILES } = options
     const directory = await mkdtemp(join(tmpdir(), 'quorate-cluster-'))
     const ports = await freePorts('127.0.0.1', size * 3)
-    const nodes = Array.from({ length: size }, (_, i) => ({
+    const nodes: NodeProcess[] = Array.from({ length: size }, (_, i) => ({
       name: `n${i}`,
       directory: join(directory, `n${i}`),
       ports: { client: ports[i * 3]!, peer: ports[i * 3 + 1]!, admin: ports[i * 3 + 2]! },
@@ -59,18 +76,18 @@ export class ProcessCluster {
       exit: Promise.resolve(null),
       errors: '',
     }))
-    const members = nodes.map(({ name, ports }) => ({
-      name,
-      peer: `127.0.0.1:${ports.peer}`,
-      client: `127.0.0.1:${ports.client}`,
-    }))
-    for (const { name, directory, ports } of nodes) {
-      const { client, peer, admin } = ports
-      await mkdir(directory)
+    const members: { name: string; peer: string; client: string }[] = []
+    for (const node of nodes) {
+      const { peer, client } = (await options.reach?.(node)) ?? node.ports
+      members.push({ name: node.name, peer: `127.0.0.1:${peer}`, client: `127.0.0.1:${client}` })
+    }
+    for (const node of nodes) {
+      const { client, peer, admin } = node.ports
+      await mkdir(node.directory)
+      await options.prepare?.(node)
       const doors = { client: { port: client }, peer: { port: peer }, admin: { port: admin } }
-      const storage = { segmentBytes: 1 << 20, checkpointAgeMs: 1_000, checkpointLogBytes: 1 << 18 }
-      const settings = { name, dataDirectory: '.', members, ...doors, storage }
-      await writeFile(join(directory, 'config.yaml'), stringify(settings))
+      const settings = { name: node.name, dataDirectory: '.', members, ...doors, storage }
+      await writeFile(join(node.directory, 'config.yaml'), stringify(settings))
     }
     return new ProcessCluster(directory, nodes)
   }
@@ -80,7 +97,7 @@ export class ProcessCluster {
     node.errors = ''
     const args = ['server', '--config', join(node.directory, 'config.yaml'), '--exit-with-parent']
     const child = fork(PROGRAM, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-    child.stderr?.on('data', (bytes: Buffer) => (node.errors += bytes.toString()))
+    child.stderr?.on('data', (bytes: Buffer) => (node.errors = (node.errors + bytes.toString()).slice(-LOG_KEPT)))
     node.process = child
     node.exit = new Promise(resolve => child.on('close', code => resolve(code)))
   }

@@ -19,7 +19,7 @@ describe('export and import', () => {
   const path = (name: string): string => join(cluster.directory, name)
 
   before(async () => {
-    cluster = await ProcessCluster.create(1)
+    cluster = await ProcessCluster.create({ size: 1 })
     cluster.startAll()
     await cluster.leader()
     client = await connect(cluster.endpoints.split(',').map(endpoint => `ws://${endpoint}`))

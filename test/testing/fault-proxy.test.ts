@@ -152,6 +152,23 @@ describe('the fault proxy', { timeout: 20_000 }, () => {
     assert.equal(proxy.counts.resets, 2)
   })
 
+  it('resets also a connection whose receiver reads nothing', async () => {
+    const { near, far, farSees } = await open()
+    far.pause()
+    near.write(Buffer.alloc(32 << 20))
+    await proxyHasPassed(1 << 20)
+    assert.equal(proxy.reset(), 1)
+    far.resume()
+    await farSees.until(() => farSees.isReset || farSees.hasEnded)
+    assert.ok(farSees.length < 32 << 20, 'everything arrived')
+    far.destroy()
+  })
+
+  /** Something moves all the time until then. */
+  async function proxyHasPassed(bytes: number): Promise<void> {
+    while (proxy.counts.bytes < bytes) await new Promise(resolve => setImmediate(resolve))
+  }
+
   it('tears: half of what is sent next arrives, then nothing', async () => {
     const { near, far, nearSees, farSees } = await open()
     near.write('whole')

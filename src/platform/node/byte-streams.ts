@@ -62,7 +62,14 @@ class SocketStream implements ByteStream {
 
   reset(): void {
     // One that is still being opened is reset as soon as it is open: the other side may have taken it already.
-    this.#socket.resetAndDestroy()
+    if (this.#socket.connecting) this.#socket.once('connect', () => this.#reset())
+    else this.#reset()
+  }
+
+  /** Node resets only when everything is written, which the other side may never read: then the stream is closed as it is. */
+  #reset(): void {
+    if (this.#socket.writableLength > 0) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   pause(): void {
