@@ -43,7 +43,7 @@ export interface EngineOptions {
    * an eighth of a page.
    */
   inlineThresholdBytes?: number
-  /** Size of a log segment, which recovery holds in memory as a whole; default a quarter of the budget, 4 to 64 MiB. */
+  /** Size of a log segment, which recovery holds in memory as a whole; default a quarter of the budget, 4 to 16 MiB. */
   segmentBytes?: number
   /** A checkpoint is taken when the log has grown by this much since the last one; default 64 MiB. */
   checkpointLogBytes?: number
@@ -347,7 +347,7 @@ function backupSource(machine: EngineStateMachine, log: Log, firstSeq: number): 
 }
 
 function segmentBytesFor(budgetBytes: number): number {
-  return Math.min(Math.max(budgetBytes >>> 2, 4 << 20), 64 << 20)
+  return Math.min(Math.max(budgetBytes >>> 2, 4 << 20), 16 << 20)
 }
 
 function requireUndamaged({ damage: [damage] }: Recovered): void {

@@ -218,6 +218,23 @@ describe('the figures of an embedded engine', () => {
       assert.ok(hot.hotCacheBytes <= (64 << 10) + 20_000)
     }))
 
+  it('gives a value that memory has no room for to its reader, who may do with it what they like', () =>
+    withEngine({ hotCacheBytes: 0, budgetBytes: 1 << 20 }, async engine => {
+      const kv = engine.kv('p')
+      await kv.set('large', new Uint8Array(30_000).fill(3))
+      await engine.checkpoint()
+      const newest = engine.newest().kv('p')
+      for (let i = 0; i < 3; i++) {
+        const value = newest.get('large')!
+        assert.deepEqual(value, new Uint8Array(30_000).fill(3))
+        value.fill(9)
+        assert.deepEqual(await kv.get('large'), new Uint8Array(30_000).fill(3))
+      }
+      const { hotCacheBytes, misses } = engine.metrics().values
+      assert.equal(hotCacheBytes, 0)
+      assert.ok(misses >= 6, `${misses}`)
+    }))
+
   it('tells refusals and conflicts from commits, and what is durable from what is visible', () =>
     withEngine({ durability: 'batch', batchIntervalMs: 60_000 }, async engine => {
       const kv = engine.kv('p')

@@ -81,6 +81,8 @@ export function extentChecksum(header: Uint8Array, value: Uint8Array): number {
 export class ExtentCache {
   bytes = 0
   dirtyBytes = 0
+  /** What may be kept of values that are on file. */
+  bytesMax: number = Number.POSITIVE_INFINITY
   /** Values that the entry in the making has read: they stay until it has been applied. */
   readonly pinned: Set<number> = new Set()
   readonly #entries: Map<number, CachedExtent> = new Map()
@@ -90,6 +92,14 @@ export class ExtentCache {
     if (entry === undefined) return undefined
     this.#entries.delete(page)
     this.#entries.set(page, entry)
+    return entry.bytes
+  }
+
+  /** The value itself, to keep, if it alone is more than may be kept here: it is forgotten, and need not be copied. */
+  handOver(page: number): Uint8Array | undefined {
+    const entry = this.#entries.get(page)
+    if (entry?.state !== 'clean' || entry.bytes.length <= this.bytesMax || this.pinned.has(page)) return undefined
+    this.remove(page)
     return entry.bytes
   }
 

@@ -49,6 +49,7 @@ export class Pager {
     this.#pagesAtRest = pages
     this.#pagesMax = pages < SMALL_BUDGET_PAGES ? Math.max(4, pages) + PATH_PAGES : pages
     this.extentBytesMax = Math.min(extentBytesMax, budgetBytes)
+    storage.extents.bytesMax = this.extentBytesMax
     storage.onFree = page => this.#loads.delete(page)
   }
 

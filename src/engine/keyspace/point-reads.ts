@@ -50,10 +50,11 @@ export function recordAt(storage: Storage, ref: PageRef, index: number): RecordV
     return { value, versionSeq, createdSeq, expiresAtMicros }
   }
   const pointer = readExtentPointer(record.bytes, record.valueAt)
-  const bytes = storage.extents.get(pointer.page)
+  const own = storage.extents.handOver(pointer.page)
+  const bytes = own ?? storage.extents.get(pointer.page)
   if (bytes === undefined) return storage.cold.only(pointer.page, pointer.checksum, pointer.length)
   storage.traffic.valueReads++
-  return { value: bytes.slice(), versionSeq, createdSeq, expiresAtMicros }
+  return { value: own ?? bytes.slice(), versionSeq, createdSeq, expiresAtMicros }
 }
 
 export function metadataAt(ref: PageRef, index: number): RecordMetadata {
