@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import type { EventData, EventStream } from '../../model/index.ts'
 import type { ConformanceContext, ConformanceSection } from './context.ts'
-import { bytes, collect, fails, refused } from './expectations.ts'
+import { bytes, collect, fails, refused, Watching } from './expectations.ts'
 
 const keyOf = (step: IteratorResult<EventData>): string | undefined => (step.done === true ? undefined : step.value.key)
 const keysOf = (events: readonly EventData[]): string[] => events.map(({ key }) => key)
@@ -190,6 +190,18 @@ export const eventSection: ConformanceSection = {
         controller.abort()
         equal((await last).done, true)
         deepEqual(await collect(events.follow({ signal: AbortSignal.abort() })), [])
+      },
+    },
+    {
+      name: 'are no changes of keys: whoever watches those is not told of them',
+      async run({ database, project, kv }) {
+        const { token } = await kv.set('start', bytes('0'))
+        const watching = new Watching(signal => kv.watch({ from: token, signal }))
+        await database.events(project).emit([event('a'), event('b', 'bills')])
+        await kv.set('k', bytes('1'))
+        deepEqual((await watching.nextCommit()).changes, ['k=1'])
+        await watching.end()
+        deepEqual(await collect(kv.scan({ prefix: 'b' })), [])
       },
     },
     {
