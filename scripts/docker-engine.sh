@@ -41,7 +41,7 @@ install() {
   command -v "$1" >/dev/null && return
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   bounded apt-get update -qq >"$work/log" 2>&1 || return 1
-  DEBIAN_FRONTEND=noninteractive bounded apt-get install -y -qq --no-install-recommends "$2" >"$work/log" 2>&1
+  DEBIAN_FRONTEND=noninteractive bounded apt-get install -y -qq "$2" >"$work/log" 2>&1
 }
 
 start_engine() {
