@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import type { DataRegion } from '../../src/node/index.ts'
 import { ProcessCluster, quorate } from './processes.ts'
 
-describe('the command line on three nodes', { timeout: 60_000 }, () => {
+describe('the command line on three nodes', { timeout: 240_000 }, () => {
   let cluster: ProcessCluster
 
   before(async () => {

@@ -19,7 +19,7 @@ async function freeBasePort(): Promise<number> {
   throw new Error('no free ports')
 }
 
-describe('quorate dev', { timeout: 55_000 }, () => {
+describe('quorate dev', { timeout: 240_000 }, () => {
   let directory: string
   let basePort: number
   before(async () => {

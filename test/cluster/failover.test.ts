@@ -53,16 +53,21 @@ class Load {
   /** Waits until `count` more keys are acknowledged. */
   async progress(count: number): Promise<void> {
     const target = this.acknowledged.size + count
-    while (this.acknowledged.size < target) await new Promise(resolve => setTimeout(resolve, 10))
+    while (this.acknowledged.size < target && !this.#stopping.signal.aborted)
+      await new Promise(resolve => setTimeout(resolve, 10))
+  }
+
+  abort(): void {
+    this.#stopping.abort()
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort()
+    this.abort()
     await Promise.all(this.#writers)
   }
 }
 
-describe('three processes under load', { timeout: 58_000 }, () => {
+describe('three processes under load', { timeout: 240_000 }, suite => {
   let cluster: ProcessCluster
   let client: Client
   let load: Load
@@ -78,6 +83,8 @@ describe('three processes under load', { timeout: 58_000 }, () => {
       { type: 'createScope', project: 'load', scope: 'counters' },
     ])
     load = new Load(client, 0)
+    // Whatever ends the suite ends its writers, or the process would never end.
+    suite.signal.addEventListener('abort', () => load.abort())
     await load.progress(100)
   })
   after(async () => {

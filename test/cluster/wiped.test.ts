@@ -7,7 +7,7 @@ import { connect } from '../../src/entry/client.ts'
 import type { Client } from '../../src/entry/client.ts'
 import { ProcessCluster } from './processes.ts'
 
-describe('a member whose directory was emptied', { timeout: 58_000 }, () => {
+describe('a member whose directory was emptied', { timeout: 240_000 }, () => {
   let cluster: ProcessCluster
   let client: Client
 

@@ -91,7 +91,7 @@ export async function resolve(specifier, context, next) {
 }
 `
 
-describe('a client in a browser', { timeout: 60_000 }, () => {
+describe('a client in a browser', { timeout: 240_000 }, () => {
   let directory: string
   let node: RunningNode
 

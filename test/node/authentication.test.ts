@@ -10,7 +10,7 @@ import type { RunningNode } from '../../src/node/index.ts'
 
 const RIGHT = 'the-right-token-of-ann'
 
-describe('wrong tokens', { timeout: 30_000 }, () => {
+describe('wrong tokens', { timeout: 120_000 }, () => {
   let directory: string
   let node: RunningNode
   let kept: Client | undefined

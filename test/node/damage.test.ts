@@ -33,7 +33,7 @@ async function shortRun(directory: string, rounds: number): Promise<void> {
   await node.stop('end of the run')
 }
 
-describe('damage', { timeout: 55_000 }, () => {
+describe('damage', { timeout: 240_000 }, () => {
   let directory: string
   let older: string
   let data: string

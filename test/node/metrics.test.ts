@@ -61,7 +61,7 @@ async function documented(): Promise<Map<string, { type: string; labels: string[
   )
 }
 
-describe('the metrics of a node', { timeout: 30_000 }, () => {
+describe('the metrics of a node', { timeout: 120_000 }, () => {
   let directory: string
   const nodes: RunningNode[] = []
   let families: Map<string, Family>

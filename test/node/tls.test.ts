@@ -35,7 +35,7 @@ function shownName(port: number, tls: { ca: string; cert?: string; key?: string 
   })
 }
 
-describe('TLS on all ports of a cluster', { timeout: 60_000 }, () => {
+describe('TLS on all ports of a cluster', { timeout: 240_000 }, () => {
   let directory: string
   let certificates: Certificates
   let strangers: Certificates

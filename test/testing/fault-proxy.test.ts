@@ -49,7 +49,7 @@ interface Pair {
   readonly farSees: Received
 }
 
-describe('the fault proxy', { timeout: 20_000 }, () => {
+describe('the fault proxy', { timeout: 120_000 }, () => {
   let server: Server
   let proxy: FaultProxy
   let port: number
@@ -194,7 +194,7 @@ describe('the fault proxy', { timeout: 20_000 }, () => {
   })
 })
 
-describe('the fault proxy between nodes', { timeout: 20_000 }, () => {
+describe('the fault proxy between nodes', { timeout: 120_000 }, () => {
   /** The dialer's hello of docs/formats/peer-handshake.md, without ids. */
   function hello(name: string): Buffer {
     const text = Buffer.from(name)
