@@ -393,20 +393,34 @@ describe('what a browser loads', () => {
 })
 
 describe('links of pages', () => {
-  itReports('page', 'a link that leads nowhere', { 'docs/a.md': 'See [this](b.md#part).\n' }, 'docs/a.md:1')
+  const root = { 'README.md': '[a](docs/a.md)\n' }
+  itReports('page', 'a link that leads nowhere', { ...root, 'docs/a.md': 'See [this](b.md#part).\n' }, 'docs/a.md:1')
   itReports(
     'page',
     'a file that a page names and nobody wrote',
-    { 'docs/a.md': '\nIn `src/log/writer.ts`.\n' },
+    { ...root, 'docs/a.md': '\nIn `src/log/writer.ts`.\n' },
     'docs/a.md:2',
   )
-  itReports('page', 'a decision that the index does not list', {
-    'docs/adr/0009-x.md': '# 0009\n',
-    'docs/adr/README.md': '[0008](0008-y.md)\n',
-    'docs/adr/0008-y.md': 'Once there was `src/log/old.ts`.\n',
+  itReports(
+    'page',
+    'a decision that the index does not list',
+    {
+      'README.md': '[decisions](docs/adr/)\n',
+      'docs/adr/0009-x.md': '# 0009\n',
+      'docs/adr/README.md': '[0008](0008-y.md)\n',
+      'docs/adr/0008-y.md': 'Once there was `src/log/old.ts`.\n',
+    },
+    'docs/adr/0009-x.md:1',
+  )
+  itReports('page', 'a page of docs/ that none leads to', { 'docs/b.md': '[itself](b.md)\n' }, 'docs/b.md:1')
+  itAllows('a page that another links to, or its directory', {
+    'README.md': '[a](docs/a/) [b](docs/a/b.md#part)\n',
+    'docs/a/README.md': '# A\n',
+    'docs/a/b.md': '# B\n',
   })
   itAllows("notes that are none of the project's pages", { 'NOTES.md': '[a](b.md)\n' })
   itAllows('links to files, directories and the web, and anything in a code fence', {
+    'README.md': '[a](docs/a.md)\n',
     'docs/a.md':
       '[a](../src/log/index.ts) [b](../src/log/) [c](https://x.org/y) `src/log/index.ts`\n```\n[d](e.md)\n```\n',
   })

@@ -11,9 +11,10 @@ const NAMED_FILE = /`((?:src|test|docs|scripts|bench|examples|deploy|\.ci)\/[\w.
 const LINK = /\]\(([^)\s#]+)(?:#[^)]*)?\)/g
 const DECISIONS = 'docs/adr/README.md'
 
-/** Links and file names in the pages lead to files that exist, and every decision is in the index. */
+/** Links and file names in the pages lead to files that exist, every decision is in the index, and every page of docs/ is linked to. */
 export function checkPages(files: FileTree): Violation[] {
   const violations: Violation[] = []
+  const linked = new Set<string>()
   for (const [page, text] of files) {
     if (!PAGE.test(page)) continue
     for (const [index, line] of withoutFences(text).entries()) {
@@ -22,6 +23,7 @@ export function checkPages(files: FileTree): Violation[] {
       for (const [, target = ''] of line.matchAll(LINK)) {
         if (/^[a-z]+:/.test(target)) continue
         const path = posix.normalize(posix.join(posix.dirname(page), target)).replace(/\/$/, '')
+        if (path !== page) linked.add(path)
         if (!exists(files, path)) report(`the link to ${target} leads nowhere`)
       }
       for (const [, path = ''] of HISTORY.test(page) ? [] : line.matchAll(NAMED_FILE)) {
@@ -30,11 +32,19 @@ export function checkPages(files: FileTree): Violation[] {
     }
   }
   for (const file of files.keys()) {
+    if (/^docs\/(?!adr\/\d).*\.md$/.test(file) && !isLinked(linked, file)) {
+      violations.push({ rule: 'page', file, line: 1, message: 'no page links to it' })
+    }
     if (!/^docs\/adr\/\d{4}-[\w-]+\.md$/.test(file) || files.get(DECISIONS)?.includes(`(${posix.basename(file)})`))
       continue
     violations.push({ rule: 'page', file, line: 1, message: `${DECISIONS} does not list this decision` })
   }
   return violations
+}
+
+/** A link to a directory is one to its README. */
+function isLinked(linked: ReadonlySet<string>, page: string): boolean {
+  return linked.has(page) || (posix.basename(page) === 'README.md' && linked.has(posix.dirname(page)))
 }
 
 function exists(files: FileTree, path: string): boolean {
