@@ -38,30 +38,25 @@ export class IntegerSum {
   }
 }
 
+/** Sums of as many floats below this as there can be stay finite. */
+const LARGE = 2 ** 960
+/** Nor can they make much less of this. */
+const HUGE = 2 ** 1010
+const SCALE = 2 ** -200
+
 /**
  * The correctly rounded sum of floats, whatever their order (Shewchuk 1997, as Python's fsum): the partial sums do not overlap and are
- * exact together.
+ * exact together. Large floats are summed apart, scaled down, so that no order of theirs overflows on the way.
  */
 export class FloatSum {
   readonly #partials: number[] = []
+  readonly #large: number[] = []
   #count = 0
 
   add(value: number): void {
     this.#count++
-    const partials = this.#partials
-    let rest = value
-    let kept = 0
-    for (const partial of partials) {
-      const isLarger = Math.abs(rest) >= Math.abs(partial)
-      const large = isLarger ? rest : partial
-      const small = isLarger ? partial : rest
-      const high = large + small
-      const low = small - (high - large)
-      if (low !== 0) partials[kept++] = low
-      rest = high
-    }
-    partials.length = kept
-    partials.push(rest)
+    if (Math.abs(value) < LARGE) addTo(this.#partials, value)
+    else addTo(this.#large, value * SCALE)
   }
 
   get count(): number {
@@ -70,24 +65,55 @@ export class FloatSum {
 
   /** @throws QuorateError `overflow` beyond the largest float */
   total(): number {
-    const partials = this.#partials
-    let at = partials.length - 1
-    let high = partials[at--] ?? 0
-    let low = 0
-    while (at >= 0) {
-      const x = high
-      const y = partials[at--]!
-      high = x + y
-      low = y - (high - x)
-      if (low !== 0) break
-    }
-    // Half-way between two floats, the rest decides.
-    if (at >= 0 && ((low < 0 && partials[at]! < 0) || (low > 0 && partials[at]! > 0))) {
-      const twice = low * 2
-      const x = high + twice
-      if (twice === x - high) high = x
-    }
-    if (!Number.isFinite(high)) throw new QuorateError('overflow', 'a sum of floats is beyond the largest one')
-    return high === 0 ? 0 : high
+    const isHuge = Math.abs(this.#large.at(-1) ?? 0) >= HUGE * SCALE
+    const partials: number[] = []
+    for (const partial of this.#partials) addTo(partials, isHuge ? shrink(partial) : partial)
+    for (const partial of this.#large) addTo(partials, isHuge ? partial : partial / SCALE)
+    const sum = isHuge ? rounded(partials) / SCALE : rounded(partials)
+    if (!Number.isFinite(sum)) throw new QuorateError('overflow', 'a sum of floats is beyond the largest one')
+    return sum === 0 ? 0 : sum
   }
+}
+
+/** Beside a huge sum the smallest floats matter by their sign alone. */
+function shrink(partial: number): number {
+  const scaled = partial * SCALE
+  return scaled === 0 ? Math.sign(partial) * Number.MIN_VALUE : scaled
+}
+
+function rounded(partials: readonly number[]): number {
+  let at = partials.length - 1
+  let high = partials[at--] ?? 0
+  let low = 0
+  while (at >= 0) {
+    const x = high
+    const y = partials[at--]!
+    high = x + y
+    low = y - (high - x)
+    if (low !== 0) break
+  }
+  // Half-way between two floats, the rest decides.
+  if (at >= 0 && ((low < 0 && partials[at]! < 0) || (low > 0 && partials[at]! > 0))) {
+    const twice = low * 2
+    const x = high + twice
+    if (twice === x - high) high = x
+  }
+  return high
+}
+
+/** Adds a float to partial sums: errors of each addition are kept. */
+function addTo(partials: number[], value: number): void {
+  let rest = value
+  let kept = 0
+  for (const partial of partials) {
+    const isLarger = Math.abs(rest) >= Math.abs(partial)
+    const large = isLarger ? rest : partial
+    const small = isLarger ? partial : rest
+    const high = large + small
+    const low = small - (high - large)
+    if (low !== 0) partials[kept++] = low
+    rest = high
+  }
+  partials.length = kept
+  partials.push(rest)
 }

@@ -33,6 +33,32 @@ it('a sum of floats is the exact one, rounded once, in any order', () => {
   })
 })
 
+it('a sum of large floats is exact, though some of them are together beyond the largest', () => {
+  const float = fc
+    .tuple(fc.maxSafeInteger(), fc.integer({ min: 850, max: 970 }))
+    .map(([mantissa, exponent]) => mantissa * 2 ** exponent)
+  const near = fc.constantFrom(
+    Number.MAX_VALUE,
+    -Number.MAX_VALUE,
+    2 ** 1023,
+    -(2 ** 1023),
+    2 ** 960,
+    -(2 ** 959),
+    1,
+    -1,
+  )
+  check(fc.array(fc.oneof(float, near), { maxLength: 12 }), 3_000, values => {
+    const exact = values.reduce((sum, value) => sum + BigInt(value), 0n)
+    const rounded = Number(exact)
+    for (const order of [values, values.toReversed(), values.toSorted((a, b) => a - b)]) {
+      const sum = new FloatSum()
+      for (const value of order) sum.add(value)
+      if (Number.isFinite(rounded)) assert.equal(sum.total(), rounded)
+      else assert.throws(() => sum.total(), { code: 'overflow' })
+    }
+  })
+})
+
 it('a sum of floats beyond the largest is refused', () => {
   const sum = new FloatSum()
   for (const value of [Number.MAX_VALUE, Number.MAX_VALUE]) sum.add(value)
