@@ -6,7 +6,7 @@ export interface ByteStream {
   readonly bufferedBytes: number
   /** Says that no more bytes come; the other side may go on sending. */
   end(): void
-  /** Breaks the stream at once: RST, or an early end where something is queued, which is thrown away. */
+  /** Breaks the stream at once: RST, or where `end` was called an early end; what is queued is thrown away. */
   reset(): void
   /** Stops reading: the sender then feels backpressure. */
   pause(): void

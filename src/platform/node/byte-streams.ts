@@ -66,10 +66,13 @@ class SocketStream implements ByteStream {
     else this.#reset()
   }
 
-  /** Node resets only when everything is written, which the other side may never read: then the stream is closed as it is. */
+  /**
+   * `resetAndDestroy` of Node 20 shuts the socket down in order first: it waits for bytes that the other side may never read, and a socket
+   * that the other side breaks off meanwhile is never closed. Its mark alone makes `destroy` a reset; not where a shutdown is under way.
+   */
   #reset(): void {
-    if (this.#socket.writableLength > 0) this.#socket.destroy()
-    else this.#socket.resetAndDestroy()
+    if (!this.#socket.writableEnded) Object.assign(this.#socket, { resetAndClosing: true })
+    this.#socket.destroy()
   }
 
   pause(): void {
