@@ -22,7 +22,7 @@ import {
 } from '../../src/model/index.ts'
 import { Refusal } from './reference-refusal.ts'
 import type { ReferenceState } from './reference-state.ts'
-import { keyOf, rowsWhere, sortedRows, type ReferenceTable, type TablePermission } from './reference-tables.ts'
+import { keyOf, rowsWhere, type ReferenceTable, type TablePermission } from './reference-tables.ts'
 
 type TableRead = Extract<ReadRequest, { type: 'query' | 'explain' | 'rows' | 'tables' }>
 type Allows = (wanted: TablePermission) => boolean
@@ -60,7 +60,11 @@ export function answerTableRead(state: ReferenceState, request: TableRead, calle
     default: {
       const tables: ReferenceTable[] = []
       const result = runQuery(state, request.query, caller, allows, tables)
-      return { type: 'query', result, ...(request.readSet === true && { readSet: wholeTables(tables) }) }
+      return {
+        type: 'query',
+        result,
+        ...(request.readSet === true && { readSet: wholeTables(tables, caller, allows) }),
+      }
     }
   }
 }
@@ -139,14 +143,15 @@ function alive<T extends { expiresAtMicros: number | undefined }>(state: Referen
   return rows.filter(row => row.expiresAtMicros === undefined || row.expiresAtMicros > state.timeMicros)
 }
 
-function wholeTables(tables: readonly ReferenceTable[]): ReadSet {
+/** What the caller sees of whole tables. */
+function wholeTables(tables: readonly ReferenceTable[], caller: string, allows: Allows): ReadSet {
   return {
     ranges: tables.map(table => ({
       project: table.project,
       scope: table.scope,
       table: table.name,
       limit: 0,
-      digest: rangeDigest(sortedRows(table)),
+      digest: rangeDigest(rowsWhere(table, undefined, policyFor(table, allows), caller)),
     })),
   }
 }

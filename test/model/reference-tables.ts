@@ -118,7 +118,7 @@ export class ReferenceTables {
   }
 
   records(range: RangeRead): ReferenceRow[] {
-    return sortedRows(this.table({ ...range, table: range.table! }))
+    return this.#visible(this.table({ ...range, table: range.table! }), undefined)
   }
 
   #require(type: TablePermission['type'], { project, scope = DEFAULT_SCOPE, table }: TableTarget): void {
@@ -303,10 +303,14 @@ export class ReferenceTables {
   }
 
   #selected(table: ReferenceTable, where: Expr | undefined, limit: number | undefined): ReferenceRow[] {
+    const rows = this.#visible(table, where)
+    return limit === undefined ? rows : rows.slice(0, limit)
+  }
+
+  #visible(table: ReferenceTable, where: Expr | undefined): ReferenceRow[] {
     const { project, scope, name } = table
     const policy = this.#entry.allows({ type: 'policyBypass', project, scope, table: name }) ? undefined : table.policy
-    const rows = rowsWhere(table, where, policy, this.#entry.caller)
-    return limit === undefined ? rows : rows.slice(0, limit)
+    return rowsWhere(table, where, policy, this.#entry.caller)
   }
 
   #complete(table: ReferenceTable, row: Row): Record<string, Value> {
@@ -560,7 +564,7 @@ function idOf(table: ReferenceTable, cells: Row): string {
   return bytesToHex(keyOf(table, cells))
 }
 
-export function sortedRows(table: ReferenceTable): ReferenceRow[] {
+function sortedRows(table: ReferenceTable): ReferenceRow[] {
   return [...table.rows.values()].sort((a, b) => compareBytes(a.key, b.key))
 }
 
