@@ -1,5 +1,6 @@
-import { MalformedBytes, readCell, readKeyValue, rowLayoutOf, skipKeyValue } from '../../encoding/index.ts'
+import { readCell, readKeyValue, rowLayoutOf, skipKeyValue } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
+import { InvariantError } from '../../model/index.ts'
 import { ROW_PREFIX_BYTES } from './keys.ts'
 import type { RowPlaces, Table } from './schema.ts'
 
@@ -31,8 +32,10 @@ export class RowView {
     this.#partsKnown = 0
     const layout = rowLayoutOf(bytes, start)
     if (layout === this.#layout) return
-    this.#places = this.table.places(layout)
-    if (this.#places === undefined) throw new MalformedBytes(`row of layout ${layout}`)
+    const places = this.table.places(layout)
+    // Not for the sender of a request to hear: apply stops at it.
+    if (places === undefined) throw new InvariantError(`table ${this.table.id} has a row of layout ${layout}`)
+    this.#places = places
     this.#layout = layout
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ColumnDefinition, Ddl, Expr, Mutation, Value } from '../../../src/encoding/index.ts'
+import { rowKey } from '../../../src/engine/tables/index.ts'
 import { Bed, insert, remove, SECOND, T, update, upsert } from './bed.ts'
 
 const COLUMNS: ColumnDefinition[] = [
@@ -17,6 +18,18 @@ function created(extra: Partial<Extract<Ddl, { type: 'createTable' }>> = {}): Be
 }
 
 describe('rows', () => {
+  it('of a layout that their table never had stop apply, whatever the request', () => {
+    const bed = created()
+    bed.commit(insert('t', { id: 1 }))
+    const key = rowKey(bed.table('t'), [1])
+    const { value, createdSeq } = bed.store.get(key)!
+    const wrong = Uint8Array.of(value[0]!, 99, 0, ...value.subarray(3))
+    bed.store.put(key, wrong, 0, wrong.length, bed.seq, createdSeq, 0)
+    for (const mutation of [update('t', { id: 1 }, { amount: { set: 1 } }), insert('t', { id: 1 })]) {
+      assert.throws(() => bed.submit({ mutations: [mutation] }), { name: 'InvariantError', message: /layout 99/ })
+    }
+  })
+
   it('are inserted with defaults and leader time, in the order of their keys', () => {
     const bed = created()
     const at = bed.timeMicros
