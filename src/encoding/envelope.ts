@@ -139,7 +139,7 @@ export type Ddl =
 /**
  * What a caller may do. `kvRead`/`kvWrite` reach as far as the narrowest given of project, scope and key prefix, those of tables as far
  * as that of project, scope and table; without a project they reach everything. `admin` includes all permissions, `projectAdmin` and
- * `scopeAdmin` all within theirs.
+ * `scopeAdmin` all within theirs. Conditions on keys need `kvRead`, mutations that compute with what is there both.
  */
 export type Permission =
   | { type: 'admin' }

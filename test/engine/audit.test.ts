@@ -9,7 +9,7 @@ import type { RecordReader, StoredRecord } from '../../src/engine/record-store.t
 import { recordsOf } from './dump.ts'
 import { at, bytes, Harness, set } from './harness.ts'
 
-/** Ops may impersonate, ann may write keys that begin with `a`, bob may do nothing. */
+/** Ops may impersonate, ann may read and write keys, bob may do nothing. */
 async function world(settings: Record<string, number> = {}): Promise<Harness> {
   const harness = await Harness.withProject()
   const grant = (caller: string, permission: object): object => ({
@@ -18,6 +18,7 @@ async function world(settings: Record<string, number> = {}): Promise<Harness> {
   })
   const mutations = [
     grant('ops', { type: 'impersonate' }),
+    grant('ann', { type: 'kvRead', project: 'p' }),
     grant('ann', { type: 'kvWrite', project: 'p' }),
     ...Object.entries(settings).map(([name, value]) => ({
       type: 'ddl',

@@ -215,12 +215,7 @@ export class ReferenceState {
     }
     if (!isKeyAssertion(assertion)) throw new Refusal('unsupported_version')
     const target = { project: assertion.project, scope: assertion.scope ?? DEFAULT_SCOPE }
-    if (
-      !this.allows(caller, 'kvRead', target, assertion.key) &&
-      !this.allows(caller, 'kvWrite', target, assertion.key)
-    ) {
-      throw new Refusal('permission_denied')
-    }
+    if (!this.allows(caller, 'kvRead', target, assertion.key)) throw new Refusal('permission_denied')
     const record = this.find(assertion)
     const actualSeq = record?.seq ?? 0
     if (!holds(assertion, record)) throw new Refusal('assertion_failed', `assertion ${index}`, { index, actualSeq })
@@ -254,6 +249,8 @@ export class ReferenceState {
     const target = { project: mutation.project, scope: mutation.scope ?? DEFAULT_SCOPE, key: writtenKey(mutation) }
     const records = this.records(target.project, target.scope)
     if (!this.allows(caller, 'kvWrite', target, target.key)) throw new Refusal('permission_denied')
+    const isBlind = mutation.type === 'kvSet' || mutation.type === 'kvDelete'
+    if (!isBlind && !this.allows(caller, 'kvRead', target, target.key)) throw new Refusal('permission_denied')
     if (target.key.length > this.settings.keyBytesMax) throw new Refusal('key_too_large')
     const before = this.find(target)
     const put = (value: Uint8Array, expiresAtMicros: number | undefined): void => {

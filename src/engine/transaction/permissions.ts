@@ -30,8 +30,11 @@ export function deniedMutation(
   if ('code' in scope) return scope
   const { bytes, keyStart, keyEnd } = cursor
   if (isKeyOp(op)) {
-    const isAllowed = access.mayUseKey('kvWrite', scope.projectId, scope.id, bytes, keyStart, keyEnd)
-    return isAllowed ? undefined : refuse('permission_denied', 'no permission to write this key')
+    if (!access.mayUseKey('kvWrite', scope.projectId, scope.id, bytes, keyStart, keyEnd)) {
+      return refuse('permission_denied', 'no permission to write this key')
+    }
+    const isAllowed = !readsKey(op) || access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)
+    return isAllowed ? undefined : refuse('permission_denied', 'no permission to read this key')
   }
   if (op === Op.emitEvent) {
     const isAllowed = access.mayUseKey('kvWrite', scope.projectId, scope.id, bytes, 0, 0)
@@ -47,6 +50,11 @@ export function deniedMutation(
   }
   if (!readsRows(op) || access.mayUseTable('tableRead', scope.projectId, scope.id, tableId)) return undefined
   return refuse('permission_denied', 'no permission to read this table')
+}
+
+/** Whether a mutation of a key computes with what is there: what it answers, or refuses, tells of it. */
+function readsKey(op: number): boolean {
+  return op !== Op.kvSet && op !== Op.kvDelete
 }
 
 /** Whether a mutation of rows has a condition, which tells something about them. */

@@ -49,7 +49,10 @@ export const exactlyOnceSection: ConformanceSection = {
       name: 'belongs to its caller: the key of another is another key',
       async run({ database, kv, project }) {
         const caller = `${project}-ann`
-        await database.ddl({ type: 'grant', caller, permission: { type: 'kvWrite', project } })
+        await database.ddl([
+          { type: 'grant', caller, permission: { type: 'kvRead', project } },
+          { type: 'grant', caller, permission: { type: 'kvWrite', project } },
+        ])
         const options = { idempotencyKey: `${project}/1` }
         equal(await kv.increment('n', 1, options), 1n)
         equal(await database.as(caller).kv(project).increment('n', 1, options), 2n)

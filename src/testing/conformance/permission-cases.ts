@@ -1,5 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import type { Permission } from '../../encoding/index.ts'
+import { integerCodec } from '../../model/index.ts'
 import type { ConformanceContext, ConformanceSection } from './context.ts'
 import { bytes, collect, fails, keysOf, refused, text, Watching } from './expectations.ts'
 
@@ -29,6 +30,24 @@ export const permissionSection: ConformanceSection = {
         await refused(nobody.ddl({ type: 'grant', caller: `${project}-nobody`, permission }), 'permission_denied')
         await refused(nobody.ddl({ type: 'setSetting', name: 'mutationsMax', value: 9_000 }), 'permission_denied')
         equal(text(await kv.get('k')), '1')
+      },
+    },
+    {
+      name: 'who may only write learns nothing of what is there',
+      async run(context) {
+        const { database, project, kv } = context
+        await kv.set('n', integerCodec(64).encode(41n))
+        const caller = `${project}-writer`
+        await grant(context, caller, { type: 'kvWrite', project, scope: 'app' })
+        const writer = database.as(caller).kv(project)
+        await refused(writer.increment('n', 0n), 'permission_denied')
+        await refused(writer.decrement('n', 42n), 'permission_denied')
+        await refused(writer.max('n', 0n), 'permission_denied')
+        await refused(writer.set('n', bytes('x'), { ifAbsent: true }), 'permission_denied')
+        await writer.set('m', bytes('x'))
+        await writer.delete('m')
+        await grant(context, caller, { type: 'kvRead', project, scope: 'app' })
+        equal(await writer.increment('n', 1n), 42n)
       },
     },
     {
