@@ -1,8 +1,7 @@
-import { skipKeyValue } from '../../encoding/index.ts'
 import type { Condition } from '../conditions/index.ts'
 import { peekRecord } from '../record-scan.ts'
 import type { RecordReader } from '../record-store.ts'
-import { ROW_PREFIX_BYTES, rowKeyOfEntry, RowView } from '../tables/index.ts'
+import { rowKeyOfEntry, RowView } from '../tables/index.ts'
 import type { Table, TableIndex } from '../tables/index.ts'
 
 /**
@@ -22,16 +21,10 @@ export class Sight {
 
   /** `key` is the row's whole key, or that of an entry of `index`. Throws `ColdPages`. */
   sees(key: Uint8Array, index: TableIndex | undefined): boolean {
-    const rowKey = index === undefined ? key : rowKeyOf(this.#view.table, index, key)
+    const rowKey = index === undefined ? key : rowKeyOfEntry(this.#view.table.id, key, index.columns.length)
     const record = peekRecord(this.#reader, rowKey)
     if (record === undefined) return false
     this.#view.open(rowKey, record.bytes, record.valueAt)
     return this.#policy(this.#view) === true
   }
-}
-
-function rowKeyOf(table: Table, index: TableIndex, entry: Uint8Array): Uint8Array {
-  let at = ROW_PREFIX_BYTES
-  for (let part = 0; part < index.columns.length; part++) at = skipKeyValue(entry, at)
-  return rowKeyOfEntry(table.id, entry, at)
 }

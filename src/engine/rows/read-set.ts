@@ -1,4 +1,4 @@
-import { compareBytes, RangeDigest, skipKeyValue } from '../../encoding/index.ts'
+import { compareBytes, RangeDigest } from '../../encoding/index.ts'
 import type { PointRead, RangeRead } from '../../encoding/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
@@ -77,9 +77,7 @@ function isSeen(
   caller: RowCaller,
 ): boolean {
   if (index === undefined) return seenRow(work, table, key, caller) !== undefined
-  let at = ROW_PREFIX_BYTES
-  for (let part = 0; part < index.columns.length; part++) at = skipKeyValue(key, at)
-  return seenRow(work, table, rowKeyOfEntry(table.id, key, at), caller) !== undefined
+  return seenRow(work, table, rowKeyOfEntry(table.id, key, index.columns.length), caller) !== undefined
 }
 
 const NO_KEY = new Uint8Array(0)

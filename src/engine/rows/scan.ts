@@ -1,4 +1,4 @@
-import { compareBytes, skipKeyValue } from '../../encoding/index.ts'
+import { compareBytes } from '../../encoding/index.ts'
 import type { Expr } from '../../encoding/index.ts'
 import type { Cells, Condition } from '../conditions/index.ts'
 import { compileCondition, InvalidExpression } from '../conditions/index.ts'
@@ -6,7 +6,7 @@ import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-import { ROW_PREFIX_BYTES, rowKeyOfEntry } from '../tables/index.ts'
+import { rowKeyOfEntry } from '../tables/index.ts'
 import type { Table } from '../tables/index.ts'
 import { scanTooLarge } from '../work-budget.ts'
 import type { WorkBudget } from '../work-budget.ts'
@@ -141,9 +141,7 @@ function takeEntries(
       isWithin = false
       return false
     }
-    let at = ROW_PREFIX_BYTES
-    for (let i = 0; i < columns; i++) at = skipKeyValue(entry, at)
-    part.keys.push(rowKeyOfEntry(table.id, entry, at))
+    part.keys.push(rowKeyOfEntry(table.id, entry, columns))
     return true
   })
   return isWithin ? part : undefined

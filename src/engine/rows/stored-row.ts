@@ -4,7 +4,6 @@ import { isExpired } from '../kv/index.ts'
 import type { RecordReader, StoredMetadata } from '../record-store.ts'
 import { indexKey, rowKeyOfEntry } from '../tables/index.ts'
 import type { Table } from '../tables/index.ts'
-import { skipKeyValue } from '../../encoding/index.ts'
 import type { WorkBudget } from '../work-budget.ts'
 import { planOf } from './plan.ts'
 import type { IndexPlan } from './plan.ts'
@@ -61,9 +60,7 @@ export function walkEntries(
       return false
     }
     if (isExpired(metadata, work.timeMicros)) return true
-    let at = prefix.length
-    for (let part = cells.length; part < index.columns.length; part++) at = skipKeyValue(entry, at)
-    return visit(rowKeyOfEntry(table.id, entry, at))
+    return visit(rowKeyOfEntry(table.id, entry, index.columns.length))
   })
   return isWithin
 }

@@ -1,5 +1,6 @@
-import { ByteWriter, writeKeyValue } from '../../encoding/index.ts'
+import { ByteWriter, MalformedBytes, skipKeyValue, writeKeyValue } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
+import { InvariantError } from '../../model/index.ts'
 import { Layer } from '../layers.ts'
 import type { Table, TableIndex } from './schema.ts'
 
@@ -52,9 +53,25 @@ export function indexKey(table: Table, index: TableIndex, cells: readonly Value[
   return writer.finish()
 }
 
-/** The row's key that an index entry names; `partsEnd` is where its indexed cells end. */
-export function rowKeyOfEntry(tableId: number, entry: Uint8Array, partsEnd: number): Uint8Array {
+/** The row's key that an entry of an index of so many columns names. */
+export function rowKeyOfEntry(tableId: number, entry: Uint8Array, columns: number): Uint8Array {
+  let at = ROW_PREFIX_BYTES
+  for (let part = 0; part < columns; part++) at = skipStoredPart(entry, at)
   begin(Layer.rows, tableId)
-  writer.raw(entry.subarray(partsEnd))
+  writer.raw(entry.subarray(at))
   return writer.finish()
+}
+
+/** Where the part of a stored key after the one at `at` begins. */
+export function skipStoredPart(key: Uint8Array, at: number): number {
+  try {
+    return skipKeyValue(key, at)
+  } catch (error) {
+    throw asStored(error)
+  }
+}
+
+/** What is stored is what was written: where it has no form, apply stops, for that is not a fault of a request. */
+export function asStored(error: unknown): unknown {
+  return error instanceof MalformedBytes ? new InvariantError(`what is stored has no form: ${error.message}`) : error
 }

@@ -1,7 +1,7 @@
 import { readCell, readKeyValue, rowLayoutOf, skipKeyValue } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
 import { InvariantError } from '../../model/index.ts'
-import { ROW_PREFIX_BYTES } from './keys.ts'
+import { asStored, ROW_PREFIX_BYTES } from './keys.ts'
 import type { RowPlaces, Table } from './schema.ts'
 
 /**
@@ -51,7 +51,11 @@ export class RowView {
 
   /** All cells in the order of the table's columns. */
   cells(): Value[] {
-    return this.table.columns.map((_, position) => this.cell(position))
+    try {
+      return this.table.columns.map((_, position) => this.cell(position))
+    } catch (error) {
+      throw asStored(error)
+    }
   }
 
   #partStart(part: number): number {

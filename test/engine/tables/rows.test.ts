@@ -30,6 +30,16 @@ describe('rows', () => {
     }
   })
 
+  it('whose keys have no form stop apply, whatever the request', () => {
+    const bed = created()
+    bed.commit(insert('t', { id: 1 }))
+    const { value, createdSeq } = bed.store.get(rowKey(bed.table('t'), [1]))!
+    const wrong = Uint8Array.of(...rowKey(bed.table('t'), []), 0x77)
+    bed.store.put(wrong, value, 0, value.length, bed.seq, createdSeq, 0)
+    const all: Mutation = { type: 'deleteWhere', ...T }
+    assert.throws(() => bed.submit({ mutations: [all] }), { name: 'InvariantError', message: /tag 119/ })
+  })
+
   it('are inserted with defaults and leader time, in the order of their keys', () => {
     const bed = created()
     const at = bed.timeMicros
