@@ -123,7 +123,11 @@ for (const [name, rendered] of overlays) {
         for (const { port, targetPort } of spec!.ports!) assert.equal(port, ports.get(String(targetPort)))
       }
       const { egress } = rendered.get<INetworkPolicy>('NetworkPolicy').spec!
-      assert.equal(egress![0]!.ports![0]!.port, peer.port)
+      // `kubectl exec` of a command in one pod asks all of them, and hands leadership over at the admin port of the one that leads.
+      assert.deepEqual(egress![0], {
+        ports: [client, peer, admin].map(({ port }) => ({ port, protocol: 'TCP' })),
+        to: [{ podSelector: { matchLabels: LABELS } }],
+      })
       const mounted = rendered.container.volumeMounts!.find(({ mountPath }) => mountPath === dataDirectory)!
       assert.deepEqual(
         rendered.set.spec!.volumeClaimTemplates!.map(({ metadata }) => metadata!.name),
