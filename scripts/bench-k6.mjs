@@ -1,32 +1,50 @@
-// `npm run bench:k6 -- [SCENARIO] [--thresholds smoke|ci|nightly] [--seconds N] [--rate FACTOR] [--out DIR]
-//     [--endpoints h:p,... --admin-endpoints h:p,...]`
-// Runs a scenario of bench/k6 (default smoke) with the real k6, against the given nodes or else three of its own on this machine.
-// Ends with 0, with 99 if a threshold was crossed (k6's code), or with 3 and one line if there is no k6.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build, filesUnder, root } from './build.mjs'
 import { findK6, installK6, NEEDS } from './k6.mjs'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    thresholds: { type: 'string', default: 'smoke' },
-    seconds: { type: 'string' },
-    rate: { type: 'string' },
-    out: { type: 'string', default: join(root, '.bench', 'k6') },
-    endpoints: { type: 'string' },
-    'admin-endpoints': { type: 'string' },
-  },
-})
-const [scenario = 'smoke'] = positionals
-const file = join(root, 'bench', 'k6', 'scenarios', `${scenario}.ts`)
-if (!existsSync(file)) {
-  const names = filesUnder('bench/k6/scenarios').map(path => path.replace(/^.*\/|\.ts$/g, ''))
-  console.error(`no scenario ${scenario}: ${names.join(', ')}`)
-  process.exit(2)
+const USAGE = `usage: npm run bench:k6 -- [SCENARIO] [OPTIONS]
+Runs a scenario of bench/k6 (default smoke) with the real k6, against the given nodes or else three of its own on this machine.
+Ends with 0, with 99 if a threshold was crossed (k6's code), or with 3 and one line if there is no k6.
+  --thresholds NAME             a file of bench/k6/thresholds: smoke (default), ci, nightly
+  --seconds N                   how long; each scenario has its own default
+  --rate FACTOR                 of the scenario's arrivals (default 1)
+  --out DIR                     where summary.json and summary.md go (default .bench/k6)
+  --endpoints H:P,...           client addresses of your nodes
+  --admin-endpoints H:P,...     their admin addresses
+  --help                        prints this`
+
+function given() {
+  const text = { type: 'string' }
+  const options = { thresholds: text, seconds: text, rate: text, out: text, endpoints: text, 'admin-endpoints': text }
+  try {
+    return parseArgs({ allowPositionals: true, options: { ...options, help: { type: 'boolean' } } })
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`)
+    return process.exit(2)
+  }
 }
+
+const { values: asked, positionals } = given()
+if (asked.help) {
+  console.log(USAGE)
+  process.exit(0)
+}
+const values = { thresholds: 'smoke', out: join(root, '.bench', 'k6'), ...asked }
+const [scenario = 'smoke'] = positionals
+const file = fileCalled('scenario', 'scenarios', scenario, '.ts')
+fileCalled('thresholds', 'thresholds', values.thresholds, '.json')
+
+function fileCalled(what, folder, name, extension) {
+  const found = join(root, 'bench', 'k6', folder, `${name}${extension}`)
+  if (existsSync(found)) return found
+  const names = filesUnder(`bench/k6/${folder}`).map(path => basename(path, extension))
+  console.error(`no ${what} ${name}: ${names.join(', ')}`)
+  return process.exit(2)
+}
+
 const k6 = findK6() ?? installK6()
 if (k6 === undefined) {
   console.error(`bench:k6 did not run: ${NEEDS}`)

@@ -1,3 +1,4 @@
+import { QuorateError } from '../../src/entry/client.ts'
 import type { Client, Consistency, KeyValueSpace, Token } from '../../src/entry/client.ts'
 import type { History } from './history.ts'
 import { PROJECT, SCOPES } from './names.ts'
@@ -9,6 +10,7 @@ interface Written {
   readonly atMs: number
 }
 
+const ABSENT: ReadonlySet<string> = new Set(['project_not_found', 'scope_not_found'])
 const KEPT = 64
 const STALE_MS = [200, 1_000, 5_000]
 
@@ -52,7 +54,7 @@ export class OwnKey {
       ['checkpoint', () => true],
     ]
     const [consistency, isAllowed] = levels[(choice >>> 8) % levels.length]!
-    const entry = await this.#space.entry(this.#key, { consistency, timeoutMs })
+    const entry = await this.#find(consistency, timeoutMs)
     this.#history.totals.weakReads++
     const foundSeq = entry?.seq ?? 0
     const what = `read of ${this.#key} with ${JSON.stringify(consistency)}`
@@ -66,6 +68,19 @@ export class OwnKey {
       (known !== undefined && !known.value.every((byte, i) => byte === entry.value[i]))
     ) {
       this.#history.violation(`${what} showed ${value} at seq ${foundSeq}`)
+    }
+  }
+
+  /**
+   * A state of before the project or the scope was made holds nothing: a node that was killed knows of its log only what its checkpoint
+   * has until it hears what is committed. Whether the level allows that is judged like any other state.
+   */
+  async #find(consistency: Consistency, timeoutMs: number): ReturnType<KeyValueSpace<string, Uint8Array>['entry']> {
+    try {
+      return await this.#space.entry(this.#key, { consistency, timeoutMs })
+    } catch (error) {
+      if (error instanceof QuorateError && ABSENT.has(error.code)) return undefined
+      throw error
     }
   }
 }
