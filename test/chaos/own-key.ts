@@ -72,8 +72,8 @@ export class OwnKey {
   }
 
   /**
-   * A state of before the project or the scope was made holds nothing: a node that was killed knows of its log only what its checkpoint
-   * has until it hears what is committed. Whether the level allows that is judged like any other state.
+   * A state of before the project or the scope was made holds nothing: such is the newest checkpoint of a node that has had no time for
+   * another one. Whether the level allows that is judged like any other state.
    */
   async #find(consistency: Consistency, timeoutMs: number): ReturnType<KeyValueSpace<string, Uint8Array>['entry']> {
     try {
