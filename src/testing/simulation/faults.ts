@@ -226,7 +226,11 @@ export class FaultInjector {
   #jumpClock(victim: ClusterNode): void {
     const jumpMs = this.#random.uniform(-3000, 3000)
     this.#cluster.trace.note(`wall clock of ${victim.name} jumps by ${jumpMs.toFixed(0)} ms`)
-    victim.host?.clock.jumpWall(Math.floor(jumpMs * 1000))
+    const clock = victim.host?.clock
+    if (clock === undefined) return
+    clock.jumpWall(Math.floor(jumpMs * 1000))
+    // An entry may have this time before anybody looks again.
+    this.#cluster.time.onLook(victim.name, this.#cluster.world.nowMs, clock.wallMicros())
   }
 
   #transfer(): void {
