@@ -272,6 +272,7 @@ export interface DatabaseStatus {
   historyId: string
   /** Newest applied seq, as known here. */
   appliedSeq: number
+  /** Newest seq that this node knows to be committed, also where it does not have it yet: it is `commitSeq - appliedSeq` behind. */
   commitSeq: number
   term: number
   role: 'alone' | 'leader' | 'follower' | 'candidate' | 'suspect' | 'unjoined' | 'unknown'

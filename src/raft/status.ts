@@ -48,7 +48,7 @@ export function replicaStatus(
     deployment: 'replica',
     historyId: topology.historyId,
     appliedSeq: machine.appliedSeq,
-    commitSeq: state.commit,
+    commitSeq: Math.max(state.commit, state.heardCommit),
     term: state.term,
     role: roleOf(core, isUnjoined),
     nodeId: state.id,

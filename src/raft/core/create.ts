@@ -78,6 +78,7 @@ function blankState(options: CoreOptions, settings: Settings, rng: Rng): RaftSta
     term,
     vote,
     commit: 0,
+    heardCommit: 0,
     emittedCommit: 0,
     log: createLogView(options.base),
     configurations: options.baseConfiguration === null ? [] : [options.baseConfiguration],

@@ -21,6 +21,7 @@ export function noteLeaderContact(state: RaftState): void {
 /** Takes AppendEntries of the current term's leader. */
 export function onAppendRequest(state: RaftState, message: AppendRequest): void {
   noteLeaderContact(state)
+  if (message.commit > state.heardCommit) state.heardCommit = message.commit
   const log = state.log
   let fromSeq = message.prevSeq + 1
   if (message.prevSeq < state.commit && !isMutant('prev below commit is a conflict')) {

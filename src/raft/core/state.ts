@@ -157,6 +157,8 @@ export interface RaftState {
   term: Term
   vote: NodeId
   commit: Seq
+  /** The newest seq that a leader has called committed, whether or not it is here: how far behind this node is. Decides nothing. */
+  heardCommit: Seq
   emittedCommit: Seq
   log: LogView
   /** Ascending by seq; the last one is active (D-A), the others are what a truncation falls back to (M4). */

@@ -28,6 +28,23 @@ describe(`a replica among three (seed ${seed})`, () => {
     }
   })
 
+  it('knows how far it is behind before it has what it lacks', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const behind = NAMES.find(name => name !== leader)!
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    trio.crash(behind)
+    for (let i = 0; i < 60; i++) await trio.commit(leader, session, set(`k${i}`, 'x'.repeat(100_000)))
+    const { commitSeq } = trio.node(leader).replica.status()
+    await trio.start(behind)
+    const status = () => trio.node(behind).replica.status()
+    await trio.until('it has heard of all', () => status().commitSeq >= commitSeq)
+    assert.ok(commitSeq - status().appliedSeq > 30, `applied ${status().appliedSeq} of ${commitSeq}`)
+    await trio.until('it has all', () => status().appliedSeq >= commitSeq)
+  })
+
   it('goes on without its leader, and applies a resent request once', async () => {
     const trio = new Trio(seed)
     await trio.start()
