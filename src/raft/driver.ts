@@ -165,7 +165,7 @@ export class Driver {
       random,
       peers: this.#peers,
       requests: this.requests,
-      self: () => core.state.id,
+      own: core.state,
       offer: (request, onRefused) => this.#offer(request, onRefused),
       openSession: (opening, handler) => this.openings.propose(opening, handler),
       onPlaceAgain: () => this.schedule(),

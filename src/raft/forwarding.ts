@@ -13,7 +13,8 @@ export interface ForwardingOptions {
   peers: Peers
   random: Random
   requests: RequestTable
-  self: () => number
+  /** This node, and its term now. */
+  own: { readonly id: number; readonly term: number }
   /** At the leader: takes a request in. */
   offer: (request: Uint8Array, onRefused: RefusalHandler) => void
   openSession: (opening: SessionOpening, handler: OutcomeHandler) => void
@@ -56,7 +57,7 @@ export class Forwarding {
    * the one before comes first: until the replica has been told of it, nothing is placed.
    */
   place(leader: number, term: number): void {
-    const { peers, requests, self, onPlaceAgain } = this.#options
+    const { peers, requests, own, onPlaceAgain } = this.#options
     if (!requests.hasUnplaced || this.#isRefused || !peers.hasLog(leader)) return
     if (peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX && !isMutant('forwarding_unbounded')) return
     const batch: ForwardedRequest[] = []
@@ -65,7 +66,7 @@ export class Forwarding {
       requests.nameForwarded(waiting, this.#nextId++)
       batch.push({ forwardId: waiting.forwardId, request: waiting.request })
     }
-    peers.send({ type: 'forward', from: self(), to: leader, term, requests: batch }, () => {
+    peers.send({ type: 'forward', from: own.id, to: leader, term, requests: batch }, () => {
       this.#isRefused = true
       requests.putBack(placed)
     })
@@ -75,7 +76,7 @@ export class Forwarding {
   openSession(leader: number, term: number, opening: SessionOpening, handler: OutcomeHandler): void {
     const forwardId = this.#nextId++
     this.#openings.set(forwardId, handler)
-    this.#send({ type: 'openSession', from: this.#options.self(), to: leader, term, forwardId, opening })
+    this.#send({ type: 'openSession', from: this.#options.own.id, to: leader, term, forwardId, opening })
   }
 
   /** To be called now and then: links that were full may have drained. What they did not take is sent, as far as it is still of use. */
@@ -99,6 +100,8 @@ export class Forwarding {
   onMessage(message: ForwardMessage | OpenSessionMessage | ForwardResultsMessage): void {
     switch (message.type) {
       case 'forward':
+        // Sent to the leader of an earlier term: all of it comes again, in order, and a part of it now would overtake the rest.
+        if (message.term !== this.#options.own.term) return
         for (const { forwardId, request } of message.requests) {
           // The entry outlives the frame: its bytes are copied when it is encoded.
           this.#options.offer(request, error => this.#answerError(message.from, message.term, forwardId, error))
@@ -108,7 +111,7 @@ export class Forwarding {
         this.#options.openSession(message.opening, (outcome, error) => {
           const { from: to, term, forwardId } = message
           const result = outcome === undefined ? { forwardId, error: error! } : { forwardId, outcome }
-          this.#answer({ type: 'forwardResults', from: this.#options.self(), to, term, results: [result] })
+          this.#answer({ type: 'forwardResults', from: this.#options.own.id, to, term, results: [result] })
         })
         return
       case 'forwardResults':
@@ -127,7 +130,7 @@ export class Forwarding {
   }
 
   #answerError(to: number, term: number, forwardId: number, error: QuorateError): void {
-    this.#answer({ type: 'forwardResults', from: this.#options.self(), to, term, results: [{ forwardId, error }] })
+    this.#answer({ type: 'forwardResults', from: this.#options.own.id, to, term, results: [{ forwardId, error }] })
   }
 
   #answer(message: ForwardResultsMessage): void {

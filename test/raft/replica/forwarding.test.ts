@@ -24,6 +24,7 @@ class Rig {
   turnsAsked = 0
   readonly requests = new RequestTable()
   readonly answers: string[] = []
+  readonly offered: number[] = []
   readonly sent: Extract<OutgoingPeerMessage, { type: 'forward' }>[] = []
   readonly forwarding: Forwarding
   /** The link does not take the frame of this turn. */
@@ -42,8 +43,8 @@ class Rig {
       peers: peers as unknown as Peers,
       random: { u32: () => 0, float: () => 0, bytes: length => new Uint8Array(length) },
       requests: this.requests,
-      self: () => 1,
-      offer: () => assert.fail('no leader'),
+      own: { id: 1, term: 3 },
+      offer: request => this.offered.push(requestSerial(request)),
       openSession: () => assert.fail('no leader'),
       onPlaceAgain: () => this.turnsAsked++,
     })
@@ -59,6 +60,17 @@ class Rig {
 }
 
 describe('forwarding to the leader', () => {
+  it('takes in what was sent to the leader of its own term alone: the rest comes again, in order', () => {
+    const rig = new Rig()
+    const forward = (term: number, serial: number): void => {
+      const requests = [{ forwardId: serial, request: requestOf(serial, 1) }]
+      rig.forwarding.onMessage({ type: 'forward', from: 2, to: 1, term, requests })
+    }
+    forward(2, 3)
+    for (const serial of [1, 2, 3]) forward(3, serial)
+    assert.deepEqual(rig.offered, [1, 2, 3])
+  })
+
   it('sends a frame of bounded size a turn, in order, and asks for the next turn', () => {
     const rig = new Rig()
     rig.add(12, MIB)
