@@ -200,8 +200,14 @@ export class FaultInjector {
   #stall(victim: ClusterNode, forMs: number): void {
     const isThread = this.#aims.chance(0.5)
     this.#cluster.trace.note(`${isThread ? 'threads' : 'disk'} of ${victim.name} stall`)
+    this.#held(victim, forMs)
     if (isThread) victim.machine.stallThreads(forMs)
     else victim.machine.stallDisk(forMs)
+  }
+
+  /** What does not run marks the end of no log. */
+  #held(victim: ClusterNode, forMs: number): void {
+    this.#cluster.promises.onHeld(victim.name, this.#cluster.world.nowMs + forMs)
   }
 
   #pause(victim: ClusterNode): void {
@@ -209,7 +215,9 @@ export class FaultInjector {
     if (host === undefined) return
     this.#cluster.trace.note(`${victim.name} pauses`)
     host.pause()
-    this.#cluster.world.schedule(this.#random.uniform(20, 3000), () => host.resume())
+    const forMs = this.#random.uniform(20, 3000)
+    this.#held(victim, forMs)
+    this.#cluster.world.schedule(forMs, () => host.resume())
   }
 
   #fillDisk(victim: ClusterNode): void {

@@ -99,6 +99,12 @@ export class PromiseOracle {
     return last !== undefined && last.syncedSeq >= last.lastSeq && nowMs - changedAtMs > MARKED_MS
   }
 
+  /** The node, or its disk, stands still until then. */
+  onHeld(node: string, untilMs: number): void {
+    const promises = this.#of(node)
+    promises.changedAtMs = Math.max(promises.changedAtMs, untilMs)
+  }
+
   onDeath(node: string, seen: NodeInspection, nowMs: number): void {
     this.onLook(node, seen, nowMs)
     this.#of(node).last = seen
