@@ -31,7 +31,8 @@ const OF_TABLE = 2
 const HAS_MAX_AGE = 1
 const HAS_KEEP_LAST = 2
 
-const PERMISSIONS = [
+/** Every `Permission['type']` by its number on the wire and in records: never reused. */
+export const PERMISSIONS = [
   'admin',
   'impersonate',
   'kvRead',

@@ -189,7 +189,14 @@ const KV_TYPES = [
   'kvAddSigned',
   'counterAdd',
 ] as const
-const MUTATION_TYPES = [...KV_TYPES, ...TABLE_MUTATION_TYPES, 'emitEvent', 'postflight', 'ddl'] as const
+/** Every `Mutation['type']`. */
+export const MUTATION_TYPES: readonly Mutation['type'][] = [
+  ...KV_TYPES,
+  ...TABLE_MUTATION_TYPES,
+  'emitEvent',
+  'postflight',
+  'ddl',
+]
 
 function readMutation(reader: DataReader): Mutation {
   const mutation = readMutationOf(reader, reader.oneOf('type', MUTATION_TYPES))

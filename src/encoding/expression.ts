@@ -20,6 +20,41 @@ export type Expr =
   | { op: 'and' | 'or'; args: readonly Expr[] }
   | { op: 'not'; arg: Expr }
 
+/** An operand that is not a literal. */
+export function isReference(operand: Operand): operand is { column: string } | { caller: true } {
+  return typeof operand === 'object' && operand !== null && !(operand instanceof Uint8Array)
+}
+
+/** The condition with every column named as `rename` says. */
+export function mapColumns(expr: Expr, rename: (column: string) => string): Expr {
+  const operand = (value: Operand): Operand =>
+    isReference(value) && 'column' in value ? { column: rename(value.column) } : value
+  switch (expr.op) {
+    case 'and':
+    case 'or':
+      return { op: expr.op, args: expr.args.map(arg => mapColumns(arg, rename)) }
+    case 'not':
+      return { op: 'not', arg: mapColumns(expr.arg, rename) }
+    case 'in':
+      return { op: 'in', column: rename(expr.column), values: expr.values.map(operand) }
+    case 'between':
+      return { op: 'between', column: rename(expr.column), low: operand(expr.low), high: operand(expr.high) }
+    case 'isNull':
+    case 'isNotNull':
+    case 'like':
+      return { ...expr, column: rename(expr.column) }
+    case 'eq':
+    case 'ne':
+    case 'lt':
+    case 'lte':
+    case 'gt':
+    case 'gte':
+      return { op: expr.op, column: rename(expr.column), value: operand(expr.value) }
+    default:
+      throw new RangeError(`condition ${String(expr satisfies never)}`)
+  }
+}
+
 export const EXPR_DEPTH_MAX = 32
 export const IN_VALUES_MAX = 10_000
 export const LIKE_PATTERN_BYTES_MAX = 256

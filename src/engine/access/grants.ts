@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, compareBytes, equalBytes, utf8Bytes } from '../../encoding/index.ts'
+import { ByteReader, ByteWriter, compareBytes, equalBytes, PERMISSIONS, utf8Bytes } from '../../encoding/index.ts'
 import type { Permission } from '../../encoding/index.ts'
 import { ROOT_CALLER } from '../../model/index.ts'
 import type { CallerGrant } from '../../model/index.ts'
@@ -25,19 +25,6 @@ export interface Grant {
 /** What a table may be used for. */
 export type TableUse = 'tableRead' | 'tableWrite' | 'policyBypass'
 
-/** By their numbers in records. */
-const TYPES: readonly Permission['type'][] = [
-  'admin',
-  'impersonate',
-  'kvRead',
-  'kvWrite',
-  'projectAdmin',
-  'scopeAdmin',
-  'tableRead',
-  'tableWrite',
-  'policyBypass',
-  'tableDdl',
-]
 const FORMAT = 2
 /** Of records without tables and delegation. */
 const FORMAT_OF_KEYS = 1
@@ -280,7 +267,7 @@ function encodeGrants(grants: readonly Grant[]): Uint8Array {
   writer.u8(FORMAT)
   writer.u16(grants.length)
   for (const grant of grants) {
-    writer.u8(TYPES.indexOf(grant.type))
+    writer.u8(PERMISSIONS.indexOf(grant.type))
     writer.u8(grant.isDelegable ? 1 : 0)
     writer.u32(grant.projectId)
     writer.u32(grant.scopeId)
@@ -294,7 +281,7 @@ function decodeGrants(bytes: Uint8Array): Grant[] {
   const reader = new ByteReader(bytes)
   const hasTables = reader.u8() !== FORMAT_OF_KEYS
   return Array.from({ length: reader.u16() }, () => ({
-    type: TYPES[reader.u8()]!,
+    type: PERMISSIONS[reader.u8()]!,
     isDelegable: hasTables && reader.u8() === 1,
     projectId: reader.u32(),
     scopeId: reader.u32(),

@@ -1,7 +1,6 @@
-import { compareColumnValues, EXPR_DEPTH_MAX, IN_VALUES_MAX } from '../../encoding/index.ts'
+import { compareColumnValues, EXPR_DEPTH_MAX, IN_VALUES_MAX, isReference } from '../../encoding/index.ts'
 import type { ComparisonOperator, Expr, Operand, Value } from '../../encoding/index.ts'
 import type { Cells, ColumnNames } from './cells.ts'
-import { isReference } from './columns.ts'
 import { classOf, equalValues, literalOf } from './comparable.ts'
 import type { ValueClass } from './comparable.ts'
 import { InvalidExpression } from './invalid-expression.ts'

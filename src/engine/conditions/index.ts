@@ -1,15 +1,7 @@
 /** Conditions and computed values on rows, compiled: what apply and queries share. */
 export { CellList } from './cells.ts'
 export type { Cells, ColumnNames } from './cells.ts'
-export {
-  conditionColumns,
-  forEachComparison,
-  isReference,
-  mapColumns,
-  operandsOf,
-  renameColumn,
-  usesCaller,
-} from './columns.ts'
+export { conditionColumns, forEachComparison, operandsOf, renameColumn, usesCaller } from './columns.ts'
 export type { Comparison } from './columns.ts'
 export { classOf, equalValues, literalOf } from './comparable.ts'
 export type { ValueClass } from './comparable.ts'

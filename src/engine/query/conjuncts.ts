@@ -1,5 +1,6 @@
+import { isReference } from '../../encoding/index.ts'
 import type { Expr, Operand, Value } from '../../encoding/index.ts'
-import { classOf, isReference, LikePattern, literalOf } from '../conditions/index.ts'
+import { classOf, LikePattern, literalOf } from '../conditions/index.ts'
 import type { Table } from '../tables/index.ts'
 
 /**

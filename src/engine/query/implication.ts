@@ -1,6 +1,6 @@
-import { compareColumnValues, equalBytes } from '../../encoding/index.ts'
+import { compareColumnValues, equalBytes, isReference } from '../../encoding/index.ts'
 import type { Expr, Value } from '../../encoding/index.ts'
-import { isReference, operandsOf } from '../conditions/index.ts'
+import { operandsOf } from '../conditions/index.ts'
 import type { Table } from '../tables/index.ts'
 import { bandOf } from './bands.ts'
 import type { Band } from './bands.ts'

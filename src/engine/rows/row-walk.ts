@@ -1,6 +1,5 @@
-import { MISMATCH, toColumnValue } from '../../encoding/index.ts'
+import { MISMATCH, toColumnValue, isReference } from '../../encoding/index.ts'
 import type { Expr, Operand, Value } from '../../encoding/index.ts'
-import { isReference } from '../conditions/index.ts'
 import { indexKey, indexPrefix, rowKey } from '../tables/index.ts'
 import type { Table, TableIndex } from '../tables/index.ts'
 import { partsEnd } from './stored-row.ts'

@@ -1,8 +1,7 @@
+import { mapColumns } from '../../encoding/index.ts'
 import type {
   ColumnDefinition,
-  Expr,
   IndexDefinition,
-  Operand,
   TableAlteration,
   TableDdl,
   TableDefinitionData,
@@ -148,7 +147,7 @@ function withRenamedColumns(
     primaryKey: primaryKey.map(nameOf),
     ...(indexes !== undefined && { indexes: indexes.map(index => renamedIndex(index, nameOf)) }),
     ...(checks !== undefined && {
-      checks: checks.map(({ name, check }) => ({ name, check: renamedExpr(check, nameOf) })),
+      checks: checks.map(({ name, check }) => ({ name, check: mapColumns(check, nameOf) })),
     }),
     ...(foreignKeys !== undefined && {
       foreignKeys: foreignKeys.map(key => ({ ...key, columns: key.columns.map(nameOf) })),
@@ -161,29 +160,6 @@ function renamedIndex(index: IndexDefinition, nameOf: (name: string) => string):
   return {
     ...rest,
     columns: index.columns.map(nameOf),
-    ...(where !== undefined && { where: renamedExpr(where, nameOf) }),
-  }
-}
-
-function renamedExpr(expr: Expr, nameOf: (name: string) => string): Expr {
-  const operand = (value: Operand): Operand =>
-    typeof value === 'object' && value !== null && 'column' in value ? { column: nameOf(value.column) } : value
-  switch (expr.op) {
-    case 'and':
-    case 'or':
-      return { op: expr.op, args: expr.args.map(arg => renamedExpr(arg, nameOf)) }
-    case 'not':
-      return { op: 'not', arg: renamedExpr(expr.arg, nameOf) }
-    case 'in':
-      return { op: 'in', column: nameOf(expr.column), values: expr.values.map(operand) }
-    case 'between':
-      return { op: 'between', column: nameOf(expr.column), low: operand(expr.low), high: operand(expr.high) }
-    case 'isNull':
-    case 'isNotNull':
-      return { op: expr.op, column: nameOf(expr.column) }
-    case 'like':
-      return { op: 'like', column: nameOf(expr.column), pattern: expr.pattern }
-    default:
-      return { op: expr.op, column: nameOf(expr.column), value: operand(expr.value) }
+    ...(where !== undefined && { where: mapColumns(where, nameOf) }),
   }
 }

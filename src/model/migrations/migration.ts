@@ -1,4 +1,4 @@
-import { bytesToHex, sha256, utf8Bytes } from '../../encoding/index.ts'
+import { bytesToHex, MUTATION_TYPES, sha256, utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl, Mutation } from '../../encoding/index.ts'
 import { invalid } from '../facade/arguments.ts'
 import { requireName } from '../names.ts'
@@ -60,31 +60,10 @@ export function migrationChecksum({ version, name, up }: Migration): string {
   return bytesToHex(sha256(utf8Bytes(meaning({ version, name, up }))))
 }
 
-const MUTATION_TYPES: ReadonlySet<string> = new Set<Mutation['type']>([
-  'kvSet',
-  'kvDelete',
-  'kvIncrement',
-  'kvDecrement',
-  'kvMax',
-  'kvMin',
-  'kvMutate',
-  'kvAddSigned',
-  'counterAdd',
-  'emitEvent',
-  'insert',
-  'upsert',
-  'update',
-  'delete',
-  'updateWhere',
-  'deleteWhere',
-  'postflight',
-  'ddl',
-])
-
 export function stepMutation(step: MigrationStep): Mutation {
   return isMutation(step) ? step : { type: 'ddl', operation: step }
 }
 
 function isMutation(step: MigrationStep): step is Mutation {
-  return MUTATION_TYPES.has(step.type)
+  return (MUTATION_TYPES as readonly string[]).includes(step.type)
 }
