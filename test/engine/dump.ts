@@ -7,8 +7,8 @@ export function hex(part: Uint8Array): string {
   return Buffer.from(part).toString('hex')
 }
 
-/** Every record of the newest checkpoint, as key: value in hexadecimal digits. The state machine is closed. */
-export async function recordsOf(harness: Harness): Promise<string[]> {
+/** The keyspace of the newest checkpoint, to be closed. The state machine is closed before. */
+export async function checkpointOf(harness: Harness): Promise<Keyspace> {
   await harness.checkpoint()
   await harness.core.close()
   const { keyspace } = await Keyspace.open({
@@ -21,6 +21,12 @@ export async function recordsOf(harness: Harness): Promise<string[]> {
     slotted: SLOTTED_RECORDS,
     identity: { historyId: new Uint8Array(16), groupId: 1, directoryId: new Uint8Array(16) },
   })
+  return keyspace
+}
+
+/** Every record of the newest checkpoint, as key: value in hexadecimal digits. The state machine is closed. */
+export async function recordsOf(harness: Harness): Promise<string[]> {
+  const keyspace = await checkpointOf(harness)
   const view = keyspace.view()
   const cursor = view.cursor()
   const found: string[] = []

@@ -2,9 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { encodeTick, EntryKind } from '../../src/encoding/index.ts'
 import type { Mutation } from '../../src/encoding/index.ts'
-import { Keyspace } from '../../src/engine/keyspace/index.ts'
-import { spaceLength } from '../../src/engine/layers.ts'
-import { SLOTTED_RECORDS } from '../../src/engine/sessions/index.ts'
+import { checkpointOf } from './dump.ts'
 import { at, Harness, request, SECOND, set } from './harness.ts'
 import type { HarnessOptions } from './harness.ts'
 
@@ -61,18 +59,7 @@ function recorded({ harness, sessions }: Fed): (string | undefined)[] {
 
 /** S as the records themselves give it. The state machine is closed. */
 async function scrubbed(harness: Harness): Promise<unknown> {
-  await harness.checkpoint()
-  await harness.core.close()
-  const { keyspace } = await Keyspace.open({
-    files: harness.files(),
-    directory: '/data/pages',
-    pageBytes: 8192,
-    budgetBytes: 1 << 20,
-    retention: { maxVersions: 4, maxAgeMs: 1_000, now: () => 0 },
-    spaceLength,
-    slotted: SLOTTED_RECORDS,
-    identity: { historyId: new Uint8Array(16), groupId: 1, directoryId: new Uint8Array(16) },
-  })
+  const keyspace = await checkpointOf(harness)
   const { digestS, isEqual } = await keyspace.scrub()
   await keyspace.close()
   assert.equal(isEqual, true)
