@@ -37,7 +37,7 @@ async function listTables(session: Session, command: Command): Promise<void> {
     session.output.table(
       tables.map(({ name, rows, definition, indexes }) => ({
         table: name,
-        rows,
+        rows: rows ?? '',
         columns: definition.columns.length,
         key: definition.primaryKey.join(', '),
         indexes: indexes.length,
@@ -187,7 +187,7 @@ async function describe(session: Session, target: Required<TableTarget>): Promis
 
 function printDescription(output: Output, description: TableDescription): void {
   const { name, rows, owner, definition, indexes, readPolicy, failures } = description
-  output.line(`table ${name}, ${rows} rows${owner === '' ? '' : `, owned by ${owner}`}`)
+  output.line(`table ${name}${rows === undefined ? '' : `, ${rows} rows`}${owner === '' ? '' : `, owned by ${owner}`}`)
   output.line('')
   output.table(
     definition.columns.map(column => ({

@@ -12,6 +12,7 @@ import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
 import type { Slice } from './slice.ts'
+import { visibleProjects, visibleScopes } from './place-reads.ts'
 import { describeTables, explainQuery, prepareQuery, prepareRows } from './table-reads.ts'
 import type { ReadStep, TableReadContext } from './table-reads.ts'
 
@@ -135,9 +136,9 @@ export class EngineView implements StateView {
         return () => scan.step()
       }
       case 'projects':
-        return () => ({ type: 'projects', projects: catalog.projects() })
+        return () => ({ type: 'projects', projects: visibleProjects(catalog, access, caller) })
       case 'scopes':
-        return () => readScopes(state, request.project)
+        return () => ({ type: 'scopes', scopes: visibleScopes(catalog, access, caller, request.project) })
       case 'settings':
         return () => ({ type: 'settings', settings: { ...settings } })
       case 'grants':
@@ -195,10 +196,4 @@ export class EngineView implements StateView {
     const outcome = slot.state === 'recorded' ? slot.outcome : undefined
     return { type: 'outcome', outcome, sessionEnded: false }
   }
-}
-
-function readScopes({ catalog }: ClusterState, name: string): ReadResult {
-  const project = catalog.project(name)
-  if (project === undefined) throw new QuorateError('project_not_found', `there is no project ${name}`)
-  return { type: 'scopes', scopes: catalog.scopes(project) }
 }

@@ -4,8 +4,8 @@ import type { TableDescription } from '../model/index.ts'
 import type { Catalog } from './catalog/index.ts'
 import type { Column, ForeignKey, Table, TableIndex } from './tables/index.ts'
 
-/** A table as `tables` answers it; `rows` is how many it has. */
-export function describeTable(catalog: Catalog, table: Table, rows: number): TableDescription {
+/** A table as `tables` answers it; `rows` is how many it has, undefined for who may not see all of them. */
+export function describeTable(catalog: Catalog, table: Table, rows: number | undefined): TableDescription {
   const { parts } = table
   return {
     name: parts.name,
@@ -13,9 +13,9 @@ export function describeTable(catalog: Catalog, table: Table, rows: number): Tab
     owner: parts.owner,
     definition: definitionOf(catalog, table),
     ...(parts.readPolicy !== undefined && { readPolicy: parts.readPolicy }),
-    rows,
+    ...(rows !== undefined && { rows }),
     indexes: parts.indexes.map(({ name, isReady }) => ({ name, isReady })),
-    failures: parts.failures.map(({ name, message, seq }) => ({ name, message, seq })),
+    failures: rows === undefined ? [] : parts.failures.map(({ name, message, seq }) => ({ name, message, seq })),
   }
 }
 

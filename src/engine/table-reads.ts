@@ -1,7 +1,7 @@
 import { mapColumns } from '../encoding/index.ts'
 import type { Expr, PointRead, RangeRead, ReadSet, Row } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { ReadRequest, ReadResult, RowEntryData } from '../model/index.ts'
+import type { ReadRequest, ReadResult, RowEntryData, TableDescription } from '../model/index.ts'
 import type { CallerAccess, TableUse } from './access/index.ts'
 import type { Catalog } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -100,6 +100,12 @@ function policyOf(context: TableReadContext, table: Table): Expr | undefined {
       `${table.name} has no column ${name} yet, on which its read policy rests`,
     )
   })
+}
+
+/** Whether the newest policy of the table hides rows from the caller. */
+function isGoverned(context: TableReadContext, table: Table): boolean {
+  const newest = context.newestCatalog().tableById(table.id) ?? table
+  return newest.parts.readPolicy !== undefined && !mayUse(context, 'policyBypass', table)
 }
 
 /** @throws QuorateError `project_not_found`, `scope_not_found`, `table_not_found` */
@@ -202,8 +208,11 @@ export function describeTables(
   const { id, projectId } = requireScope(catalog, project, scope)
   const maySee = (table: Table): boolean =>
     access.mayChangeTables(projectId, id) || mayUse(context, 'tableRead', table) || mayUse(context, 'tableWrite', table)
-  const describe = (table: Table): ReturnType<typeof describeTable> =>
-    describeTable(catalog, table, reader.countRecords?.(rowsPrefix(table.id)) ?? 0)
+  // How many rows there are, and which of them broke a new rule, tells of rows that the caller may not see.
+  const maySeeRows = (table: Table): boolean =>
+    access.mayChangeTables(projectId, id) || (mayUse(context, 'tableRead', table) && !isGoverned(context, table))
+  const describe = (table: Table): TableDescription =>
+    describeTable(catalog, table, maySeeRows(table) ? (reader.countRecords?.(rowsPrefix(table.id)) ?? 0) : undefined)
   if (name === undefined) return { type: 'tables', tables: catalog.tables(id).filter(maySee).map(describe) }
   const table = requireTable(catalog, project, scope, name)
   if (!maySee(table)) throw permissionDenied(name)

@@ -47,11 +47,11 @@ export interface TableDescription {
   /** As `createTable` would take it now. */
   definition: TableDefinitionData
   readPolicy?: Expr
-  /** How many rows the table has in the view. */
-  rows: number
+  /** How many rows the table has in the view; absent for callers who may not see all of them. */
+  rows?: number
   /** An index that is not ready is still being built: queries do not use it. */
   indexes: readonly { name: string; isReady: boolean }[]
-  /** The last builds and validations that existing rows refused, and what became of them. */
+  /** The last builds and validations that existing rows refused; none for callers who may not see all rows. */
   failures: readonly { name: string; message: string; seq: number }[]
 }
 

@@ -18,6 +18,7 @@ import {
   type RequestReference,
   type Token,
 } from '../../src/model/index.ts'
+import { answerPlaceRead } from './reference-places.ts'
 import { answerTableRead, cursorSeq, isTableRead } from './reference-query.ts'
 import { Refusal } from './reference-refusal.ts'
 import { ReferenceState, type ChangeRecord } from './reference-state.ts'
@@ -215,6 +216,9 @@ export class ReferenceCore implements DatabaseCore {
       }
       if (isTableRead(request))
         return answerTableRead(state, request, caller, grant => this.#state.allowsTable(caller, grant))
+      if (request.type === 'projects' || request.type === 'scopes') {
+        return answerPlaceRead(state, this.#state, request, caller)
+      }
       if (request.type === 'events') {
         const events = state.eventsOf(request.project, request.scope)
         const isAllowed = this.#state.allows(caller, 'kvRead', request, new Uint8Array(0), true)

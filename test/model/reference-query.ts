@@ -48,7 +48,7 @@ export function cursorSeq(cursor: string | undefined): number | undefined {
 export function answerTableRead(state: ReferenceState, request: TableRead, caller: string, allows: Allows): ReadResult {
   switch (request.type) {
     case 'tables':
-      return readTables(state, request)
+      return readTables(state, request, allows)
     case 'rows':
       return readRows(state, request, caller, allows)
     case 'explain':
@@ -69,7 +69,16 @@ export function answerTableRead(state: ReferenceState, request: TableRead, calle
   }
 }
 
-function readTables(state: ReferenceState, request: Extract<TableRead, { type: 'tables' }>): ReadResult {
+function readTables(
+  state: ReferenceState,
+  request: Extract<TableRead, { type: 'tables' }>,
+  allows: Allows,
+): ReadResult {
+  const seesRows = (table: ReferenceTable): boolean => {
+    const place = { project: table.project, scope: table.scope }
+    if (allows({ type: 'tableDdl', ...place })) return true
+    return allows({ type: 'tableRead', ...place, table: table.name }) && policyFor(table, allows) === undefined
+  }
   state.records(request.project, request.scope)
   if (request.table !== undefined) state.tables.table({ ...request, table: request.table })
   const tables = state.tables
@@ -78,14 +87,14 @@ function readTables(state: ReferenceState, request: Extract<TableRead, { type: '
     .sort((a, b) => (a.name < b.name ? -1 : 1))
   return {
     type: 'tables',
-    tables: tables.map(({ name, id, owner, definition, policy, rows }) => ({
-      name,
-      id,
-      owner,
-      definition,
-      ...(policy !== undefined && { readPolicy: policy }),
-      rows: [...rows.values()].length,
-      indexes: (definition.indexes ?? []).map(index => ({ name: index.name, isReady: true })),
+    tables: tables.map(table => ({
+      name: table.name,
+      id: table.id,
+      owner: table.owner,
+      definition: table.definition,
+      ...(table.policy !== undefined && { readPolicy: table.policy }),
+      ...(seesRows(table) && { rows: table.rows.size }),
+      indexes: (table.definition.indexes ?? []).map(index => ({ name: index.name, isReady: true })),
       failures: [],
     })),
   }

@@ -88,6 +88,18 @@ export class CallerAccess {
     )
   }
 
+  /** Whether any permission reaches something in the project: its name is no secret then. */
+  touchesProject(projectId: number): boolean {
+    if (this.isAdmin) return true
+    return this.grants.some(
+      grant => grant.type !== 'impersonate' && (grant.projectId === 0 || grant.projectId === projectId),
+    )
+  }
+
+  touchesScope(projectId: number, scopeId: number): boolean {
+    return this.isAdmin || this.grants.some(grant => grant.type !== 'impersonate' && reaches(grant, projectId, scopeId))
+  }
+
   administersProject(projectId: number): boolean {
     return this.isAdmin || this.grants.some(grant => grant.type === 'projectAdmin' && grant.projectId === projectId)
   }

@@ -131,13 +131,14 @@ function rowFromPlain(value: unknown, columns: number, types: readonly ColumnTyp
 export function tableFromPlain(value: unknown): TableDescription {
   const map = asMap(value, 'table')
   const readPolicy = optionalField(map, 'readPolicy', field)
+  const rows = optionalField(map, 'rows', integerField)
   return {
     name: textField(map, 'name'),
     id: integerField(map, 'id'),
     owner: textField(map, 'owner'),
     definition: readTableDefinitionData(new DataReader(field(map, 'definition'), 'definition', JSON_DATA)),
     ...(readPolicy !== undefined && { readPolicy: readExprData(new DataReader(readPolicy, 'readPolicy', JSON_DATA)) }),
-    rows: integerField(map, 'rows'),
+    ...(rows !== undefined && { rows }),
     indexes: listField(map, 'indexes').map(indexFromPlain),
     failures: listField(map, 'failures').map(failureFromPlain),
   }

@@ -23,7 +23,9 @@ import { readBoolean, readCount, readList } from './lists.ts'
 /** Results of queries and reads of tables in binary (docs/formats/client-wire.md). */
 
 /** Of the description of a table without anything in it. */
-const TABLE_BYTES_MIN = 34
+const TABLE_BYTES_MIN = 26
+const HAS_POLICY = 1
+const HIDES_ROWS = 2
 const HAS_TYPES = 1
 const HAS_CURSOR = 2
 const HAS_READ_SET = 4
@@ -179,9 +181,9 @@ export function writeTables(out: ByteWriter, tables: readonly TableDescription[]
     out.u64(table.id)
     out.text16(table.owner)
     writeTableDefinition(out, table.definition)
-    out.u8(table.readPolicy === undefined ? 0 : 1)
+    out.u8((table.readPolicy === undefined ? 0 : HAS_POLICY) | (table.rows === undefined ? HIDES_ROWS : 0))
     if (table.readPolicy !== undefined) writeExpr(out, table.readPolicy)
-    out.u64(table.rows)
+    if (table.rows !== undefined) out.u64(table.rows)
     out.u32(table.indexes.length)
     for (const { name, isReady } of table.indexes) {
       out.text16(name)
@@ -205,9 +207,10 @@ function readTable(reader: ByteReader): TableDescription {
   const id = reader.u64()
   const owner = reader.text16()
   const definition = readTableDefinition(reader)
-  const policy = readBoolean(reader) && { readPolicy: readExpr(reader) }
-  const rows = reader.u64()
+  const flags = readAnswerFlags(reader, HAS_POLICY | HIDES_ROWS)
+  const policy = (flags & HAS_POLICY) !== 0 && { readPolicy: readExpr(reader) }
+  const rows = (flags & HIDES_ROWS) === 0 && { rows: reader.u64() }
   const indexes = readList(reader, 3, r => ({ name: r.text16(), isReady: readBoolean(r) }))
   const failures = readList(reader, 12, r => ({ name: r.text16(), message: r.text16(), seq: r.u64() }))
-  return { name, id, owner, definition, ...policy, rows, indexes, failures }
+  return { name, id, owner, definition, ...policy, ...rows, indexes, failures }
 }

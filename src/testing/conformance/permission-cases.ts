@@ -51,6 +51,42 @@ export const permissionSection: ConformanceSection = {
       },
     },
     {
+      name: 'is told only of projects and scopes that it has something to do with',
+      async run(context) {
+        const { database, project } = context
+        const other = `${project}-other`
+        await database.ddl([
+          { type: 'createProject', project: other, owner: 'somebody' },
+          { type: 'createScope', project, scope: 's' },
+          { type: 'createScope', project, scope: 't' },
+        ])
+        const caller = `${project}-ann`
+        const ann = database.as(caller)
+        const projects = async (): Promise<string[]> => (await ann.projects()).map(({ name }) => name)
+        const scopes = async (name: string): Promise<string[]> => (await ann.scopes(name)).map(scope => scope.name)
+        deepEqual(await projects(), [])
+        await fails(scopes(project), 'permission_denied')
+        await fails(scopes('no-such-project'), 'project_not_found')
+        await grant(context, caller, { type: 'kvRead', project, scope: 's', prefix: bytes('a/') })
+        deepEqual(await projects(), [project])
+        deepEqual(await scopes(project), ['s'])
+        await database.ddl({ type: 'transferOwnership', project, scope: 't', to: caller })
+        deepEqual(await scopes(project), ['s', 't'])
+        await database.ddl({ type: 'transferOwnership', project: other, to: caller })
+        deepEqual(await projects(), [project, other])
+        deepEqual(await scopes(other), ['app'])
+        await grant(context, caller, { type: 'kvRead', project })
+        deepEqual(await scopes(project), ['app', 's', 't'])
+        const everywhere = `${project}-bob`
+        await grant(context, everywhere, { type: 'kvRead' })
+        const all = (await database.projects()).map(({ name }) => name)
+        deepEqual(
+          (await database.as(everywhere).projects()).map(({ name }) => name),
+          all,
+        )
+      },
+    },
+    {
       name: 'reaches as far as its permission: a prefix, a scope, a project, everything',
       async run(context) {
         const { database, project, kv } = context

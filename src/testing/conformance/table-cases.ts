@@ -315,12 +315,17 @@ export const tablePermissionSection: ConformanceSection = {
           (await mine.query(q => q.orderBy('id').limit(9)).all()).map(row => row.id),
           [1, 3],
         )
+        const described = async (): Promise<number | undefined> =>
+          (await database.as(ann).tables(project)).find(({ name }) => name === 'docs')!.rows
+        equal(await described(), undefined)
+        equal((await database.tables(project)).find(({ name }) => name === 'docs')!.rows, 3)
         equal(await mine.updateWhere(undefined, { body: 'seen' }), 2)
         equal((await all.get(2))?.body, 'b')
         equal(await mine.deleteWhere(c => c.id.gt(1)), 1)
         equal(await all.count(), 2)
         await database.ddl({ type: 'grant', caller: ann, permission: { type: 'policyBypass', ...target } })
         equal(await mine.count(), 2)
+        equal(await described(), 2)
         equal((await mine.get(2))?.body, 'b')
         await database.ddl([
           { type: 'revoke', caller: ann, permission: { type: 'policyBypass', ...target } },

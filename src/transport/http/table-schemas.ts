@@ -211,7 +211,7 @@ export const tablesSchema: z.ZodType = z.object({
       owner: z.string(),
       definition: z.object(definition),
       readPolicy: condition.optional(),
-      rows: integer,
+      rows: integer.optional(),
       indexes: z.array(z.object({ name: z.string(), isReady: z.boolean() })),
       failures: z.array(z.object({ name: z.string(), message: z.string(), seq: integer })),
     }),

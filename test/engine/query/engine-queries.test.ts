@@ -134,7 +134,7 @@ describe('queries of a state machine', () => {
     const count = async (view: StateView): Promise<number> => {
       const { tables } = await read(view, { type: 'tables', project: 'p', scope: 'app' })
       view.release()
-      return tables[0]!.rows
+      return tables[0]!.rows!
     }
     const seqs: [seq: number, rows: number][] = [[harness.core.appliedSeq, 40]]
     const views = [harness.core.view()]

@@ -356,6 +356,10 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
           '01000000 010069 01 01000000 01006a 01006d 0400000000000000',
       ],
       [
+        { type: 'tables', tables: [{ name: 't', id: 7, owner: '', definition, indexes: [], failures: [] }] },
+        '0b 01000000 010074 0700000000000000 0000 0000 0000 00 02 00000000 00000000',
+      ],
+      [
         { type: 'grants', grants: [{ caller: 'c', permission: { type: 'admin' }, delegable: true }] },
         '06 01000000 010063 00 00 01',
       ],

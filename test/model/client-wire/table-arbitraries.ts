@@ -142,13 +142,12 @@ const description = some<TableDescription>(
     id: count,
     owner: text,
     definition: definition.map(throughJson),
-    rows: count,
     indexes: fc.array(some<TableDescription['indexes'][number]>({ name, isReady: fc.boolean() }), { maxLength: 2 }),
     failures: fc.array(some<TableDescription['failures'][number]>({ name, message: text, seq: count }), {
       maxLength: 2,
     }),
   },
-  { readPolicy: expr.map(throughJson) },
+  { readPolicy: expr.map(throughJson), rows: count },
 )
 
 const plan = some<QueryPlan>({
