@@ -142,8 +142,8 @@ describe('a link of the simulated network', () => {
     assert.deepEqual(net.received, ['a', 'b', 'c', 'd'])
   })
 
-  it('is delayed by a clog and by bandwidth, and shows what is buffered', async () => {
-    const net = newNet({ profile: { bytesPerMs: 10, minDelayMs: 0, meanDelayMs: 0 } })
+  it('is delayed by a clog, for as long whatever link it is, and by bandwidth, and shows what is buffered', async () => {
+    const net = newNet({ profile: { bytesPerMs: 10, minDelayMs: 0, meanDelayMs: 0, linkSpread: 5 } })
     const { link } = await connected(net)
     link.send(new Uint8Array(1000))
     await net.world.runFor(99)

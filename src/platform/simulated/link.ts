@@ -137,8 +137,9 @@ export class LinkEnd implements FrameLink {
     const { world, paths, profile } = this.#surroundings
     const nowMs = world.nowMs
     this.#lineFreeAtMs = Math.max(this.#lineFreeAtMs, nowMs) + bytes / profile.bytesPerMs
-    const delayMs = paths.delayMs(this.owner.name, this.peer.owner.name, nowMs, profile, this.#random)
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#lineFreeAtMs + delayMs * this.#delayFactor)
+    const [from, to] = [this.owner.name, this.peer.owner.name]
+    const delayMs = paths.delayMs(from, to, nowMs, profile, this.#delayFactor, this.#random)
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#lineFreeAtMs + delayMs)
     // Not owned by the receiver: whether the path is blocked is the network's matter even while that process is paused.
     world.schedule(this.#lastArrivalMs - nowMs, () => this.#arrive(parcel))
   }

@@ -56,9 +56,16 @@ export class NetworkPaths {
     else this.#slowness.set(host, factor)
   }
 
-  /** The delay of something sent now. */
-  delayMs(from: string, to: string, nowMs: number, profile: NetworkProfile, random: SeededRandom): number {
-    let delayMs = profile.minDelayMs + random.exponential(profile.meanDelayMs)
+  /** The delay of something sent now over a link that is `linkFactor` times slower than the fastest. A clog lasts as long for each link. */
+  delayMs(
+    from: string,
+    to: string,
+    nowMs: number,
+    profile: NetworkProfile,
+    linkFactor: number,
+    random: SeededRandom,
+  ): number {
+    let delayMs = (profile.minDelayMs + random.exponential(profile.meanDelayMs)) * linkFactor
     if (this.#slowness.size > 0) delayMs *= Math.max(this.#slowness.get(from) ?? 1, this.#slowness.get(to) ?? 1)
     if (this.#cloggedUntilMs.size > 0) {
       delayMs += Math.max(0, (this.#cloggedUntilMs.get(pathKey(from, to)) ?? 0) - nowMs)

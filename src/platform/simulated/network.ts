@@ -135,7 +135,7 @@ export class SimulatedNetwork {
     const host = address.hostname
     const random = this.#random.split(`link ${this.#linkCount++}`)
     const delayMs = (from: string, to: string): number =>
-      this.paths.delayMs(from, to, this.#world.nowMs, this.#profile, random)
+      this.paths.delayMs(from, to, this.#world.nowMs, this.#profile, 1, random)
     return new Promise((resolve, reject) => {
       let isOver = false
       const fail = (message: string): void => {
