@@ -1,4 +1,7 @@
-import { after } from 'node:test'
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { after, it, mock } from 'node:test'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,4 +18,25 @@ describeFiles('node', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'quorate-files-'))
   made.push(directory)
   return { files: nodeFiles(), directory }
+})
+
+it('preallocates in small pieces, for the page cache keeps each as one, through which later writes of a few bytes have to look', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'quorate-files-'))
+  made.push(directory)
+  const file = await nodeFiles().open(join(directory, 'segment'), 'create')
+  const write = mock.method(fs, 'write')
+  syncBuiltinESMExports()
+  try {
+    await file.preallocate(1_000_000)
+  } finally {
+    write.mock.restore()
+    syncBuiltinESMExports()
+  }
+  const lengths = write.mock.calls.map(({ arguments: call }) => (call as unknown as number[])[3]!)
+  assert.equal(
+    lengths.reduce((sum, length) => sum + length, 0),
+    1_000_000,
+  )
+  assert.ok(Math.max(...lengths) <= 131_072, `a write of ${Math.max(...lengths)} bytes`)
+  await file.close()
 })

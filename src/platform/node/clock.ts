@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks' // the global of that name is a getter, which costs as much as the clock
 import type { Clock } from '../index.ts'
 
 /** The machine's clocks. Wall time has microseconds: the monotonic clock's, tied anew to Date.now() whenever they part. */
