@@ -1,26 +1,17 @@
-import { Hono } from 'hono'
-import { errorToPlain, isOtherPage, QuorateError, toJson } from '../model/index.ts'
+import { isOtherPage, QuorateError, toJson } from '../model/index.ts'
 import { bytesToJson } from '../encoding/index.ts'
 import type { AuditPage, NodeService } from '../model/index.ts'
-import type { Clock } from '../platform/index.ts'
+import type { Clock, Timers } from '../platform/index.ts'
+import type { AdminApp, AdminPeer } from './admin-app.ts'
+import type { LagLimits } from './applied-lag.ts'
 import { CONSOLE_PAGE, CONSOLE_SCRIPT, CONSOLE_STYLE } from './console/index.ts'
+import { notAllowed } from './error-answer.ts'
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts'
 import type { MetricsSource } from './metrics.ts'
-import { answerProbe } from './probe-answers.ts'
+import { addProbes, createApp } from './probe-routes.ts'
+import type { App } from './probe-routes.ts'
 import { Probes } from './probes.ts'
 import type { NodeHealth } from './probes.ts'
-
-/** What the listener knows of a request beyond its form. */
-export interface AdminPeer {
-  isLoopback: boolean
-  /** Where it comes from, without the port. */
-  address?: string
-}
-
-/** Serve it with `httpListener` of transport/http. */
-export interface AdminApp {
-  fetch(request: Request, peer: AdminPeer): Response | Promise<Response>
-}
 
 /** What can be done to a node. Each resolves when it is done and rejects with a QuorateError. */
 export interface AdminActions {
@@ -37,7 +28,12 @@ export interface AdminActions {
 export interface AdminOptions {
   service: NodeService
   clock: Clock
+  timers: Timers
   health: () => NodeHealth
+  /** Reads something of the local state, from its root down: whether that can be done is part of readiness. */
+  readLocal: () => Promise<unknown>
+  /** When a member that lags is not ready. */
+  readiness?: LagLimits
   /** Who asks, if that is an operator; undefined = refused. May throw a QuorateError: `busy` if the address has failed too often. */
   authenticate: (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
   metrics: readonly MetricsSource[]
@@ -53,51 +49,18 @@ export interface AdminOptions {
 /** Audit rows in one answer. */
 const AUDIT_ROWS_MAX = 1_000
 
-type App = Hono<{ Bindings: AdminPeer }>
-
 const BODY_CHARACTERS_MAX = 4_096
 const CONSOLE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** The admin port of a node; `fetch` never rejects. */
 export function createAdminApp(options: AdminOptions): AdminApp {
-  const app: App = new Hono()
+  const app = createApp(options.onFault)
   const probes = new Probes(options)
-  app.use('*', async (c, next) => {
-    await next()
-    c.res.headers.set('cache-control', 'no-store')
-    c.res.headers.set('x-content-type-options', 'nosniff')
-    c.res.headers.set('referrer-policy', 'no-referrer')
-  })
   addProbes(app, probes)
   addConsole(app)
   addOperations(app, options, probes)
-  app.notFound(() => errorAnswer(new QuorateError('not_found', 'no such path')))
-  app.onError(error => {
-    if (error instanceof QuorateError) return errorAnswer(error)
-    options.onFault?.(error)
-    return errorAnswer(new QuorateError('internal', 'the request failed inside the node', { applied: 'unknown' }))
-  })
-  return { fetch: (request, peer) => app.fetch(request, peer) }
-}
-
-function addProbes(app: App, probes: Probes): void {
-  for (const name of ['livez', 'readyz', 'startupz'] as const) {
-    app.get(`/${name}`, c => answerProbe(name, probes.checks(name), new URL(c.req.url).searchParams, undefined))
-    app.get(`/${name}/:check`, c =>
-      answerProbe(name, probes.checks(name), new URL(c.req.url).searchParams, c.req.param('check')),
-    )
-  }
-  app.get('/leaderz', c => {
-    const wanted = c.req.query('role') ?? 'leader'
-    if (wanted !== 'leader' && wanted !== 'follower')
-      throw new QuorateError('invalid_argument', 'role: leader or follower')
-    const role = probes.isLeader ? 'leader' : 'follower'
-    return c.text(`${role}\n`, role === wanted ? 200 : 503)
-  })
-  for (const path of ['/livez', '/livez/*', '/readyz', '/readyz/*', '/startupz', '/startupz/*', '/leaderz']) {
-    app.all(path, () => notAllowed('GET, HEAD'))
-  }
+  return { fetch: (request, peer) => app.fetch(request, peer), close: () => probes.close() }
 }
 
 function addConsole(app: App): void {
@@ -131,9 +94,9 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
     as(c.req.raw, c.env)
     return answerMetrics(metrics.filter(({ isForOneReader }) => isForOneReader !== true))
   })
-  app.get('/admin/v1/status', c => {
+  app.get('/admin/v1/status', async c => {
     as(c.req.raw, c.env)
-    const checks = probes.checks('readyz')
+    const checks = await probes.checks('readyz')
     return json({ version, ...service.status(), isDraining: service.isDraining, checks, ...options.details?.() })
   })
   app.get('/admin/v1/audit', async c => {
@@ -228,28 +191,4 @@ function wrongBody(cause?: unknown): QuorateError {
 
 function json(body: unknown, status = 200): Response {
   return new Response(toJson(body), { status, headers: { 'content-type': 'application/json' } })
-}
-
-function notAllowed(allow: string): Response {
-  return errorAnswer(new QuorateError('method_not_allowed', `this path understands ${allow}`), { allow })
-}
-
-const STATUS: Partial<Record<QuorateError['code'], number>> = {
-  malformed_request: 400,
-  invalid_argument: 400,
-  unauthenticated: 401,
-  permission_denied: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  not_leader: 409,
-  timeout: 504,
-  internal: 500,
-}
-
-function errorAnswer(error: QuorateError, headers: Readonly<Record<string, string>> = {}): Response {
-  const status = STATUS[error.code] ?? (error.retryable ? 503 : 500)
-  return new Response(toJson(errorToPlain(error)), {
-    status,
-    headers: { 'content-type': 'application/json', ...headers },
-  })
 }

@@ -2,65 +2,95 @@ import {
   authenticationMetrics,
   certificateMetrics,
   createAdminApp,
+  createStartingApp,
   groupMetrics,
   nodeMetrics,
   processMetrics,
   storageMetrics,
 } from '../admin/index.ts'
-import type { MetricsSource, NodeHealth, ProcessReadings } from '../admin/index.ts'
+import type { AdminApp, LagLimits, MetricsSource, NodeHealth, ProcessReadings } from '../admin/index.ts'
 import { watchProcess } from '../platform/node/index.ts'
 import { httpListener, unreadableBody } from '../transport/http/index.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
 import { groupReadings, storageReadings } from './readings.ts'
+import type { StartProgress } from './start-progress.ts'
 import { certificates, listenOn } from './tls.ts'
+import type { NodeTls } from './tls.ts'
 
-/** Where operators and probes come in, on a port of their own. */
+/** Where operators and probes come in, on a port of their own. It is open before there is anything to administer: probes ask from the start. */
 export interface AdminDoor {
   readonly address: Endpoint
+  /** The node is open: from now on the whole app answers. */
+  serve(parts: AdminParts): void
+  /** Repeats are harmless. */
   close(): Promise<void>
+}
+
+export interface AdminParts extends NodeParts {
+  readonly progress: StartProgress
+  readonly readiness: LagLimits
+  readonly drain: () => void
+  readonly onAction: (caller: string, action: string) => void
 }
 
 const TRANSFER_MS = 10_000
 const CLOSE_GRACE_MS = 500
 
+/** Until `serve` only the probes answer, which say how far the start has come; everything else is `unavailable`. */
 export async function openAdminDoor(
   { host, port }: Endpoint,
-  parts: NodeParts & { readonly drain: () => void; readonly onAction: (caller: string, action: string) => void },
+  tls: NodeTls['admin'],
+  progress: StartProgress,
 ): Promise<AdminDoor> {
-  const { node, gateway, platform, authentication, version, drain, onFault, onAction } = parts
-  const { replica } = node
-  const watched = watchProcess()
-  const app = createAdminApp({
+  let app: AdminApp = createStartingApp(() => progress.reading)
+  const closing: (() => void)[] = []
+  const server = await listenOn(tls, {
+    host,
+    port,
+    onRequest: httpListener({ fetch: (request, peer) => app.fetch(request, peer) }),
+    onUnreadable: unreadableBody,
+  })
+  let closed: Promise<void> | undefined
+  return {
+    address: { host: server.host, port: server.port },
+    serve(parts) {
+      const watched = watchProcess()
+      app = appOf(parts, () => watched.read())
+      closing.push(
+        () => watched.stop(),
+        () => app.close(),
+      )
+    },
+    close: () => (closed ??= server.close({ graceMs: CLOSE_GRACE_MS }).then(() => closing.forEach(close => close()))),
+  }
+}
+
+function appOf(parts: AdminParts, readProcess: () => ProcessReadings): AdminApp {
+  const { node, gateway, platform, authentication, version, drain, onFault, onAction, readiness } = parts
+  const { replica, machine } = node
+  const { clock, timers } = platform
+  return createAdminApp({
     service: replica,
-    clock: platform.clock,
+    clock,
+    timers,
     health: () => healthOf(parts),
+    // The head of the audit rows: a record that is looked up in the tree as any other.
+    readLocal: () => machine.auditRows(0, Number.MAX_SAFE_INTEGER),
+    readiness,
     authenticate: (token, isLoopback, address) => authentication.callerOf('admin', token, isLoopback, address),
-    metrics: metricsOf(parts, () => watched.read()),
+    metrics: metricsOf(parts, readProcess),
     actions: {
       transferLeadership: to => replica.transferLeadership(to, TRANSFER_MS),
       drain: () => Promise.resolve(drain()),
       checkpoint: () => replica.checkpoint(),
-      audit: (limit, beforeSeq) => node.machine.auditRows(limit, beforeSeq),
+      audit: (limit, beforeSeq) => machine.auditRows(limit, beforeSeq),
     },
     serverVersion: version,
     details: () => ({ clients: gateway.stats.connections }),
     onAction,
     onFault,
   })
-  const server = await listenOn(parts.tls.admin, {
-    host,
-    port,
-    onRequest: httpListener(app),
-    onUnreadable: unreadableBody,
-  })
-  return {
-    address: { host: server.host, port: server.port },
-    async close() {
-      await server.close({ graceMs: CLOSE_GRACE_MS })
-      watched.stop()
-    },
-  }
 }
 
 function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): MetricsSource[] {
@@ -75,13 +105,16 @@ function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): Metric
   ]
 }
 
-function healthOf({ node }: NodeParts): NodeHealth {
+function healthOf({ node, progress }: AdminParts): NodeHealth {
   const { replica, log } = node
-  const { drift } = replica.inspect()
+  const { core, drift } = replica.inspect()
+  const { leadership, commit, heardCommit } = core
   return {
     storage: replica.failure?.message ?? (log.state === 'latched' ? 'a write to the log has failed' : undefined),
     unjoined: replica.unjoinedReason,
     fenced: drift === undefined ? undefined : 'the state differs from that of its peers',
-    startProgress: 1,
+    start: progress.reading,
+    // A new leader knows what is committed once an entry of its own term is (Raft thesis 3.6.2).
+    knowsCommit: leadership === null ? heardCommit > 0 : commit >= leadership.termStartSeq,
   }
 }

@@ -39,14 +39,18 @@ const INSPECTION_BUDGET_BYTES = 32 << 20
 
 /**
  * Reads every page, value and frame of a data directory that no node has open; changes nothing in it but the lock for as long as that
- * takes.
+ * takes. `onShare` hears how much of the files has been looked at, 0 to 1.
  * @throws FileError `directory_locked` naming the holder; QuorateError `not_found` if there is no data directory
  */
-export async function checkDataDirectory(files: Files, directory: string): Promise<DataCheck> {
+export async function checkDataDirectory(
+  files: Files,
+  directory: string,
+  onShare?: (share: number) => void,
+): Promise<DataCheck> {
   const lock = (await files.size(`${directory}/identity.json`)) === undefined ? undefined : await files.lock(directory)
   if (lock === undefined) throw new QuorateError('not_found', `${directory} is no data directory`)
   try {
-    return await new Inspection(files, directory).run()
+    return await new Inspection(files, directory, onShare).run()
   } finally {
     await lock.release()
   }
@@ -57,20 +61,40 @@ class Inspection {
   readonly #directory: string
   readonly #regions: DataRegion[] = []
   readonly #damage: DataRegion[] = []
+  readonly #onShare: ((share: number) => void) | undefined
+  /** Bytes of the log and of the pages. */
+  #bytes = 0
+  #lookedAt = 0
 
-  constructor(files: Files, directory: string) {
+  constructor(files: Files, directory: string, onShare: ((share: number) => void) | undefined) {
     this.#files = files
     this.#directory = directory
+    this.#onShare = onShare
   }
 
   async run(): Promise<DataCheck> {
     const identity = await this.#readIdentity()
     // A directory whose creation was interrupted never held anything.
     if (identity === undefined || !identity.isComplete) return this.#result('clean')
+    await this.#measure()
     const { verdict, superblock } = await this.#inspectLog(identity)
     // A directory that was closed in order has no write under way.
     await this.#inspectPages(identity, identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock)
     return this.#result(verdict)
+  }
+
+  async #measure(): Promise<void> {
+    for (const area of ['log', 'pages']) {
+      const path = `${this.#directory}/${area}`
+      for (const name of await this.#files.list(path).catch(() => [])) {
+        this.#bytes += (await this.#files.size(`${path}/${name}`)) ?? 0
+      }
+    }
+  }
+
+  #looked(bytes: number): void {
+    this.#lookedAt += bytes
+    if (this.#bytes > 0) this.#onShare?.(Math.min(1, this.#lookedAt / this.#bytes))
   }
 
   #result(logVerdict: DataCheck['verdict']): DataCheck {
@@ -121,7 +145,10 @@ class Inspection {
         clock: { monotonicMs: () => 0, wallMicros: () => 0 },
       },
       proof,
-      ({ seq, ...region }) => this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) }),
+      ({ seq, ...region }) => {
+        this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) })
+        this.#looked(region.length)
+      },
     )
   }
 
@@ -136,7 +163,10 @@ class Inspection {
           groupId,
           ...(closedAt !== null && { closedAt }),
         },
-        frame => frames.push(frame),
+        frame => {
+          frames.push(frame)
+          this.#looked(frame.length)
+        },
       )
       const reasons = new Map(found.damage.map(({ file, offset, what }) => [`${file} ${offset}`, what]))
       for (const { fault, isTorn = false, ...region } of found.fixed) {

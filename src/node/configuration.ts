@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { QuorateError } from '../model/index.ts'
+import { DEFAULT_LAG_LIMITS } from '../admin/index.ts'
+import type { LagLimits } from '../admin/index.ts'
 import { DEFAULT_STORAGE } from './open-replica.ts'
 
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):(\d{1,5})$/
@@ -101,6 +103,16 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
   tokensFile: z.string().optional().describe('File with the bearer tokens of clients and operators'),
   insecure: z.boolean().default(false).describe('Allows public addresses without secret and tokens'),
   storage,
+  readiness: z
+    .strictObject({
+      lagEntries: whole(1, 1_000_000_000)
+        .default(DEFAULT_LAG_LIMITS.lagEntries)
+        .describe('Ready members have at most this many committed entries not applied'),
+      lagGraceMs: whole(0, 3_600_000)
+        .default(DEFAULT_LAG_LIMITS.lagGraceMs)
+        .describe('For how long there may be more of them, ms'),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z
@@ -156,6 +168,7 @@ export interface Configuration {
     checkpointLogBytes: number
     checkpointAgeMs: number
   }
+  readiness: LagLimits
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   drainSeconds: number
 }

@@ -47,8 +47,10 @@ export interface ReplicaNodeOptions {
   storage: StorageOptions
   /** The replica has stopped for good. */
   onFatal: (error: Error) => void
-  /** Shown the state machine before anything is applied: for oracles of tests. */
+  /** Shown the state machine before anything is applied. */
   onMachine?: (machine: EngineStateMachine) => void
+  /** How much of the log has been read again at the start, 0 to 1. */
+  onLogRead?: (share: number) => void
   /** Of the state machine, for tests only. */
   tuning?: StateMachineTuning
   /** Planted bugs of the keyspace; tests only. */
@@ -149,6 +151,7 @@ async function openInDirectory(
     ...(storage.lagLogBytes !== undefined && { lagLogBytes: storage.lagLogBytes }),
     ...(storage.snapshotLimits !== undefined && { snapshotLimits: storage.snapshotLimits }),
     onFatal,
+    ...(options.onLogRead !== undefined && { onLogRead: options.onLogRead }),
     onStarted: self => (started.replica = self),
   })
   return {

@@ -9,6 +9,7 @@ import { createGateway } from '../transport/gateway/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
 import type { ObservedPeerTransport } from '../transport/peer/index.ts'
 import { openAdminDoor } from './admin-door.ts'
+import type { AdminDoor } from './admin-door.ts'
 import { loadAuthentication } from './authentication.ts'
 import type { Authentication } from './authentication.ts'
 import { checkDataDirectory } from './check-data.ts'
@@ -21,6 +22,7 @@ import type { ReplicaNode } from './open-replica.ts'
 import { createPeerLinks } from './peer-links.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { RoleLog } from './role-log.ts'
+import { StartProgress } from './start-progress.ts'
 import { loadTls } from './tls.ts'
 import type { NodeTls } from './tls.ts'
 import { VERSION } from './version.ts'
@@ -51,9 +53,26 @@ export async function startNode(
   try {
     const authentication = await loadAuthentication(configuration, platform)
     const tls = await loadTls(configuration, platform.files)
-    await requireUndamaged(configuration, platform, logger)
-    const node = new NodeAssembly(configuration, platform, logger, authentication, tls)
-    return await node.start()
+    const progress = new StartProgress()
+    const adminDoor = await openAdminDoor(configuration.admin, tls.admin, progress).catch((error: unknown) =>
+      portTaken(error, configuration, platform),
+    )
+    logger.info({ admin: adminDoor.address, version: VERSION }, 'the node starts')
+    try {
+      await requireUndamaged(configuration, platform, logger, progress)
+      return await new NodeAssembly({
+        configuration,
+        platform,
+        logger,
+        authentication,
+        tls,
+        adminDoor,
+        progress,
+      }).start()
+    } catch (error) {
+      await adminDoor.close()
+      throw error
+    }
   } catch (error) {
     const reason = lockedError(error) ?? error
     logger.error({ error: String(reason) }, `the node did not start: ${String(reason)}`)
@@ -61,15 +80,27 @@ export async function startNode(
   }
 }
 
+/** As a rule whoever has the port has the directory open too: then that is the better answer. */
+async function portTaken(error: unknown, { dataDirectory }: Configuration, { files }: Platform): Promise<never> {
+  if ((await files.size(`${dataDirectory}/identity.json`)) !== undefined) {
+    const lock = await files.lock(dataDirectory)
+    await lock.release()
+  }
+  throw error
+}
+
 /** Damage is found before anything is served, not when a reader happens to meet it (promise 6). */
 async function requireUndamaged(
   { dataDirectory }: Configuration,
   { files, clock }: Platform,
   logger: NodeLogger,
+  progress: StartProgress,
 ): Promise<void> {
   if ((await files.size(`${dataDirectory}/identity.json`)) === undefined) return
   const startMs = clock.monotonicMs()
-  const { damage, regions, verdict } = await checkDataDirectory(files, dataDirectory)
+  const { damage, regions, verdict } = await checkDataDirectory(files, dataDirectory, share =>
+    progress.report('check', share),
+  )
   const [first] = damage
   if (first !== undefined) {
     const { file, offset, reason = 'damaged' } = first
@@ -88,12 +119,25 @@ function lockedError(error: unknown): QuorateError | undefined {
   return new QuorateError('directory_locked', error.message, { cause: error })
 }
 
+interface AssemblyParts {
+  readonly configuration: Configuration
+  readonly platform: Platform
+  readonly logger: NodeLogger
+  readonly authentication: Authentication
+  readonly tls: NodeTls
+  /** Open, and not served by the node yet. */
+  readonly adminDoor: AdminDoor
+  readonly progress: StartProgress
+}
+
 class NodeAssembly {
   readonly #configuration: Configuration
   readonly #platform: Platform
   readonly #logger: NodeLogger
   readonly #authentication: Authentication
   readonly #tls: NodeTls
+  readonly #adminDoor: AdminDoor
+  readonly #progress: StartProgress
   readonly #closing: (() => Promise<void>)[] = []
   #resolveStopped: (failure: Error | undefined) => void = () => undefined
   readonly #stopped = new Promise<Error | undefined>(resolve => (this.#resolveStopped = resolve))
@@ -104,18 +148,14 @@ class NodeAssembly {
   #failure: Error | undefined
   #stopping: Promise<void> | undefined
 
-  constructor(
-    configuration: Configuration,
-    platform: Platform,
-    logger: NodeLogger,
-    authentication: Authentication,
-    tls: NodeTls,
-  ) {
-    this.#tls = tls
-    this.#configuration = configuration
-    this.#platform = platform
-    this.#logger = logger
-    this.#authentication = authentication
+  constructor(parts: AssemblyParts) {
+    this.#tls = parts.tls
+    this.#configuration = parts.configuration
+    this.#platform = parts.platform
+    this.#logger = parts.logger
+    this.#authentication = parts.authentication
+    this.#adminDoor = parts.adminDoor
+    this.#progress = parts.progress
   }
 
   async start(): Promise<RunningNode> {
@@ -128,8 +168,11 @@ class NodeAssembly {
   }
 
   async #open(): Promise<RunningNode> {
-    const { client, admin, members, name, dataDirectory, storage } = this.#configuration
+    const { client, members, name, dataDirectory, storage, readiness } = this.#configuration
+    const progress = this.#progress
     const refusals = new RefusalLog(this.#platform.clock, this.#logger)
+    let openedAtSeq = 0
+    progress.report('open', 0)
     const node = await openReplicaNode({
       platform: this.#platform,
       directory: dataDirectory,
@@ -139,8 +182,11 @@ class NodeAssembly {
       createTransport: (...asked) => this.#createTransport(...asked),
       onRefusal: refusals.onRefusal,
       storage,
+      onMachine: machine => (openedAtSeq = machine.appliedSeq),
+      onLogRead: share => progress.report('open', share),
       onFatal: error => this.#failed(error),
     })
+    progress.replay(openedAtSeq, node.replica.inspect().core.commit, () => node.machine.appliedSeq)
     this.#replica = node
     this.#closing.push(() => node.close())
     const { clock, timers, random } = this.#platform
@@ -167,8 +213,11 @@ class NodeAssembly {
     const parts = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault, ...figures }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
-    const adminDoor = await openAdminDoor(admin, {
+    const adminDoor = this.#adminDoor
+    adminDoor.serve({
       ...parts,
+      progress,
+      readiness,
       drain: () => void this.#stop('drained by request'),
       onAction: (caller, action) => this.#logger.info({ caller, action }, 'an operator asked for something'),
     })

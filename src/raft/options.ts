@@ -45,6 +45,8 @@ export interface ReplicaOptions {
   onRefusal?: PeerTransport['onRefusal']
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
   onFatal: (error: Error) => void
+  /** How much of the log has been read at the start, 0 to 1. */
+  onLogRead?: (share: number) => void
   /** Given what hears of the log's syncs and failures, before anything is written. */
   onStarted: (hearer: LogHearer) => void
 }

@@ -32,7 +32,11 @@ export async function startCore(options: ReplicaOptions): Promise<{ core: RaftCo
 }
 
 /** The log as the core needs it, and the leader time of its last entry: a leader must not give out an earlier one. */
-async function readLog({ log, recovered }: ReplicaOptions): Promise<{ batches: EntryBatch[]; lastTimeMicros: number }> {
+async function readLog({
+  log,
+  recovered,
+  onLogRead,
+}: ReplicaOptions): Promise<{ batches: EntryBatch[]; lastTimeMicros: number }> {
   const batches: EntryBatch[] = []
   let lastTimeMicros = 0
   let previous = { ...log.base }
@@ -48,6 +52,7 @@ async function readLog({ log, recovered }: ReplicaOptions): Promise<{ batches: E
       batches.push({ ...batch, ref: undefined })
       lastTimeMicros = lastLeaderTime(bytes)
       previous = { seq: lastSeq, term: batch.terms.at(-1)!.term, chain: batch.chains.at(-1)! }
+      onLogRead?.((lastSeq - log.base.seq) / (log.lastSeq - log.base.seq))
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
       throw new QuorateError('damaged', `log entries ${firstSeq} to ${lastSeq}: ${error.message}`, { cause: error })

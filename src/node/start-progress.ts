@@ -1,0 +1,33 @@
+import type { StartPhase, StartReading } from '../admin/index.ts'
+
+/** How far the start of a node has come; told by those who do the work, read by the probes. */
+export class StartProgress {
+  #phase: StartPhase = 'check'
+  #share = 0
+  #readReplay: (() => number) | undefined
+
+  /** The work of a phase before the replay: 0 to 1. A phase never goes back. */
+  report(phase: 'check' | 'open', share: number): void {
+    if (phase !== this.#phase) this.#share = 0
+    this.#phase = phase
+    this.#share = Math.max(this.#share, Math.min(1, share))
+  }
+
+  /** From now on entries are applied: those after `fromSeq` through `toSeq` were known to be committed when the node was opened. */
+  replay(fromSeq: number, toSeq: number, appliedSeq: () => number): void {
+    this.#phase = 'replay'
+    this.#readReplay = () => (toSeq <= fromSeq ? 1 : (appliedSeq() - fromSeq) / (toSeq - fromSeq))
+  }
+
+  /** Once everything is applied the node has started, whatever comes later. */
+  get reading(): StartReading {
+    if (this.#readReplay !== undefined) {
+      this.#share = Math.min(1, this.#readReplay())
+      if (this.#share >= 1) {
+        this.#phase = 'started'
+        this.#readReplay = undefined
+      }
+    }
+    return { phase: this.#phase, share: this.#share }
+  }
+}
