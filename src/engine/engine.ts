@@ -6,8 +6,9 @@ import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { asDamaged } from './damaged-error.ts'
-import { createBackup } from './backup/index.ts'
-import type { BackupManifest, BackupOptions, BackupSource } from './backup/index.ts'
+import { backupSource } from './backup-source.ts'
+import { backupToDirectory } from './backup/index.ts'
+import type { BackupManifest, BackupOptions } from './backup/index.ts'
 import { engineMetrics } from './engine-metrics.ts'
 import type { EngineMetrics, Head } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
@@ -156,6 +157,7 @@ class EngineOpening {
     requireWholeLog(recovered, machine)
     requireSuperblocks(machine, log, recovered)
     requireContinuation(machine, log)
+    requireOwn(machine, recovered, this.#directory.path)
     await replay(machine, log)
     return this.#start(machine, log)
   }
@@ -280,7 +282,7 @@ class EngineOpening {
         const held = { firstSeq: log.base.seq + 1 }
         this.#held.add(held)
         try {
-          return await createBackup(this.#platform, backupSource(machine, log, held.firstSeq), directory, options)
+          return await backupToDirectory(this.#platform, backupSource(machine, log), directory, options)
         } finally {
           this.#held.delete(held)
         }
@@ -330,20 +332,13 @@ class EngineOpening {
   }
 }
 
-function backupSource(machine: EngineStateMachine, log: Log, firstSeq: number): BackupSource {
-  return {
-    get historyId() {
-      return machine.historyId
-    },
-    head: () => ({
-      seq: machine.appliedSeq,
-      chain: machine.appliedChain,
-      leaderTimeMicros: machine.leaderTimeMicros,
-    }),
-    sourceSince: sinceSeq => machine.sourceSince(sinceSeq),
-    firstSeq,
-    readEntries: (fromSeq, maxBytes) => log.read(fromSeq, maxBytes),
-  }
+/** What a cluster has voted for and agreed on is not for one process to go on with: its entries would be of an earlier term. */
+function requireOwn({ configuration }: EngineStateMachine, { hardState }: Recovered, directory: string): void {
+  if (hardState.term <= LOCAL_TERM && (configuration?.members.length ?? 1) === 1) return
+  throw new QuorateError(
+    'invalid_argument',
+    `${directory} belongs to a node of a cluster: restore a backup of it instead`,
+  )
 }
 
 function segmentBytesFor(budgetBytes: number): number {

@@ -6,15 +6,35 @@ export type { Origin, StateMachineTuning } from './machine-parts.ts'
 export { inspectState, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'
 export type { InspectedRegion } from './keyspace/index.ts'
-export { Codec, extractArchive, listBackups, restoreBackup, verifyBackup, writeArchive } from './backup/index.ts'
+export { backupSource } from './backup-source.ts'
+export {
+  backupToDirectory,
+  Codec,
+  createBackup,
+  extractArchive,
+  listBackups,
+  rehearseRestore,
+  restoreBackup,
+  restoreMember,
+  verifyBackup,
+  writeArchive,
+} from './backup/index.ts'
 export type {
   ArchiveOptions,
   ArchiveSummary,
+  BackupHead,
   BackupManifest,
   BackupOptions,
+  BackupProgress,
+  BackupSource,
+  BackupTask,
   FoundBackup,
+  Rehearsed,
   Restored,
+  RestoredCluster,
+  RestoredMember,
   RestoreOptions,
+  RestorePoint,
 } from './backup/index.ts'
 export { PagedStore } from './paged-store.ts'
 export type { PagedStoreOptions, StoredPage } from './paged-store.ts'

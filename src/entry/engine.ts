@@ -4,7 +4,9 @@ import {
   listBackups as list,
   openEngine,
   PagedStore as PageFile,
+  rehearseRestore as rehearse,
   restoreBackup as restore,
+  restoreMember as restoreOne,
   verifyBackup as verify,
   writeArchive as write,
 } from '../engine/index.ts'
@@ -17,7 +19,9 @@ import type {
   EngineOptions,
   FoundBackup,
   PagedStoreOptions,
+  Rehearsed,
   Restored,
+  RestoredCluster,
   RestoreOptions,
 } from '../engine/index.ts'
 import { nodeFiles, nodePlatform, nodeRandom } from '../platform/node/index.ts'
@@ -88,6 +92,34 @@ export function restoreBackup(
 }
 
 /**
+ * Makes the data directory of the member `name` of a new cluster. Members that are restored of the same backups to the same point with the same
+ * list and `restoreId`, on whatever machine, belong together; a `restoreId` is good for one restore of each member.
+ * @throws as `restoreBackup`; QuorateError `invalid_argument` for members that make no group, or a name that is none of them
+ */
+export function restoreMember(
+  backups: readonly string[],
+  directory: string,
+  name: string,
+  cluster: RestoredCluster,
+  options: RestoreOptions = {},
+): Promise<Restored> {
+  return restoreOne(nodePlatform(), backups, directory, name, cluster, options)
+}
+
+/**
+ * Restores a chain of backups into `scratch`, an empty directory or one that is not there yet, reads everything back and compares it with the
+ * digests of the backup, and removes the directory again: what a restore would do, done.
+ * @throws as `restoreBackup`
+ */
+export function rehearseRestore(
+  backups: readonly string[],
+  scratch: string,
+  options: RestoreOptions = {},
+): Promise<Rehearsed> {
+  return rehearse(nodePlatform(), backups, scratch, options)
+}
+
+/**
  * Compares every file and record of a backup with its checksum. `key`: what its manifest was signed with.
  * @throws QuorateError `not_found` where there is no finished backup; `damaged` naming the file; `invalid_argument` without the key
  */
@@ -105,9 +137,14 @@ export type {
   ArchiveSummary,
   BackupManifest,
   BackupOptions,
+  BackupHead,
   FoundBackup,
+  Rehearsed,
   Restored,
+  RestoredCluster,
+  RestoredMember,
   RestoreOptions,
+  RestorePoint,
 } from '../engine/index.ts'
 export type { PagedStoreOptions, StoredPage } from '../engine/index.ts'
 export type {

@@ -54,6 +54,8 @@ export interface DataDirectoryOptions {
   durability: DirectoryIdentity['durability']
   /** Used when the directory is created; afterwards the directory's own page size stays. */
   pageBytes: PageBytes
+  /** Identity of a directory that is created, 32 hexadecimal digits; minted if not given. */
+  directoryId?: string
 }
 
 /** Bytes of a page of the keyspace; fixed when the directory is created. */
@@ -84,7 +86,7 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
   const isNew = found?.isComplete !== true
   if (isNew) await removeRemains(files, path)
   const identity: DirectoryIdentity = {
-    ...(found ?? newIdentity(options)),
+    ...(isNew ? { ...newIdentity(options), ...(options.directoryId === undefined && found) } : found),
     durability,
     lastBootId: bootId,
     closedAt: null,
@@ -115,10 +117,10 @@ async function removeRemains(files: Files, path: string): Promise<void> {
 }
 
 function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
-  const { groupId, durability, pageBytes, random } = options
+  const { groupId, durability, pageBytes, random, directoryId = bytesToHex(random.bytes(16)) } = options
   return {
     format: 1,
-    directoryId: bytesToHex(random.bytes(16)),
+    directoryId,
     groupId,
     durability,
     pageBytes,

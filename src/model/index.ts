@@ -26,6 +26,7 @@ export * from './service.ts'
 export * from './settings.ts'
 export * from './state-machine.ts'
 export * from './state-view.ts'
+export { VERSION } from './version.ts'
 export * from './database-tables.ts'
 export {
   add,

@@ -1,2 +1,1 @@
-/** Version of the package, as said to clients and in metrics; `test/node/configuration.test.ts` compares it with package.json. */
-export const VERSION = '0.1.0'
+export { VERSION } from '../model/index.ts'

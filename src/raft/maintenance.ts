@@ -25,6 +25,11 @@ export interface MaintenanceOptions {
 
 const WATCH_PROGRESS_MS = 3_000
 
+/** Keeps entries of the log for somebody, within the bound that peers have, too. */
+export interface LogHold {
+  release(): void
+}
+
 /** What a replica does beside requests: checkpoints, letting go of log, marks, ticks of leader time, progress of watches. */
 export class Maintenance {
   readonly #options: MaintenanceOptions
@@ -36,6 +41,8 @@ export class Maintenance {
   /** Bytes of log since the beginning, and by seq where checkpoints were taken: the bound of what is kept for laggards. */
   #bytes = 0
   readonly #marks: { seq: number; bytes: number }[] = []
+  /** Entries after these seqs are held. */
+  readonly #held: Set<{ readonly afterSeq: number }> = new Set()
 
   constructor(options: MaintenanceOptions) {
     this.#options = options
@@ -76,14 +83,22 @@ export class Maintenance {
     return this.#checkpoints.run()
   }
 
-  /** Drops log that neither superblock needs, and that no peer needs within the bound (DESIGN 6). */
+  /** From now on the log keeps what it has, for a backup: it reads it when the state is written. */
+  holdLog(): LogHold {
+    const held = { afterSeq: this.#options.log.base.seq }
+    this.#held.add(held)
+    return { release: () => void this.#held.delete(held) }
+  }
+
+  /** Drops log that neither superblock needs, and that no peer or backup needs within the bound (DESIGN 6). */
   async #letGo(): Promise<void> {
     const { machine, log, neededFrom, onCompacted, lagLogBytes = LAG_LOG_BYTES } = this.#options
     const recoveryNeeds = machine.checkpointedSeq
     this.#marks.push({ seq: recoveryNeeds, bytes: this.#bytes })
     while (this.#marks.length > 1 && this.#bytes - this.#marks[0]!.bytes > lagLogBytes) this.#marks.shift()
     const bound = this.#bytes > lagLogBytes ? this.#marks[0]!.seq : 0
-    const keepFrom = Math.min(recoveryNeeds, Math.max(bound, neededFrom()))
+    const held = Array.from(this.#held, ({ afterSeq }) => afterSeq)
+    const keepFrom = Math.min(recoveryNeeds, Math.max(bound, Math.min(neededFrom(), ...held)))
     await log.dropSegmentsBefore(keepFrom + 1)
     onCompacted(log.base.seq)
   }

@@ -18,6 +18,7 @@ import type { RaftCore } from './core/index.ts'
 import { NO_NODE } from './core/index.ts'
 import type { Drift } from './drift.ts'
 import { Driver } from './driver.ts'
+import type { LogHold } from './maintenance.ts'
 import type { ReplicaOptions } from './options.ts'
 import { leaderHintOf, replicaStatus, topologyOf } from './status.ts'
 
@@ -192,6 +193,20 @@ export class Replica implements NodeService {
   /** Takes a checkpoint now. */
   checkpoint(): Promise<number> {
     return this.#driver.maintenance.checkpoint()
+  }
+
+  /** Has the log keep what it has until it is released, within the bound that peers have, too. */
+  holdLog(): LogHold {
+    return this.#driver.maintenance.holdLog()
+  }
+
+  /** @throws QuorateError if the state of this node is not one to be given away: fenced, unjoined, or the node has stopped */
+  requireTrusted(): void {
+    const { stopped, fence } = this.#driver
+    const refusal = stopped ?? fence.error
+    if (refusal !== undefined) throw refusal
+    const reason = this.unjoinedReason
+    if (reason !== undefined) throw new QuorateError('unjoined', reason, { retryable: true })
   }
 
   /** The inside, for status pages, metrics and the simulator's oracle. To be read only. */

@@ -1,28 +1,19 @@
-import { ByteWriter, crc32, utf8Bytes, writeU32 } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
-import type { File, Files, Random } from '../../platform/index.ts'
-import { ARCHIVE_FORMAT, ARCHIVE_HEADER_BYTES, ARCHIVE_MAGIC, CHUNK_BYTES, endPlace, Item } from './archive-items.ts'
-import { keyedSeal, plainSeal, SALT_BYTES } from './archive-seal.ts'
-import type { Place, Seal } from './archive-seal.ts'
+import type { Files, Random } from '../../platform/index.ts'
 import { ArchiveReader } from './archive-reader.ts'
-import { filesBelow, parentOf } from './file-tree.ts'
-import { OWN_CODEC, pack, unpack } from './compression.ts'
+import { keyedSeal, plainSeal, SALT_BYTES } from './archive-seal.ts'
+import { fileSource } from './archive-source.ts'
+import type { ArchiveSource } from './archive-source.ts'
+import { ArchiveWriter, CHUNKS_UNDER_WAY } from './archive-writer.ts'
+import type { ArchiveSummary, ByteSink } from './archive-writer.ts'
+import { OWN_CODEC, unpack } from './compression.ts'
 import type { Codec } from './compression.ts'
+import { filesBelow, parentOf } from './file-tree.ts'
 
 export interface ArchiveOptions {
   /** 32 bytes: the archive is encrypted and authenticated (AES-256-GCM). */
   key?: Uint8Array
 }
-
-export interface ArchiveSummary {
-  readonly files: number
-  /** Bytes of the files, and of the archive. */
-  readonly fileBytes: number
-  readonly archiveBytes: number
-}
-
-/** Chunks that are packed at the same time. */
-const UNDER_WAY = 4
 
 /**
  * Writes all files below `source` into the one file `archive` (docs/formats/archive.md), which may lie below it and is itself left out.
@@ -42,11 +33,25 @@ export async function writeArchive(
   await files.remove(partial)
   const file = await files.open(partial, 'create')
   try {
-    const writer = new ArchiveWriter(files, file, seal, options.codec ?? OWN_CODEC)
+    let at = 0
+    const sink: ByteSink = {
+      write(bytes) {
+        const from = at
+        at += bytes.length
+        return file.write(bytes, from)
+      },
+    }
+    const writer = new ArchiveWriter(sink, seal, options.codec ?? OWN_CODEC)
     await writer.begin(salt, options.key !== undefined)
     for (const path of await filesBelow(files, source)) {
       const name = `${source}/${path}`
-      if (name !== partial) await writer.add(name, path)
+      if (name === partial) continue
+      const opened = await files.open(name, 'read')
+      try {
+        await writer.add(opened, path)
+      } finally {
+        await opened.close()
+      }
     }
     const summary = await writer.end()
     await file.sync()
@@ -58,100 +63,6 @@ export async function writeArchive(
     await file.close().catch(() => undefined)
     await files.remove(partial).catch(() => undefined)
     throw error
-  }
-}
-
-interface Packed {
-  readonly rawBytes: number
-  readonly codec: Codec
-  readonly payload: Uint8Array
-}
-
-class ArchiveWriter {
-  readonly #files: Files
-  readonly #archive: File
-  readonly #seal: Seal
-  readonly #codec: Codec
-  #at = 0
-  #count = 0
-  #fileBytes = 0
-
-  constructor(files: Files, archive: File, seal: Seal, codec: Codec) {
-    this.#files = files
-    this.#archive = archive
-    this.#seal = seal
-    this.#codec = codec
-  }
-
-  async begin(salt: Uint8Array, isEncrypted: boolean): Promise<void> {
-    const header = new Uint8Array(ARCHIVE_HEADER_BYTES)
-    header.set(utf8Bytes(ARCHIVE_MAGIC))
-    writeU32(header, 8, ARCHIVE_FORMAT)
-    writeU32(header, 12, isEncrypted ? 1 : 0)
-    header.set(salt, 16)
-    writeU32(header, 32, CHUNK_BYTES)
-    writeU32(header, ARCHIVE_HEADER_BYTES - 4, crc32(header.subarray(0, ARCHIVE_HEADER_BYTES - 4)))
-    await this.#write(header)
-  }
-
-  async add(name: string, path: string): Promise<void> {
-    const source = await this.#files.open(name, 'read')
-    try {
-      const fileBytes = source.sizeSync()
-      const head = new ByteWriter(64 + path.length)
-      head.u8(Item.file)
-      head.u64(fileBytes)
-      head.bytes16(utf8Bytes(path))
-      await this.#write(head.finish())
-      const chunks = Math.max(1, Math.ceil(fileBytes / CHUNK_BYTES))
-      const packed: Promise<Packed>[] = []
-      for (let chunk = 0, started = 0; chunk < chunks; chunk++) {
-        for (; started < chunks && started < chunk + UNDER_WAY; started++) {
-          const next = this.#pack(source, started, fileBytes)
-          next.catch(() => undefined)
-          packed.push(next)
-        }
-        await this.#addChunk({ file: this.#count, chunk, path, fileBytes }, await packed.shift()!)
-      }
-      this.#count++
-      this.#fileBytes += fileBytes
-    } finally {
-      await source.close()
-    }
-  }
-
-  async #pack(source: File, chunk: number, fileBytes: number): Promise<Packed> {
-    const from = chunk * CHUNK_BYTES
-    const raw = new Uint8Array(Math.min(CHUNK_BYTES, fileBytes - from))
-    const length = await source.read(raw, from)
-    if (length < raw.length) throw new QuorateError('conflict', `${source.path} became shorter while it was read`)
-    return { rawBytes: raw.length, ...(await pack(raw, this.#codec)) }
-  }
-
-  async #addChunk(of: Omit<Place, 'codec' | 'rawBytes'>, { rawBytes, codec, payload }: Packed): Promise<void> {
-    const sealed = this.#seal.close({ ...of, codec, rawBytes }, payload)
-    const head = new ByteWriter(16)
-    head.u8(Item.chunk)
-    head.u8(codec)
-    head.u32(rawBytes)
-    head.u32(sealed.payload.length)
-    await this.#write(head.finish(), sealed.payload, sealed.check)
-  }
-
-  async end(): Promise<ArchiveSummary> {
-    const { check } = this.#seal.close(endPlace(this.#count), new Uint8Array(0))
-    const head = new ByteWriter(16)
-    head.u8(Item.end)
-    head.u32(this.#count)
-    await this.#write(head.finish(), check)
-    return { files: this.#count, fileBytes: this.#fileBytes, archiveBytes: this.#at }
-  }
-
-  async #write(...parts: Uint8Array[]): Promise<void> {
-    for (const part of parts) {
-      if (part.length > 0) await this.#archive.write(part, this.#at)
-      this.#at += part.length
-    }
   }
 }
 
@@ -169,17 +80,27 @@ export async function extractArchive(
 ): Promise<ArchiveSummary> {
   const file = await files.open(archive, 'read')
   try {
-    await files.makeDirectory(target)
-    if ((await files.list(target)).length > 0) throw new QuorateError('invalid_argument', `${target} is not empty`)
-    const reader = await ArchiveReader.open(file, options.key)
-    try {
-      return await new Extraction(files, reader, target).run()
-    } catch (error) {
-      for (const name of await files.list(target)) await files.removeTree(`${target}/${name}`)
-      throw error
-    }
+    return await receiveArchive(files, fileSource(file), target, options)
   } finally {
     await file.close()
+  }
+}
+
+/** The same of an archive that arrives from elsewhere, with no more in memory than a few chunks. @throws as `extractArchive`; what the sender says */
+export async function receiveArchive(
+  files: Files,
+  source: ArchiveSource,
+  target: string,
+  options: ArchiveOptions = {},
+): Promise<ArchiveSummary> {
+  await files.makeDirectory(target)
+  if ((await files.list(target)).length > 0) throw new QuorateError('invalid_argument', `${target} is not empty`)
+  try {
+    const reader = await ArchiveReader.open(source, options.key)
+    return await new Extraction(files, reader, target).run()
+  } catch (error) {
+    for (const name of await files.list(target)) await files.removeTree(`${target}/${name}`)
+    throw error
   }
 }
 
@@ -202,7 +123,7 @@ class Extraction {
     for (;;) {
       const head = await this.#reader.nextFile()
       if (head === undefined) break
-      await this.#extract(head.path, head.fileBytes)
+      await this.#extract(head.path)
       count++
     }
     // The deepest first: a name is durable once its directory is.
@@ -212,7 +133,7 @@ class Extraction {
     return { files: count, fileBytes: this.#fileBytes, archiveBytes: this.#reader.at }
   }
 
-  async #extract(path: string, fileBytes: number): Promise<void> {
+  async #extract(path: string): Promise<void> {
     const name = `${this.#target}/${path}`
     for (let parent = parentOf(name); parent.length > this.#target.length; parent = parentOf(parent)) {
       this.#directories.add(parent)
@@ -225,17 +146,19 @@ class Extraction {
         const { bytes, at } = await waiting.shift()!
         if (bytes.length > 0) await file.write(bytes, at)
       }
-      for (let at = 0, chunk = 0; chunk === 0 || at < fileBytes; chunk++) {
-        const { codec, payload, rawBytes, offset } = await this.#reader.nextChunk()
+      let at = 0
+      for (let isLast = false; !isLast;) {
+        const { codec, payload, rawBytes, offset, isLast: isEnd } = await this.#reader.nextChunk()
+        isLast = isEnd
         const unpacked = this.#unpack(codec, payload, rawBytes, offset, at)
         unpacked.catch(() => undefined)
         waiting.push(unpacked)
         at += rawBytes
-        if (waiting.length >= UNDER_WAY) await writeNext()
+        if (waiting.length >= CHUNKS_UNDER_WAY) await writeNext()
       }
       while (waiting.length > 0) await writeNext()
       await file.sync()
-      this.#fileBytes += fileBytes
+      this.#fileBytes += at
     } finally {
       await file.close()
     }

@@ -1,11 +1,22 @@
 import { bytesToHex, readEntryHeader } from '../../encoding/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
-import { QuorateError } from '../../model/index.ts'
+import { LogError } from '../../log/index.ts'
+import { QuorateError, VERSION } from '../../model/index.ts'
 import type { Clock, Files, Random } from '../../platform/index.ts'
 import type { ImageSource } from '../snapshots.ts'
-import { ENTRIES, IMAGES, readManifest, requireIntegrityKey, writeManifest } from './manifest.ts'
-import type { BackupManifest } from './manifest.ts'
+import {
+  BACKUP_FORMAT,
+  BACKUP_MINOR,
+  ENTRIES,
+  IMAGES,
+  manifestTexts,
+  readManifest,
+  requireIntegrityKey,
+} from './manifest.ts'
+import type { BackedUpFile, BackupHead, BackupManifest } from './manifest.ts'
 import { RecordFileWriter } from './record-file.ts'
+import { directoryTarget } from './target.ts'
+import type { BackupTarget } from './target.ts'
 
 export interface BackupOptions {
   /** The directory of the backup that this one continues: only what has changed since is written. */
@@ -18,12 +29,14 @@ export interface BackupOptions {
 export interface BackupSource {
   readonly historyId: string
   /** The newest applied entry. */
-  head(): BackupManifest['head']
+  head(): BackupHead
   sourceSince(sinceSeq: number): ImageSource
   /** The first seq that the log has. */
   readonly firstSeq: number
   /** Entries of the log from `fromSeq` on, at least one. */
   readEntries(fromSeq: number, maxBytes: number): Promise<EntryBatch>
+  /** Asked before the manifest is written. @throws QuorateError if the state may no longer be given away */
+  requireTrusted?(): void
 }
 
 export interface BackupPorts {
@@ -32,84 +45,183 @@ export interface BackupPorts {
   readonly random: Random
 }
 
+/** How far a backup is. */
+export interface BackupProgress {
+  readonly phase: 'images' | 'entries'
+  readonly imageBytes: number
+  readonly entryBytes: number
+}
+
+export interface BackupTask {
+  /** What the backup continues; undefined = a full one. */
+  readonly parent?: BackupManifest
+  readonly key?: Uint8Array
+  /** Ends it with `aborted`. */
+  readonly signal?: AbortSignal
+  onProgress?(progress: BackupProgress): void
+}
+
 const CHUNK_BYTES = 1 << 20
 const BACKUP_ID_BYTES = 16
 
 /**
- * Writes a backup of the running state into `directory`, which is empty or not there yet: the images of one pinned root, and the entries of
- * the log from the parent's end, or that root, up to the newest one when the images are written. Writers go on meanwhile. Everything is synced
- * before the manifest, which makes it a backup.
- * @throws QuorateError `invalid_argument` if the directory is not empty or the parent is of another history; FileError where the disk fails
+ * Writes a backup of the running state into `target`: the images of one pinned root, and the entries of the log from the parent's end, or
+ * that root, up to the newest one when the images are written. Writers go on meanwhile. Where the log has let go of what follows the root
+ * before it could be written, the backup restores that root only.
+ * @throws QuorateError `invalid_argument` if the parent is of another history; `aborted`; FileError where the disk fails
  */
 export async function createBackup(
-  ports: BackupPorts,
+  { clock, random }: Omit<BackupPorts, 'files'>,
   source: BackupSource,
-  directory: string,
-  { parent, key }: BackupOptions,
+  target: BackupTarget,
+  task: BackupTask = {},
 ): Promise<BackupManifest> {
-  const { files, clock, random } = ports
+  const { parent: before, key } = task
   requireIntegrityKey(key)
-  const before = parent === undefined ? undefined : await readManifest(files, parent, key)
-  if (before !== undefined && (before.historyId !== source.historyId || before.head.seq > source.head().seq)) {
-    throw new QuorateError('invalid_argument', `${parent} is a backup of another history: take a full one`)
-  }
-  await files.makeDirectory(directory)
-  if ((await files.list(directory)).length > 0) throw new QuorateError('invalid_argument', `${directory} is not empty`)
+  if (before !== undefined) requireContinued(source, before)
   const images = source.sourceSince(before?.state.seq ?? 0)
   const { manifest } = images
-  const chained = before !== undefined && before.head.seq + 1 >= source.firstSeq ? before.head.seq : manifest.seq
-  const firstSeq = Math.min(chained, manifest.seq) + 1
-  let imagesFile: BackupManifest['files']['images']
+  const writing = new Writing(source, target, task)
+  let imagesFile: BackedUpFile
   try {
-    imagesFile = await writeRecords(files, `${directory}/${IMAGES}`, imagesOf(images))
+    imagesFile = await writing.records(IMAGES, writing.imagesOf(images))
   } finally {
     images.close()
   }
-  const head = source.head()
-  const entriesFile = await writeRecords(files, `${directory}/${ENTRIES}`, entriesOf(source, firstSeq, head.seq))
+  const tail = await writing.tail(manifest, before?.head.seq)
+  source.requireTrusted?.()
   const { sum, configuration, historyId, ...state } = manifest
   const written: BackupManifest = {
-    format: 1,
+    format: BACKUP_FORMAT,
+    minor: BACKUP_MINOR,
+    writtenBy: VERSION,
     backupId: bytesToHex(random.bytes(BACKUP_ID_BYTES)),
     type: before === undefined ? 'full' : 'incremental',
     ...(before !== undefined && { parentId: before.backupId }),
     historyId,
     takenAtMicros: clock.wallMicros(),
     state: { ...state, sum: [sum.lo, sum.hi], configuration: bytesToHex(configuration) },
-    entries: { firstSeq, lastSeq: head.seq },
-    head,
-    files: { images: imagesFile, entries: entriesFile },
+    entries: tail.entries,
+    head: tail.head,
+    files: { images: imagesFile, entries: tail.file },
   }
-  await writeManifest(files, directory, written, key)
+  await target.seal(manifestTexts(written, key))
   return written
 }
 
-async function writeRecords(files: Files, path: string, records: AsyncIterable<Uint8Array>) {
-  const writer = await RecordFileWriter.create(files, path)
-  try {
-    for await (const record of records) await writer.add(record)
-    return await writer.finish()
-  } catch (error) {
-    await writer.giveUp().catch(() => undefined)
-    throw error
+/**
+ * The same into `directory`, which is empty or not there yet, continuing the backup in the directory `parent` if given.
+ * @throws QuorateError as `createBackup` and `readManifest`; `invalid_argument` if the directory is not empty
+ */
+export async function backupToDirectory(
+  ports: BackupPorts,
+  source: BackupSource,
+  directory: string,
+  { parent, key, ...task }: BackupOptions & Omit<BackupTask, 'parent'>,
+): Promise<BackupManifest> {
+  const { files } = ports
+  requireIntegrityKey(key)
+  const before = parent === undefined ? undefined : await readManifest(files, parent, key)
+  if (before !== undefined) requireContinued(source, before)
+  const target = await directoryTarget(files, directory)
+  return await createBackup(ports, source, target, { ...task, ...(before && { parent: before }), ...(key && { key }) })
+}
+
+function requireContinued(source: BackupSource, { historyId, head, backupId }: BackupManifest): void {
+  if (historyId === source.historyId && head.seq <= source.head().seq) return
+  const message = `${backupId} is a backup of another history or of a later state: take a full one`
+  throw new QuorateError('invalid_argument', message)
+}
+
+interface Tail {
+  readonly entries: BackupManifest['entries']
+  readonly head: BackupHead
+  readonly file: BackedUpFile
+}
+
+class Writing {
+  readonly #source: BackupSource
+  readonly #target: BackupTarget
+  readonly #task: BackupTask
+  readonly #bytes = { imageBytes: 0, entryBytes: 0 }
+
+  constructor(source: BackupSource, target: BackupTarget, task: BackupTask) {
+    this.#source = source
+    this.#target = target
+    this.#task = task
+  }
+
+  async records(name: string, records: AsyncIterable<Uint8Array>): Promise<BackedUpFile> {
+    const { signal } = this.#task
+    const writer = new RecordFileWriter(await this.#target.file(name))
+    const isImages = name === IMAGES
+    try {
+      for await (const record of records) {
+        if (signal?.aborted === true) throw cancelled(signal)
+        await writer.add(record)
+        this.#bytes[isImages ? 'imageBytes' : 'entryBytes'] = writer.bytes
+        this.#task.onProgress?.({ phase: isImages ? 'images' : 'entries', ...this.#bytes })
+      }
+      if (signal?.aborted === true) throw cancelled(signal)
+      return await writer.finish()
+    } catch (error) {
+      await writer.giveUp().catch(() => undefined)
+      throw error
+    }
+  }
+
+  async *imagesOf(images: ImageSource): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const chunk = await images.next(CHUNK_BYTES)
+      if (chunk === undefined) return
+      yield chunk.bytes
+    }
+  }
+
+  /** The entries behind `parentSeq`, or behind the state of the images where the log does not reach back so far. */
+  async tail(state: ImageSource['manifest'], parentSeq: number | undefined): Promise<Tail> {
+    const { seq, chain, effectChain, sum, leaderTimeMicros } = state
+    const source = this.#source
+    const chained = parentSeq !== undefined && parentSeq + 1 >= source.firstSeq ? parentSeq : seq
+    const firstSeq = Math.min(chained, seq) + 1
+    const head = source.head()
+    const hasAll = source.firstSeq <= seq + 1
+    if (hasAll) {
+      const file = await this.records(ENTRIES, this.#entriesOf(firstSeq, head.seq))
+      return { entries: { firstSeq, lastSeq: head.seq }, head, file }
+    }
+    const file = await this.records(ENTRIES, nothing())
+    const alone: BackupHead = { seq, chain, leaderTimeMicros, effectChain, sum: [sum.lo, sum.hi] }
+    return { entries: { firstSeq: seq + 1, lastSeq: seq }, head: alone, file }
+  }
+
+  /** Batches of whole entries from `firstSeq` through `lastSeq`. */
+  async *#entriesOf(firstSeq: number, lastSeq: number): AsyncGenerator<Uint8Array> {
+    for (let next = firstSeq; next <= lastSeq;) {
+      const batch = await this.#read(next)
+      yield batch.lastSeq <= lastSeq ? batch.bytes : cutBehind(batch, lastSeq)
+      next = batch.lastSeq + 1
+    }
+  }
+
+  async #read(fromSeq: number): Promise<EntryBatch> {
+    try {
+      return await this.#source.readEntries(fromSeq, CHUNK_BYTES)
+    } catch (cause) {
+      if (!(cause instanceof LogError) || cause.code !== 'seq_unavailable') throw cause
+      const message = `the log let go of entry ${fromSeq} before it was backed up: the disk of the backup is too slow`
+      throw new QuorateError('seq_unavailable', message, { retryable: true, cause })
+    }
   }
 }
 
-async function* imagesOf(images: ImageSource): AsyncGenerator<Uint8Array> {
-  for (;;) {
-    const chunk = await images.next(CHUNK_BYTES)
-    if (chunk === undefined) return
-    yield chunk.bytes
-  }
-}
+// eslint-disable-next-line require-yield, no-empty-function
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** Batches of whole entries from `firstSeq` through `lastSeq`. */
-async function* entriesOf(source: BackupSource, firstSeq: number, lastSeq: number): AsyncGenerator<Uint8Array> {
-  for (let next = firstSeq; next <= lastSeq;) {
-    const batch = await source.readEntries(next, CHUNK_BYTES)
-    yield batch.lastSeq <= lastSeq ? batch.bytes : cutBehind(batch, lastSeq)
-    next = batch.lastSeq + 1
-  }
+function cancelled({ reason }: AbortSignal): QuorateError {
+  return reason instanceof QuorateError
+    ? reason
+    : new QuorateError('aborted', 'the backup was cancelled', { cause: reason })
 }
 
 function cutBehind({ bytes, firstSeq }: EntryBatch, lastSeq: number): Uint8Array {

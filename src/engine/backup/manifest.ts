@@ -4,6 +4,7 @@ import { QuorateError } from '../../model/index.ts'
 import type { SnapshotManifest } from '../../model/index.ts'
 import { readTextFile, replaceTextFile } from '../../platform/index.ts'
 import type { Files } from '../../platform/index.ts'
+import { FIRST_COUNTERS } from '../catalog/index.ts'
 
 /** A file of a backup as its manifest describes it. */
 export interface BackedUpFile {
@@ -12,9 +13,24 @@ export interface BackedUpFile {
   readonly sha256: string
 }
 
+/** The newest entry that a backup has, and the state after it. */
+export interface BackupHead {
+  readonly seq: number
+  readonly chain: number
+  readonly leaderTimeMicros: number
+  readonly effectChain?: number
+  /** S, lo and hi. */
+  readonly sum?: readonly [number, number]
+}
+
 /** `manifest.json` of a backup (docs/formats/backup.md). */
 export interface BackupManifest {
+  /** A backup of a later format is refused; one of a later minor version of the same is read, without what it adds. */
   readonly format: 1
+  /** Absent = 0. From 1 on `writtenBy` and the digests of `head` are there. */
+  readonly minor?: number
+  /** Version of the package that wrote it. */
+  readonly writtenBy?: string
   /** 32 hexadecimal digits. */
   readonly backupId: string
   readonly type: 'full' | 'incremental'
@@ -41,12 +57,14 @@ export interface BackupManifest {
   /** Entries of the log; none if `lastSeq` is below `firstSeq`. Reach `head`. */
   readonly entries: { readonly firstSeq: number; readonly lastSeq: number }
   /** What the backup can be restored to at most. */
-  readonly head: { readonly seq: number; readonly chain: number; readonly leaderTimeMicros: number }
+  readonly head: BackupHead
   readonly files: { readonly images: BackedUpFile; readonly entries: BackedUpFile }
 }
 
-const MANIFEST = 'manifest.json'
-const CHECK = 'manifest.check'
+export const MANIFEST = 'manifest.json'
+export const CHECK = 'manifest.check'
+export const BACKUP_FORMAT = 1
+export const BACKUP_MINOR = 1
 export const IMAGES = 'images'
 export const ENTRIES = 'entries'
 const KEY_BYTES_MIN = 32
@@ -66,6 +84,15 @@ export function requireIntegrityKey(key: Uint8Array | undefined): void {
   throw new QuorateError('invalid_argument', `a key of a backup has at least ${KEY_BYTES_MIN} bytes, not ${key.length}`)
 }
 
+/** What the last two files of a backup hold. */
+export function manifestTexts(
+  manifest: BackupManifest,
+  key: Uint8Array | undefined,
+): { manifest: string; check: string } {
+  const text = `${JSON.stringify(manifest, undefined, 2)}\n`
+  return { manifest: text, check: checkText(text, key) }
+}
+
 /** Writes the manifest, last of all: without it there is no backup. */
 export async function writeManifest(
   files: Files,
@@ -73,9 +100,9 @@ export async function writeManifest(
   manifest: BackupManifest,
   key: Uint8Array | undefined,
 ): Promise<void> {
-  const text = `${JSON.stringify(manifest, undefined, 2)}\n`
-  await replaceTextFile(files, directory, CHECK, checkText(text, key))
-  await replaceTextFile(files, directory, MANIFEST, text)
+  const texts = manifestTexts(manifest, key)
+  await replaceTextFile(files, directory, CHECK, texts.check)
+  await replaceTextFile(files, directory, MANIFEST, texts.manifest)
 }
 
 /**
@@ -101,11 +128,65 @@ export async function readManifest(
   if (found!.length !== wanted!.length || !timingSafeEqual(found!, wanted!)) {
     throw damaged(`${directory}/${MANIFEST}`, 'the manifest is not the one that was written')
   }
-  const manifest = JSON.parse(text) as BackupManifest
-  if (manifest.format !== 1) {
-    throw new QuorateError('unsupported_version', `${directory} has format ${String(manifest.format)}`)
+  return parseManifest(text, directory)
+}
+
+/**
+ * A manifest from its text, whose sums have been compared or do not matter.
+ * @throws QuorateError `unsupported_version` for a later format or feature level; `damaged` if it is no manifest
+ */
+export function parseManifest(text: string, directory: string): BackupManifest {
+  const data = objectOf(text)
+  const format: unknown = data?.format
+  if (typeof format === 'number' && format !== BACKUP_FORMAT) {
+    throw new QuorateError(
+      'unsupported_version',
+      `${directory} has format ${format}; this version reads ${BACKUP_FORMAT}`,
+    )
   }
-  return manifest
+  if (data === undefined || !isManifest(data)) throw damaged(`${directory}/${MANIFEST}`, 'this is no manifest')
+  const { featureLevel } = data.state
+  if (featureLevel > FIRST_COUNTERS.featureLevel) {
+    const message = `${directory} has feature level ${featureLevel}; this version knows ${FIRST_COUNTERS.featureLevel}`
+    throw new QuorateError('unsupported_version', message)
+  }
+  return data
+}
+
+function objectOf(text: string): Partial<BackupManifest> | undefined {
+  try {
+    const data: unknown = JSON.parse(text)
+    return typeof data === 'object' && data !== null ? data : undefined
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return undefined
+  }
+}
+
+const ID = /^[0-9a-f]{32}$/
+const SHA256 = /^[0-9a-f]{64}$/
+
+function isManifest(data: Partial<BackupManifest>): data is BackupManifest {
+  const { format, minor, backupId, parentId, type, historyId, takenAtMicros, state, entries, head, files } = data
+  const isFile = (file: BackedUpFile | undefined): boolean => areNumbers(file?.bytes) && SHA256.test(file?.sha256 ?? '')
+  return (
+    format === BACKUP_FORMAT &&
+    (minor === undefined || areNumbers(minor)) &&
+    ID.test(backupId ?? '') &&
+    ID.test(historyId ?? '') &&
+    (type === 'full' ? parentId === undefined : type === 'incremental' && ID.test(parentId ?? '')) &&
+    areNumbers(takenAtMicros, state?.seq, state?.term, state?.chain, state?.effectChain, state?.leaderTimeMicros) &&
+    areNumbers(state?.featureLevel, state?.sinceSeq, state?.sum?.[0], state?.sum?.[1]) &&
+    /^([0-9a-f]{2})+$/.test(state?.configuration ?? '') &&
+    areNumbers(entries?.firstSeq, entries?.lastSeq, head?.seq, head?.chain, head?.leaderTimeMicros) &&
+    (head?.sum === undefined || areNumbers(head.effectChain, head.sum[0], head.sum[1])) &&
+    isFile(files?.images) &&
+    isFile(files?.entries)
+  )
+}
+
+function areNumbers(...values: unknown[]): boolean {
+  return values.every(value => Number.isSafeInteger(value) && (value as number) >= 0)
 }
 
 /** What a state machine that installs the images is told. */

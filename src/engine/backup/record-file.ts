@@ -9,18 +9,56 @@ const HEAD_BYTES = 8
 const RECORD_BYTES_MAX = 1 << 30
 const READ_BYTES = 1 << 20
 
-/** A file of records, each {u32 length, u32 CRC-32, bytes}, that is written once. */
-export class RecordFileWriter {
+/** Where a file goes that is written once, from its beginning to its end. */
+export interface FileSink {
+  /** May be called before the write before it is done; takes over `bytes`. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Everything is written, and as durable as it becomes here. */
+  finish(): Promise<void>
+  giveUp(): Promise<void>
+}
+
+/** A file of a disk. */
+export class DiskFileSink implements FileSink {
   readonly #file: File
-  readonly #hash = createHash('sha256')
   #at = 0
 
   private constructor(file: File) {
     this.#file = file
   }
 
-  static async create(files: Files, path: string): Promise<RecordFileWriter> {
-    return new RecordFileWriter(await files.open(path, 'create'))
+  static async create(files: Files, path: string): Promise<DiskFileSink> {
+    return new DiskFileSink(await files.open(path, 'create'))
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    const at = this.#at
+    this.#at += bytes.length
+    return this.#file.write(bytes, at)
+  }
+
+  async finish(): Promise<void> {
+    await this.#file.sync()
+    await this.#file.close()
+  }
+
+  giveUp(): Promise<void> {
+    return this.#file.close()
+  }
+}
+
+/** A file of records, each {u32 length, u32 CRC-32, bytes}, that is written once. */
+export class RecordFileWriter {
+  readonly #sink: FileSink
+  readonly #hash = createHash('sha256')
+  #bytes = 0
+
+  constructor(sink: FileSink) {
+    this.#sink = sink
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   async add(record: Uint8Array): Promise<void> {
@@ -28,23 +66,20 @@ export class RecordFileWriter {
     writeU32(bytes, 0, record.length)
     writeU32(bytes, 4, crc32(record))
     bytes.set(record, HEAD_BYTES)
-    const at = this.#at
-    this.#at += bytes.length
-    const written = this.#file.write(bytes, at)
+    this.#bytes += bytes.length
+    const written = this.#sink.write(bytes)
     // The pool writes meanwhile.
     this.#hash.update(bytes)
     await written
   }
 
-  /** Synced and closed. */
   async finish(): Promise<BackedUpFile> {
-    await this.#file.sync()
-    await this.#file.close()
-    return { bytes: this.#at, sha256: this.#hash.digest('hex') }
+    await this.#sink.finish()
+    return { bytes: this.#bytes, sha256: this.#hash.digest('hex') }
   }
 
-  async giveUp(): Promise<void> {
-    await this.#file.close()
+  giveUp(): Promise<void> {
+    return this.#sink.giveUp()
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { listBackups, openEngine, restoreBackup, verifyBackup } from '../../../src/engine/index.ts'
+import { listBackups, openEngine, rehearseRestore, restoreBackup, verifyBackup } from '../../../src/engine/index.ts'
+import { writeManifest } from '../../../src/engine/backup/manifest.ts'
 import type { BackupManifest, Engine, EngineOptions, RestoreOptions } from '../../../src/engine/index.ts'
 import { createTable, defineTable, integer, QuorateError, text } from '../../../src/model/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
@@ -230,6 +231,58 @@ describe('a full backup', () => {
         await bed.write(engine, 5)
         await engine.backup('/other')
         await engine.close()
+      })(),
+    )
+  })
+})
+
+describe('a rehearsal', () => {
+  it('restores, reads back, and leaves nothing', async () => {
+    const bed = new Bed()
+    await bed.run(
+      (async () => {
+        const engine = await bed.create()
+        await bed.write(engine, 120)
+        const { state } = await engine.backup('/full')
+        await bed.write(engine, 60)
+        const { head } = await engine.backup('/next', { parent: '/full' })
+        await engine.close()
+        const digestOf = ([lo, hi]: readonly [number, number]): string =>
+          [hi, lo].map(half => half.toString(16).padStart(8, '0')).join('')
+        const sizes = { pageBytes: 4096, budgetBytes: 256 << 10 } as const
+        const rehearsed = await rehearseRestore(bed.process, ['/full', '/next'], '/scratch', sizes)
+        assert.deepEqual(rehearsed, { seq: head.seq, digest: digestOf(head.sum!) })
+        const earlier = await rehearseRestore(bed.process, ['/full'], '/scratch', { ...sizes, seq: state.seq })
+        assert.deepEqual(earlier, { seq: state.seq, digest: digestOf(state.sum) })
+        await assert.rejects(bed.process.files.list('/scratch'), { code: 'not_found' })
+      })(),
+    )
+  })
+
+  it('finds entries that do not lead to the state that was backed up, though every sum of a file fits', async () => {
+    const bed = new Bed()
+    await bed.run(
+      (async () => {
+        const engine = await bed.create()
+        await bed.write(engine, 20)
+        await engine.backup('/full')
+        await bed.write(engine, 20)
+        const manifest = await engine.backup('/next', { parent: '/full' })
+        await engine.close()
+        const { head } = manifest
+        const others = [
+          { ...head, sum: [(head.sum![0] ^ 1) >>> 0, head.sum![1]] as const },
+          { ...head, effectChain: (head.effectChain! ^ 1) >>> 0 },
+          { ...head, chain: (head.chain ^ 1) >>> 0 },
+        ]
+        for (const other of others) {
+          await writeManifest(bed.process.files, '/next', { ...manifest, head: other }, undefined)
+          await verifyBackup(bed.process, '/next')
+          assert.equal(await code(rehearseRestore(bed.process, ['/full', '/next'], '/scratch')), 'damaged')
+          assert.equal(await code(bed.restore(['/full', '/next'], '/restored')), 'damaged')
+        }
+        await writeManifest(bed.process.files, '/next', manifest, undefined)
+        await bed.restore(['/full', '/next'], '/restored')
       })(),
     )
   })
