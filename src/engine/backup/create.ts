@@ -215,7 +215,6 @@ class Writing {
   }
 }
 
-// eslint-disable-next-line require-yield, no-empty-function
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function cancelled({ reason }: AbortSignal): QuorateError {
