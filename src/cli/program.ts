@@ -5,6 +5,7 @@ import { addCheckCommands } from './check-commands.ts'
 import { addClusterCommands } from './cluster-commands.ts'
 import type { CommandContext, WithSession } from './context.ts'
 import { openSession } from './context.ts'
+import { addDdlCommand } from './ddl-command.ts'
 import { addDevCommand } from './dev-command.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
@@ -79,6 +80,7 @@ function createProgram(context: CommandContext): Command {
   addCatalogCommands(program, withSession)
   addKeyValueCommands(program, context, withSession)
   addTableCommands(program, context, withSession)
+  addDdlCommand(program, context, withSession)
   addQueryCommand(program, context, withSession)
   addBackupCommands(program, context)
   addTransferCommands(program, context, withSession)

@@ -5,6 +5,7 @@ import type {
   CommitResult,
   Database,
   DatabaseStatus,
+  DdlOptions,
   DdlResult,
   EventsOptions,
   EventStream,
@@ -121,7 +122,7 @@ class RemoteDatabase implements Client {
     return this.#database.as(caller)
   }
 
-  ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult> {
+  ddl(operation: Ddl | readonly Ddl[], options?: DdlOptions): Promise<DdlResult> {
     return this.#database.ddl(operation, options)
   }
 

@@ -18,8 +18,8 @@ export interface Database extends AsyncDisposable {
    * Closing the result leaves this database open.
    */
   as(caller: string): Database
-  /** Applies the operations in order, all or none. */
-  ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult>
+  /** Applies the operations in one transaction, all or none. The error of a refusal names the operation. */
+  ddl(operation: Ddl | readonly Ddl[], options?: DdlOptions): Promise<DdlResult>
   /** Applies the envelope exactly once; resolves when it is durable and applied. @throws QuorateError */
   commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult>
   /** The keys of a scope (default `app`). Keys are strings (UTF-8) and values bytes unless codecs say otherwise. */
@@ -63,10 +63,19 @@ export interface Database extends AsyncDisposable {
 
 export type { CommitResult }
 
+export interface DdlOptions extends RequestOptions {
+  /**
+   * `given` (the default) applies the operations as they come. `dependencies` lets each find what it rests on: projects before scopes
+   * before tables before indexes and foreign keys, removals the other way round. Operations that depend on each other in a circle are
+   * refused (`invalid_argument`).
+   */
+  order?: 'given' | 'dependencies'
+}
+
 export interface DdlResult {
   seq: number
   token: Token
-  /** Per operation: whether it changed anything. */
+  /** Per operation, in the order given: whether it changed anything. */
   changed: readonly boolean[]
 }
 

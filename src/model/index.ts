@@ -1,6 +1,8 @@
 /** What everybody speaks: the Database surface, errors, consistency, settings, and the StateMachine that a sequencer drives. */
 export type { AuditPage, AuditRow } from './audit.ts'
 export * from './client-wire/index.ts'
+export { orderDdl } from './ddl/order.ts'
+export type { ReferringTable } from './ddl/order.ts'
 export * from './consistency.ts'
 export * from './database-events.ts'
 export * from './database.ts'

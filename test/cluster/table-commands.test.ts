@@ -77,6 +77,14 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
     assert.match(page.output, /more: --cursor \S+\n$/)
     assert.equal((await run('query', '{"project":"store","form":"orders"}')).code, 2)
     assert.equal((await run('query', './no-such-file')).code, 2)
+    const operations =
+      '[{"type":"createScope","project":"other","scope":"s"},{"type":"createProject","project":"other"}]'
+    assert.match((await run('ddl', operations)).errors, /project_not_found: operation 0 \(createScope other\/s\)/)
+    assert.match(
+      (await run('ddl', operations, '--order', 'dependencies')).output,
+      /^seq \d+: 2 of 2 changed something\n$/,
+    )
+    assert.equal((await run('ddl', '[{"type":"none"}]')).code, 2)
     assert.equal((await run('table', 'drop', ...at)).output, 'table orders dropped\n')
     assert.equal((await run('table', 'drop', ...at, '--if-exists')).output, 'table orders does not exist\n')
   })

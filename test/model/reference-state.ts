@@ -204,7 +204,14 @@ export class ReferenceState {
       }
     }
     for (const [index, assertion] of (envelope.assertions ?? []).entries()) this.#check(assertion, index, caller)
-    const results = envelope.mutations.map((mutation, index) => this.#mutate(mutation, index, caller))
+    const results = envelope.mutations.map((mutation, index) => {
+      try {
+        return this.#mutate(mutation, index, caller)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        throw new Refusal(error.code, error.message, error.detail ?? { index, actualSeq: 0 })
+      }
+    })
     return results.some(result => result !== undefined) ? results : []
   }
 

@@ -1,4 +1,4 @@
-import { checkedDdl, checkedTransaction, DEFAULT_SCOPE } from '../../encoding/index.ts'
+import { checkedTransaction, DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type { Ddl, TableTarget, TransactionEnvelope, Value } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
 import type {
@@ -7,6 +7,7 @@ import type {
   Database,
   DatabaseCore,
   DatabaseStatus,
+  DdlOptions,
   DdlResult,
   KeyValueOptions,
   KeyValueSpace,
@@ -23,9 +24,10 @@ import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
 import type { NamedPlace, ReadRequest, TableDescription } from '../reads.ts'
 import type { Query, Table } from '../database-tables.ts'
-import { invalid, rejected, requireCaller, requireSeq } from './arguments.ts'
+import { rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
 import type { EventsOptions, EventStream } from '../database-events.ts'
+import { submitDdl } from './ddl-batch.ts'
 import { CoreEventStream } from './event-stream.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
 import { commitResult } from './outcome-result.ts'
@@ -66,15 +68,8 @@ class CoreDatabase implements Database {
     return new CoreDatabase(connectAs(this.#connection.core, requireCaller(caller)), false)
   }
 
-  async ddl(operation: Ddl | readonly Ddl[], options?: RequestOptions): Promise<DdlResult> {
-    const operations = checked(checkedDdl, operation)
-    if (operations.length === 0) throw invalid('no operation')
-    const { seq, token, results } = await submit(
-      this.#connection,
-      { mutations: operations.map(operation => ({ type: 'ddl', operation })) },
-      options,
-    )
-    return { seq, token, changed: operations.map((_, index) => results[index] === true) }
+  ddl(operation: Ddl | readonly Ddl[], options?: DdlOptions): Promise<DdlResult> {
+    return submitDdl(this.#connection, operation, options)
   }
 
   commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult> {

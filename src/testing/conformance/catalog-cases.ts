@@ -1,4 +1,4 @@
-import { deepEqual, equal, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import type { Ddl } from '../../encoding/index.ts'
 import { DEFAULT_SETTINGS } from '../../model/index.ts'
 import type { ConformanceSection } from './context.ts'
@@ -60,6 +60,78 @@ export const catalogSection: ConformanceSection = {
         })
         deepEqual(results, [true, undefined])
         equal(text(await database.kv(project, { scope: 's' }).get('k')), '1')
+      },
+    },
+    {
+      name: 'changes in the order of what depends on what, if that is asked for',
+      async run({ database, project: prefix }) {
+        const project = `${prefix}-shop`
+        const order = { order: 'dependencies' } as const
+        const [orders, customers] = [
+          { project, scope: 's', table: 'orders' },
+          { project, scope: 's', table: 'customers' },
+        ]
+        const id = { name: 'id', type: 'integer' } as const
+        const foreignKey = { name: 'who', columns: ['customer'], table: 'customers', onDelete: 'restrict' } as const
+        const columns = [id, { name: 'customer', type: 'integer' } as const]
+        const create: Ddl[] = [
+          { type: 'createIndex', ...orders, index: { name: 'by_note', columns: ['note'] } },
+          { type: 'grant', caller: `${prefix}-ann`, permission: { type: 'tableRead', ...orders } },
+          { type: 'createTable', ...orders, columns, primaryKey: ['id'], foreignKeys: [foreignKey] },
+          {
+            type: 'alterTable',
+            ...orders,
+            alteration: { type: 'addColumn', column: { name: 'note', type: 'text', nullable: true } },
+          },
+          { type: 'createScope', project, scope: 's' },
+          { type: 'createTable', ...customers, columns: [id], primaryKey: ['id'] },
+          { type: 'createProject', project, ifNotExists: true },
+        ]
+        const given = await refused(database.ddl(create), 'project_not_found')
+        equal(given.detail?.index, 0)
+        const { changed } = await database.ddl(create, order)
+        deepEqual(
+          changed,
+          create.map(() => true),
+        )
+        const names = async (): Promise<string[]> =>
+          (await database.tables(project, { scope: 's' })).map(({ name }) => name)
+        deepEqual(await names(), ['customers', 'orders'])
+        await database.table(customers).insert({ id: 1 })
+        await database.table(orders).insert({ id: 1, customer: 1 })
+        const drops: Ddl[] = [
+          { type: 'dropProject', project },
+          { type: 'dropTable', ...customers },
+          { type: 'dropTable', ...orders },
+          { type: 'dropScope', project, scope: 's' },
+        ]
+        deepEqual((await database.ddl(drops.slice(1), order)).changed, [true, true, true])
+        deepEqual((await database.ddl(drops.slice(0, 1), order)).changed, [true])
+      },
+    },
+    {
+      name: 'names the operation of a list that is refused, and refuses those that go in a circle',
+      async run({ database, project }) {
+        const order = { order: 'dependencies' } as const
+        const columns = [{ name: 'id', type: 'integer' } as const]
+        const table = (name: string, other: string): Ddl => {
+          const foreignKeys = [{ name: 'f', columns: ['id'], table: other }]
+          return { type: 'createTable', project, table: name, columns, primaryKey: ['id'], foreignKeys }
+        }
+        const dropNone: Ddl = { type: 'dropScope', project, scope: 'none' }
+        const create: Ddl = { type: 'createScope', project, scope: 's' }
+        const grant: Ddl = { type: 'grant', caller: 'x', permission: { type: 'scopeAdmin', project, scope: 's' } }
+        const error = await refused(database.ddl([grant, dropNone, create], order), 'scope_not_found')
+        equal(error.detail?.index, 1)
+        match(error.message, /operation 1 \(dropScope .*none\)/)
+        await fails(database.kv(project, { scope: 's' }).get('k'), 'scope_not_found')
+        const circle = await refused(
+          database.ddl([create, table('a', 'b'), table('b', 'a')], order),
+          'invalid_argument',
+        )
+        match(circle.message, /operation 1 .*operation 2 /)
+        await refused(database.ddl([create], { order: 'any' as 'given' }), 'invalid_argument')
+        deepEqual((await database.ddl([table('c', 'c')], order)).changed, [true])
       },
     },
     {

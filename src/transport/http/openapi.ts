@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   commitSchema,
+  ddlQuery,
   ddlResultSchema,
   ddlSchema,
   deleteQuery,
@@ -160,7 +161,7 @@ export function openApiDocument(version: string): Plain {
         post: operation(
           'ddl',
           'Changes catalog, tables, permissions or settings',
-          [IDEMPOTENCY_KEY, ...queryParameters(transactionQuery)],
+          [IDEMPOTENCY_KEY, ...queryParameters(ddlQuery)],
           jsonContent(ddlResultSchema),
           jsonContent(z.union([ddlSchema, z.array(ddlSchema)]), 'input'),
         ),

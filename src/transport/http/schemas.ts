@@ -92,6 +92,18 @@ export const putQuery: z.ZodType<PutQuery> = z.strictObject({
 
 export const transactionQuery: z.ZodType<TimedQuery> = z.strictObject(timeout)
 
+export interface DdlQuery extends TimedQuery {
+  order?: 'given' | 'dependencies' | undefined
+}
+
+export const ddlQuery: z.ZodType<DdlQuery> = z.strictObject({
+  ...timeout,
+  order: z
+    .enum(['given', 'dependencies'])
+    .optional()
+    .describe('`dependencies`: each operation after those that it rests on; default: as given'),
+})
+
 /** 1..128 bytes of visible ASCII: what a header can carry. */
 export const idempotencyKeyHeader: z.ZodType<string> = z
   .string()

@@ -1,12 +1,20 @@
 import { decodeOutcome, encodeEnvelope } from '../../encoding/index.ts'
 import type { MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
-import { ddlFromJson, envelopeFromJson, formatToken, QuorateError, refusalError, toJson } from '../../model/index.ts'
+import {
+  createDatabase,
+  ddlFromJson,
+  envelopeFromJson,
+  formatToken,
+  QuorateError,
+  refusalError,
+  toJson,
+} from '../../model/index.ts'
 import type { Token } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
 import { parseQuery } from './query.ts'
 import { bodyText, readBody } from './request.ts'
-import { idempotencyKeyHeader, transactionQuery } from './schemas.ts'
+import { ddlQuery, idempotencyKeyHeader, transactionQuery } from './schemas.ts'
 
 /** JSON of a transaction is longer than its binary form: base64, names, quotes. */
 const JSON_FACTOR = 2
@@ -20,14 +28,19 @@ export async function commitRoute(call: HttpCall): Promise<Response> {
   return written(token, { seq, token, results })
 }
 
-/** POST /v1/ddl: an operation or a list of them, applied all or none. */
+/** POST /v1/ddl: an operation or a list of them, applied all or none; `order` as of `DdlOptions`. */
 export async function ddlRoute(call: HttpCall): Promise<Response> {
-  const { timeout_ms: timeoutMs } = parseQuery(transactionQuery, call.query)
+  const { timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS, order } = parseQuery(ddlQuery, call.query)
   const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
   const operations = ddlFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
-  const mutations = operations.map(operation => ({ type: 'ddl' as const, operation }))
-  const { seq, token, results } = await submit(call, encoded(withKeyOfHeader(call, { mutations })), timeoutMs)
-  return written(token, { seq, token, changed: mutations.map((_, i) => results[i] === true) })
+  const idempotencyKey = idempotencyKeyOf(call)
+  const { seq, token, changed } = await createDatabase(call.options.core, { caller: call.caller }).ddl(operations, {
+    timeoutMs,
+    signal: call.request.signal,
+    ...(order !== undefined && { order }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  })
+  return written(token, { seq, token, changed })
 }
 
 function withKeyOfHeader(call: HttpCall, envelope: TransactionEnvelope): TransactionEnvelope {

@@ -149,6 +149,19 @@ describe('a transaction over HTTP', () => {
     const again = await rig.ask('POST', '/v1/ddl', { body: JSON.stringify(operations[1]) })
     assert.deepEqual([again.status, again.body.code], [409, 'already_exists'])
   })
+
+  it('applies a DDL in the order of its dependencies if that is asked for', async () => {
+    const rig = await HttpRig.open()
+    const body = JSON.stringify([
+      { type: 'createScope', project: 'new', scope: 's' },
+      { type: 'createProject', project: 'new' },
+    ])
+    const given = await rig.ask('POST', '/v1/ddl', { body })
+    assert.deepEqual([given.status, given.body.code, given.body.detail.index], [404, 'project_not_found', 0])
+    const answer = await rig.ask('POST', '/v1/ddl?order=dependencies', { body })
+    assert.deepEqual([answer.status, answer.body.changed], [200, [true, true]])
+    assert.equal((await rig.ask('POST', '/v1/ddl?order=any', { body })).status, 400)
+  })
 })
 
 describe('what is wrong with a request', () => {
