@@ -10,19 +10,33 @@ export interface PeerReading {
   readonly links: readonly (readonly [channel: string, isOpen: boolean])[]
   readonly queuedBytes: number
   readonly sentBytes: number
+  readonly receivedBytes: number
+  /** Frames that a full queue did not take. */
+  readonly unsentFrames: number
+  readonly openedLinks: number
+  /** Links that were closed because nothing was heard on them. */
+  readonly silentLinks: number
 }
 
 export interface GroupReadings {
   readonly role: string
   readonly term: number
+  /** The newest seq that this node, or a leader that it has heard of, calls committed. */
   readonly commitSeq: number
   readonly appliedSeq: number
   readonly lastSeq: number
+  /** Since the leader was heard of; 0 at the leader, undefined if none was since the start. */
+  readonly leaderSilentMs: number | undefined
+  readonly clockOffsetMicros: number
   readonly electionsStarted: number
   readonly electionsWon: number
   readonly sessions: number
   /** Requests on this node without an outcome. */
   readonly waiting: number
+  /** Requests that came again. */
+  readonly resent: number
+  /** Reads by what they may see. */
+  readonly reads: readonly (readonly [consistency: string, count: number])[]
   readonly isFenced: boolean
   readonly peers: readonly PeerReading[]
 }
@@ -38,8 +52,24 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
       return [
         labelled('gauge', 'quorate_raft_role', '1 for the role that this node has', 'role', roles),
         gauge('quorate_raft_term', 'Term', group.term),
-        gauge('quorate_raft_commit_seq', 'Newest seq known to be committed', group.commitSeq),
+        gauge('quorate_raft_commit_seq', 'Newest seq that a leader has called committed', group.commitSeq),
         gauge('quorate_raft_applied_seq', 'Newest applied seq', group.appliedSeq),
+        gauge(
+          'quorate_raft_lag_entries',
+          'Entries that are committed, as far as known here, and not applied',
+          Math.max(0, group.commitSeq - group.appliedSeq),
+        ),
+        {
+          name: 'quorate_raft_leader_silent_seconds',
+          help: 'Time since the leader was heard of; 0 at the leader, no sample before the first one',
+          type: 'gauge',
+          samples: group.leaderSilentMs === undefined ? [] : [{ value: group.leaderSilentMs / 1000 }],
+        },
+        gauge(
+          'quorate_raft_clock_offset_seconds',
+          'How far the own clock is ahead of the median of the voters',
+          group.clockOffsetMicros / 1e6,
+        ),
         counter(
           'quorate_raft_elections_started_total',
           'Times that this node stood for election',
@@ -49,6 +79,8 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
         gauge('quorate_raft_is_fenced', '1 while the state differs from that of the peers', group.isFenced ? 1 : 0),
         gauge('quorate_sessions_open', 'Sessions of the whole group', group.sessions),
         gauge('quorate_requests_waiting', 'Requests on this node without an outcome', group.waiting),
+        counter('quorate_requests_resent_total', 'Requests that were sent again', group.resent),
+        labelled('counter', 'quorate_reads_total', 'Reads by what they may see', 'consistency', group.reads),
         ...peerFamilies(group),
       ]
     },
@@ -60,6 +92,19 @@ function peerFamilies({ peers, lastSeq }: GroupReadings): MetricFamily[] {
   const match = followed.map(({ name, matchSeq }) => [name, matchSeq] as const)
   const lag = followed.map(({ name, matchSeq }) => [name, Math.max(0, lastSeq - matchSeq)] as const)
   const roundTrip = followed.map(({ name, roundTripMs }) => [name, roundTripMs / 1000] as const)
+  const ofPeers = (
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    valueOf: (peer: PeerReading) => number,
+  ): MetricFamily =>
+    labelled(
+      type,
+      name,
+      help,
+      'peer',
+      peers.map(peer => [peer.name, valueOf(peer)] as const),
+    )
   return [
     labelled('gauge', 'quorate_peer_match_seq', 'At the leader: how far the log of a peer is synced', 'peer', match),
     labelled('gauge', 'quorate_peer_lag_entries', 'At the leader: entries that a peer lacks', 'peer', lag),
@@ -72,19 +117,21 @@ function peerFamilies({ peers, lastSeq }: GroupReadings): MetricFamily[] {
         links.map(([channel, isOpen]) => ({ value: isOpen ? 1 : 0, labels: { peer: name, channel } })),
       ),
     },
-    labelled(
-      'gauge',
-      'quorate_peer_queued_bytes',
-      'Bytes that wait on the links to a peer',
-      'peer',
-      peers.map(({ name, queuedBytes }) => [name, queuedBytes] as const),
-    ),
-    labelled(
+    ofPeers('gauge', 'quorate_peer_queued_bytes', 'Bytes that wait on the links to a peer', peer => peer.queuedBytes),
+    ofPeers('counter', 'quorate_peer_sent_bytes_total', 'Bytes sent to a peer', peer => peer.sentBytes),
+    ofPeers('counter', 'quorate_peer_received_bytes_total', 'Bytes received from a peer', peer => peer.receivedBytes),
+    ofPeers(
       'counter',
-      'quorate_peer_sent_bytes_total',
-      'Bytes sent to a peer',
-      'peer',
-      peers.map(({ name, sentBytes }) => [name, sentBytes] as const),
+      'quorate_peer_unsent_frames_total',
+      'Frames that a full queue to a peer did not take',
+      peer => peer.unsentFrames,
+    ),
+    ofPeers('counter', 'quorate_peer_links_opened_total', 'Links to a peer that were opened', peer => peer.openedLinks),
+    ofPeers(
+      'counter',
+      'quorate_peer_links_silent_total',
+      'Links to a peer that were closed because nothing was heard',
+      peer => peer.silentLinks,
     ),
   ]
 }

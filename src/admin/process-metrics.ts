@@ -11,6 +11,7 @@ export interface ProcessReadings {
   cpuUserSeconds: number
   cpuSystemSeconds: number
   uptimeSeconds: number
+  activeResources: number
   /** 0 to 1, since the start. */
   eventLoopUtilization: number
   /** How late timers were since the last reading. */
@@ -29,6 +30,11 @@ export function processMetrics(read: () => ProcessReadings): MetricsSource {
         counter('process_cpu_user_seconds_total', 'CPU time in user mode', now.cpuUserSeconds),
         counter('process_cpu_system_seconds_total', 'CPU time in the system', now.cpuSystemSeconds),
         gauge('quorate_process_uptime_seconds', 'Time since the start', now.uptimeSeconds),
+        gauge(
+          'nodejs_active_resources',
+          'Sockets, timers and the like that keep the event loop alive',
+          now.activeResources,
+        ),
         gauge('nodejs_heap_size_used_bytes', 'Heap in use', now.heapUsedBytes),
         gauge('nodejs_heap_size_total_bytes', 'Heap', now.heapTotalBytes),
         gauge('nodejs_external_memory_bytes', 'Memory of objects outside the heap', now.externalBytes),

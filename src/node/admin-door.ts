@@ -97,7 +97,7 @@ function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): Metric
   const { node, gateway, platform, tls, version, httpLatency, links } = parts
   return [
     nodeMetrics(node.replica, gateway.stats, version, httpLatency),
-    groupMetrics(() => groupReadings(node, links())),
+    groupMetrics(() => groupReadings(node, links(), platform.clock)),
     storageMetrics(storageReadings(node, platform.files)),
     processMetrics(readProcess),
     certificateMetrics(() => certificates(tls)),

@@ -1,5 +1,6 @@
 import type { GroupReadings, PeerReading, StorageReadings } from '../admin/index.ts'
-import type { Files } from '../platform/index.ts'
+import type { Clock, Files } from '../platform/index.ts'
+import type { Replica } from '../raft/index.ts'
 import type { PeerLinkStatus } from '../transport/peer/index.ts'
 import type { ReplicaNode } from './open-replica.ts'
 
@@ -43,9 +44,32 @@ async function bytesBelow(files: Files, directory: string): Promise<number> {
   return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
 }
 
+/** Labels are written as the parameters of the HTTP door. */
+const CONSISTENCIES = {
+  linearizable: 'linearizable',
+  lease: 'lease',
+  maxStale: 'max_stale',
+  minSeq: 'min_seq',
+  atSeq: 'at_seq',
+  checkpoint: 'checkpoint',
+  local: 'local',
+} as const
+
+function leaderSilentMs(
+  { role, lastLeaderContactMs }: ReturnType<Replica['inspect']>['core'],
+  clock: Clock,
+): number | undefined {
+  if (role === 'leader') return 0
+  return Number.isFinite(lastLeaderContactMs) ? clock.monotonicMs() - lastLeaderContactMs : undefined
+}
+
 /** What the metrics are told of the group. */
-export function groupReadings({ machine, log, replica }: ReplicaNode, links: readonly PeerLinkStatus[]): GroupReadings {
-  const { core, appliedSeq, waiting, drift, elections } = replica.inspect()
+export function groupReadings(
+  { machine, log, replica }: ReplicaNode,
+  links: readonly PeerLinkStatus[],
+  clock: Clock,
+): GroupReadings {
+  const { core, appliedSeq, waiting, resent, reads, clockOffsetMicros, drift, elections } = replica.inspect()
   const { members } = replica.topology
   const peers = links.map((link): PeerReading => {
     const nodeId = members.find(({ name }) => name === link.name)?.nodeId
@@ -56,18 +80,26 @@ export function groupReadings({ machine, log, replica }: ReplicaNode, links: rea
       links: CHANNELS.map(channel => [channel, link.openChannels.includes(channel)] as const),
       queuedBytes: link.queuedBytes,
       sentBytes: link.counters.sentBytes,
+      receivedBytes: link.counters.receivedBytes,
+      unsentFrames: link.counters.fullQueues,
+      openedLinks: link.counters.opened,
+      silentLinks: link.counters.silent,
     }
   })
   return {
     role: core.role,
     term: core.term,
-    commitSeq: core.commit,
+    commitSeq: Math.max(core.commit, core.heardCommit),
     appliedSeq,
     lastSeq: log.lastSeq,
+    leaderSilentMs: leaderSilentMs(core, clock),
+    clockOffsetMicros,
     electionsStarted: elections.started,
     electionsWon: elections.won,
     sessions: machine.sessionCount,
     waiting,
+    resent,
+    reads: Object.entries(reads).map(([kind, count]) => [CONSISTENCIES[kind as keyof typeof reads], count] as const),
     isFenced: drift !== undefined,
     peers,
   }

@@ -78,10 +78,11 @@ export class GroupTime {
 
   /** The own clock is so far off that this node should campaign last. */
   get isClockOff(): boolean {
-    return Math.abs(this.#offset()) > CLOCK_OFFSET_ALARM_MICROS
+    return Math.abs(this.ownOffsetMicros) > CLOCK_OFFSET_ALARM_MICROS
   }
 
-  #offset(): number {
+  /** How far the own clock is ahead of the median of the voters' clocks; 0 while these are not known. */
+  get ownOffsetMicros(): number {
     return this.#leaderClock.ownOffsetMicros(this.#voters(), this.#self())
   }
 
@@ -91,7 +92,7 @@ export class GroupTime {
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#estimatedAtMs >= ESTIMATE_MS) {
       this.#estimatedAtMs = nowMs
-      this.#estimatedMicros = Math.round(clock.wallMicros() - this.#offset())
+      this.#estimatedMicros = Math.round(clock.wallMicros() - this.ownOffsetMicros)
     }
     return Math.max(machine.leaderTimeMicros, this.#estimatedMicros)
   }

@@ -25,6 +25,17 @@ interface Waiting {
   onView: ViewHandler
 }
 
+/** Reads asked for since the start, by what they may see. */
+export interface ReadCounts {
+  linearizable: number
+  lease: number
+  maxStale: number
+  minSeq: number
+  atSeq: number
+  checkpoint: number
+  local: number
+}
+
 /** Reads that share one round. */
 export interface ReadGroup {
   readonly mode: 'index' | 'lease'
@@ -40,6 +51,15 @@ const ROUND_LIMIT_MS = 5_000
 /** Finds the state that each read may see (DESIGN 4, 8; rules R1-R8). Reads that arrive in one turn share one round and one root. */
 export class Reads {
   readonly #options: ReadsOptions
+  readonly counts: ReadCounts = {
+    linearizable: 0,
+    lease: 0,
+    maxStale: 0,
+    minSeq: 0,
+    atSeq: 0,
+    checkpoint: 0,
+    local: 0,
+  }
   /** The groups that this turn's reads join. */
   #collecting: { index: ReadGroup | undefined; lease: ReadGroup | undefined } = { index: undefined, lease: undefined }
   /** Given to the core, which has not answered yet. */
@@ -56,6 +76,7 @@ export class Reads {
   }
 
   whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void {
+    this.counts[kindOf(consistency)]++
     const fenced = this.#options.fenced()
     if (fenced !== undefined) return onView(undefined, fenced)
     const waiting = { deadlineMs, onView }
@@ -270,6 +291,12 @@ export class Reads {
     const leader = this.#options.leaderHint()
     return leader === undefined ? {} : { leader }
   }
+}
+
+function kindOf(consistency: Consistency): keyof ReadCounts {
+  if (typeof consistency === 'string') return consistency
+  if ('maxStaleMs' in consistency) return 'maxStale'
+  return 'minSeq' in consistency ? 'minSeq' : 'atSeq'
 }
 
 const READ_FAILED: Partial<Record<Refusal, string>> = {

@@ -20,6 +20,7 @@ import type { Drift } from './drift.ts'
 import { Driver } from './driver.ts'
 import type { LogHold } from './maintenance.ts'
 import type { ReplicaOptions } from './options.ts'
+import type { ReadCounts } from './reads.ts'
 import { leaderHintOf, replicaStatus, topologyOf } from './status.ts'
 
 /** One replica of the group, as its node's doors use it. Everything of consensus is the driver's business. */
@@ -29,6 +30,7 @@ export class Replica implements NodeService {
   readonly #topologyHandlers = new Set<(topology: Topology) => void>()
   #topology: Topology
   #isDraining = false
+  #resent = 0
   /** Candidacies of this node, and terms that it has led, since the start. */
   readonly #elections: { started: number; won: number; lastTerm: number; lastRole: string } = {
     started: 0,
@@ -68,7 +70,9 @@ export class Replica implements NodeService {
   submit(request: Uint8Array, onOutcome: OutcomeHandler): void {
     const refusal = this.#driver.stopped ?? this.#findRefusal(request)
     if (refusal !== undefined) return onOutcome(undefined, refusal)
-    const applied = requestCopy(request) === 0 ? 'no' : 'unknown'
+    const isCopy = requestCopy(request) !== 0
+    if (isCopy) this.#resent++
+    const applied = isCopy ? 'unknown' : 'no'
     const fenced = this.#driver.fence.error
     if (fenced !== undefined) {
       const { code, message, leader } = fenced
@@ -214,6 +218,11 @@ export class Replica implements NodeService {
     core: RaftCore['state']
     appliedSeq: number
     waiting: number
+    /** Requests that came as copies: whoever sent them had no answer. */
+    resent: number
+    reads: Readonly<ReadCounts>
+    /** How far the own clock is ahead of the median of the voters', as far as they are known. */
+    clockOffsetMicros: number
     drift: Drift | undefined
     isIdle: boolean
     elections: { readonly started: number; readonly won: number }
@@ -224,6 +233,9 @@ export class Replica implements NodeService {
       core: state,
       appliedSeq: this.#options.machine.appliedSeq,
       waiting: this.#driver.requests.count,
+      resent: this.#resent,
+      reads: this.#driver.reads.counts,
+      clockOffsetMicros: this.#driver.time.ownOffsetMicros,
       drift: this.#driver.fence.drift,
       isIdle: this.#driver.isIdle,
       elections: this.#elections,

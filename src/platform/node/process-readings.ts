@@ -18,6 +18,8 @@ export interface ProcessUse {
   cpuUserSeconds: number
   cpuSystemSeconds: number
   uptimeSeconds: number
+  /** What keeps the event loop alive: sockets, timers, requests to the system. */
+  activeResources: number
   /** 0 to 1, since the start. */
   eventLoopUtilization: number
   /** How late timers were since the last reading: middle, 99th percentile, worst. */
@@ -75,6 +77,7 @@ function readUse(): Omit<ProcessUse, 'loopLagSeconds' | 'collections'> {
     cpuUserSeconds: cpu.user / 1e6,
     cpuSystemSeconds: cpu.system / 1e6,
     uptimeSeconds: process.uptime(),
+    activeResources: process.getActiveResourcesInfo().length,
     eventLoopUtilization: performance.eventLoopUtilization().utilization,
   }
 }

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { describe, it } from 'node:test'
+import { longRunFlags } from '../../src/platform/node/long-run.ts'
+
+const MODULE = new URL('../../src/platform/node/long-run.js', import.meta.url).href
+
+describe('the flags of V8 for a node', () => {
+  it('leave out what a version does not have', () => {
+    const budget = (version: string): boolean =>
+      longRunFlags(version).some(flag => flag.startsWith('--interrupt-budget'))
+    assert.deepEqual(['11.3.244.8-node.33', '12.4.254.21-node.33', '13.6.233.17-node.37'].map(budget), [
+      true,
+      false,
+      false,
+    ])
+    for (const version of ['11.3.244.8-node.33', '14.1.146.11-node.14']) {
+      assert.ok(longRunFlags(version).includes('--heap-growing-percent=300'))
+    }
+  })
+
+  it('are all known to the one that runs this: it prints no error', () => {
+    const program = `import { tuneForLongRun } from ${JSON.stringify(MODULE)}; tuneForLongRun(); console.log('tuned')`
+    const args = ['--input-type=module', '--eval', program]
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    assert.deepEqual([status, stdout, stderr], [0, 'tuned\n', ''])
+    const unknown = `import { setFlagsFromString } from 'node:v8'; setFlagsFromString('--no-such-flag=1')`
+    const told = spawnSync(process.execPath, ['--input-type=module', '--eval', unknown], { encoding: 'utf8' })
+    assert.match(told.stderr, /no-such-flag/, 'else the line above proves nothing')
+  })
+})
