@@ -2,12 +2,12 @@
 # usage: scripts/docker-engine.sh COMMAND...
 # Runs COMMAND where a Docker engine answers and has what the Dockerfile begins with. Needs an engine that answers and docker, or root on Debian
 # with its packages (docker.io, debootstrap) and npm's within reach: then it starts an engine for as long as COMMAND runs, and makes the base
-# image where no registry can be reached. Where that cannot be had, or not within four minutes, it prints one line that says why and ends with
-# 75; else it ends as COMMAND does.
+# image where no registry can be reached. Where that cannot be had, or not within DOCKER_PREPARATION_SECONDS (240), it prints one line that says
+# why and ends with 75. Where it can and the Dockerfile does not build, it ends with 1 and says what the build said; else it ends as COMMAND does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BASE_IMAGE=${BASE_IMAGE:-node:24-bookworm-slim}
-PREPARATION_SECONDS=240
+PREPARATION_SECONDS=${DOCKER_PREPARATION_SECONDS:-240}
 work=$(mktemp -d)
 engine=
 
@@ -96,10 +96,23 @@ make_base_image() (
 # The stages that download: once they are there the rest of the build needs no network. The builder without BuildKit shares its stages
 # with whoever builds through the engine's interface.
 libraries() {
+  local status
   for stage in libraries toolchain; do
-    DOCKER_BUILDKIT=0 bounded docker build -q --build-arg BASE_IMAGE="$BASE_IMAGE" --target "$stage" . >"$work/log" 2>&1 ||
-      give_up "the stage '$stage' of the Dockerfile could not be built"
+    status=0
+    DOCKER_BUILDKIT=0 bounded docker build -q --build-arg BASE_IMAGE="$BASE_IMAGE" --target "$stage" . >"$work/log" 2>&1 || status=$?
+    [ "$status" = 0 ] && continue
+    # `timeout` ended it.
+    [ "$status" != 124 ] || give_up "the stage '$stage' of the Dockerfile was not built within $PREPARATION_SECONDS s"
+    downloads || give_up "the stage '$stage' of the Dockerfile could not be built, and containers do not reach npm's registry"
+    echo "failed: the stage '$stage' of the Dockerfile could not be built"
+    tail -30 "$work/log" >&2
+    exit 1
   done
+}
+
+# Whether a container reaches the registry that a build needs: if so, a build that fails is the Dockerfile's fault.
+downloads() {
+  timeout 30 docker run --rm "$BASE_IMAGE" npm view npm version >/dev/null 2>&1
 }
 
 install docker docker.io || give_up 'there is no docker'
