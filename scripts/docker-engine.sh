@@ -11,11 +11,15 @@ PREPARATION_SECONDS=${DOCKER_PREPARATION_SECONDS:-240}
 work=$(mktemp -d)
 engine=
 
-# Runs a command within what is left of the preparation's time.
-bounded() {
+# What is left of the preparation's time: at least a second, at most what is asked for.
+left() {
   local left=$((PREPARATION_SECONDS - SECONDS))
-  timeout $((left > 1 ? left : 1)) "$@"
+  [ "$left" -le "${1:-$left}" ] || left=$1
+  echo $((left > 1 ? left : 1))
 }
+
+# Runs a command within what is left of the preparation's time.
+bounded() { timeout "$(left)" "$@"; }
 
 cleanup() {
   if [ -n "$engine" ]; then
@@ -51,7 +55,8 @@ start_engine() {
   # Ports that nobody says more about are published on the loopback.
   dockerd --ip 127.0.0.1 >"$work/log" 2>&1 </dev/null &
   engine=$!
-  for _ in $(seq 120); do
+  local until=$((SECONDS + $(left 60)))
+  while [ "$SECONDS" -lt "$until" ]; do
     docker info >/dev/null 2>&1 && return
     kill -0 "$engine" 2>/dev/null || break
     sleep 0.5
@@ -62,7 +67,7 @@ start_engine() {
 # The image that the Dockerfile begins with: pulled, or made of a minimal Debian, the Node that npm's registry has, and npm.
 base_image() {
   docker image inspect "$BASE_IMAGE" >/dev/null 2>&1 && return
-  timeout 60 docker pull -q "$BASE_IMAGE" >"$work/log" 2>&1 && return
+  timeout "$(left 60)" docker pull -q "$BASE_IMAGE" >"$work/log" 2>&1 && return
   local major=${BASE_IMAGE##*node:}
   major=${major%%[!0-9]*}
   [ -n "$major" ] || give_up "$BASE_IMAGE could not be pulled"
