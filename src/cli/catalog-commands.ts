@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
+import { QuorateError } from '../model/index.ts'
+import type { ProjectUsage } from '../model/index.ts'
 import type { WithSession } from './context.ts'
 
 /** `quorate project` and `quorate scope`. */
 export function addCatalogCommands(program: Command, withSession: WithSession): void {
-  const project = program.command('project').description('create, list and drop projects')
+  const project = program.command('project').description('create, list and drop projects, what they hold and may hold')
   project
     .command('create <project>')
     .option('--if-not-exists', 'an existing one is fine')
@@ -41,7 +43,62 @@ export function addCatalogCommands(program: Command, withSession: WithSession): 
         )
       }),
     )
+  addUsageCommands(project, withSession)
   addScopeCommands(program.command('scope').description('create, list and drop scopes of a project'), withSession)
+}
+
+function addUsageCommands(project: Command, withSession: WithSession): void {
+  project
+    .command('show [project]')
+    .description('what a project holds and may hold; without a name each that the caller may ask about')
+    .action(
+      withSession(async (session, command) => {
+        const [name] = command.args
+        const database = await session.database()
+        const usages = name === undefined ? await database.usages() : [await database.usage(name)]
+        session.output.result(name === undefined ? usages : usages[0], () => session.output.table(usages.map(usageRow)))
+      }),
+    )
+  project
+    .command('quota <project>')
+    .description('what a project may hold: shows it, or changes it with an option')
+    .option('--bytes <number|none>', 'bytes of keys, rows, index entries and events: 1000000, 512MiB or none')
+    .option('--records <number|none>', 'keys and rows')
+    .action(
+      withSession(async (session, command) => {
+        const [name = ''] = command.args
+        const options = command.opts<{ bytes?: string; records?: string }>()
+        const database = await session.database()
+        const { quota } = await database.usage(name)
+        const bytes = options.bytes === undefined ? quota.bytes : bound('--bytes', options.bytes)
+        const records = options.records === undefined ? quota.records : bound('--records', options.records)
+        const wanted = { ...(bytes !== undefined && { bytes }), ...(records !== undefined && { records }) }
+        if (options.bytes !== undefined || options.records !== undefined) {
+          await database.ddl({ type: 'setQuota', project: name, ...wanted })
+        }
+        const usage = await database.usage(name)
+        session.output.result(usage, () => session.output.table([usageRow(usage)]))
+      }),
+    )
+}
+
+function usageRow({ name, keys, rows, events, bytes, quota }: ProjectUsage): Record<string, string | number> {
+  const most = { 'records at most': quota.records ?? 'any', 'bytes at most': quota.bytes ?? 'any' }
+  return { project: name, keys, rows, events, bytes, ...most }
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 }
+
+/** @throws QuorateError `invalid_argument` */
+function bound(option: string, text: string): number | undefined {
+  if (text === 'none') return undefined
+  const [, digits, unit = ''] = /^(\d{1,16})(KiB|MiB|GiB|TiB)?$/.exec(text) ?? []
+  const value = digits === undefined ? Number.NaN : Number(digits) * UNITS[unit]!
+  if (Number.isSafeInteger(value)) return value
+  throw new QuorateError(
+    'invalid_argument',
+    `${option} must be a whole number, also with KiB to TiB, or none, not '${text}'`,
+  )
 }
 
 function addScopeCommands(scope: Command, withSession: WithSession): void {

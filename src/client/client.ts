@@ -12,6 +12,7 @@ import type {
   KeyValueOptions,
   KeyValueSpace,
   NamedPlace,
+  ProjectUsage,
   Query,
   QueryData,
   RequestOptions,
@@ -172,6 +173,14 @@ class RemoteDatabase implements Client {
 
   scopes(project: string, options?: RequestOptions): Promise<readonly NamedPlace[]> {
     return this.#database.scopes(project, options)
+  }
+
+  usage(project: string, options?: RequestOptions): Promise<ProjectUsage> {
+    return this.#database.usage(project, options)
+  }
+
+  usages(options?: RequestOptions): Promise<readonly ProjectUsage[]> {
+    return this.#database.usages(options)
   }
 
   tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]> {

@@ -19,6 +19,7 @@ const DdlCode = {
   ...TableDdlCode,
   transferOwnership: 18,
   compactEvents: 19,
+  setQuota: 20,
 } as const
 
 const OPTIONAL_FLAG = 1
@@ -30,6 +31,9 @@ const OF_TABLE = 2
 /** Of compactEvents: which bounds follow. */
 const HAS_MAX_AGE = 1
 const HAS_KEEP_LAST = 2
+/** Of setQuota: which bounds follow. */
+const HAS_BYTES = 1
+const HAS_RECORDS = 2
 
 /** Every `Permission['type']` by its number on the wire and in records: never reused. */
 export const PERMISSIONS = [
@@ -122,6 +126,14 @@ export function writeDdl(out: ByteWriter, operation: Ddl): void {
       if (keepLast !== undefined) out.u64(keepLast)
       return
     }
+    case 'setQuota': {
+      const { bytes, records } = operation
+      out.u8((bytes === undefined ? 0 : HAS_BYTES) | (records === undefined ? 0 : HAS_RECORDS))
+      out.text16(operation.project)
+      if (bytes !== undefined) out.u64(bytes)
+      if (records !== undefined) out.u64(records)
+      return
+    }
     default:
       return writeTableDdl(out, operation)
   }
@@ -176,6 +188,7 @@ export function readDdl(cursor: EnvelopeItem): Ddl {
 
 function readFields(reader: ByteReader, code: number, flag: number): Ddl {
   if (code === DdlCode.compactEvents) return readCompaction(reader, flag)
+  if (code === DdlCode.setQuota) return readQuota(reader, flag)
   if (code === DdlCode.createProject) return readCreation(reader, flag)
   if (code === DdlCode.transferOwnership) return readTransfer(reader, flag)
   if (flag > OPTIONAL_FLAG) throw new MalformedBytes('ddl flags')
@@ -230,5 +243,15 @@ function readCompaction(reader: ByteReader, flags: number): Ddl {
     scope: reader.text16(),
     ...((flags & HAS_MAX_AGE) !== 0 && { maxAgeMs: reader.u64() }),
     ...((flags & HAS_KEEP_LAST) !== 0 && { keepLast: reader.u64() }),
+  }
+}
+
+function readQuota(reader: ByteReader, flags: number): Ddl {
+  if (flags > (HAS_BYTES | HAS_RECORDS)) throw new MalformedBytes('ddl flags')
+  return {
+    type: 'setQuota',
+    project: reader.text16(),
+    ...((flags & HAS_BYTES) !== 0 && { bytes: reader.u64() }),
+    ...((flags & HAS_RECORDS) !== 0 && { records: reader.u64() }),
   }
 }

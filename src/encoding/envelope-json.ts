@@ -305,6 +305,7 @@ const DDL_TYPES = [
   'setSetting',
   'transferOwnership',
   'compactEvents',
+  'setQuota',
   ...TABLE_DDL_TYPES,
 ] as const
 
@@ -350,6 +351,12 @@ function readOperation(reader: DataReader, type: Ddl['type']): Ddl {
       const keepLast = reader.optionalCount('keepLast')
       const bounds = { ...(maxAgeMs !== undefined && { maxAgeMs }), ...(keepLast !== undefined && { keepLast }) }
       return { type, ...readPlace(reader), ...bounds }
+    }
+    case 'setQuota': {
+      const bytes = reader.optionalCount('bytes')
+      const records = reader.optionalCount('records')
+      const bounds = { ...(bytes !== undefined && { bytes }), ...(records !== undefined && { records }) }
+      return { type, project: reader.text('project'), ...bounds }
     }
     default:
       return readTableDdlData(reader, type)

@@ -127,6 +127,8 @@ export type Ddl =
   | { type: 'revoke'; caller: string; permission: Permission }
   /** Gives a project, a scope or a table (scope default `app`) another owner; '' = nobody. By its owner, or that of what it lies in. */
   | { type: 'transferOwnership'; project: string; scope?: string; table?: string; to: string }
+  /** What the project may hold from now on: a transaction that would make it hold more is refused (`quota_exceeded`). Absent = any number. */
+  | { type: 'setQuota'; project: string; bytes?: number; records?: number }
   /** Changes a replicated cluster setting (model/settings.ts has names, units and bounds). */
   | { type: 'setSetting'; name: string; value: number }
   /**

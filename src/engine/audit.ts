@@ -55,6 +55,8 @@ export function auditKindOf(operation: Ddl): AuditRow['kind'] | undefined {
       return 'policyCleared'
     case 'transferOwnership':
       return 'ownerChanged'
+    case 'setQuota':
+      return 'settingChanged'
     case 'setSetting':
       return AUDIT_SETTINGS.includes(operation.name) ? 'settingChanged' : undefined
     default:

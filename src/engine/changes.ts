@@ -2,6 +2,7 @@ import { compareBytes, equalBytes } from '../encoding/index.ts'
 import type { Digest64 } from '../encoding/index.ts'
 import { KeyOrder } from './key-order.ts'
 import { KeyTable } from './key-table.ts'
+import { isOfUsers } from './layers.ts'
 import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
 
 const PUT = 0
@@ -32,6 +33,8 @@ interface Change {
  */
 export class Changes implements RecordReader {
   readonly store: RecordStore
+  /** Counts records of users that were put or deleted, by whatever entry: what rests on their sizes is good for as long as it stays. */
+  userWrites = 0
   #seq = 0
   #count = 0
   readonly #rows: Change[] = []
@@ -173,6 +176,21 @@ export class Changes implements RecordReader {
     this.#append(key, true).kind = PREPARE
   }
 
+  /**
+   * Each record of users that the entry has put or deleted so far, with how much longer its value has become; `records` is 1 for a new one, -1
+   * for one that goes and 0 for a changed one. Throws `ColdPages`.
+   */
+  eachSize(visit: (key: Uint8Array, records: number, valueBytes: number) => void): void {
+    for (let i = 0; i < this.#count; i++) {
+      const { kind, key, start, end } = this.#rows[i]!
+      if (kind >= PATCH || !isOfUsers(key)) continue
+      const before = this.store.valueBytes(key)
+      const after = kind === PUT ? end - start : undefined
+      if (before === undefined && after === undefined) continue
+      visit(key, (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1), (after ?? 0) - (before ?? 0))
+    }
+  }
+
   /** Writes everything, or throws `ColdPages` before the first write. */
   commit(): void {
     const count = this.#count
@@ -186,6 +204,7 @@ export class Changes implements RecordReader {
 
   #write(row: Change): void {
     const seq = this.#seq
+    if (isOfUsers(row.key)) this.userWrites++
     if (row.kind === PUT) {
       this.store.put(row.key, row.source, row.start, row.end, seq, row.createdSeq, row.expiresAtMicros)
     } else if (row.kind === DELETE) this.store.delete(row.key, seq)

@@ -1,13 +1,15 @@
-import { QuorateError } from '../model/index.ts'
-import type { ReadRequest, ReadResult, StateView } from '../model/index.ts'
-import type { Access } from './access/index.ts'
-import type { Catalog } from './catalog/index.ts'
+import { InvariantError, QuorateError } from '../model/index.ts'
+import type { ProjectUsage, ReadRequest, ReadResult, StateView } from '../model/index.ts'
+import type { Access, CallerAccess } from './access/index.ts'
+import type { Catalog, Project } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
-import { readKeys, Scan } from './kv/index.ts'
+import type { SpaceUsage } from './keyspace/index.ts'
+import { KeyCount, readKeys, Scan } from './kv/index.ts'
 import type { ReadContext } from './kv/index.ts'
 import type { OnCold } from './keyspace-store.ts'
 import type { LocalSource, RecordsInPlace } from './local-keys.ts'
 import { EventScan } from './outbox/index.ts'
+import { projectUsage } from './project-usage.ts'
 import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
@@ -139,6 +141,12 @@ export class EngineView implements StateView {
         return () => ({ type: 'projects', projects: visibleProjects(catalog, access, caller) })
       case 'scopes':
         return () => ({ type: 'scopes', scopes: visibleScopes(catalog, access, caller, request.project) })
+      case 'count': {
+        const count = new KeyCount(context, request)
+        return () => count.step()
+      }
+      case 'usage':
+        return () => this.#readUsage(request.project, access, caller, reader)
       case 'settings':
         return () => ({ type: 'settings', settings: { ...settings } })
       case 'grants':
@@ -163,6 +171,21 @@ export class EngineView implements StateView {
       default:
         throw new QuorateError('malformed_request', `no such read: ${String(request satisfies never)}`)
     }
+  }
+
+  #readUsage(name: string | undefined, access: CallerAccess, caller: string, reader: RecordReader): ReadResult {
+    const { catalog } = this.#parts.state
+    const maySee = (project: Project): boolean => access.administersProject(project.id) || project.owner === caller
+    const describe = (project: Project): ProjectUsage => projectUsage(catalog, project, space => usageOf(reader, space))
+    if (name === undefined) {
+      const projects = catalog.projects().map(place => catalog.projectById(place.id)!)
+      return { type: 'usage', projects: projects.filter(maySee).map(describe) }
+    }
+    const project = catalog.project(name)
+    if (project === undefined) throw new QuorateError('project_not_found', `there is no project ${name}`)
+    if (!maySee(project))
+      throw new QuorateError('permission_denied', 'what a project holds is told to who administers it')
+    return { type: 'usage', projects: [describe(project)] }
   }
 
   #tableContext(caller: string, reader: RecordReader): TableReadContext {
@@ -196,4 +219,10 @@ export class EngineView implements StateView {
     const outcome = slot.state === 'recorded' ? slot.outcome : undefined
     return { type: 'outcome', outcome, sessionEnded: false }
   }
+}
+
+function usageOf(reader: RecordReader, space: Uint8Array): SpaceUsage {
+  const usage = reader.usage?.(space)
+  if (usage === undefined) throw new InvariantError('a view that does not know what its spaces hold')
+  return usage
 }

@@ -44,7 +44,7 @@ import {
   SlotKind,
 } from './sessions/index.ts'
 import type { Fingerprint, Session } from './sessions/index.ts'
-import { Callers, TransactionApplier } from './transaction/index.ts'
+import { Callers, Quotas, TransactionApplier } from './transaction/index.ts'
 
 /** Sessions that one tick may end. */
 const SESSIONS_PER_TICK_MAX = 16
@@ -74,6 +74,7 @@ export class EntryApplier {
   readonly #cursor = new EnvelopeCursor()
   readonly #transaction = new TransactionApplier()
   readonly #callers = new Callers()
+  readonly #quotas = new Quotas()
   /** Of the present transaction: in whose name it acts, and who really does if that is another. */
   #caller = ''
   #actor: string | undefined
@@ -285,6 +286,8 @@ export class EntryApplier {
     }
     const refusal = this.#transaction.apply(work, cursor, caller, this.state.access.of(caller))
     if (refusal !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, refusal, key, print)
+    const overQuota = work.state.catalog.hasQuotas ? this.#quotas.check(work) : undefined
+    if (overQuota !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, overQuota, key, print)
     const { results } = this.#transaction
     if (results.length === 0 && key === undefined) return this.#finishPlain(seq, session, serial, acknowledged)
     const outcome = encodeOutcome({ status: 'committed', seq, results })
@@ -296,8 +299,13 @@ export class EntryApplier {
     if (key !== undefined) rememberIdempotent(work, key, print!, outcome)
     if (session !== undefined) this.#recordCommitted(session, serial, acknowledged, seq, outcome, results)
     this.#audit(undefined)
-    this.#commit()
+    this.#commitTransaction()
     return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
+  }
+
+  #commitTransaction(): void {
+    this.#commit()
+    if (this.state.catalog.hasQuotas) this.#quotas.settle(this.#work)
   }
 
   /** hot path (bench/apply): committed, and no mutation answers anything. */
@@ -306,7 +314,7 @@ export class EntryApplier {
       this.sessions.record(this.#work, session, serial, acknowledged, SlotKind.committed, seq, 0n)
     }
     this.#audit(undefined)
-    this.#commit()
+    this.#commitTransaction()
     return new AppliedEntry(seq, session?.id ?? 0, serial, undefined, false)
   }
 

@@ -1,16 +1,24 @@
 import type { Digest64 } from '../encoding/index.ts'
 import { Cold } from './keyspace/index.ts'
-import type { Cursor, EpochWriter, Keyspace, Range, RecordMetadata, RecordRef, RecordView } from './keyspace/index.ts'
+import type {
+  Cursor,
+  EpochWriter,
+  Keyspace,
+  Range,
+  RecordMetadata,
+  RecordRef,
+  RecordView,
+  SpaceUsage,
+} from './keyspace/index.ts'
 import { isMutant } from './mutants.ts'
 import { ColdPages } from './record-store.ts'
 import { StoredInPlace } from './record-scan.ts'
 import type {
   RecordInPlace,
-  RecordReader,
+  SizedRecords,
   RecordScan,
   RecordStore,
   RecordVisitor,
-  StoredMetadata,
   StoredRecord,
 } from './record-store.ts'
 
@@ -20,14 +28,14 @@ interface ColdReader {
   metadata(key: Uint8Array): RecordMetadata | undefined | Cold
   peek?(key: Uint8Array): RecordRef | undefined | Cold
   cursor(range: Range): Cursor
-  countRecords?(space: Uint8Array): number
+  usage(space: Uint8Array): SpaceUsage
 }
 
 /** What to do about missing pages: throws `ColdPages` with their load begun, or reads them on this thread and returns. */
 export type OnCold = (cold: Cold) => void
 
 /** Records of a keyspace as layers read them. */
-export class KeyspaceReader implements RecordReader {
+export class KeyspaceReader implements SizedRecords {
   readonly #reader: ColdReader
   readonly #onCold: OnCold
 
@@ -55,8 +63,8 @@ export class KeyspaceReader implements RecordReader {
     }
   }
 
-  countRecords(space: Uint8Array): number | undefined {
-    return this.#reader.countRecords?.(space)
+  usage(space: Uint8Array): SpaceUsage {
+    return this.#reader.usage(space)
   }
 
   #copied(key: Uint8Array): RecordInPlace | undefined {
@@ -71,12 +79,16 @@ export class KeyspaceReader implements RecordReader {
     )
   }
 
-  metadata(key: Uint8Array): StoredMetadata | undefined {
+  metadata(key: Uint8Array): RecordMetadata | undefined {
     for (;;) {
       const found = this.#reader.metadata(key)
       if (!(found instanceof Cold)) return found
       this.#onCold(found)
     }
+  }
+
+  valueBytes(key: Uint8Array): number | undefined {
+    return this.metadata(key)?.valueBytes
   }
 
   walk(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean, visit: RecordVisitor): void {

@@ -33,7 +33,12 @@ const TWO_32 = 4294967296
 
 /** How many leading bytes of a key name its space (digests are kept per space). */
 export function spaceLength(key: Uint8Array): number {
-  return key[0]! >= Layer.kv ? KV_PREFIX_BYTES : 1
+  return isOfUsers(key) ? KV_PREFIX_BYTES : 1
+}
+
+/** Whether a record belongs to a project: a key, a row, an entry of an index or an event. */
+export function isOfUsers(key: Uint8Array): boolean {
+  return key[0]! >= Layer.kv
 }
 
 export function readU32BE(bytes: Uint8Array, at: number): number {

@@ -1,4 +1,5 @@
 import type { Digest64 } from '../encoding/index.ts'
+import type { SpaceUsage } from './keyspace/index.ts'
 
 /** A record as a layer reads it. */
 export interface StoredRecord {
@@ -47,8 +48,8 @@ export interface RecordScan {
 export interface RecordReader {
   /** As `get` without a copy, where the reader can. */
   peek?(key: Uint8Array): RecordInPlace | undefined
-  /** How many records a space has, given by the prefix of its keys; undefined where the reader does not know without a walk. */
-  countRecords?(space: Uint8Array): number | undefined
+  /** What a space holds, given by the prefix of its keys. Absent where the reader does not know it without a walk. */
+  usage?(space: Uint8Array): SpaceUsage
   /** As `walk` without copies, where the reader can (`openScan` serves all readers). */
   scan?(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean): RecordScan
   get(key: Uint8Array): StoredRecord | undefined
@@ -57,8 +58,15 @@ export interface RecordReader {
   walk(start: Uint8Array, end: Uint8Array | undefined, reverse: boolean, visit: RecordVisitor): void
 }
 
+/** Records whose sizes are known without a walk. */
+export interface SizedRecords extends RecordReader {
+  usage(space: Uint8Array): SpaceUsage
+  /** Bytes of a record's value; undefined = there is none. */
+  valueBytes(key: Uint8Array): number | undefined
+}
+
 /** The records of the epoch that is being built. Changes are seen by reads at once. */
-export interface RecordStore extends RecordReader {
+export interface RecordStore extends SizedRecords {
   /** Throws `ColdPages` unless all these keys can be written without reading from disk. */
   prepare(keys: readonly Uint8Array[]): void
   /** Writes the value `source[start, end)`, which is copied. `seq` is the entry that writes. */

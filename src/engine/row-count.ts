@@ -17,7 +17,7 @@ export function countedRows(plan: Plan, context: QueryContext): QueryResult | un
   const [bound] = tables
   if (bound === undefined || !isCountOfRows(query) || context.policyOf(bound.table) !== undefined) return undefined
   const { reader, timeMicros, seq } = context
-  const records = reader.countRecords?.(rowsPrefix(bound.table.id))
+  const records = reader.usage?.(rowsPrefix(bound.table.id)).records
   const due = records === undefined ? undefined : dueRows(reader, bound.table.id, timeMicros)
   if (records === undefined || due === undefined) return undefined
   const row = outputs.names.map(() => records - due)

@@ -212,7 +212,7 @@ export function describeTables(
   const maySeeRows = (table: Table): boolean =>
     access.mayChangeTables(projectId, id) || (mayUse(context, 'tableRead', table) && !isGoverned(context, table))
   const describe = (table: Table): TableDescription =>
-    describeTable(catalog, table, maySeeRows(table) ? (reader.countRecords?.(rowsPrefix(table.id)) ?? 0) : undefined)
+    describeTable(catalog, table, maySeeRows(table) ? (reader.usage?.(rowsPrefix(table.id)).records ?? 0) : undefined)
   if (name === undefined) return { type: 'tables', tables: catalog.tables(id).filter(maySee).map(describe) }
   const table = requireTable(catalog, project, scope, name)
   if (!maySee(table)) throw permissionDenied(name)

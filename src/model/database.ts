@@ -5,7 +5,7 @@ import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
 import type { RequestReference } from './errors.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
-import type { NamedPlace, ReadRequest, ReadResult, TableDescription } from './reads.ts'
+import type { NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
 import type { Query, Table, TableReader, TransactionTable } from './database-tables.ts'
 
 /**
@@ -50,6 +50,13 @@ export interface Database extends AsyncDisposable {
   projects(options?: RequestOptions): Promise<readonly NamedPlace[]>
   /** The scopes of a project. @throws QuorateError `project_not_found` */
   scopes(project: string, options?: RequestOptions): Promise<readonly NamedPlace[]>
+  /**
+   * What a project holds, and its quota: exact, and told without looking at a record. By its owner, or who administers it.
+   * @throws QuorateError `project_not_found`, `permission_denied`
+   */
+  usage(project: string, options?: RequestOptions): Promise<ProjectUsage>
+  /** The same of all projects that the caller may ask about, by name. */
+  usages(options?: RequestOptions): Promise<readonly ProjectUsage[]>
   /** The tables of a scope (default `app`), by name. @throws QuorateError `project_not_found`, `scope_not_found` */
   tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]>
   /**
@@ -147,6 +154,8 @@ export interface KeyValueReader<K, V> {
 }
 
 export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
+  /** How many keys the scope has: exact, and told without looking at them. Needs the permission to read them all. */
+  count(options?: RequestOptions): Promise<number>
   set(key: K, value: V, options?: SetOptions): Promise<CommitResult>
   /**
    * Sets several keys in one commit, all or none, in the order given (of a key that comes twice the last value stays). One entry of the

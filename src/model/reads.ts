@@ -28,6 +28,24 @@ export interface NamedPlace {
   owner?: string
 }
 
+/** What a project may hold at most; absent = any number. */
+export interface Quota {
+  /** As `ProjectUsage.bytes`. */
+  readonly bytes?: number
+  /** Keys and rows. */
+  readonly records?: number
+}
+
+/** What a project holds, exactly. What has expired counts until a tick has removed it; what is dropped does not count any more. */
+export interface ProjectUsage extends NamedPlace {
+  readonly keys: number
+  readonly rows: number
+  readonly events: number
+  /** Of keys, rows, index entries and events as they are stored, without what storage adds (versions, pages, checksums). */
+  readonly bytes: number
+  readonly quota: Quota
+}
+
 /** A row as readers see it; its cells are in the order of the columns that come with it. */
 export interface RowEntryData {
   cells: readonly Value[]
@@ -85,7 +103,11 @@ export type ReadRequest =
     }
   | { type: 'projects' }
   | { type: 'scopes'; project: string }
+  /** How many keys a scope has. */
+  | { type: 'count'; project: string; scope: string }
   | { type: 'settings' }
+  /** What a project holds, or each that the caller may ask about: owner, administrator of the project, or of the database. */
+  | { type: 'usage'; project?: string }
   | { type: 'grants'; caller?: string }
   /**
    * Events of a scope in the order of commits, `afterSeq` exclusive; in reverse those before it, 0 = from the newest. A page has whole
@@ -118,6 +140,9 @@ export type ReadResult =
   | { type: 'scan'; entries: readonly KvEntry[]; more: boolean }
   | { type: 'projects'; projects: readonly NamedPlace[] }
   | { type: 'scopes'; scopes: readonly NamedPlace[] }
+  /** By name. */
+  | { type: 'usage'; projects: readonly ProjectUsage[] }
+  | { type: 'count'; keys: number }
   | { type: 'settings'; settings: Readonly<Record<string, number>> }
   | { type: 'grants'; grants: readonly CallerGrant[] }
   /** `more`: go on after the last event's seq. What lies up to `removedThroughSeq` is removed; 0 = nothing. */

@@ -32,6 +32,23 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
     return { code, ...printed }
   }
 
+  it('tells what projects hold, and bounds it', async () => {
+    await run('project', 'create', 'held')
+    const set = await run('project', 'quota', 'held', '--bytes', '1KiB', '--records', '2', '--output', 'json')
+    assert.deepEqual([set.code, (JSON.parse(set.output) as { quota: object }).quota], [0, { bytes: 1024, records: 2 }])
+    assert.equal((await run('kv', 'set', 'held', 'app', 'a', '12345')).code, 0)
+    assert.equal((await run('kv', 'set', 'held', 'app', 'b', '1')).code, 0)
+    const refused = await run('kv', 'set', 'held', 'app', 'c', '1')
+    assert.equal(refused.code, 1)
+    assert.match(refused.errors, /quota_exceeded/)
+    assert.match((await run('project', 'show', 'held')).output, /held +2 +0 +0 +8 +2 +1024/)
+    assert.match((await run('project', 'show')).output, /held +2/)
+    assert.equal((await run('project', 'quota', 'held', '--bytes', '1.5MiB')).code, 2)
+    assert.match((await run('project', 'quota', 'held', '--records', 'none')).output, /any +1024/)
+    assert.equal((await run('kv', 'set', 'held', 'app', 'c', '1')).code, 0)
+    assert.equal((await run('project', 'show', 'none')).code, 1)
+  })
+
   it('creates, changes, fills, reads and drops a table', async () => {
     await run('project', 'create', 'store', '--if-not-exists')
     const file = join(cluster.nodes[0]!.directory, '..', 'orders.yaml')

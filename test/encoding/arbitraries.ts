@@ -120,6 +120,10 @@ export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
     },
     { requiredKeys: ['type', 'project', 'scope'], noNullPrototype: true },
   ),
+  fc.record(
+    { type: fc.constant('setQuota' as const), project: name, bytes: fc.maxSafeNat(), records: fc.maxSafeNat() },
+    { requiredKeys: ['type', 'project'], noNullPrototype: true },
+  ),
   record({
     type: fc.constant('setSetting' as const),
     name,

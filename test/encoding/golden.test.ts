@@ -130,9 +130,11 @@ describe('golden bytes of the envelope', () => {
           { type: 'ddl', operation: { type: 'transferOwnership', project: 'p', scope: 's', table: 't', to: 'o' } },
           { type: 'ddl', operation: { type: 'compactEvents', project: 'p', scope: 's' } },
           { type: 'ddl', operation: { type: 'compactEvents', project: 'p', scope: 's', maxAgeMs: 5, keepLast: 6 } },
+          { type: 'ddl', operation: { type: 'setQuota', project: 'p' } },
+          { type: 'ddl', operation: { type: 'setQuota', project: 'p', bytes: 5, records: 6 } },
         ],
       },
-      '01 00 0000 0000 0000 0000 0000 0e000000',
+      '01 00 0000 0000 0000 0000 0000 10000000',
       '80 00 ffff 05000000  01 01 0100 70',
       '80 00 ffff 08000000  02 00 0100 70 0100 71',
       '80 00 ffff 05000000  03 00 0100 70',
@@ -147,6 +149,8 @@ describe('golden bytes of the envelope', () => {
       '80 00 ffff 0e000000  12 03 0100 70 0100 73 0100 74 0100 6f',
       '80 00 ffff 08000000  13 00 0100 70 0100 73',
       '80 00 ffff 18000000  13 03 0100 70 0100 73 0500000000000000 0600000000000000',
+      '80 00 ffff 05000000  14 00 0100 70',
+      '80 00 ffff 15000000  14 03 0100 70 0500000000000000 0600000000000000',
     )
   })
 })

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { bytesToHex, decodeEnvelope, encodeOutcome, equalBytes, type Outcome } from '../../src/encoding/index.ts'
 import {
   formatToken,
@@ -21,6 +22,7 @@ import {
 import { answerPlaceRead } from './reference-places.ts'
 import { answerTableRead, cursorSeq, isTableRead } from './reference-query.ts'
 import { Refusal } from './reference-refusal.ts'
+import { usageOf } from './reference-usage.ts'
 import { ReferenceState, type ChangeRecord } from './reference-state.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -225,6 +227,13 @@ export class ReferenceCore implements DatabaseCore {
         if (!isAllowed) throw new Refusal('permission_denied')
         return events.read(request)
       }
+      if (request.type === 'count') {
+        state.records(request.project, request.scope)
+        const isAllowed = this.#state.allows(caller, 'kvRead', request, new Uint8Array(0), true)
+        if (!isAllowed) throw new Refusal('permission_denied')
+        return { type: 'count', keys: state.scan({ ...request, limit: 0 }).length }
+      }
+      if (request.type === 'usage') return this.#usage(state, request.project, caller)
       if (request.type !== 'scan') throw new Refusal('malformed_request', request.type)
       const low = request.start ?? new Uint8Array(0)
       const isWide = !this.#coversRange(request.start, request.end, caller)
@@ -236,6 +245,22 @@ export class ReferenceCore implements DatabaseCore {
       if (!(error instanceof Refusal)) throw error
       throw refusalError({ code: error.code, message: error.message })
     }
+  }
+
+  #usage(state: ReferenceState, project: string | undefined, caller: string): ReadResult {
+    const maySee = (name: string): boolean =>
+      this.#state.isAdmin(caller) ||
+      this.#state.grants.some(
+        grant =>
+          grant.caller === caller && isDeepStrictEqual(grant.permission, { type: 'projectAdmin', project: name }),
+      )
+    if (project === undefined) {
+      const projects = [...state.projects.keys()].filter(maySee).sort()
+      return { type: 'usage', projects: projects.map(name => usageOf(state, name)) }
+    }
+    const usage = usageOf(state, project)
+    if (!maySee(project)) throw new Refusal('permission_denied')
+    return { type: 'usage', projects: [usage] }
   }
 
   /** Whether a grant by prefix covers all of the range. */

@@ -27,10 +27,12 @@ import {
   SETTING_RULES,
   type ClusterSettings,
   type KvEntry,
+  type Quota,
 } from '../../src/model/index.ts'
 import { compute, writtenKey } from '../engine/number-oracle.ts'
 import { ReferenceEvents } from './reference-events.ts'
 import { Refusal } from './reference-refusal.ts'
+import { checkQuotas, usageOf } from './reference-usage.ts'
 import {
   isTableAssertion,
   isTableDdl,
@@ -63,6 +65,7 @@ export class ReferenceState {
   events = new Map<string, ReferenceEvents>()
   /** Of projects, scopes and tables, by path. */
   owners = new Map<string, string>()
+  quotas = new Map<string, Quota>()
 
   copy(): ReferenceState {
     const copy = new ReferenceState()
@@ -75,6 +78,7 @@ export class ReferenceState {
     copy.tables = this.tables.copy()
     copy.settings = this.settings
     copy.owners = new Map(this.owners)
+    copy.quotas = new Map(this.quotas)
     copy.events = new Map([...this.events].map(([place, events]) => [place, events.copy()]))
     return copy
   }
@@ -204,6 +208,7 @@ export class ReferenceState {
       }
     }
     for (const [index, assertion] of (envelope.assertions ?? []).entries()) this.#check(assertion, index, caller)
+    const before = new Map([...this.projects.keys()].map(project => [project, usageOf(this, project)]))
     const results = envelope.mutations.map((mutation, index) => {
       try {
         return this.#mutate(mutation, index, caller)
@@ -212,6 +217,7 @@ export class ReferenceState {
         throw new Refusal(error.code, error.message, error.detail ?? { index, actualSeq: 0 })
       }
     })
+    checkQuotas(before, this)
     return results.some(result => result !== undefined) ? results : []
   }
 
@@ -395,6 +401,13 @@ export class ReferenceState {
       case 'compactEvents': {
         const events = this.eventsOf(operation.project, operation.scope ?? DEFAULT_SCOPE)
         return events.compact(operation, this.timeMicros)
+      }
+      case 'setQuota': {
+        const { project, type: _, ...quota } = operation
+        requireProject(project)
+        const old = this.quotas.get(project) ?? {}
+        this.quotas.set(project, quota)
+        return old.bytes !== quota.bytes || old.records !== quota.records
       }
       case 'setSetting': {
         const { name, value } = operation

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from '../../encoding/index.ts'
-import type { NamedPlace } from '../../model/index.ts'
+import type { NamedPlace, Quota } from '../../model/index.ts'
 import { PROJECTS_PREFIX, projectKey, readU64BE, scopeKey, SCOPES_PREFIX } from '../layers.ts'
 import type { Changes } from '../changes.ts'
 import { prefixEnd } from '../record-store.ts'
@@ -9,6 +9,10 @@ import { TableNames } from './table-names.ts'
 import type { Reference } from './table-names.ts'
 
 const OWNED_FORMAT = 2
+/** With an owner, '' = nobody, and a quota. */
+const LIMITED_FORMAT = 3
+const HAS_BYTES = 1
+const HAS_RECORDS = 2
 
 export interface Scope {
   readonly id: number
@@ -25,7 +29,10 @@ export interface Project {
   /** Caller; '' = nobody. */
   readonly owner: string
   readonly scopes: Map<string, Scope>
+  readonly quota: Quota
 }
+
+const NO_QUOTA: Quota = {}
 
 /**
  * Names and ids of all projects, scopes and tables: the catalog layer in memory. A published catalog is never changed; an entry that
@@ -36,6 +43,8 @@ export class Catalog {
   readonly #projectsById: Map<number, Project>
   readonly #scopesById: Map<number, Scope>
   readonly #tables: TableNames
+  /** Ids of the projects that have a quota. */
+  readonly #limited: Set<number> = new Set()
 
   private constructor(projects: Iterable<Project>, tables: TableNames) {
     this.#projects = new Map()
@@ -58,7 +67,9 @@ export class Catalog {
       const format = fields.u8()
       const createdAtMicros = fields.u64()
       const name = fields.text16()
-      byId.set(id, { id, createdAtMicros, name, owner: readOwner(fields, format), scopes: new Map() })
+      const owner = readOwner(fields, format)
+      const quota = format === LIMITED_FORMAT ? readQuota(fields) : NO_QUOTA
+      byId.set(id, { id, createdAtMicros, name, owner, quota, scopes: new Map() })
       return true
     })
     reader.walk(SCOPES_PREFIX, prefixEnd(SCOPES_PREFIX), false, (key, _, value) => {
@@ -84,6 +95,15 @@ export class Catalog {
 
   projectById(id: number): Project | undefined {
     return this.#projectsById.get(id)
+  }
+
+  /** Whether any project has a quota. hot path (bench/apply) */
+  get hasQuotas(): boolean {
+    return this.#limited.size > 0
+  }
+
+  get projectsById(): ReadonlyMap<number, Project> {
+    return this.#projectsById
   }
 
   scope(project: string, scope: string): Scope | undefined {
@@ -131,7 +151,7 @@ export class Catalog {
   }
 
   addProject(changes: Changes, id: number, name: string, owner: string, createdAtMicros: number): Project {
-    const project: Project = { id, name, owner, createdAtMicros, scopes: new Map() }
+    const project: Project = { id, name, owner, createdAtMicros, scopes: new Map(), quota: NO_QUOTA }
     this.#add(project)
     putProject(changes, project)
     return project
@@ -148,6 +168,7 @@ export class Catalog {
   removeProject(changes: Changes, project: Project): void {
     this.#projects.delete(project.name)
     this.#projectsById.delete(project.id)
+    this.#limited.delete(project.id)
     changes.delete(projectKey(project.id))
   }
 
@@ -172,6 +193,12 @@ export class Catalog {
     putProject(changes, project, changes.metadata(projectKey(id))?.createdSeq)
   }
 
+  setQuota(changes: Changes, id: number, quota: Quota): void {
+    const project = { ...this.#projectsById.get(id)!, quota }
+    this.#add(project)
+    putProject(changes, project, changes.metadata(projectKey(id))?.createdSeq)
+  }
+
   setScopeOwner(changes: Changes, id: number, owner: string): void {
     const scope = { ...this.#scopesById.get(id)!, owner }
     this.#projectsById.get(scope.projectId)!.scopes.set(scope.name, scope)
@@ -189,6 +216,8 @@ export class Catalog {
   #add(project: Project): void {
     this.#projects.set(project.name, project)
     this.#projectsById.set(project.id, project)
+    if (isLimited(project.quota)) this.#limited.add(project.id)
+    else this.#limited.delete(project.id)
     for (const scope of project.scopes.values()) this.#scopesById.set(scope.id, scope)
   }
 }
@@ -199,7 +228,19 @@ function placeOf({ name, id, owner }: Project | Scope): NamedPlace {
 
 /** Records without an owner have format 1. */
 function readOwner(fields: ByteReader, format: number): string {
-  return format === OWNED_FORMAT ? fields.text16() : ''
+  return format >= OWNED_FORMAT ? fields.text16() : ''
+}
+
+function readQuota(fields: ByteReader): Quota {
+  const flags = fields.u8()
+  return {
+    ...((flags & HAS_BYTES) !== 0 && { bytes: fields.u64() }),
+    ...((flags & HAS_RECORDS) !== 0 && { records: fields.u64() }),
+  }
+}
+
+function isLimited({ bytes, records }: Quota): boolean {
+  return bytes !== undefined || records !== undefined
 }
 
 function sortedByName<T extends { name: string }>(rows: T[]): T[] {
@@ -208,10 +249,15 @@ function sortedByName<T extends { name: string }>(rows: T[]): T[] {
 
 function putProject(changes: Changes, project: Project, createdSeq?: number): void {
   const writer = new ByteWriter(32)
-  writer.u8(project.owner === '' ? 1 : OWNED_FORMAT)
+  const { bytes, records } = project.quota
+  const hasQuota = isLimited(project.quota)
+  writer.u8(hasQuota ? LIMITED_FORMAT : project.owner === '' ? 1 : OWNED_FORMAT)
   writer.u64(project.createdAtMicros)
   writer.text16(project.name)
-  if (project.owner !== '') writer.text16(project.owner)
+  if (hasQuota || project.owner !== '') writer.text16(project.owner)
+  if (hasQuota) writer.u8((bytes === undefined ? 0 : HAS_BYTES) | (records === undefined ? 0 : HAS_RECORDS))
+  if (bytes !== undefined) writer.u64(bytes)
+  if (records !== undefined) writer.u64(records)
   changes.put(projectKey(project.id), writer.finish(), createdSeq)
 }
 

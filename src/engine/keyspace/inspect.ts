@@ -1,3 +1,4 @@
+import { bytesToHex } from '../../encoding/index.ts'
 import type { File } from '../../platform/index.ts'
 import { PageDamage } from './damage.ts'
 import { PageKind } from './layout.ts'
@@ -105,8 +106,8 @@ async function inspectRoots(parts: Parts, path: string, onRegion: (region: Inspe
       }
       once({ ...region, ...(reason !== undefined && { reason }) })
     }
-    if (isWhole && scrub.records !== root.records) {
-      const reason = `${scrub.records} records where the superblock has ${root.records}`
+    const wrong = isWhole ? wrongCount(scrub, root) : undefined
+    if (wrong !== undefined) {
       once({
         file: path,
         offset: root.page * pageBytes,
@@ -114,8 +115,14 @@ async function inspectRoots(parts: Parts, path: string, onRegion: (region: Inspe
         kind: 'unknown',
         seq: root.seq,
         state: 'damaged',
-        reason,
+        reason: wrong,
       })
     }
   }
+}
+
+function wrongCount(scrub: Scrub, root: Root): string | undefined {
+  if (scrub.records !== root.records) return `${scrub.records} records where the superblock has ${root.records}`
+  const space = scrub.wrongSpace()
+  return space === undefined ? undefined : `the space ${bytesToHex(space)} does not hold what the superblock says`
 }

@@ -28,7 +28,8 @@ export interface InstallProgress {
 }
 
 const MAGIC = Uint8Array.of(0x51, 0x52, 0x54, 0x49, 0x4e, 0x53, 0x54, 0x41) // QRTINSTA
-const FORMAT = 1
+/** 2: spaces with the bytes that they hold. */
+const FORMAT = 2
 const AT_CHECKSUM = 12
 const BODY = 16
 

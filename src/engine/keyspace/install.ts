@@ -312,7 +312,7 @@ export class Install {
     else digestRecord(sum, key, 0, keyBytes, versionSeq, createdSeq, expiresAtMicros, length, digest)
     const space = spaces.of(key)
     spaces.subtract(space, sum)
-    spaces.count(space, -1)
+    spaces.count(space, -1, space.prefix.length - keyBytes - length)
   }
 
   /** hot path (bench/snapshot): a record of the image, new here. */
@@ -340,7 +340,7 @@ export class Install {
     } else digestRecord(sum, key, 0, keyBytes, versionSeq, createdSeq, expiresAtMicros, valueBytes, digest)
     const space = spaces.of(key)
     spaces.add(space, sum)
-    spaces.count(space, 1)
+    spaces.count(space, 1, keyBytes - space.prefix.length + valueBytes)
   }
 
   /** A value that is large on one side and not on the other, or on both. */

@@ -186,7 +186,7 @@ export class Installing {
       tree.own.forEach((page, count) => map.revive(page, count))
       checkpointer.mapOnFile = undefined
     } else tree.dead.forEach((page, count) => storage.bury(page, count, 0))
-    spaces.decode(tree.spaces)
+    spaces.replace(tree.spaces)
     writer.reset(tree.root.page, tree.root.seq)
     this.#options.publish(seq, meta)
     const capture = checkpointer.capture(spaces.encode())

@@ -373,8 +373,9 @@ export class Keyspace {
   #addRoot(seq: number, meta: SuperblockMeta): void {
     const { storage, spaces, writer, pager } = this.#parts
     const { roots } = storage
+    const before = roots.all.at(-1)?.seq
     const isOneMore = roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), roots.noDead()))
-    spaces.rootAdded(seq, roots.oldest.seq)
+    spaces.rootAdded(seq, roots.oldest.seq, isOneMore ? undefined : before)
     writer.unpin()
     if (isOneMore || roots.isRetentionDue) roots.retain(Math.max(16, pager.pagesMax >>> 2))
   }

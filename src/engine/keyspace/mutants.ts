@@ -10,6 +10,8 @@ export interface Mutants {
   /** A view follows the newest root. */
   readonly viewSeesLater?: boolean
   readonly digestKeepsOverwritten?: boolean
+  /** What a space holds keeps the bytes of values that were replaced or deleted. */
+  readonly usageKeepsOverwritten?: boolean
   /** An install goes on where one of another snapshot has come to. */
   readonly progressOfAnother?: boolean
   /** A page that splits gives its sibling no seq. */

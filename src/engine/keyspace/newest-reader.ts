@@ -6,6 +6,7 @@ import { findLeaf, readMetadata, readRecord } from './point-reads.ts'
 import type { Reader } from './reader.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
 import { RecordRef } from './record.ts'
+import type { SpaceUsage } from './spaces.ts'
 import type { Storage } from './storage.ts'
 
 /**
@@ -48,6 +49,10 @@ export class NewestReader implements Reader {
   has(key: Uint8Array): boolean | Cold {
     const found = this.metadata(key)
     return found instanceof Cold ? found : found !== undefined
+  }
+
+  usage(space: Uint8Array): SpaceUsage {
+    return this.#storage.usageAt(space, this.#storage.roots.newest.seq)
   }
 
   /** To be walked before anything is written. */

@@ -58,7 +58,7 @@ function assemble(options: KeyspaceOptions, file: File, pageBytes: number, ident
   invariant(PAGE_SIZES.includes(pageBytes), `pages of ${pageBytes} bytes`)
   const storage = new Storage(pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
   const spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
-  storage.recordsAt = (prefix, seq) => spaces.recordsAt(prefix, seq)
+  storage.usageAt = (prefix, seq) => spaces.usageAt(prefix, seq)
   const pageFile = new PageFile(file, pageBytes)
   const pager = new Pager(storage, pageFile, options.budgetBytes, options.hotCacheBytes)
   const writer = new EpochWriter(storage, spaces, options.inlineThresholdBytes ?? pageBytes)
@@ -137,6 +137,8 @@ async function adopt(
   }
   checkpointer.mapOnFile = { ...onFile, spaces: digests.pages }
   if (older !== undefined && older.epoch < newest.epoch) {
+    const { content } = await readChain(file, older.spaces, PageKind.spaces)
+    spaces.decodeBoth(digests.content, newest.seq, content, older.seq)
     const root = rootOf(storage, older, nowMs)
     await readMap(file, older.map, (chunk, bits) => {
       const first = chunkAt(chunk)

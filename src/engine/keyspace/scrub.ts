@@ -39,7 +39,7 @@ export interface ScrubResult {
   readonly damaged: PageReport[]
   /** S as the pages have it; means nothing where something is damaged. */
   readonly digestS: Digest64
-  /** Whether that is the S of the root. */
+  /** Whether that is the S of the root, and the spaces hold what they are said to. */
   readonly isEqual: boolean
 }
 
@@ -61,6 +61,8 @@ export class Scrub {
   readonly #storage: Storage
   readonly #file: PageFile
   readonly #spaces: SpaceDigests
+  /** What was found. */
+  readonly #found: SpaceDigests
   readonly #root: Root
   readonly #page: PageRef
   readonly #record: RecordRef = new RecordRef()
@@ -69,6 +71,7 @@ export class Scrub {
     this.#storage = storage
     this.#file = file
     this.#spaces = spaces
+    this.#found = spaces.blank()
     this.#root = root
     this.#page = PageRef.scratch(storage.pageBytes)
   }
@@ -102,8 +105,20 @@ export class Scrub {
       stepBytes = 0
       await turn()
     }
-    const isEqual = equalDigests(this.digestS, this.#root.digest) && this.records === this.#root.records
+    const isEqual =
+      equalDigests(this.digestS, this.#root.digest) &&
+      this.records === this.#root.records &&
+      this.wrongSpace() === undefined
     return { pages, records: this.records, damaged, digestS: this.digestS, isEqual }
+  }
+
+  /** The prefix of a space that does not hold what the root says; to be asked after all pages, where none is damaged. */
+  wrongSpace(): Uint8Array | undefined {
+    const { seq } = this.#root
+    return [...this.#spaces.prefixes(), ...this.#found.prefixes()].find(prefix => {
+      const [said, found] = [this.#spaces.usageAt(prefix, seq), this.#found.usageNow(prefix)]
+      return said.records !== found.records || said.bytes !== found.bytes
+    })
   }
 
   /** Brings one page into `#page`: from the file if it was written, else, or while that is under way, from memory. */
@@ -160,6 +175,8 @@ export class Scrub {
       } else digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, length, value)
       addDigest(this.digestS, sum)
       this.records++
+      const space = this.#found.of(key)
+      this.#found.count(space, 1, key.length - space.prefix.length + length)
     }
     return extents
   }

@@ -10,6 +10,7 @@ import { birthOf, copyUsed, initPage, PageRef, stampPage } from './page.ts'
 import type { RetentionOptions } from './roots.ts'
 import { Roots } from './roots.ts'
 import { SpaceMap } from './space-map.ts'
+import type { SpaceUsage } from './spaces.ts'
 
 /** The memory side of the page file: pages, extents, free space, retained roots, and the life of each page. */
 export class Storage {
@@ -35,8 +36,8 @@ export class Storage {
   readonly #freedWhileWriting: Map<number, { page: number; count: number }> = new Map()
   /** Told about every page that is given back, so that a read on its way is not taken for its next content. */
   onFree: ((page: number) => void) | undefined
-  /** How many records a space had in the root of a seq. */
-  recordsAt: (prefix: Uint8Array, seq: number) => number = () => 0
+  /** What a space held in the root of a seq. */
+  usageAt: (prefix: Uint8Array, seq: number) => SpaceUsage = () => ({ records: 0, bytes: 0 })
   readonly #source: PageRef
 
   constructor(pageBytes: number, budgetBytes: number, retention: RetentionOptions, mutants: Mutants) {

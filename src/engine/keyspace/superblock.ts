@@ -52,8 +52,8 @@ export interface SuperblockState extends SuperblockMeta, KeyspaceIdentity {
 }
 
 const MAGIC = Uint8Array.of(0x51, 0x52, 0x54, 0x50, 0x41, 0x47, 0x45, 0x53) // QRTPAGES
-/** 2: with recorded digests. */
-const FORMAT = 2
+/** 2: with recorded digests; 3: spaces with the bytes that they hold. */
+const FORMAT = 3
 /** Which checksums the file has. 1 is kept for SHA-256/128 with HMAC superblocks, under an integrity key. */
 const CHECKSUM_CRC32 = 0
 const AT_LENGTH = 12

@@ -48,7 +48,7 @@ export class KeyspaceView implements Disposable {
       get,
       metadata: key => readMetadata(this.#storage, this.rootPage, key, this.#ref),
       peek: (key, length) => this.peek(key, length),
-      countRecords: space => this.#storage.recordsAt(space, this.#root.seq),
+      usage: space => this.#storage.usageAt(space, this.#root.seq),
       has: key => {
         const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
         return found instanceof Cold ? found : found !== undefined

@@ -16,7 +16,7 @@ import { metadataAt, recordAt } from './point-reads.ts'
 import type { RecordMetadata, RecordView } from './record.ts'
 import { recordHeaderBytes, RecordRef, writeRecordHeader } from './record.ts'
 import { rebalance } from './shrink.ts'
-import type { SpaceDigest, SpaceDigests } from './spaces.ts'
+import type { SpaceDigest, SpaceDigests, SpaceUsage } from './spaces.ts'
 import type { Storage } from './storage.ts'
 
 /** In place of what searching a leaf gives: `storage.cold` names what is missing. */
@@ -107,6 +107,11 @@ export class EpochWriter implements Reader {
     return found === COLD ? this.#storage.cold : found >= 0
   }
 
+  /** With the changes of the epoch in the making. */
+  usage(space: Uint8Array): SpaceUsage {
+    return this.#spaces.usageNow(space)
+  }
+
   cursor(range: Range = {}): Cursor {
     return new Cursor(this.#storage, this, range, READ_AHEAD_PAGES)
   }
@@ -174,7 +179,8 @@ export class EpochWriter implements Reader {
     const space = this.#spaces.of(key)
     path.own(this.#entrySeq)
     this.changes++
-    if (found >= 0) this.#takeOut(key, index, space, result)
+    let grown = length
+    if (found >= 0) grown -= this.#takeOut(key, index, space, result)
     else {
       result.existed = false
       result.oldVersionSeq = 0
@@ -198,7 +204,8 @@ export class EpochWriter implements Reader {
       this.#spaces.slotted.digest(sum, key, source, start, end)
     } else digestRecord(sum, key, 0, key.length, versionSeq, createdSeq, expiresAtMicros, length, digest)
     this.#spaces.add(space, sum)
-    if (!result.existed) this.#spaces.count(space, 1)
+    if (!result.existed) this.#spaces.count(space, 1, key.length - space.prefix.length + length)
+    else if (grown !== 0) this.#spaces.count(space, 0, grown)
     return result
   }
 
@@ -231,10 +238,10 @@ export class EpochWriter implements Reader {
     const space = this.#spaces.of(key)
     path.own(this.#entrySeq)
     this.changes++
-    this.#takeOut(key, index, space, this.#result)
+    const valueBytes = this.#takeOut(key, index, space, this.#result)
     removeCell(path.leaf, index)
     path.cells++
-    this.#spaces.count(space, -1)
+    this.#spaces.count(space, -1, space.prefix.length - key.length - valueBytes)
     rebalance(this.#storage, path, path.depth, this.#entrySeq)
     collapseRoot(this.#storage, path)
     return true
@@ -253,18 +260,21 @@ export class EpochWriter implements Reader {
     return found
   }
 
-  /** Takes the digest of a record that a put or delete replaces out of S and gives its extent back; the path is writable. */
-  #takeOut(key: Uint8Array, index: number, space: SpaceDigest, result: PutResult): void {
+  /**
+   * Takes the digest of a record that a put or delete replaces out of S and gives its extent back; the path is writable. Returns the bytes
+   * of its value.
+   */
+  #takeOut(key: Uint8Array, index: number, space: SpaceDigest, result: PutResult): number {
     const old = this.#old
     old.read(this.#path.leaf, index)
     result.existed = true
     result.oldVersionSeq = old.versionSeq
     result.oldCreatedSeq = old.createdSeq
     const sum = this.#recordDigest
+    let length = old.valueBytes
     if (this.#spaces.slotted?.isSlotted(key) === true) {
-      this.#spaces.slotted.digest(sum, key, old.bytes, old.valueAt, old.valueAt + old.valueBytes)
+      this.#spaces.slotted.digest(sum, key, old.bytes, old.valueAt, old.valueAt + length)
     } else {
-      let length = old.valueBytes
       let digest = this.#valueDigest
       if (old.isLarge) {
         const pointer = readExtentPointer(old.bytes, old.valueAt)
@@ -275,6 +285,7 @@ export class EpochWriter implements Reader {
       digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
     }
     if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(space, sum)
+    return this.#storage.mutants.usageKeepsOverwritten === true ? 0 : length
   }
 
   /** Room for a payload in the leaf of `key`: that of the old record if it has the same size. The leaf's ref may move. */

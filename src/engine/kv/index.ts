@@ -1,4 +1,5 @@
 /** The key-value layer: mutations of keys, numbers, expiry by leader time, reads. */
+export { KeyCount } from './count.ts'
 export { applyComputed } from './computed.ts'
 export { expireKeys, expiryFrom, isExpired, setOwnClockSkew } from './expiry.ts'
 export type { ExpiryStep } from './expiry.ts'

@@ -39,6 +39,8 @@ export function applyDdl(work: EntryWork, operation: Ddl): boolean | Refusal {
       return changeGrant(work, operation)
     case 'compactEvents':
       return compactEvents(work, operation)
+    case 'setQuota':
+      return setQuota(work, operation)
     case 'setSetting':
       return setSetting(work, operation.name, operation.value)
     default:
@@ -201,6 +203,22 @@ function compactEvents(work: EntryWork, operation: Extract<Ddl, { type: 'compact
   })
   if (task === undefined) return false
   addJob(work, task)
+  return true
+}
+
+function setQuota(
+  work: EntryWork,
+  { project: name, bytes, records }: Extract<Ddl, { type: 'setQuota' }>,
+): boolean | Refusal {
+  const project = work.state.catalog.project(name)
+  if (project === undefined) return noProject(name)
+  const isBound = (bound: number | undefined): boolean => bound === undefined || Number.isSafeInteger(bound)
+  if (!isBound(bytes) || !isBound(records)) return refuse('invalid_argument', 'a quota is a whole number')
+  if (project.quota.bytes === bytes && project.quota.records === records) return false
+  ownCatalog(work).setQuota(work.changes, project.id, {
+    ...(bytes !== undefined && { bytes }),
+    ...(records !== undefined && { records }),
+  })
   return true
 }
 

@@ -74,6 +74,7 @@ function mayApply(operation: Ddl, catalog: Catalog, access: CallerAccess, caller
     case 'createProject':
     case 'renameProject':
     case 'setSetting':
+    case 'setQuota':
       return false
     case 'dropProject':
     case 'compactEvents':

@@ -2,7 +2,7 @@ import { encodeOutcome, JSON_DATA, MalformedBytes, permissionFromJson, readRowDa
 import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 import { readQueryData } from '../query-data.ts'
-import type { CallerGrant, EventData, KvEntry, NamedPlace, ReadRequest, ReadResult } from '../reads.ts'
+import type { CallerGrant, EventData, KvEntry, NamedPlace, ProjectUsage, ReadRequest, ReadResult } from '../reads.ts'
 import {
   asBytes,
   asMap,
@@ -73,6 +73,14 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
       only('caller')
       const caller = optionalField(map, 'caller', textField)
       return caller === undefined ? { type } : { type, caller }
+    }
+    case 'count':
+      only('project', 'scope')
+      return { type, ...placeField(map) }
+    case 'usage': {
+      only('project')
+      const project = optionalField(map, 'project', textField)
+      return project === undefined ? { type } : { type, project }
     }
     case 'outcome':
       only('session', 'serial')
@@ -146,6 +154,8 @@ const RESULT_TYPES = [
   'rows',
   'tables',
   'events',
+  'usage',
+  'count',
 ] as const
 
 export function readResultFromPlain(value: unknown): ReadResult {
@@ -166,6 +176,10 @@ export function readResultFromPlain(value: unknown): ReadResult {
       return { type, settings: settingsFromPlain(asMap(field(map, 'settings'), 'settings')) }
     case 'grants':
       return { type, grants: listField(map, 'grants').map(grantFromPlain) }
+    case 'count':
+      return { type, keys: integerField(map, 'keys') }
+    case 'usage':
+      return { type, projects: listField(map, 'projects').map(usageFromPlain) }
     case 'outcome': {
       const outcome = optionalField(map, 'outcome', field)
       return {
@@ -220,6 +234,21 @@ function place(value: unknown): NamedPlace {
   const map = asMap(value, 'item')
   const owner = optionalField(map, 'owner', textField)
   return { name: textField(map, 'name'), id: integerField(map, 'id'), ...(owner !== undefined && { owner }) }
+}
+
+function usageFromPlain(value: unknown): ProjectUsage {
+  const map = asMap(value, 'usage')
+  const limits = asMap(field(map, 'quota'), 'quota')
+  const bytes = optionalField(limits, 'bytes', integerField)
+  const records = optionalField(limits, 'records', integerField)
+  return {
+    ...place(value),
+    keys: integerField(map, 'keys'),
+    rows: integerField(map, 'rows'),
+    events: integerField(map, 'events'),
+    bytes: integerField(map, 'bytes'),
+    quota: { ...(bytes !== undefined && { bytes }), ...(records !== undefined && { records }) },
+  }
 }
 
 function settingsFromPlain(map: PlainMap): Record<string, number> {

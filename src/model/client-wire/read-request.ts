@@ -89,6 +89,8 @@ export const ReadCode = {
   rows: 10,
   tables: 11,
   events: 12,
+  usage: 13,
+  count: 14,
 } as const
 
 const SCAN_HAS_START = 1
@@ -117,6 +119,13 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
     case 'grants':
       out.u8(request.caller === undefined ? 0 : 1)
       return out.text16(request.caller ?? '')
+    case 'count':
+      out.text16(request.project)
+      return out.text16(request.scope)
+    case 'usage':
+      out.u8(request.project === undefined ? 0 : 1)
+      if (request.project !== undefined) out.text16(request.project)
+      return
     case 'outcome':
       out.u64(request.session)
       return out.u64(request.serial)
@@ -192,6 +201,10 @@ export function readReadRequest(reader: ByteReader): ReadRequest {
       if (hasCaller > 1 || (hasCaller === 0 && caller !== '')) throw new MalformedBytes('grants: caller')
       return hasCaller === 1 ? { type: 'grants', caller } : { type: 'grants' }
     }
+    case ReadCode.count:
+      return { type: 'count', project: reader.text16(), scope: reader.text16() }
+    case ReadCode.usage:
+      return readBoolean(reader) ? { type: 'usage', project: reader.text16() } : { type: 'usage' }
     case ReadCode.outcome:
       return { type: 'outcome', session: reader.u64(), serial: reader.u64() }
     case ReadCode.events:

@@ -6,7 +6,7 @@ import {
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
-import type { CallerGrant, EventData, KvEntry, NamedPlace, ReadResult } from '../reads.ts'
+import type { CallerGrant, EventData, KvEntry, NamedPlace, ProjectUsage, ReadResult } from '../reads.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
 import {
@@ -24,6 +24,10 @@ import {
 const ENTRY_BYTES_MIN = 30
 /** An event is u64 seq, u64 time, text16 topic, text16 key, u32 + payload. */
 const EVENT_BYTES_MIN = 24
+/** text16 name, u64 id, text16 owner, four u64, u8 flags. */
+const USAGE_BYTES_MIN = 45
+const QUOTA_HAS_BYTES = 1
+const QUOTA_HAS_RECORDS = 2
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export function writeReadResult(out: ByteWriter, result: ReadResult): void {
@@ -54,6 +58,12 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
       }
       return
     }
+    case 'count':
+      return out.u64(result.keys)
+    case 'usage':
+      out.u32(result.projects.length)
+      for (const project of result.projects) writeUsage(out, project)
+      return
     case 'grants':
       out.u32(result.grants.length)
       for (const { caller, permission, delegable } of result.grants) {
@@ -109,6 +119,28 @@ function writePlaces(out: ByteWriter, items: readonly NamedPlace[]): void {
   }
 }
 
+function writeUsage(out: ByteWriter, { name, id, owner = '', quota, ...usage }: ProjectUsage): void {
+  out.text16(name)
+  out.u64(id)
+  out.text16(owner)
+  for (const count of [usage.keys, usage.rows, usage.events, usage.bytes]) out.u64(count)
+  out.u8((quota.bytes === undefined ? 0 : QUOTA_HAS_BYTES) | (quota.records === undefined ? 0 : QUOTA_HAS_RECORDS))
+  if (quota.bytes !== undefined) out.u64(quota.bytes)
+  if (quota.records !== undefined) out.u64(quota.records)
+}
+
+function readUsage(reader: ByteReader): ProjectUsage {
+  const place = readPlace(reader)
+  const [keys, rows, events, bytes] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
+  const flags = reader.u8()
+  if (flags > (QUOTA_HAS_BYTES | QUOTA_HAS_RECORDS)) throw new MalformedBytes('quota flags')
+  const quota = {
+    ...((flags & QUOTA_HAS_BYTES) !== 0 && { bytes: reader.u64() }),
+    ...((flags & QUOTA_HAS_RECORDS) !== 0 && { records: reader.u64() }),
+  }
+  return { ...place, keys, rows, events, bytes, quota }
+}
+
 /** Keys and values are copies: what a program keeps must not keep the frame. */
 export function readReadResult(reader: ByteReader): ReadResult {
   const code = reader.u8()
@@ -125,6 +157,10 @@ export function readReadResult(reader: ByteReader): ReadResult {
       return { type: 'scopes', scopes: readList(reader, 12, readPlace) }
     case ReadCode.settings:
       return { type: 'settings', settings: Object.fromEntries(readList(reader, 10, readSetting)) }
+    case ReadCode.count:
+      return { type: 'count', keys: reader.u64() }
+    case ReadCode.usage:
+      return { type: 'usage', projects: readList(reader, USAGE_BYTES_MIN, readUsage) }
     case ReadCode.grants:
       return { type: 'grants', grants: readList(reader, 5, readGrant) }
     case ReadCode.outcome: {

@@ -15,6 +15,7 @@ function subjectOf(operation: Ddl): string {
     case 'createProject':
     case 'renameProject':
     case 'dropProject':
+    case 'setQuota':
       return operation.project
     case 'grant':
     case 'revoke':

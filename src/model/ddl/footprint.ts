@@ -39,6 +39,8 @@ export function footprintOf(operation: Ddl): Footprint {
       return { creates: [], drops: [], needs: placeOf(operation), slot: `owner of ${placeOf(operation).join(' ')}` }
     case 'setSetting':
       return { creates: [], drops: [], needs: [], slot: `setting ${operation.name}` }
+    case 'setQuota':
+      return { creates: [], drops: [], needs: [operation.project], slot: `quota of ${operation.project}` }
     case 'compactEvents':
       return { creates: [], drops: [], needs: within(scopePath(operation.project, operation.scope)) }
     default:

@@ -22,7 +22,7 @@ import { QuorateError } from '../errors.ts'
 import type { RequestReference } from '../errors.ts'
 import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
-import type { NamedPlace, ReadRequest, TableDescription } from '../reads.ts'
+import type { NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
 import type { Query, Table } from '../database-tables.ts'
 import { rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
@@ -131,6 +131,23 @@ class CoreDatabase implements Database {
     const { result } = await this.#read({ type: 'scopes', project }, options)
     if (result.type !== 'scopes') throw unfitAnswer('scopes', result.type)
     return result.scopes
+  }
+
+  async usage(project: string, options?: RequestOptions): Promise<ProjectUsage> {
+    requireName('project', project)
+    const [usage] = await this.#usage({ type: 'usage', project }, options)
+    if (usage === undefined) throw new QuorateError('internal', 'a project that holds nothing known')
+    return usage
+  }
+
+  usages(options?: RequestOptions): Promise<readonly ProjectUsage[]> {
+    return this.#usage({ type: 'usage' }, options)
+  }
+
+  async #usage(request: ReadRequest, options: RequestOptions | undefined): Promise<readonly ProjectUsage[]> {
+    const { result } = await this.#read(request, options)
+    if (result.type !== 'usage') throw unfitAnswer('usage', result.type)
+    return result.projects
   }
 
   async tables(

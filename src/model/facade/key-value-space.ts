@@ -65,6 +65,13 @@ export class CoreKeyValueSpace<K, V> implements KeyValueSpace<K, V> {
     return this.#reads.scan(options)
   }
 
+  async count(options?: RequestOptions): Promise<number> {
+    const { project, scope } = this.#space
+    const { result } = await newestState(this.#connection).read({ type: 'count', project, scope }, options)
+    if (result.type !== 'count') throw new QuorateError('internal', `a count was answered by ${result.type}`)
+    return result.keys
+  }
+
   /** Hot path without options: one buffer, one chained promise (bench/facade). */
   set(key: K, value: V, options?: SetOptions): Promise<CommitResult> {
     try {

@@ -24,6 +24,7 @@ import { rowTransactionSection } from './row-transaction-cases.ts'
 import { tablePermissionSection, tableSection } from './table-cases.ts'
 import { tableRuleSection } from './table-rule-cases.ts'
 import { transactionSection } from './transaction-cases.ts'
+import { quotaSection, usageSection } from './usage-cases.ts'
 import { watchSection } from './watch-cases.ts'
 
 /** Every promise of `Database` that one process can check, as data. */
@@ -46,6 +47,8 @@ export const conformanceSections: readonly ConformanceSection[] = [
   rowTransactionSection,
   tablePermissionSection,
   tableRuleSection,
+  usageSection,
+  quotaSection,
 ]
 
 /**

@@ -10,7 +10,7 @@ import { parseKeyPath, splitTarget } from './paths.ts'
 import type { KeyPath } from './paths.ts'
 import { bearerToken } from './request.ts'
 import type { HttpPeer } from './request.ts'
-import { queryRoute, tablesRoute } from './table-routes.ts'
+import { queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
 import { commitRoute, ddlRoute } from './transaction-routes.ts'
 
 export type HttpApp = Hono<{ Bindings: HttpPeer }>
@@ -71,6 +71,9 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   fixed(app, 'POST', '/v1/ddl', c => answer(c, ddlRoute))
   fixed(app, 'POST', '/v1/query', c => answer(c, queryRoute))
   fixed(app, 'GET', '/v1/tables/*', c => answer(c, call => tablesRoute(call, splitTarget(c.env.target).path)))
+  for (const path of ['/v1/usage', '/v1/usage/*']) {
+    fixed(app, 'GET', path, c => answer(c, call => usageRoute(call, splitTarget(c.env.target).path)))
+  }
   fixed(app, 'GET', '/v1/status', c => answer(c, call => Promise.resolve(json(toJson(call.options.service.status())))))
   const openApi = JSON.stringify(openApiDocument(options.serverVersion))
   fixed(app, 'GET', '/v1/openapi.json', () => Promise.resolve(json(openApi)))

@@ -31,7 +31,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   check_failed: 422,
   not_null_violation: 422,
   type_mismatch: 422,
-  quota_exceeded: 413,
+  quota_exceeded: 507,
   migration_mismatch: 409,
   invalid_query: 400,
   scan_bound_exceeded: 422,

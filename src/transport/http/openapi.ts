@@ -14,6 +14,7 @@ import {
   readQuery,
   statusSchema,
   transactionQuery,
+  usagesSchema,
   writtenSchema,
 } from './schemas.ts'
 import { planSchema, queryResultSchema, querySchema, tablesSchema } from './table-schemas.ts'
@@ -116,6 +117,23 @@ function tablePaths(): Plain {
   }
 }
 
+function usagePaths(): Plain {
+  const parameters = queryParameters(readQuery)
+  return {
+    '/v1/usage': {
+      get: operation('listUsage', 'What each project holds, and its quota', parameters, jsonContent(usagesSchema)),
+    },
+    '/v1/usage/{project}': {
+      get: operation(
+        'usage',
+        'What one project holds, and its quota',
+        [PROJECT, ...parameters],
+        jsonContent(usagesSchema),
+      ),
+    },
+  }
+}
+
 /** OpenAPI 3.1 of the HTTP door, made of the schemas that requests are checked against. */
 export function openApiDocument(version: string): Plain {
   const names = [PROJECT, SCOPE]
@@ -167,6 +185,7 @@ export function openApiDocument(version: string): Plain {
         ),
       },
       ...tablePaths(),
+      ...usagePaths(),
       '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
     },
     components: {

@@ -59,6 +59,16 @@ export function percentDecode(text: string): Uint8Array {
   return bytes.slice(0, length)
 }
 
+const USAGE_PREFIX = '/v1/usage/'
+
+/** What `/v1/usage[/{project}]` names. @throws QuorateError `not_found` for a path of another form */
+export function usageName(path: string): string | undefined {
+  if (!path.startsWith(USAGE_PREFIX)) return undefined
+  const name = path.slice(USAGE_PREFIX.length)
+  if (name.includes('/')) throw new QuorateError('not_found', 'no such path')
+  return decodeName(name)
+}
+
 const TABLES_PREFIX = '/v1/tables/'
 
 /** What `/v1/tables/{project}/{scope}[/{table}]` names. @throws QuorateError `not_found` for a path of another form */

@@ -193,6 +193,12 @@ const catalogDdl = z.discriminatedUnion('type', [
     to: z.string().describe('Empty: nobody'),
   }),
   z.strictObject({
+    type: z.literal('setQuota'),
+    project: z.string(),
+    bytes: integer.optional().describe('Absent: any number'),
+    records: integer.optional().describe('Keys and rows; absent: any number'),
+  }),
+  z.strictObject({
     type: z.literal('compactEvents'),
     project: z.string(),
     scope: z.string().default('app'),
@@ -339,3 +345,16 @@ export const statusSchema: z.ZodType = z.object({
     z.object({ nodeId: integer, name: z.string(), peerAddress: z.string(), clientAddress: z.string(), role }),
   ),
 })
+
+const usageSchema = z.object({
+  name: z.string(),
+  id: integer,
+  owner: z.string().optional(),
+  keys: integer,
+  rows: integer,
+  events: integer,
+  bytes: integer.describe('Of keys, rows, index entries and events'),
+  quota: z.object({ bytes: integer.optional(), records: integer.optional() }),
+})
+
+export const usagesSchema: z.ZodType = z.object({ projects: z.array(usageSchema), seq: integer, token: z.string() })

@@ -8,7 +8,7 @@ import {
 } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
-import { tableNames } from './paths.ts'
+import { tableNames, usageName } from './paths.ts'
 import { consistencyOf, parseQuery } from './query.ts'
 import { bodyText, readBody } from './request.ts'
 import { queryQuery, readQuery, type ReadQuery } from './schemas.ts'
@@ -43,6 +43,16 @@ export async function tablesRoute(call: HttpCall, path: string): Promise<Respons
   })
   if (read.result.type !== 'tables') throw unfit(read.result.type)
   return answered(read, { tables: read.result.tables })
+}
+
+/** GET /v1/usage: what each project holds that the caller may ask about, and with `/{project}` one of them. */
+export async function usageRoute(call: HttpCall, path: string): Promise<Response> {
+  const reads = parseQuery(readQuery, call.query)
+  const project = usageName(path)
+  if (project !== undefined) requireName('project', project)
+  const read = await readFor(call, reads, { type: 'usage', ...(project !== undefined && { project }) })
+  if (read.result.type !== 'usage') throw unfit(read.result.type)
+  return answered(read, { projects: read.result.projects })
 }
 
 function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {

@@ -64,6 +64,9 @@ const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   record({ type: fc.constant('get'), project: text, scope: text, keys: fc.array(bytes, { maxLength: 20 }) }),
   scan,
   fc.constantFrom<ReadRequest>({ type: 'projects' }, { type: 'settings' }, { type: 'grants' }),
+  fc.constant<ReadRequest>({ type: 'usage' }),
+  text.map(project => ({ type: 'usage', project }) as const),
+  record({ type: fc.constant('count'), project: text, scope: text }),
   text.map(project => ({ type: 'scopes', project }) as const),
   text.map(caller => ({ type: 'grants', caller }) as const),
   record({ type: fc.constant('outcome'), session: u64, serial: u64 }),
@@ -155,6 +158,20 @@ const result: fc.Arbitrary<ReadResult> = fc.oneof(
   record({ type: fc.constant('get'), entries: fc.array(fc.option(entry, { nil: undefined }), { maxLength: 9 }) }),
   record({ type: fc.constant('scan'), entries: fc.array(entry, { maxLength: 9 }), more: fc.boolean() }),
   fc.array(namedId, { maxLength: 5 }).map(projects => ({ type: 'projects', projects }) as const),
+  u64.map(keys => ({ type: 'count', keys }) as const),
+  fc
+    .array(
+      fc.tuple(
+        namedId,
+        record({ keys: u64, rows: u64, events: u64, bytes: u64 }),
+        fc.record({ bytes: u64, records: u64 }, { requiredKeys: [], noNullPrototype: true }),
+      ),
+      { maxLength: 5 },
+    )
+    .map(usages => {
+      const projects = usages.map(([place, held, quota]) => ({ ...place, ...held, quota }))
+      return { type: 'usage', projects } as const
+    }),
   fc.array(namedId, { maxLength: 5 }).map(scopes => ({ type: 'scopes', scopes }) as const),
   record({
     type: fc.constant('outcome'),

@@ -53,6 +53,7 @@ export const envelope = encodeEnvelope({
       },
     },
     { type: 'ddl', operation: { type: 'setSetting', name: 'leaseReads', value: 1 } },
+    { type: 'ddl', operation: { type: 'setQuota', project: 'shop', bytes: 2 ** 40 } },
     { type: 'insert', project: 'shop', scope: 'app', table: 'orders', rows: [{ id: 1, note: 'é' }, { id: 2 }] },
     {
       type: 'updateWhere',
@@ -197,6 +198,9 @@ export const clientSamples: ClientMessage[] = [
       { type: 'rows', project: 'shop', scope: 'app', table: 'orders', keys: [{ id: 1 }, { id: 2, part: 'a' }] },
       { type: 'tables', project: 'shop', scope: 'app' },
       { type: 'tables', project: 'shop', scope: 'app', table: 'orders' },
+      { type: 'usage' },
+      { type: 'usage', project: 'shop' },
+      { type: 'count', project: 'shop', scope: 'app' },
       { type: 'events', project: 'shop', scope: 'app', afterSeq: 0, limit: 10 },
       { type: 'events', project: 'shop', scope: 'app', topic: 'orders', afterSeq: 9, limit: 1, reverse: true },
     ] as const
@@ -279,6 +283,15 @@ export const serverSamples: ServerMessage[] = [
       { type: 'scan', entries: [entry, { ...entry, key: bytes(), value: bytes() }], more: true },
       { type: 'projects', projects: [{ name: 'shop', id: 4 }] },
       { type: 'scopes', scopes: [] },
+      { type: 'count', keys: 2 ** 40 },
+      {
+        type: 'usage',
+        projects: [
+          { name: 'shop', id: 4, owner: 'ann', keys: 1, rows: 2 ** 40, events: 3, bytes: 2 ** 50, quota: {} },
+          { name: 'two', id: 5, keys: 0, rows: 0, events: 0, bytes: 0, quota: { bytes: 1, records: 2 } },
+          { name: 'one', id: 6, keys: 0, rows: 0, events: 0, bytes: 0, quota: { records: 0 } },
+        ],
+      },
       { type: 'settings', settings: { sessionLifetimeMs: 60_000, leaseReads: 0 } },
       {
         type: 'grants',

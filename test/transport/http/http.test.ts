@@ -286,6 +286,8 @@ describe('the description', () => {
       '/v1/status',
       '/v1/tables/{project}/{scope}',
       '/v1/tables/{project}/{scope}/{table}',
+      '/v1/usage',
+      '/v1/usage/{project}',
     ])
     const { parameters } = body.paths['/v1/kv/{project}/{scope}/{key}'].put
     assert.equal(parameters.find((p: { name: string }) => p.name === 'ttl_ms').schema.type, 'integer')
