@@ -34,8 +34,8 @@ export class LocalRead {
     }
     const underWay = this.#underWay
     // Whoever asks while a read hangs is told at once.
-    const leftMs = underWay.startedAtMs + LOCAL_READ_MS_MAX - nowMs
-    if (leftMs > 0) await waitAtMost(timers, leftMs, underWay.ended)
+    const leftMs = Math.max(0, underWay.startedAtMs + LOCAL_READ_MS_MAX - nowMs)
+    await waitAtMost(timers, leftMs, underWay.ended)
     if (this.#underWay === underWay) return `a read takes more than ${LOCAL_READ_MS_MAX} ms`
     return this.#last?.failure
   }

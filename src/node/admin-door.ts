@@ -8,12 +8,12 @@ import {
   processMetrics,
   storageMetrics,
 } from '../admin/index.ts'
-import type { AdminApp, LagLimits, MetricsSource, NodeHealth, ProcessReadings } from '../admin/index.ts'
+import type { AdminApp, LagLimits, MetricsSource, ProcessReadings } from '../admin/index.ts'
 import { watchProcess } from '../platform/node/index.ts'
 import { httpListener, unreadableBody } from '../transport/http/index.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
-import { groupReadings, storageReadings } from './readings.ts'
+import { groupReadings, healthReadings, storageReadings } from './readings.ts'
 import type { StartProgress } from './start-progress.ts'
 import { certificates, listenOn } from './tls.ts'
 import type { NodeTls } from './tls.ts'
@@ -74,7 +74,7 @@ function appOf(parts: AdminParts, readProcess: () => ProcessReadings): AdminApp 
     service: replica,
     clock,
     timers,
-    health: () => healthOf(parts),
+    health: () => healthReadings(node, parts.progress),
     // The head of the audit rows: a record that is looked up in the tree as any other.
     readLocal: () => machine.auditRows(0, Number.MAX_SAFE_INTEGER),
     readiness,
@@ -103,18 +103,4 @@ function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): Metric
     certificateMetrics(() => certificates(tls)),
     authenticationMetrics(() => parts.authentication.attempts),
   ]
-}
-
-function healthOf({ node, progress }: AdminParts): NodeHealth {
-  const { replica, log } = node
-  const { core, drift } = replica.inspect()
-  const { leadership, commit, heardCommit } = core
-  return {
-    storage: replica.failure?.message ?? (log.state === 'latched' ? 'a write to the log has failed' : undefined),
-    unjoined: replica.unjoinedReason,
-    fenced: drift === undefined ? undefined : 'the state differs from that of its peers',
-    start: progress.reading,
-    // A new leader knows what is committed once an entry of its own term is (Raft thesis 3.6.2).
-    knowsCommit: leadership === null ? heardCommit > 0 : commit >= leadership.termStartSeq,
-  }
 }

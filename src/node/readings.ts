@@ -1,8 +1,9 @@
-import type { GroupReadings, PeerReading, StorageReadings } from '../admin/index.ts'
+import type { GroupReadings, NodeHealth, PeerReading, StorageReadings } from '../admin/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
 import type { Replica } from '../raft/index.ts'
 import type { PeerLinkStatus } from '../transport/peer/index.ts'
 import type { ReplicaNode } from './open-replica.ts'
+import type { StartProgress } from './start-progress.ts'
 
 const CHANNELS = ['control', 'log', 'snapshot'] as const
 const AREAS = ['log', 'pages', 'changes'] as const
@@ -102,5 +103,19 @@ export function groupReadings(
     reads: Object.entries(reads).map(([kind, count]) => [CONSISTENCIES[kind as keyof typeof reads], count] as const),
     isFenced: drift !== undefined,
     peers,
+  }
+}
+
+/** What the probes are told of the parts of a node. */
+export function healthReadings({ replica, log }: ReplicaNode, progress: StartProgress): NodeHealth {
+  const { core, drift } = replica.inspect()
+  const { leadership, commit, heardCommit } = core
+  return {
+    storage: replica.failure?.message ?? (log.state === 'latched' ? 'a write to the log has failed' : undefined),
+    unjoined: replica.unjoinedReason,
+    fenced: drift === undefined ? undefined : 'the state differs from that of its peers',
+    start: progress.reading,
+    // A new leader knows what is committed once an entry of its own term is (Raft thesis 3.6.2).
+    knowsCommit: leadership === null ? heardCommit > 0 : commit >= leadership.termStartSeq,
   }
 }

@@ -153,6 +153,7 @@ describe('readiness', () => {
     await rig.open('follower')
     assert.equal(await rig.status('/readyz'), 200)
     rig.lag = 1_000
+    assert.equal(await rig.status('/readyz'), 200)
     await rig.pass(4_000)
     assert.equal(await rig.status('/readyz'), 200)
     // A moment below the bound, between two probes, begins the grace anew.

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { GroupReadings } from '../../src/admin/index.ts'
-import { groupReadings } from '../../src/node/readings.ts'
+import { groupReadings, healthReadings } from '../../src/node/readings.ts'
+import { StartProgress } from '../../src/node/start-progress.ts'
 import { NAMES, Trio } from '../raft/replica/trio.ts'
 
 const KEY = new Uint8Array([1])
@@ -59,5 +60,28 @@ describe('what metrics are told of the group', () => {
     const counts = Object.fromEntries(readingsOf(trio, leader).reads)
     assert.deepEqual([counts['linearizable'], counts['local'], counts['max_stale'], counts['at_seq']], [1, 2, 1, 0])
     assert.equal(counts['min_seq'], 1)
+  })
+})
+
+describe('what probes are told of a node', () => {
+  it('is that it knows what is committed once a leader has said so, or it leads and has committed in its term', async () => {
+    const trio = new Trio(7)
+    const knows = (name: string): boolean => healthReadings(trio.node(name), new StartProgress()).knowsCommit
+    await trio.start('n1', 'n2', 'n3')
+    assert.equal(knows('n1'), false)
+    const first = await trio.untilLed()
+    assert.deepEqual(
+      NAMES.map(name => knows(name)),
+      [true, true, true],
+    )
+    const follower = NAMES.find(name => name !== first)!
+    trio.crash(follower)
+    trio.crash(first)
+    await trio.start(follower)
+    // It has a log, which says nothing of what the others have committed since.
+    assert.ok(trio.node(follower).log.lastSeq > 0)
+    assert.equal(knows(follower), false)
+    await trio.untilLed()
+    assert.equal(knows(follower), true)
   })
 })
