@@ -21,7 +21,9 @@ import type { EngineStateMachine } from './state-machine.ts'
 /** How an embedded database is opened. Every option has a default. */
 export interface EngineOptions {
   /**
-   * When a commit is acknowledged. `full` (default): synced. `batch`: written; synced every `batchIntervalMs` or `batchBytes`.
+   * When a commit is acknowledged. `full` (default): synced. `batch`: written; synced every `batchIntervalMs` or `batchBytes`, beside the
+   * commits that follow: where the disk takes longer, the next sync begins when the last has ended, and never are more than twice
+   * `batchBytes` unsynced.
    * `os`: written; synced by the operating system and at checkpoints. A process that dies loses nothing in any of them, a machine that
    * loses power may lose what was not synced, but never a part of a commit.
    */
@@ -208,10 +210,7 @@ class EngineOpening {
       timers,
       logBytes: this.#options.checkpointLogBytes ?? 64 << 20,
       ageMs: this.#options.checkpointAgeMs ?? 60_000,
-      syncedThrough: () => {
-        sequencer.syncNow()
-        return Promise.resolve(log.lastSeq)
-      },
+      syncedThrough: () => sequencer.syncedThrough(),
       letGo: async () => {
         const held = Array.from(this.#held, ({ firstSeq }) => firstSeq)
         await log.dropSegmentsBefore(Math.min(machine.checkpointedSeq + 1, ...held))
@@ -233,6 +232,7 @@ class EngineOpening {
           if (durability !== 'full') log.write()
         },
         syncNow: () => log.flushSync(),
+        syncBeside: () => log.syncBeside(),
       },
       clock,
       timers,

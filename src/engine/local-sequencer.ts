@@ -14,6 +14,8 @@ export interface SequencerLog {
   append(entries: EntryBatch): void
   /** Writes and syncs what was appended, on this thread. Throws when the log has failed. */
   syncNow(): void
+  /** The same beside this thread. Rejects when the log has failed. */
+  syncBeside(): Promise<void>
 }
 
 export interface LocalSequencerOptions {
@@ -80,8 +82,13 @@ export class LocalSequencer {
   readonly #written: { batch: EntryBatch; waiting: (OutcomeHandler | undefined)[] }[] = []
   #isApplying = false
   #lastTimeMicros: number
+  /** Bytes that no sync, under way or ended, reaches. */
   #unsyncedBytes = 0
   #syncTimer: Timer | undefined
+  /** `batch`: a sync is under way beside the commits. */
+  #isSyncing = false
+  /** The next sync became due meanwhile. */
+  #isSyncOverdue = false
   #expiryTimer: Timer | undefined
   /** What `#expiryTimer` waits for, leader time in us. */
   #expiryMicros = 0
@@ -151,9 +158,15 @@ export class LocalSequencer {
     if (durability === 'full') this.#sync()
     else if (durability === 'batch') {
       this.#unsyncedBytes += length
-      if (this.#unsyncedBytes >= batchBytes) this.#syncBatch()
+      if (this.#unsyncedBytes >= batchBytes) this.#onManyUnsynced()
       else this.#syncTimer ??= this.#options.timers.after(this.#options.batchIntervalMs, () => this.#onSyncDue())
     }
+  }
+
+  /** A disk that has not synced the last batch when the next is full is slower than the writers: they wait for it. */
+  #onManyUnsynced(): void {
+    if (this.#isSyncing) this.#syncBatch()
+    else this.#onSyncDue()
   }
 
   #append(batch: EntryBatch): void {
@@ -202,18 +215,37 @@ export class LocalSequencer {
     return this.#lastTimeMicros
   }
 
+  /** Commits go on while the disk works; one sync runs at a time. */
   #onSyncDue(): void {
+    this.#syncTimer?.cancel()
     this.#syncTimer = undefined
-    try {
-      this.#syncBatch()
-    } catch (error) {
-      this.fail(error)
-    }
+    this.#isSyncOverdue = this.#isSyncing
+    if (this.#isSyncing) return
+    this.#isSyncing = true
+    this.#syncBeside().then(
+      () => {
+        this.#isSyncing = false
+        if (this.#isSyncOverdue && !this.#isClosed) this.#onSyncDue()
+      },
+      (error: unknown) => this.fail(error),
+    )
+  }
+
+  async #syncBeside(): Promise<number> {
+    const { log, clock } = this.#options
+    const through = log.lastSeq
+    this.#unsyncedBytes = 0
+    const startMs = clock.monotonicMs()
+    await log.syncBeside()
+    this.metrics.sync.record(clock.monotonicMs() - startMs)
+    if (through > this.#durableSeq) this.#durableSeq = through
+    return through
   }
 
   #syncBatch(): void {
     this.#syncTimer?.cancel()
     this.#syncTimer = undefined
+    this.#isSyncOverdue = false
     this.#unsyncedBytes = 0
     this.#sync()
   }
@@ -324,6 +356,14 @@ export class LocalSequencer {
       this.fail(error)
       throw error
     }
+  }
+
+  /** Has everything written so far synced, in `batch` and `os` beside this thread; through which seq that is. */
+  async syncedThrough(): Promise<number> {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#options.durability !== 'full') return this.#syncBeside()
+    this.syncNow()
+    return this.#durableSeq
   }
 
   /** Takes nothing new, answers everything that was taken, and makes it durable. */

@@ -7,11 +7,18 @@ import { RunWriter, asError } from './run-writer.ts'
 
 const INITIAL_BYTES = 65_536
 
-/** Writes and syncs on the calling thread, when told to (`flush`). */
+/** A file that is synced beside the thread, by a descriptor of its own: each is told of a failed write once, whichever asks first. */
+interface SyncedBeside {
+  readonly file: File
+  readonly own: Promise<File>
+}
+
+/** Writes and syncs on the calling thread, when told to (`flush`); `syncBeside` syncs without holding it. */
 export class InlineLane implements Lane {
   target: Uint8Array = new Uint8Array(INITIAL_BYTES)
   at = 0
   readonly #events: LaneEvents
+  readonly #opening: Files
   readonly #files = new Map<number, File>()
   readonly #writer = new RunWriter()
   /** Runs laid in `target` and not yet written: file, offset, start in `target`, length, four numbers each. */
@@ -19,9 +26,12 @@ export class InlineLane implements Lane {
   readonly #finished: number[] = []
   #submitted = 0
   #completed = 0
+  #beside: SyncedBeside | undefined
+  #syncing: Promise<void> = Promise.resolve()
 
-  private constructor(events: LaneEvents) {
+  private constructor(events: LaneEvents, files: Files) {
     this.#events = events
+    this.#opening = files
   }
 
   /** Opens the votes in the log's `directory`, and the segment that goes on, if one does. Where that fails no file stays open. */
@@ -29,7 +39,7 @@ export class InlineLane implements Lane {
     events: LaneEvents,
     { files, directory, segment }: { files: Files; directory: string; segment: number | undefined },
   ): Promise<InlineLane> {
-    const lane = new InlineLane(events)
+    const lane = new InlineLane(events, files)
     try {
       lane.#files.set(VOTES_FILE, await files.open(`${directory}/${VOTES_NAME}`, 'readWrite'))
       if (segment !== undefined) {
@@ -93,11 +103,47 @@ export class InlineLane implements Lane {
       this.#events.onFailed(asError(error))
       return
     }
-    if (!isSynced) return
-    this.#closeFinished()
-    if (this.#completed === this.#submitted) return
-    this.#completed = this.#submitted
-    this.#events.onCompleted(this.#completed)
+    if (isSynced) this.#complete(this.#submitted)
+  }
+
+  /** Everything submitted through `ioSeq` is synced. */
+  #complete(ioSeq: number): void {
+    if (this.#runs.length === 0) this.#closeFinished()
+    if (ioSeq <= this.#completed) return
+    this.#completed = ioSeq
+    this.#events.onCompleted(ioSeq)
+  }
+
+  syncBeside(): void {
+    this.#syncing = this.#syncing.then(() => this.#syncWritten())
+  }
+
+  async #syncWritten(): Promise<void> {
+    // Only the newest file has unsynced bytes, and those of all that was submitted until now are written.
+    const through = this.#submitted
+    const file = this.#writer.unsynced
+    try {
+      if (file !== undefined) await (await this.#descriptorFor(file)).sync()
+    } catch (error) {
+      this.#writer.abandon(asError(error))
+      this.#events.onFailed(asError(error))
+      return
+    }
+    if (!this.#writer.hasFailed) this.#complete(through)
+  }
+
+  #descriptorFor(file: File): Promise<File> {
+    if (this.#beside?.file !== file) {
+      this.#closeBeside()
+      this.#beside = { file, own: this.#opening.open(file.path, 'readWrite') }
+    }
+    return this.#beside.own
+  }
+
+  #closeBeside(): void {
+    // It writes nothing, so there is nothing that its end could lose.
+    this.#beside?.own.then(own => own.close()).catch(() => undefined)
+    this.#beside = undefined
   }
 
   #closeFinished(): void {
@@ -110,6 +156,8 @@ export class InlineLane implements Lane {
   }
 
   async close(): Promise<void> {
+    await this.#syncing
+    this.#closeBeside()
     if (!this.#writer.hasFailed) this.flush(true)
     const files = [...this.#files.values()]
     this.#files.clear()

@@ -27,6 +27,8 @@ export interface Lane {
   finishSegment(segment: number): void
   /** Inline lane: writes what was submitted, and syncs it if `isSynced`, on this thread. Other lanes: does nothing. */
   flush(isSynced: boolean): void
+  /** Inline lane: syncs what was submitted and flushed, and completes it, without holding this thread. Other lanes: does nothing. */
+  syncBeside(): void
   /** Ends the lane after everything submitted is synced or failed. */
   close(): Promise<void>
 }

@@ -372,8 +372,7 @@ export class Log {
   async superblockBegins(number: number): Promise<void> {
     this.#superblock = { number: number - 1, isUnderWay: true }
     const ioSeq = this.append({})
-    this.#writable().flush(true)
-    await this.whenSynced(ioSeq)
+    await (this.#settings.lane === 'inline' ? this.syncBeside() : this.whenSynced(ioSeq))
   }
 
   /** Superblock `number` is synced: from the next frame on, a mark if nothing else, whatever is wrong with it is damage. */
@@ -396,6 +395,13 @@ export class Log {
     lane.flush(false)
     if (this.#failure !== undefined) throw this.#failure
     this.#writtenIoSeq = this.#ioSeq
+  }
+
+  /** As `write`, and has it synced beside this thread. Resolves once it is; rejects if the log latches before. */
+  syncBeside(): Promise<void> {
+    this.write()
+    this.#lane?.syncBeside()
+    return this.whenSynced(this.#ioSeq)
   }
 
   /** Resolves when `ioSeq` is synced; rejects if the log latches before. */

@@ -14,6 +14,11 @@ export class RunWriter {
     return this.#failure !== undefined
   }
 
+  /** The one file that has bytes which this writer has not synced. */
+  get unsynced(): File | undefined {
+    return this.#unsynced
+  }
+
   /** Takes over a failure of elsewhere: from now on nothing is written. */
   abandon(failure: Error): void {
     this.#failure ??= failure

@@ -129,6 +129,8 @@ export class WorkerLane implements Lane {
 
   flush(): void {}
 
+  syncBeside(): void {}
+
   async close(): Promise<void> {
     this.wake()
     if (!this.#hasFailed && this.completedIoSeq() !== this.#submitted) {

@@ -141,12 +141,60 @@ async function crashOnce(seed: number, call: number, moment: 'before' | 'after')
   return true
 }
 
+/** Crashes at the given disk call of a run with durability `batch`, whose syncs go on beside the commits. False if the run had fewer. */
+async function crashBatch(seed: number, call: number, moment: 'before' | 'after'): Promise<boolean> {
+  const crashes = new Crashes(seed)
+  const options: EngineOptions = { ...SMALL, durability: 'batch', batchIntervalMs: 0.2, batchBytes: 4_000 }
+  const acknowledged: { seq: number; key: string }[] = []
+  let durableSeq = 0
+  const first = crashes.machine.start()
+  crashes.machine.disk.crashAt(call, moment)
+  const run = async (): Promise<void> => {
+    const engine = await openEngine('/data', options, first)
+    await engine.ddl({ type: 'createProject', project: 'p', ifNotExists: true })
+    for (let i = 0; i < 80; i++) {
+      const { seq } = await engine.kv('p').set(`k${i}`, new Uint8Array((i * 37) % 900))
+      acknowledged.push({ seq, key: `k${i}` })
+      if (i % 3 === 0) await new Promise<void>(resolve => void first.timers.after(0.1, resolve))
+      if (i === 50) await engine.checkpoint()
+      durableSeq = engine.head.durableSeq
+    }
+    await engine.close()
+  }
+  const finished = await crashes.until(run())
+  crashes.machine.disk.cancelCrash()
+  if (finished !== undefined) return false
+  const again = crashes.machine.start()
+  const reopened = await crashes.until(
+    (async () => {
+      const engine = await openEngine('/data', options, again)
+      for (const { seq, key } of acknowledged) {
+        if (seq > durableSeq) break
+        assert.ok(
+          (await engine.kv('p').get(key)) !== undefined,
+          `${key} of seq ${seq} was durable through ${durableSeq}`,
+        )
+      }
+      await engine.close()
+      return true
+    })(),
+  )
+  assert.ok(reopened, 'the second run did not end')
+  return true
+}
+
 const seed = Number(process.env['QUORATE_SEED'] ?? 1)
 
 describe(`the engine and crashes (seed ${seed})`, () => {
   it('loses nothing acknowledged and doubles nothing, whichever disk call the power goes at', async () => {
     let call = 1
     for (; await crashOnce(seed, call, call % 2 === 0 ? 'before' : 'after'); call += call < 60 ? 1 : 5);
+    assert.ok(call > 100, `only ${call} disk calls were reached`)
+  })
+
+  it('loses nothing with durability batch that was called durable', async () => {
+    let call = 1
+    for (; await crashBatch(seed, call, call % 2 === 0 ? 'before' : 'after'); call += call < 40 ? 1 : 7);
     assert.ok(call > 100, `only ${call} disk calls were reached`)
   })
 })
