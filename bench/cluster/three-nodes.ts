@@ -6,7 +6,7 @@ import { stringify } from 'yaml'
 import { end, freePort, until } from '../lib/processes.ts'
 import { makeBenchFolder, removeBenchFolder } from '../lib/raw-disk.ts'
 
-const CLI = join(import.meta.dirname, '../../src/cli/main.js')
+const OWN_DIST = join(import.meta.dirname, '../..')
 const NODES = [0, 1, 2]
 
 /** Three `quorate server` processes on free loopback ports, data on the same disk as the peers'. */
@@ -18,6 +18,8 @@ export interface ThreeNodes {
   readonly adminEndpoints: string
   /** Index of the leader; waits until there is one. */
   leader(): Promise<number>
+  /** Process ids, in the order of the nodes. */
+  pids(): number[]
   /** kill -9. */
   kill(node: number): Promise<void>
   start(node: number): void
@@ -28,13 +30,19 @@ export interface ThreeNodes {
   close(): Promise<void>
 }
 
+interface StartOptions {
+  dist?: string
+  flags?: readonly string[]
+}
+
 interface Ports {
   client: number
   peer: number
   admin: number
 }
 
-export async function startThreeNodes(): Promise<ThreeNodes> {
+/** Starts them out of the build at `dist` (this one), with `flags` for node. */
+export async function startThreeNodes({ dist = OWN_DIST, flags = [] }: StartOptions = {}): Promise<ThreeNodes> {
   const folder = makeBenchFolder('quorate')
   const ports: Ports[] = []
   for (let i = 0; i < NODES.length; i++) {
@@ -44,7 +52,8 @@ export async function startThreeNodes(): Promise<ThreeNodes> {
   const children = new Map<number, ChildProcess>()
   const start = (i: number): void => {
     const stdio = ['ignore', 'ignore', 'inherit'] as const
-    children.set(i, spawn('node', [CLI, 'server', '--config', configs[i]!], { stdio: [...stdio] }))
+    const cli = join(dist, 'src/cli/main.js')
+    children.set(i, spawn('node', [...flags, cli, 'server', '--config', configs[i]!], { stdio: [...stdio] }))
   }
   const answers = (i: number, path: string): Promise<boolean> =>
     fetch(`http://127.0.0.1:${ports[i]!.admin}${path}`).then(
@@ -65,6 +74,7 @@ export async function startThreeNodes(): Promise<ThreeNodes> {
     endpoints: addresses('client'),
     adminEndpoints: addresses('admin'),
     leader,
+    pids: () => Array.from(children.values(), child => child.pid!),
     start,
     ready: i => until(`node ${i}`, () => answers(i, '/readyz')),
     async kill(i): Promise<void> {
