@@ -7,12 +7,14 @@ import type { Keyspace, KeyspaceView } from './keyspace/index.ts'
 import { KeyspaceReader, loadLater } from './keyspace-store.ts'
 import { PrivateStore } from './private-store.ts'
 import { withLoading } from './record-store.ts'
-import { beginAgain, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
+import { beginAgain, replay } from './replay.ts'
 import type { ReadEntries } from './replay.ts'
 import type { Slice } from './slice.ts'
 
 /** What is rebuilt is held in memory: no more than this. */
 const BYTES_MAX = 8_388_608
+/** Nor are more entries applied again for it. */
+const ENTRIES_MAX = 16_384
 const PART_BYTES = 65_536
 
 /**
@@ -43,7 +45,7 @@ export class ChangeRebuild {
   reaches(seq: number): boolean {
     const from = this.#keyspace.superblocks.at(-1)!.seq
     const { knownAfterSeq } = this.#changes
-    return seq >= from && from < knownAfterSeq && knownAfterSeq - from <= REPLAY_ENTRIES_MAX
+    return seq >= from && from < knownAfterSeq && knownAfterSeq - from <= ENTRIES_MAX
   }
 
   /** False if it came to nothing: the log was cut, the state was replaced, or there is too much. Rejects if pages or log are damaged. */

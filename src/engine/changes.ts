@@ -267,9 +267,14 @@ function newChange(key: Uint8Array): Change {
   return { kind: PUT, key, source: key, start: 0, end: 0, ...numbers }
 }
 
-/** A string of one character a byte. */
+/** A string of one character a byte, made at once: one that grows is hashed and compared the slow way. */
 export function mapKey(key: Uint8Array): string {
+  if (key.length <= MAP_KEY_PART) return String.fromCharCode(...key)
   let text = ''
-  for (let i = 0; i < key.length; i++) text += String.fromCharCode(key[i]!)
+  for (let at = 0; at < key.length; at += MAP_KEY_PART) {
+    text += String.fromCharCode(...key.subarray(at, at + MAP_KEY_PART))
+  }
   return text
 }
+
+const MAP_KEY_PART = 1_024

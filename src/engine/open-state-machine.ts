@@ -6,6 +6,7 @@ import { ChangeFiles } from './events/index.ts'
 import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
 import type { InspectedRegion, KeyspaceOptions, Mutants } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
+import { GAP_BYTES, GAP_ENTRIES } from './replay.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
 import { Slice } from './slice.ts'
 import { EngineStateMachine } from './state-machine.ts'
@@ -103,7 +104,13 @@ function keyspaceOptions(options: Omit<StateMachineOptions, 'timers'>): Keyspace
     directory: `${directory}/pages`,
     pageBytes,
     budgetBytes,
-    retention: { maxVersions: ROOTS_MAX, maxAgeMs: ROOT_AGE_MS_MAX, now: () => clock.monotonicMs() },
+    retention: {
+      maxVersions: ROOTS_MAX,
+      maxAgeMs: ROOT_AGE_MS_MAX,
+      now: () => clock.monotonicMs(),
+      gapEntries: GAP_ENTRIES,
+      gapBytes: GAP_BYTES,
+    },
     spaceLength,
     slotted: SLOTTED_RECORDS,
     identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },

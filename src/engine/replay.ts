@@ -7,7 +7,13 @@ import { withLoading } from './record-store.ts'
 import type { Slice } from './slice.ts'
 
 /** Entries that are applied again to reach an older seq (`at_seq.max_replay_entries`). */
-export const REPLAY_ENTRIES_MAX = 16_384
+export const REPLAY_ENTRIES_MAX = 65_536
+/**
+ * So many entries, or bytes of entries, lie between two roots that are kept, and no more than one batch beyond: every seq of the window
+ * can be reached (docs/adr/0008-old-roots.md).
+ */
+export const GAP_ENTRIES = 45_056
+export const GAP_BYTES = 16_777_216
 /** So many are asked for at a time. */
 const PIECE_ENTRIES = 1_024
 

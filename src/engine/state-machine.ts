@@ -288,7 +288,7 @@ export class EngineStateMachine implements StateMachine {
     if (at > firstAt) {
       this.#entryChain = chainEntry(this.#entryChain, bytes, firstAt, at)
       this.#applier.sessions.writeSlots()
-      this.#publish(firstSeq)
+      this.#publish(firstSeq, at - firstAt)
     }
     return { appliedThrough: this.#seq, outcomes, cold }
   }
@@ -304,9 +304,9 @@ export class EngineStateMachine implements StateMachine {
     return at
   }
 
-  #publish(firstSeq: number): void {
+  #publish(firstSeq: number, entryBytes: number): void {
     this.#effectChain = this.#effects.chain
-    this.#keyspace.publish(this.#seq, {
+    const meta = {
       term: this.#term,
       entryChain: this.#entryChain,
       effectChain: this.#effectChain,
@@ -314,7 +314,8 @@ export class EngineStateMachine implements StateMachine {
       featureLevel: this.#applier.state.counters.featureLevel,
       membership: this.#applier.membership,
       digests: this.#digests.encoded,
-    })
+    }
+    this.#keyspace.publish(this.#seq, meta, entryBytes)
     this.#isEpochOpen = false
     this.#published = this.#applier.state
     const effects = this.#effects.bytes
@@ -501,6 +502,7 @@ export class EngineStateMachine implements StateMachine {
     this.#requireOpen()
     if (seq === this.#seq) return this.view()
     const pinned = seq > this.#seq ? undefined : this.#keyspace.viewAt(seq)
+    if (pinned?.seq !== seq) this.#keyspace.wantOlder()
     if (pinned === undefined || seq - pinned.seq > REPLAY_ENTRIES_MAX) {
       pinned?.close()
       throw this.#unavailable(seq)
@@ -545,7 +547,11 @@ export class EngineStateMachine implements StateMachine {
   #forQueries(): Pick<ViewParts, 'newestCatalog' | 'signCursor' | 'newSlice'> {
     return {
       newestCatalog: () => this.#published.catalog,
-      signCursor: bytes => this.#cursorKey.sign(this.historyId, bytes),
+      signCursor: bytes => {
+        // The next page is read at this seq.
+        this.#keyspace.wantOlder()
+        return this.#cursorKey.sign(this.historyId, bytes)
+      },
       newSlice: this.#newSlice,
     }
   }

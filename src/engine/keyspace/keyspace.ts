@@ -70,6 +70,8 @@ export class Keyspace {
   #isInEpoch = false
   /** The writer's count of changes when the epoch began. */
   #changesBefore = 0
+  /** Bytes of entries since the opening. */
+  #entryBytes = 0
   #checkpointing: Promise<unknown> = Promise.resolve()
   /** An install ends in superblocks of its own. */
   #isInstalling = false
@@ -215,7 +217,7 @@ export class Keyspace {
   /**
    * Opens a group of entries that are published together. `mayReplace`: nobody opens a view or reads the newest root from the first
    * change to `publish`, not even if that never comes. Then the newest root's pages are changed in place, unless somebody holds it or
-   * it is the one that is kept of its second, and the root itself is replaced: most epochs copy no page.
+   * it is one that is kept for reads at older seqs, and the root itself is replaced: most epochs copy no page.
    */
   beginEpoch(mayReplace = false): void {
     invariant(!this.#isInEpoch, 'an epoch is open already')
@@ -245,10 +247,14 @@ export class Keyspace {
     this.#onBoundary?.()
   }
 
-  /** Makes everything written since `beginEpoch` the newest root: views opened from now on see it. */
-  publish(seq: number, meta: SuperblockMeta): void {
+  /**
+   * Makes everything written since `beginEpoch` the newest root: views opened from now on see it. `entryBytes`: of the entries of this
+   * epoch, for roots that are kept.
+   */
+  publish(seq: number, meta: SuperblockMeta, entryBytes = 0): void {
     invariant(this.#isInEpoch, 'no epoch is open')
     if (seq < this.seq) broken(`seq ${seq} is published after ${this.seq}`)
+    this.#entryBytes += entryBytes
     this.#endEpoch(seq, meta)
   }
 
@@ -272,6 +278,11 @@ export class Keyspace {
     const { storage, pager } = this.#parts
     const root = storage.roots.at(seq)
     return root === undefined ? undefined : new KeyspaceView(storage, pager, root)
+  }
+
+  /** Somebody reads at an older seq that is not a root's own, or is about to: for a minute roots are kept close together. */
+  wantOlder(): void {
+    this.#parts.storage.roots.wantOlder()
   }
 
   /** Reads what a call of the writer missed; while an epoch is open it stays in memory until the next entry. */
@@ -374,7 +385,8 @@ export class Keyspace {
     const { storage, spaces, writer, pager } = this.#parts
     const { roots } = storage
     const before = roots.all.at(-1)?.seq
-    const isOneMore = roots.add(newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), roots.noDead()))
+    const root = newRoot(storage.epoch, seq, writer, spaces, meta, this.#now(), this.#entryBytes, roots.noDead())
+    const isOneMore = roots.add(root)
     spaces.rootAdded(seq, roots.oldest.seq, isOneMore ? undefined : before)
     writer.unpin()
     if (isOneMore || roots.isRetentionDue) roots.retain(Math.max(16, pager.pagesMax >>> 2))

@@ -184,7 +184,7 @@ function rootOf(storage: Storage, state: SuperblockState, nowMs: number): Root {
   const { epoch, seq, digestS, records } = state
   const pointer = { page, pageSeq: state.root.seq }
   const held = { holders: 1, superblocks: 1, dead: storage.roots.noDead() }
-  return { epoch, seq, ...pointer, digest: digestS, records, meta: state, publishedAtMs: nowMs, ...held }
+  return { epoch, seq, ...pointer, digest: digestS, records, meta: state, publishedAtMs: nowMs, entryBytes: 0, ...held }
 }
 
 /** The root that the writer has just finished. */
@@ -195,6 +195,7 @@ export function newRoot(
   spaces: SpaceDigests,
   meta: SuperblockMeta,
   nowMs: number,
+  entryBytes: number,
   dead: DeadPages,
 ): Root {
   return {
@@ -206,6 +207,7 @@ export function newRoot(
     records: spaces.records,
     meta,
     publishedAtMs: nowMs,
+    entryBytes,
     holders: 0,
     superblocks: 0,
     dead,

@@ -16,6 +16,8 @@ export interface Root {
   readonly records: number
   readonly meta: SuperblockMeta
   readonly publishedAtMs: number
+  /** Bytes of the entries that led here since the keyspace was opened. */
+  readonly entryBytes: number
   /** Views, superblocks and a running checkpoint hold the root by counting here. */
   holders: number
   /** Superblocks among the holders: the file keeps their pages anyway. */
@@ -64,11 +66,20 @@ export class DeadPages {
 /** The bound on dead pages may be exceeded by so many. */
 const RETAIN_AFTER_PAGES = 8
 
+/** So far apart unheld roots are kept: each costs a copy of every page that is changed after it. */
+const EVERY_MS = 5_000
+/** The same while somebody reads at older seqs, and how long after the last of them. */
+const WANTED_EVERY_MS = 1_000
+const WANTED_FOR_MS = 60_000
+
 export interface RetentionOptions {
   /** Roots kept for reads at older seqs, leased ones included. */
   maxVersions: number
   maxAgeMs: number
   now: () => number
+  /** A root is kept, however little time has passed, when so many entries or bytes of entries lie behind the one before. */
+  gapEntries?: number
+  gapBytes?: number
 }
 
 /**
@@ -83,6 +94,8 @@ export class Roots {
   readonly #retention: RetentionOptions
   readonly #free: (page: number, count: number) => void
   readonly #spare: DeadPages[] = []
+  /** Roots that are published before this time are kept close together. */
+  #wantedUntilMs = 0
   readonly #buryAgain = (page: number, count: number, birth: number, death: number): void =>
     this.bury(page, count, birth, death)
 
@@ -121,11 +134,28 @@ export class Roots {
     return false
   }
 
-  /** Whether the newest root must stay as it is when a newer one comes: it is held, or the first of its second. */
+  /** Whether the newest root must stay as it is when a newer one comes: it is held, or far enough from the one before. */
   keepsNewest(): boolean {
     const before = this.all.at(-2)
     if (before === undefined || this.newest.holders > 0) return true
-    return secondOf(before) !== secondOf(this.newest)
+    return this.#isFar(before, this.newest)
+  }
+
+  /** Somebody reads at an older seq, or is about to: roots are kept close together for a while. */
+  wantOlder(): void {
+    this.#wantedUntilMs = this.#retention.now() + WANTED_FOR_MS
+  }
+
+  /** Whether `root` is kept for its own sake, if `before` is the kept one before it. */
+  #isFar(before: Root, root: Root): boolean {
+    const everyMs = root.publishedAtMs < this.#wantedUntilMs ? WANTED_EVERY_MS : EVERY_MS
+    return root.publishedAtMs - before.publishedAtMs >= everyMs || this.#isGap(before, root)
+  }
+
+  /** Whether as much lies between two roots as is to be applied again at the most. */
+  #isGap(before: Root, root: Root): boolean {
+    const { gapEntries = Infinity, gapBytes = Infinity } = this.#retention
+    return root.seq - before.seq >= gapEntries || root.entryBytes - before.entryBytes >= gapBytes
   }
 
   /** A page born in epoch `birth` is not part of the root of epoch `death` and later ones. */
@@ -185,18 +215,21 @@ export class Roots {
   }
 
   /**
-   * Applies the retention rules (DESIGN 5): the newest root, the first one of each second, and all that are held, within
-   * number, age, and `deadPagesMax` pages that only unheld old roots see.
+   * Applies the retention rules (docs/adr/0008-old-roots.md): the newest root, those far enough from the one before, and all that are
+   * held, within number, age, and `deadPagesMax` pages that only unheld old roots see.
    */
   retain(deadPagesMax: number): void {
     const { maxVersions, maxAgeMs, now } = this.#retention
     const nowMs = now()
     this.#buried = 0
-    let second = -1
-    for (const root of this.all.slice(0, -1)) {
-      const its = secondOf(root)
-      if (root.holders === 0 && (its === second || nowMs - root.publishedAtMs > maxAgeMs)) this.drop(root)
-      else second = its
+    let kept: Root | undefined
+    const roots = this.all.slice()
+    for (let i = 0; i < roots.length - 1; i++) {
+      const root = roots[i]!
+      // One that was held may be all that keeps its neighbours from being too far apart.
+      const isIdle = kept !== undefined && !this.#isFar(kept, root) && !this.#isGap(kept, roots[i + 1]!)
+      if (root.holders === 0 && (isIdle || nowMs - root.publishedAtMs > maxAgeMs)) this.drop(root)
+      else kept = root
     }
     while (this.all.length > maxVersions || this.#unheldDead() > deadPagesMax) {
       const victim = this.all.slice(0, -1).find(root => root.holders === 0)
@@ -214,8 +247,4 @@ export class Roots {
     }
     return pages
   }
-}
-
-function secondOf(root: Root): number {
-  return Math.floor(root.publishedAtMs / 1000)
 }

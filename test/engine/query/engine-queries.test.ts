@@ -38,7 +38,7 @@ function ordersOf(from: number, to: number): Row[] {
   })
 }
 
-async function bed(options: { budgetBytes?: number } = {}): Promise<Harness> {
+async function bed(options: { budgetBytes?: number; monotonicMs?: () => number } = {}): Promise<Harness> {
   const harness = await Harness.withProject({ pageBytes: 4096, ...options })
   await committed(harness, ddl(...CREATE))
   await committed(harness, [insert(ordersOf(0, 40))])
@@ -152,6 +152,23 @@ describe('queries of a state machine', () => {
     const reopened = await harness.reopen()
     assert.equal(await count(reopened.core.view()), 33)
     await reopened.core.close()
+  })
+
+  it('have the state of a page that is not the last kept, so that the next page has little to apply again', async () => {
+    let nowMs = 0
+    const harness = await bed({ monotonicMs: () => nowMs })
+    const { retainedRoots } = harness.core.keyspaceStats
+    for (const limit of [50, 25]) {
+      nowMs += 1_500
+      await committed(harness, [insert(ordersOf(limit * 10, limit * 10 + 1))])
+      const view = harness.core.view()
+      const page = await read(view, { type: 'query', query: { ...Q, limit } })
+      assert.equal(page.result.cursor !== undefined, limit === 25)
+      view.release()
+      await committed(harness, [insert(ordersOf(limit * 10 + 1, limit * 10 + 2))])
+      assert.equal(harness.core.keyspaceStats.retainedRoots, retainedRoots + (limit === 25 ? 1 : 0))
+    }
+    await harness.core.close()
   })
 
   it('go on in the state of their first page, also where pages have left memory', async () => {

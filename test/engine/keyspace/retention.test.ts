@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { SimulatedDisk } from '../../../src/platform/simulated/index.ts'
+import { Keyspace } from '../../../src/engine/keyspace/index.ts'
+import type { RetentionOptions } from '../../../src/engine/keyspace/roots.ts'
+import { key, META, optionsFor } from './support.ts'
+
+/** A keyspace whose clock is turned by hand, and seq after seq written to it as apply does. */
+class Written {
+  nowMs = 0
+  seq = 0
+  readonly keyspace: Keyspace
+
+  private constructor(keyspace: Keyspace) {
+    this.keyspace = keyspace
+  }
+
+  static async create(limits: Partial<RetentionOptions> = {}): Promise<Written> {
+    const written: { self?: Written } = {}
+    const retention = { maxVersions: 64, maxAgeMs: 60_000, now: () => written.self?.nowMs ?? 0, ...limits }
+    const files = new SimulatedDisk({ seed: 1 }).files()
+    return (written.self = new Written(await Keyspace.create(optionsFor(files, 4096, { retention }))))
+  }
+
+  /** `count` entries, one each `everyMs`, each an epoch that may replace the newest root. */
+  write(count: number, everyMs = 0, entryBytes = 0): void {
+    for (let i = 0; i < count; i++) {
+      this.nowMs += everyMs
+      const { keyspace } = this
+      keyspace.beginEpoch(true)
+      keyspace.writer.beginEntry(++this.seq)
+      assert.equal(keyspace.writer.prepare([key('k')]), undefined)
+      keyspace.writer.put(key('k'), Uint8Array.of(this.seq), this.seq, 1, 0)
+      keyspace.publish(this.seq, META, entryBytes)
+    }
+  }
+
+  /** Seqs of the roots that are there, the newest included. */
+  roots(): number[] {
+    const found = new Set<number>()
+    for (let seq = this.seq; seq >= this.keyspace.window.oldestSeq; seq--) {
+      using view = this.keyspace.viewAt(seq)!
+      found.add(view.seq)
+      seq = view.seq
+    }
+    return [...found].sort((one, other) => one - other)
+  }
+}
+
+describe('old roots', () => {
+  it('are kept one in five seconds while nobody reads at older seqs', async () => {
+    const written = await Written.create()
+    written.write(200, 100)
+    assert.deepEqual(written.roots(), [0, 50, 100, 150, 200])
+  })
+
+  it('are kept one a second for a minute after somebody did, and those stay', async () => {
+    const written = await Written.create({ maxAgeMs: 1e9, maxVersions: 1_000 })
+    written.write(10, 500)
+    written.keyspace.wantOlder()
+    written.write(10, 500)
+    assert.deepEqual(written.roots(), [0, 10, 12, 14, 16, 18, 20])
+    written.write(110, 500)
+    const close = Array.from({ length: 59 }, (_, i) => 12 + 2 * i)
+    assert.deepEqual(written.roots(), [0, 10, ...close, 130])
+    written.write(10, 500)
+    assert.deepEqual(
+      written.roots().filter(seq => seq > 120),
+      [122, 124, 126, 128, 138, 140],
+    )
+  })
+
+  it('are as close together as entries can be applied again, whatever the time', async () => {
+    const written = await Written.create({ gapEntries: 10 })
+    written.write(35)
+    assert.deepEqual(written.roots(), [0, 10, 20, 30, 35])
+  })
+
+  it('are as close together in bytes of entries', async () => {
+    const written = await Written.create({ gapBytes: 1_000 })
+    written.write(4, 0, 300)
+    written.write(4, 0, 1)
+    written.write(1, 0, 1_000)
+    written.write(1, 0, 1)
+    assert.deepEqual(written.roots(), [0, 4, 9, 10])
+  })
+
+  it('leave no gap when one goes that a view held in between', async () => {
+    const written = await Written.create({ gapEntries: 10 })
+    written.write(7)
+    const held = written.keyspace.view()
+    written.write(9)
+    held.close()
+    assert.deepEqual(written.roots(), [0, 7, 16])
+    const other = await Written.create({ gapEntries: 10 })
+    other.write(4)
+    const soon = other.keyspace.view()
+    other.write(2)
+    soon.close()
+    other.write(6)
+    assert.deepEqual(other.roots(), [0, 10, 12])
+  })
+})
