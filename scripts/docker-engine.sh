@@ -53,7 +53,7 @@ start_engine() {
   [ "$(id -u)" = 0 ] || give_up 'no Docker engine answers, and starting one needs root'
   { install dockerd docker.io && install iptables iptables; } || give_up 'Docker could not be installed'
   # Ports that nobody says more about are published on the loopback.
-  dockerd --ip 127.0.0.1 >"$work/log" 2>&1 </dev/null &
+  dockerd --ip 127.0.0.1 >"$work/engine" 2>&1 </dev/null &
   engine=$!
   local until=$((SECONDS + $(left 60)))
   while [ "$SECONDS" -lt "$until" ]; do
@@ -61,6 +61,7 @@ start_engine() {
     kill -0 "$engine" 2>/dev/null || break
     sleep 0.5
   done
+  cp "$work/engine" "$work/log"
   give_up 'the Docker engine did not start'
 }
 

@@ -24,6 +24,7 @@ describe('docker-engine.sh', () => {
     fake = mkdtempSync(join(tmpdir(), 'quorate-docker-engine-'))
     say('docker', FAKE_DOCKER)
     say('dockerd', '#!/usr/bin/env bash\necho no control groups >&2\nexit 1\n')
+    say('id', '#!/usr/bin/env bash\necho 0\n')
     // Nothing is installed for a test.
     for (const tool of ['iptables', 'apt-get']) say(tool, '#!/usr/bin/env bash\nexit 1\n')
   })
@@ -57,6 +58,15 @@ describe('docker-engine.sh', () => {
     assert.doesNotMatch(stdout, /ran|not run/)
   })
 
+  it('tells what the build said, and not what an engine says that it has started itself', () => {
+    say('info.exit', '1')
+    say('build.exit', '1')
+    say('build.says', 'unknown instruction: FORM\n')
+    say('dockerd', '#!/usr/bin/env bash\nrm "$FAKE/info.exit"\nwhile echo noise of the engine; do sleep 0.05; done\n')
+    const { status, stderr } = run()
+    assert.deepEqual([status, stderr], [1, 'unknown instruction: FORM\n'])
+  })
+
   it('says that nothing was run when containers reach no registry, and when a build takes too long', () => {
     say('build.exit', '1')
     say('run.exit', '1')
@@ -80,6 +90,6 @@ describe('docker-engine.sh', () => {
     say('info.exit', '1')
     const none = run()
     assert.equal(none.status, 75)
-    assert.match(none.stdout, /^not run: (the Docker engine did not start|no Docker engine answers)/)
+    assert.match(none.stdout, /^not run: the Docker engine did not start \(no control groups\)$/m)
   })
 })
