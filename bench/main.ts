@@ -14,6 +14,7 @@ import type { Row } from './lib/report.ts'
 const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   keyspace: ['keyspace/keyspace.js'],
   embedded: ['embedded/commits.js', 'embedded/beyond-memory.js'],
+  sealing: ['sealing/sealing.js'],
   links: ['links/links.js'],
   query: ['query/query.js'],
   snapshot: ['snapshot/snapshot.js'],

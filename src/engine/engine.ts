@@ -5,6 +5,7 @@ import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
 import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
+import type { ConfiguredKeys } from '../sealing/index.ts'
 import { asDamaged } from './damaged-error.ts'
 import { backupSource } from './backup-source.ts'
 import { backupToDirectory } from './backup/index.ts'
@@ -52,6 +53,11 @@ export interface EngineOptions {
   checkpointLogBytes?: number
   /** ... or when the last one is this old and something has changed; default 60 s. */
   checkpointAgeMs?: number
+  /**
+   * Encrypts and signs everything that holds data (docs/operate/encryption.md). Decided when the directory is created: a directory made with
+   * keys never opens without them, one made without never with. The first key of a list is the present one, others open what was wrapped before.
+   */
+  keys?: ConfiguredKeys
 }
 
 /** The embedded database: one process, the same state machine and log as a cluster node (DESIGN 4). */
@@ -87,7 +93,8 @@ const TAIL_CACHE_BYTES = 8 << 10
 
 /**
  * Opens the database in `directory`, creating it where there is none; recovers what a crash left.
- * @throws QuorateError `directory_locked` naming the holder, `damaged` naming file and offset, `storage_failed`
+ * @throws QuorateError `directory_locked` naming the holder, `damaged` naming file and offset, `storage_failed`; `seal_key_missing`,
+ * `seal_key_wrong`, `not_sealed` if the keys are not the directory's
  */
 export async function openEngine(directory: string, options: EngineOptions, platform: Platform): Promise<Engine> {
   const owned = await openDataDirectory({
@@ -97,6 +104,8 @@ export async function openEngine(directory: string, options: EngineOptions, plat
     groupId: GROUP_ID,
     durability: options.durability ?? 'full',
     pageBytes: options.pageBytes ?? 8192,
+    ciphers: platform.ciphers,
+    keys: options.keys,
   })
   const opening = new EngineOpening(owned, options, platform)
   try {
@@ -149,6 +158,7 @@ class EngineOpening {
       groupId: GROUP_ID,
       pageBytes: this.#directory.identity.pageBytes,
       budgetBytes: this.#budgetBytes - this.#tailCacheBytes,
+      seal: this.#directory.seal,
       ...(hotCacheBytes !== undefined && { hotCacheBytes }),
       ...(inlineThresholdBytes !== undefined && { inlineThresholdBytes }),
       // Known to nobody who does not read the disk.
@@ -190,6 +200,7 @@ class EngineOpening {
       directory: this.#directory.path,
       directoryId: hexToBytes(this.#directory.identity.directoryId),
       groupId: GROUP_ID,
+      seal: this.#directory.seal,
       lane: 'inline',
       tailCacheBytes: this.#tailCacheBytes,
       onFailed: error => (this.#failure = error),

@@ -1,6 +1,7 @@
 import { QuorateError } from '../model/index.ts'
 import type { Log, Recovered, SuperblockProof } from '../log/index.ts'
 import type { Clock, Files, Timers } from '../platform/index.ts'
+import type { Seal } from '../sealing/index.ts'
 import { asDamaged } from './damaged-error.ts'
 import { ChangeFiles } from './events/index.ts'
 import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
@@ -40,6 +41,8 @@ export interface StateMachineOptions {
   cursorSecret?: Uint8Array
   /** How many bytes an install writes from one record of its progress to the next. */
   installProgressBytes?: number
+  /** Encrypts and signs what is in it. */
+  seal?: Seal | undefined
   /** For tests only. */
   tuning?: StateMachineTuning
   /** Planted bugs of the keyspace; tests only. */
@@ -57,7 +60,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   const { seq, entryChain } = superblock
   let changes: ChangeFiles | undefined
   try {
-    changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain)
+    changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain, options.seal)
     return {
       machine: await EngineStateMachine.load(
         keyspace,
@@ -113,6 +116,7 @@ function keyspaceOptions(options: Omit<StateMachineOptions, 'timers'>): Keyspace
     },
     spaceLength,
     slotted: SLOTTED_RECORDS,
+    seal: options.seal,
     identity: { historyId: new Uint8Array(16), groupId, directoryId: hexBytes(directoryId) },
     ...(options.hotCacheBytes !== undefined && { hotCacheBytes: options.hotCacheBytes }),
     ...(options.inlineThresholdBytes !== undefined && {

@@ -31,7 +31,7 @@ export type Engine = EngineDatabase
 export const Engine: {
   /**
    * Opens the database in `directory`, creating it where there is none.
-   * @throws QuorateError `directory_locked`, `damaged`, `storage_failed`
+   * @throws QuorateError `directory_locked`, `damaged`, `storage_failed`, `seal_key_missing`, `seal_key_wrong`, `not_sealed`
    */
   open(directory: string, options?: EngineOptions): Promise<EngineDatabase>
 } = {
@@ -158,4 +158,5 @@ export type {
   LocalScan,
   LocalView,
 } from '../engine/index.ts'
+export type { ConfiguredKeys } from '../sealing/index.ts'
 export * from '../model/index.ts'

@@ -1,6 +1,8 @@
 import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
 import { readTextFile, replaceTextFile } from '../platform/index.ts'
-import type { DirectoryLock, Files, Random } from '../platform/index.ts'
+import { openSeal } from '../sealing/index.ts'
+import type { ConfiguredKeys, Seal } from '../sealing/index.ts'
+import type { Ciphers, DirectoryLock, Files, Random } from '../platform/index.ts'
 import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
 
@@ -35,6 +37,8 @@ export interface DataDirectory {
   readonly wasCutOff: boolean
   /** Where its log ended when it was closed in order, if nothing was written since: it must end there still. */
   readonly closedAt: LogEnd | undefined
+  /** Encrypts and signs what is in it; undefined if nothing does. */
+  readonly seal: Seal | undefined
   /** Records durably that log and pages were created. */
   completed(): Promise<void>
   /** Records durably that it is in use. To be awaited once its log was found to be whole, before anything in it is changed. */
@@ -56,6 +60,9 @@ export interface DataDirectoryOptions {
   pageBytes: PageBytes
   /** Identity of a directory that is created, 32 hexadecimal digits; minted if not given. */
   directoryId?: string
+  ciphers: Ciphers
+  /** What the directory is, or is to be, encrypted and signed with. */
+  keys?: ConfiguredKeys | undefined
 }
 
 /** Bytes of a page of the keyspace; fixed when the directory is created. */
@@ -65,7 +72,7 @@ const NAME = 'identity.json'
 
 /**
  * Takes ownership of a data directory, creating it where there is none.
- * @throws FileError `directory_locked` naming the holder; LogError `damaged` if its identity cannot be read.
+ * @throws FileError `directory_locked` naming the holder; LogError `damaged` if its identity cannot be read; QuorateError as `openSeal`
  */
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const { files, path } = options
@@ -92,7 +99,11 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
     closedAt: null,
   }
   if (isNew) await writeIdentity(files, path, identity)
+  const { random, ciphers, keys } = options
+  const sealed = { files, random, ciphers, path, directoryId: identity.directoryId, keys }
+  const seal = await openSeal(sealed, isNew ? 'create' : 'open')
   return {
+    seal,
     path,
     identity,
     isNew,

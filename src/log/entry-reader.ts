@@ -7,6 +7,7 @@ import { LogError } from './errors.ts'
 import { segmentName } from './file-names.ts'
 import { FRAME_HEADER_BYTES, FrameFlag, isFrameHeaderIntact, readFrameHeader } from './frame.ts'
 import type { FrameHeader } from './frame.ts'
+import type { LogSeal } from './log-seal.ts'
 import type { LogPosition } from './positions.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts'
 
@@ -24,9 +25,17 @@ export class EntryReader {
   readonly #directory: string
   readonly #seeds: ChecksumSeeds
   readonly #segmentEnd: SegmentEnd
+  readonly #seal: LogSeal | undefined
   readonly #open = new Map<number, OpenSegment>()
 
-  constructor(files: Files, directory: string, seeds: ChecksumSeeds, segmentEnd: SegmentEnd) {
+  constructor(
+    files: Files,
+    directory: string,
+    seeds: ChecksumSeeds,
+    segmentEnd: SegmentEnd,
+    seal: LogSeal | undefined,
+  ) {
+    this.#seal = seal
     this.#files = files
     this.#directory = directory
     this.#seeds = seeds
@@ -94,9 +103,19 @@ export class EntryReader {
       head.length === FRAME_HEADER_BYTES && isFrameHeaderIntact(head, 0, this.#seeds.at(at.segment, at.offset))
     if (!isIntact) throw this.#damaged(at, 'a frame header of the log no longer passes its checksum')
     const header = readFrameHeader(head, 0)
+    if (this.#seal !== undefined) return { header, bytes: await this.#unseal(this.#seal, file, at, header, end) }
     const bytes = new Uint8Array(header.entriesBytes)
     if (bytes.length > 0) await file.read(bytes, at.offset + FRAME_HEADER_BYTES)
     return { header, bytes }
+  }
+
+  async #unseal(seal: LogSeal, file: File, at: LogPosition, header: FrameHeader, end: number): Promise<Uint8Array> {
+    const length = seal.needsWholeFrames ? header.length : FRAME_HEADER_BYTES + header.entriesBytes
+    const frame = new Uint8Array(Math.min(length, end - at.offset))
+    await file.read(frame, at.offset)
+    const opened = seal.openFrame(frame, header.entriesBytes, at.segment, at.offset)
+    if (opened === undefined) throw this.#damaged(at, "a frame of the log is not sealed with this directory's keys")
+    return opened.entries
   }
 
   #segment(segment: number): OpenSegment {

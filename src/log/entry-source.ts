@@ -14,7 +14,7 @@ export class EntrySource {
 
   constructor(settings: LogSettings, seeds: ChecksumSeeds, segmentEnd: SegmentEnd) {
     this.cache = new TailCache(settings.tailCacheBytes)
-    this.reader = new EntryReader(settings.files, settings.directory, seeds, segmentEnd)
+    this.reader = new EntryReader(settings.files, settings.directory, seeds, segmentEnd, settings.identity.seal)
   }
 
   /** See `Log.read`. `indexNow` gives the log's index at any moment: it may be replaced while files are read. */

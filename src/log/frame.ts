@@ -1,5 +1,6 @@
 import { crc32, readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../encoding/index.ts'
 import { assertLog } from './errors.ts'
+import type { LogSeal } from './log-seal.ts'
 
 /**
  * A frame is one atomic batch of the log (docs/formats/log.md): header, encoded entries, padding to 8, the list of its
@@ -16,7 +17,9 @@ export const FRAME_END_BYTES = 8
 export const SECTOR_BYTES = 512
 const HEADER_END_MAGIC = 0x444f4851 // "QHOD"
 
+/** 16 and 32: encrypted, signed (log-seal.ts). */
 export const FrameFlag = { hardState: 1, truncate: 2, entries: 4, mark: 8 } as const
+const SEALED_FLAGS = 48
 
 const AT = {
   version: 4,
@@ -39,7 +42,7 @@ const AT = {
   lastTerm: 96,
   lastChain: 104,
   entriesBytes: 108,
-  // 112 nonce (24), 136 tag (16), 152 HMAC (16): reserved for encryption at rest and the integrity key
+  // 112 nonce (24), 136 tag (16), 152 HMAC (16): log-seal.ts
   headerEnd: 168,
   superblock: 172,
 } as const
@@ -47,6 +50,8 @@ const AT = {
 /** The fields of a frame's header. Mutable: the log fills one object again and again. */
 export interface FrameHeader {
   flags: number
+  /** As it was read: encrypted or signed. */
+  isSealed: boolean
   /** Bytes of the whole frame. */
   length: number
   /** The header's checksum; also the frame's value in the chain of frames. */
@@ -74,6 +79,7 @@ export interface FrameHeader {
 export function emptyFrameHeader(groupId: number): FrameHeader {
   return {
     flags: 0,
+    isSealed: false,
     length: 0,
     headerCrc: 0,
     groupId,
@@ -107,7 +113,7 @@ export function maxFrameBytes(entriesBytes: number): number {
 /**
  * Lays a frame into `target` from `at`: fields from `header` (length, checksums and zero sectors are set here), `entries`
  * copied once. `offset` is the frame's place in its file, `seed` that place's checksum seed. Returns the frame's length.
- * `target` needs `maxFrameBytes` of room. hot path: bench/log.
+ * `target` needs `maxFrameBytes` of room. `seal`, in segment `segment`, encrypts and signs it. hot path: bench/log.
  */
 export function writeFrame(
   target: Uint8Array,
@@ -116,6 +122,8 @@ export function writeFrame(
   entries: Uint8Array | undefined,
   offset: number,
   seed: number,
+  seal?: LogSeal,
+  segment: number = 0,
 ): number {
   let end = at + FRAME_HEADER_BYTES
   header.entriesBytes = 0
@@ -124,13 +132,22 @@ export function writeFrame(
     header.entriesBytes = entries.length
     end += entries.length
   }
+  if (seal !== undefined) {
+    writeHeader(target, at, header, 0)
+    seal.encryptFrame(target, at, target.subarray(at + FRAME_HEADER_BYTES, end), segment, offset)
+  }
   const aligned = at + align8(end - at)
   target.fill(0, end, aligned)
   end = writeZeroSectors(target, at, aligned, header, offset)
   writeU32(target, end, FRAME_END_MAGIC)
   header.length = end + FRAME_END_BYTES - at
   writeU32(target, end + 4, header.length)
-  writeHeader(target, at, header, crc32(target.subarray(at + FRAME_HEADER_BYTES, at + header.length), seed))
+  const bodyCrc = crc32(target.subarray(at + FRAME_HEADER_BYTES, at + header.length), seed)
+  if (seal === undefined) writeHeader(target, at, header, bodyCrc)
+  else {
+    writeDerived(target, at, header, bodyCrc)
+    seal.signFrame(target, at, at + header.length, segment, offset)
+  }
   // The field itself is still zero here, so one pass gives what `frameHeaderCrc` gives.
   header.headerCrc = crc32(target.subarray(at, at + FRAME_HEADER_BYTES), seed)
   writeU32(target, at + AT.headerCrc, header.headerCrc)
@@ -154,6 +171,13 @@ function writeZeroSectors(target: Uint8Array, at: number, end: number, header: F
     listEnd += 4
   }
   return listEnd
+}
+
+/** What is known of a frame once its entries are encrypted; the list's checksum is there already. */
+function writeDerived(target: Uint8Array, at: number, header: FrameHeader, bodyCrc: number): void {
+  writeU32(target, at + AT.length, header.length)
+  writeU32(target, at + AT.bodyCrc, bodyCrc)
+  writeU32(target, at + AT.zeroSectors, header.zeroSectors)
 }
 
 function writeHeader(target: Uint8Array, at: number, header: FrameHeader, bodyCrc: number): void {
@@ -227,7 +251,8 @@ export function checkFrame(bytes: Uint8Array, offset: number, seed: number): Fra
 
 export function readFrameHeader(bytes: Uint8Array, at: number): FrameHeader {
   return {
-    flags: readU16(bytes, at + AT.flags),
+    flags: readU16(bytes, at + AT.flags) & ~SEALED_FLAGS,
+    isSealed: (readU16(bytes, at + AT.flags) & SEALED_FLAGS) !== 0,
     length: readU32(bytes, at + AT.length),
     headerCrc: readU32(bytes, at + AT.headerCrc),
     groupId: readU64(bytes, at + AT.groupId),

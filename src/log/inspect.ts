@@ -1,10 +1,12 @@
 import type { Files } from '../platform/index.ts'
+import type { Seal } from '../sealing/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { logDirectory, segmentName, VOTES_NAME } from './file-names.ts'
 import { FRAME_HEADER_BYTES, FrameFlag, checkFrame } from './frame.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
 import type { LogEnd } from './closed-end.ts'
 import type { FrameCheck } from './frame.ts'
+import { LogSeal } from './log-seal.ts'
 import type { ChainPoint, HardState, LogIdentity } from './positions.ts'
 import { LOG_BEGINNING } from './positions.ts'
 import { listSegments, readWhole, scanLog } from './scan.ts'
@@ -66,7 +68,9 @@ export interface FixedRegion {
   readonly isTorn?: boolean
 }
 
-export interface InspectOptions extends LogIdentity {
+export interface InspectOptions extends Omit<LogIdentity, 'seal'> {
+  /** Of an encrypted or signed directory. */
+  readonly seal?: Seal | undefined
   readonly files: Files
   /** The data directory. */
   readonly directory: string
@@ -82,23 +86,26 @@ export async function inspectLog(
   options: InspectOptions,
   onFrame: (frame: InspectedFrame) => void,
 ): Promise<LogInspection> {
-  const { files, directory } = options
-  const scan = await scanLog(files, directory, options)
+  const { files, directory, directoryId, groupId } = options
+  const seal = options.seal && new LogSeal(options.seal, directoryId)
+  const identity: LogIdentity = { directoryId, groupId, seal }
+  const scan = await scanLog(files, directory, identity)
   const logPath = logDirectory(directory)
   const fixed: FixedRegion[] = []
   for (const segment of await listSegments(files, logPath)) {
     const path = `${logPath}/${segmentName(segment)}`
     const bytes = await readWhole(files, path)
-    const { state } = checkSegmentHeader(bytes, options, new ChecksumSeeds(options.directoryId), segment)
+    const { state } = checkSegmentHeader(bytes, identity, new ChecksumSeeds(directoryId), segment)
     const header = { file: path, offset: 0, length: SEGMENT_HEADER_BYTES, kind: 'segment_header' as const }
     if (state === 'valid') fixed.push(header)
     else if (state !== 'empty') fixed.push({ ...header, fault: 'the header of the segment does not hold' })
-    new SegmentLister(options, scan, segment, path, bytes, onFrame).run()
+    new SegmentLister(identity, scan, segment, path, bytes, onFrame).run()
   }
-  const slots = await readVoteSlots(files, logPath, options)
+  const slots = await readVoteSlots(files, logPath, identity)
   const votes = resolveVotes(scan, slots, logPath)
   const file = `${logPath}/${VOTES_NAME}`
-  if (slots !== undefined) fixed.push(...inspectVotes(options, file, await readWhole(files, file), scan))
+  if (slots !== undefined)
+    fixed.push(...inspectVotes(identity, options.closedAt, file, await readWhole(files, file), scan))
   const closed = damageOfClosedEnd(scan, options.closedAt, directory)
   for (const { kind, file, offset, what } of closed) {
     if (kind === 'frames_lost') fixed.push({ file, offset, length: LEAST_FRAME_BYTES, kind: 'end', fault: what })
@@ -124,17 +131,24 @@ export async function inspectLog(
  * with the vote is synced, and nothing else before it is synced too: so only the vote of the log's last frame can be torn or missing in
  * its slot, and only while the other slot has the vote before (docs/adr/0003-torn-or-damaged.md).
  */
-function inspectVotes(options: InspectOptions, file: string, bytes: Uint8Array, scan: LogScan): FixedRegion[] {
-  const seeds = new ChecksumSeeds(options.directoryId)
+function inspectVotes(
+  identity: LogIdentity,
+  closedAt: LogEnd | undefined,
+  file: string,
+  bytes: Uint8Array,
+  scan: LogScan,
+): FixedRegion[] {
+  const seeds = new ChecksumSeeds(identity.directoryId)
   const slots = [0, VOTE_SLOT_BYTES].map(offset => {
     const place = { file, offset, length: VOTE_RECORD_BYTES, kind: 'vote' as const }
-    return { place, vote: readVote(bytes, offset, options, seeds) }
+    return { place, vote: readVote(bytes, offset, identity, seeds) }
   })
-  const votes = slots.flatMap(({ vote }) => (vote === undefined ? [] : [vote]))
+  const votes = slots.flatMap(({ vote }) => (vote === undefined || vote === 'forged' ? [] : [vote]))
   const newest = votes.toSorted((a, b) => b.generation - a.generation)[0]
   const isBehind = newest !== undefined && isBehindFrames(newest, scan.hardState)
-  const isUnderWay = scan.verdict.kind === 'clean' && scan.endsWithVote && options.closedAt === undefined && isBehind
+  const isUnderWay = scan.verdict.kind === 'clean' && scan.endsWithVote && closedAt === undefined && isBehind
   return slots.map(({ place, vote }) => {
+    if (vote === 'forged') return { ...place, fault: "the vote is not sealed with this directory's keys" }
     if (vote === undefined) return { ...place, fault: 'the vote does not hold', isTorn: isUnderWay }
     // The slot that should have the newest vote is the one that was not written last.
     const isMissed = isBehind && !isUnderWay && votes.length === 2 && vote !== newest

@@ -263,7 +263,8 @@ export class Log {
     header.superblock = encodeSuperblockProof(this.#superblock)
     lane.reserve(bound)
     const seed = this.#seeds.at(current.segment, current.end)
-    const length = writeFrame(lane.target, lane.at, header, entries, current.end, seed)
+    const { seal } = this.#settings.identity
+    const length = writeFrame(lane.target, lane.at, header, entries, current.end, seed, seal, current.segment)
     lane.write(current.segment, current.end, length)
     this.#previousFrame = header.headerCrc
     this.stats.frames++

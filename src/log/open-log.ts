@@ -1,10 +1,12 @@
 import type { Clock, Files, Threads } from '../platform/index.ts'
+import type { Seal } from '../sealing/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
 import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
 import type { DamageReport } from './errors.ts'
 import { VOTES_NAME, logDirectory, segmentName } from './file-names.ts'
+import { LogSeal } from './log-seal.ts'
 import { Log } from './log.ts'
 import type { LogSettings, LogStart } from './log-settings.ts'
 import type { ChainPoint, HardState } from './positions.ts'
@@ -31,6 +33,8 @@ export interface LogOptions {
   /** 16 bytes, minted with the data directory. */
   readonly directoryId: Uint8Array
   readonly groupId: number
+  /** Of an encrypted or signed directory (`DataDirectory.seal`). */
+  readonly seal?: Seal | undefined
   /** `inline`: write and sync on the calling thread. `worker`: in a thread, fed by a shared ring. */
   readonly lane: 'inline' | 'worker'
   /** Size of a segment's file; a frame that is larger makes its segment larger. Default 64 MiB. */
@@ -79,13 +83,14 @@ const DEFAULT_RING_BYTES = 8_388_608
 
 function settingsOf(options: LogOptions): LogSettings {
   const { directoryId, groupId } = options
+  const seal = options.seal && new LogSeal(options.seal, directoryId)
   const segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
   if (segmentBytes < 4096 || segmentBytes > 1_073_741_824) throw new RangeError(`segments of ${segmentBytes} bytes`)
   return {
     files: options.files,
     threads: options.threads,
     directory: logDirectory(options.directory),
-    identity: { directoryId, groupId },
+    identity: { directoryId, groupId, seal },
     lane: options.lane,
     segmentBytes,
     tailCacheBytes: options.tailCacheBytes ?? DEFAULT_TAIL_CACHE_BYTES,

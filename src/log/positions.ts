@@ -1,3 +1,5 @@
+import type { LogSeal } from './log-seal.ts'
+
 /** A place in the whole log: positions are ordered by segment, then by offset. */
 export interface LogPosition {
   readonly segment: number
@@ -30,6 +32,8 @@ export interface LogIdentity {
   /** 16 bytes, minted when the data directory is created. */
   readonly directoryId: Uint8Array
   readonly groupId: number
+  /** Of an encrypted or signed directory. */
+  readonly seal?: LogSeal | undefined
 }
 
 export function isAfter(a: LogPosition, b: LogPosition): boolean {

@@ -1,4 +1,5 @@
 import { MalformedBytes } from '../encoding/index.ts'
+import { QuorateError } from '../model/index.ts'
 import { FileError } from '../platform/index.ts'
 import type { Files } from '../platform/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
@@ -8,6 +9,7 @@ import type { DamageKind, DamageReport } from './errors.ts'
 import { logDirectory, segmentName, segmentOfName } from './file-names.ts'
 import { FRAME_HEADER_BYTES, FrameFlag } from './frame.ts'
 import type { FrameHeader } from './frame.ts'
+import type { Opened } from './log-seal.ts'
 import { isMutant } from './mutants.ts'
 import type { HardState, LogIdentity, LogPosition } from './positions.ts'
 import { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
@@ -63,6 +65,8 @@ export interface LogScan {
   readonly superblock: SuperblockProof
 }
 
+const NOT_SEALED = "not sealed with this directory's keys"
+
 interface NumberedCheck {
   readonly segment: number
   readonly check: SegmentHeaderCheck
@@ -116,6 +120,13 @@ class TruncatesBase extends Error {
   override readonly name = 'TruncatesBase'
 }
 
+/** Undefined for a sealed frame, for which there is no key. */
+function plainFrame(frame: Uint8Array, header: FrameHeader): Opened | undefined {
+  if (header.isSealed) return undefined
+  const entries = frame.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + header.entriesBytes)
+  return { entries, chain: header.lastChain }
+}
+
 class Scanner {
   readonly #files: Files
   readonly #directory: string
@@ -144,11 +155,15 @@ class Scanner {
     if (numbers.length === 0) throw new LogError('log_missing', `no segment in ${this.#directory}`)
     const checks: NumberedCheck[] = []
     for (const segment of numbers) checks.push({ segment, check: await this.#readHeader(segment) })
+    const forged = checks.find(({ check }) => check.state === 'unsealed')
     const last = checks.findLastIndex(({ check }) => check.state === 'valid')
     const ahead = numbers.slice(last + 1)
     const { live, before } = this.#chooseLive(checks.slice(0, last + 1))
     if (live.length === 0) {
       this.#report('segment_header', { segment: numbers[0]!, offset: 0 }, 'no segment has a valid header')
+    }
+    if (forged !== undefined && !this.#damage.some(({ offset }) => offset === 0)) {
+      this.#report('segment_header', { segment: forged.segment, offset: 0 }, NOT_SEALED)
     }
     this.#beginWith(live[0])
     if (this.#damage.length > 0) return this.#result({ kind: 'damaged' }, live, before, ahead)
@@ -213,6 +228,8 @@ class Scanner {
       if (check.state === 'unknown_version') {
         throw new LogError('version_unsupported', `${this.#path(segment)} has version ${check.version}`)
       }
+      if (check.state === 'sealed')
+        throw new QuorateError('seal_key_missing', `${this.#path(segment)} is sealed: it needs its keys`)
       return check
     } finally {
       await file.close()
@@ -295,6 +312,7 @@ class Scanner {
     if ((header.flags & FrameFlag.hardState) !== 0) {
       this.#hardState = { term: header.term, votedFor: header.votedFor, commitSeq: header.commitSeq }
     }
+    const { entries, chain } = this.#opened(content, offset, header)
     this.#isMarked = (header.flags & FrameFlag.mark) !== 0
     this.#synced = { segment: header.syncedSegment, offset: header.syncedOffset }
     if ((header.flags & FrameFlag.truncate) !== 0) {
@@ -304,11 +322,20 @@ class Scanner {
       this.#lowestTruncations.set(content.segment, Math.min(lowest, header.truncateFrom))
     }
     if ((header.flags & FrameFlag.entries) === 0) return
-    const start = offset + FRAME_HEADER_BYTES
-    const bytes = content.bytes.subarray(start, start + header.entriesBytes)
-    this.#index.append({ firstSeq: header.firstSeq, lastSeq: header.lastSeq, bytes })
+    this.#index.append({ firstSeq: header.firstSeq, lastSeq: header.lastSeq, bytes: entries })
     this.#index.noteFrame(header.firstSeq, content.segment, offset)
-    if (this.#index.lastChain !== header.lastChain) throw new MalformedBytes('the entry chain differs from the header')
+    if (this.#index.lastChain !== chain) throw new MalformedBytes('the entry chain differs from the header')
+  }
+
+  #opened(content: SegmentBytes, offset: number, header: FrameHeader): Opened {
+    const { seal } = this.#identity
+    const frame = content.bytes.subarray(offset, offset + header.length)
+    const opened =
+      seal === undefined
+        ? plainFrame(frame, header)
+        : seal.openFrame(frame, header.entriesBytes, content.segment, offset)
+    if (opened === undefined) throw new MalformedBytes(NOT_SEALED)
+    return opened
   }
 
   /** A finished segment was synced before its successor was begun: whatever is wrong in it is damage. */

@@ -8,6 +8,8 @@ export const SEGMENT_HEADER_BYTES = 512
 export const SEGMENT_MAGIC = 0x47455351 // "QSEG"
 export const SEGMENT_VERSION = 1
 const FLAG_ANEW = 1
+/** 2 encrypted, 4 signed (log-seal.ts). */
+const SEALED_FLAGS = 6
 
 export interface SegmentHeader {
   readonly segment: number
@@ -41,7 +43,8 @@ export function encodeSegmentHeader(identity: LogIdentity, seeds: ChecksumSeeds,
   writeU64(bytes, 80, header.hardState.commitSeq)
   writeU32(bytes, 88, header.previousEnd)
   writeU32(bytes, 92, header.superblock)
-  // 96..455 zero; 456 nonce (24), 480 tag (16), 496 HMAC (16): reserved
+  // 96..455 zero; 456 nonce (24), 480 tag (16), 496 HMAC (16): log-seal.ts
+  identity.seal?.sealSegment(bytes, header.segment)
   writeU32(bytes, 8, crc32(bytes, seeds.at(header.segment, 0)))
   return bytes
 }
@@ -51,6 +54,8 @@ export type SegmentHeaderCheck =
   /** Nothing was written here yet. */
   | { readonly state: 'empty' }
   | { readonly state: 'bad' }
+  /** Passes its checksum; `unsealed`: not sealed with this directory's keys. `sealed`: with keys that nobody has given. */
+  | { readonly state: 'unsealed' | 'sealed' }
   | { readonly state: 'foreign' }
   | { readonly state: 'unknown_version'; readonly version: number }
 
@@ -74,7 +79,13 @@ export function checkSegmentHeader(
   const version = readU16(header, 4)
   if (version !== SEGMENT_VERSION) return { state: 'unknown_version', version }
   if (readU64(header, 32) !== identity.groupId) return { state: 'foreign' }
-  return { state: 'valid', crc, header: readFields(header) }
+  const fields = readFields(header)
+  if (identity.seal === undefined) {
+    return (readU16(header, 6) & SEALED_FLAGS) === 0 ? { state: 'valid', crc, header: fields } : { state: 'sealed' }
+  }
+  const chain = identity.seal.openSegment(header, segment)
+  if (chain === undefined) return { state: 'unsealed' }
+  return { state: 'valid', crc, header: { ...fields, base: { ...fields.base, chain } } }
 }
 
 function readFields(bytes: Uint8Array): SegmentHeader {

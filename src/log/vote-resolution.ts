@@ -29,6 +29,10 @@ export function resolveVotes(scan: LogScan, slots: VoteSlots | undefined, direct
   } else if (!isCertain) {
     damage.push({ kind: 'vote_slot', file, offset: badSlots[0]!, what: 'a vote may have been lost', intactEnd })
   }
+  if (slots?.forgedSlot !== undefined) {
+    const what = "the vote is not sealed with this directory's keys"
+    damage.push({ kind: 'vote_slot', file, offset: slots.forgedSlot, what, intactEnd })
+  }
   const isSameTerm = latest !== undefined && latest.term === fromLog.term
   const differs = isSameTerm && latest.votedFor !== fromLog.votedFor && latest.votedFor !== 0 && fromLog.votedFor !== 0
   if (slots?.isConflict === true || differs) {

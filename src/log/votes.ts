@@ -36,24 +36,26 @@ export function encodeVote(identity: LogIdentity, seeds: ChecksumSeeds, vote: Vo
   writeU64(bytes, 40, vote.generation)
   writeU64(bytes, 48, vote.term)
   writeU64(bytes, 56, vote.votedFor)
-  // 64..455 zero; 456 nonce (24), 480 tag (16), 496 HMAC (16): reserved
+  // 64..455 zero; 456 nonce (24), 480 tag (16): reserved; 496 HMAC (16)
+  identity.seal?.signVote(bytes, voteOffset(vote.generation))
   writeU32(bytes, 8, crc32(bytes, seeds.at(0, voteOffset(vote.generation))))
   return bytes
 }
 
-/** The vote in the slot at `offset` of the file's `bytes`; undefined if it does not pass. */
+/** The vote in the slot at `offset` of the file's `bytes`; undefined if it does not pass, `forged` if only its signature does not hold. */
 export function readVote(
   bytes: Uint8Array,
   offset: number,
   identity: LogIdentity,
   seeds: ChecksumSeeds,
-): Vote | undefined {
+): Vote | 'forged' | undefined {
   if (bytes.length < offset + VOTE_RECORD_BYTES) return undefined
   const record = bytes.slice(offset, offset + VOTE_RECORD_BYTES)
   const crc = readU32(record, 8)
   writeU32(record, 8, 0)
   if (readU32(record, 0) !== VOTE_MAGIC || readU16(record, 4) !== VOTE_VERSION) return undefined
   if (crc !== crc32(record, seeds.at(0, offset)) || readU64(record, 32) !== identity.groupId) return undefined
+  if (identity.seal?.holdsVote(record, offset) === false) return 'forged'
   return { generation: readU64(record, 40), term: readU64(record, 48), votedFor: readU64(record, 56) }
 }
 
@@ -64,15 +66,19 @@ export interface VoteSlots {
   readonly badSlots: readonly number[]
   /** True if both slots name different candidates in one term: the promise of one vote a term was broken or the file was mixed. */
   readonly isConflict: boolean
+  /** Offset of a slot that somebody without the key has written. */
+  readonly forgedSlot?: number
 }
 
 export function readVotes(bytes: Uint8Array, identity: LogIdentity, seeds: ChecksumSeeds): VoteSlots {
   const badSlots: number[] = []
   let latest: Vote | undefined
   let isConflict = false
+  let forgedSlot: number | undefined
   for (const offset of [0, VOTE_SLOT_BYTES]) {
     const vote = readVote(bytes, offset, identity, seeds)
-    if (vote === undefined) {
+    if (vote === 'forged') forgedSlot = offset
+    if (vote === undefined || vote === 'forged') {
       badSlots.push(offset)
       continue
     }
@@ -81,7 +87,7 @@ export function readVotes(bytes: Uint8Array, identity: LogIdentity, seeds: Check
     }
     if (latest === undefined || isNewerVote(vote, latest)) latest = vote
   }
-  return { latest, badSlots, isConflict }
+  return { latest, badSlots, isConflict, ...(forgedSlot !== undefined && { forgedSlot }) }
 }
 
 /** Every vote is in a frame before it is in a slot: true if this one lacks what the frames have. */

@@ -70,6 +70,9 @@ export const ERROR_CODES = [
   // The node.
   'directory_locked',
   'damaged',
+  'seal_key_missing',
+  'seal_key_wrong',
+  'not_sealed',
   'storage_failed',
   'out_of_space',
   'configuration_mismatch',

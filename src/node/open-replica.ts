@@ -7,6 +7,7 @@ import { QuorateError } from '../model/index.ts'
 import { waitAtMost } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { FenceFile, Replica } from '../raft/index.ts'
+import type { ConfiguredKeys } from '../sealing/index.ts'
 import type { LogHearer, MemberAddress, ReplicaOptions, ShippingLimits } from '../raft/index.ts'
 
 export interface StorageOptions {
@@ -45,6 +46,8 @@ export interface ReplicaNodeOptions {
   createTransport: ReplicaOptions['createTransport']
   onRefusal?: ReplicaOptions['onRefusal']
   storage: StorageOptions
+  /** What the directory is encrypted and signed with. */
+  keys?: ConfiguredKeys | undefined
   /** The replica has stopped for good. */
   onFatal: (error: Error) => void
   /** Shown the state machine before anything is applied. */
@@ -77,7 +80,9 @@ export async function openReplicaNode(options: ReplicaNodeOptions): Promise<Repl
   const { platform, directory: path, storage } = options
   const { files, random } = platform
   const { pageBytes } = storage
-  const directory = await openDataDirectory({ files, random, path, groupId: GROUP_ID, durability: 'full', pageBytes })
+  const { ciphers } = platform
+  const identified = { files, random, ciphers, path, groupId: GROUP_ID, pageBytes }
+  const directory = await openDataDirectory({ ...identified, durability: 'full', keys: options.keys })
   const opened: (() => Promise<unknown>)[] = []
   try {
     return await openInDirectory(options, directory, opened)
@@ -105,20 +110,7 @@ async function openInDirectory(
   if (!directory.isNew) await directory.begin()
   // The bytes that cannot be decided are kept aside; the replica stays suspect until a leader has re-supplied the place (W6).
   if (log.state === 'suspect') await log.setSuspectAside()
-  const { machine } = await openStateMachine({
-    files: platform.files,
-    clock,
-    timers,
-    directory: directory.path,
-    directoryId: directory.identity.directoryId,
-    groupId: GROUP_ID,
-    pageBytes: directory.identity.pageBytes,
-    budgetBytes: storage.budgetBytes,
-    ...(options.cursorSecret !== undefined && { cursorSecret: options.cursorSecret }),
-    ...(storage.installProgressBytes !== undefined && { installProgressBytes: storage.installProgressBytes }),
-    ...(options.tuning !== undefined && { tuning: options.tuning }),
-    ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),
-  })
+  const { machine } = await openMachine(options, directory)
   opened.push(() => machine.close())
   options.onMachine?.(machine)
   if (directory.isNew) await directory.completed()
@@ -172,6 +164,25 @@ async function openInDirectory(
   }
 }
 
+function openMachine(options: ReplicaNodeOptions, directory: DataDirectory): ReturnType<typeof openStateMachine> {
+  const { platform, storage } = options
+  return openStateMachine({
+    files: platform.files,
+    clock: platform.clock,
+    timers: platform.timers,
+    directory: directory.path,
+    directoryId: directory.identity.directoryId,
+    groupId: GROUP_ID,
+    pageBytes: directory.identity.pageBytes,
+    budgetBytes: storage.budgetBytes,
+    seal: directory.seal,
+    ...(options.cursorSecret !== undefined && { cursorSecret: options.cursorSecret }),
+    ...(storage.installProgressBytes !== undefined && { installProgressBytes: storage.installProgressBytes }),
+    ...(options.tuning !== undefined && { tuning: options.tuning }),
+    ...(options.keyspaceMutants !== undefined && { mutants: options.keyspaceMutants }),
+  })
+}
+
 async function openOrCreateLog(
   { platform, storage }: ReplicaNodeOptions,
   directory: DataDirectory,
@@ -183,6 +194,7 @@ async function openOrCreateLog(
     directory: directory.path,
     directoryId: hexToBytes(directory.identity.directoryId),
     groupId: GROUP_ID,
+    seal: directory.seal,
     lane: storage.lane,
     segmentBytes: storage.segmentBytes,
     clock: platform.clock,

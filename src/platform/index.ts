@@ -1,5 +1,6 @@
 /** The ports: everything that Quorate needs from the machine, as interfaces. `platform/node` and `platform/simulated` implement them. */
 export type { ByteListener, ByteStream } from './byte-streams.ts'
+export type { Ciphers } from './ciphers.ts'
 export type { Clock } from './clock.ts'
 export type { Random } from './random.ts'
 export { delayOn, paceOn, waitAtMost } from './delay.ts'
@@ -11,6 +12,7 @@ export type { DirectoryLock, File, Files, LockHolder } from './files.ts'
 export type { Job, JobContext, StartJob, Thread, Threads } from './threads.ts'
 export type { DialOptions, Dialer, FrameLink, FrameListener } from './sockets.ts'
 
+import type { Ciphers } from './ciphers.ts'
 import type { Clock } from './clock.ts'
 import type { Files } from './files.ts'
 import type { Random } from './random.ts'
@@ -24,4 +26,5 @@ export interface Platform {
   readonly timers: Timers
   readonly files: Files
   readonly threads: Threads
+  readonly ciphers: Ciphers
 }

@@ -31,8 +31,8 @@ function watched(process: Platform): { platform: Platform; open: Set<File> } {
       return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })
-  const { clock, timers, random, threads } = process
-  return { platform: { files, clock, timers, random, threads }, open }
+  const { clock, timers, random, threads, ciphers } = process
+  return { platform: { files, clock, timers, random, threads, ciphers }, open }
 }
 
 class Machine {

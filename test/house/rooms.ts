@@ -1,6 +1,6 @@
 /** The picture of DESIGN section 3 as data: which rooms exist and which door each may open. */
 
-const PRODUCT = ['encoding', 'model', 'log', 'engine', 'raft', 'transport', 'client', 'admin', 'node', 'cli']
+const PRODUCT = ['encoding', 'model', 'sealing', 'log', 'engine', 'raft', 'transport', 'client', 'admin', 'node', 'cli']
 
 /** Top-level rooms of src/, and what each may import besides itself and the ports of `platform`. */
 export const ARROWS: Readonly<Record<string, readonly string[]>> = {
@@ -9,16 +9,17 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'platform/simulated': ['platform'],
   encoding: [],
   model: ['encoding'],
-  log: ['model', 'encoding'],
-  engine: ['log', 'model', 'encoding'],
+  sealing: ['model', 'encoding'],
+  log: ['sealing', 'model', 'encoding'],
+  engine: ['log', 'sealing', 'model', 'encoding'],
   raft: ['log', 'model', 'encoding'],
   // Pure: time, randomness, disk and network are inputs and effects, so not even a port is open to it.
   'raft/core': [],
   transport: ['model', 'encoding'],
   client: ['model', 'encoding'],
   admin: ['model', 'encoding'],
-  node: ['admin', 'transport', 'raft', 'engine', 'log', 'model', 'encoding', 'platform/node'],
-  cli: ['node', 'client', 'entry', 'model', 'encoding'],
+  node: ['admin', 'transport', 'raft', 'engine', 'log', 'sealing', 'model', 'encoding', 'platform/node'],
+  cli: ['node', 'sealing', 'client', 'entry', 'model', 'encoding'],
   entry: [...PRODUCT, 'platform/node', 'platform/simulated'],
   testing: [...PRODUCT, 'platform/node', 'platform/simulated', 'entry'],
 }

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inspectLog } from '../../src/log/index.ts'
+import type { Seal } from '../../src/sealing/index.ts'
+import { testSeal } from '../sealing/test-seal.ts'
 import { LogModel, isCrash, live, openThroughCrashes } from './crash-model.ts'
 import { DIRECTORY_ID, GROUP_ID, LogWorld, batch, entry, settle, testSeed } from './log-world.ts'
 
 const HARD_STATE = { term: 1, votedFor: 0, commitSeq: 0 }
 
 /** One life that ends with a power loss at disk call `call`, and the recovery from it. False if the life was shorter. */
-async function crashOnce(seed: number, call: number, moment: 'before' | 'after'): Promise<boolean> {
+async function crashOnce(seed: number, call: number, moment: 'before' | 'after', seal?: Seal): Promise<boolean> {
   const note = `seed ${seed}, crash ${moment} call ${call}`
-  const world = new LogWorld(seed, { tailCacheBytes: 2000 })
+  const world = new LogWorld(seed, { tailCacheBytes: 2000, seal })
   const model = new LogModel(HARD_STATE)
   const opened = await world.create()
   await settle()
@@ -44,6 +46,13 @@ describe('a power loss', () => {
     })
   }
 
+  it(`at every other disk call of a sealed log, too (seed ${testSeed()})`, async () => {
+    let call = 1
+    while (await crashOnce(testSeed() + call, call, call % 4 < 2 ? 'before' : 'after', testSeal({ seed: call })))
+      call += 2
+    assert.ok(call > 50, `only ${call} disk calls`)
+  })
+
   it('again and again over one directory loses nothing acknowledged', async () => {
     for (let seed = testSeed(); seed < testSeed() + 12; seed++) {
       const world = new LogWorld(seed, { tailCacheBytes: 2000 })
@@ -57,6 +66,24 @@ describe('a power loss', () => {
         await settle()
         opened = await openThroughCrashes(world, random.below(3))
         await model.recover(opened, `seed ${seed}, life ${life}`)
+      }
+    }
+  })
+
+  it('again and again over one sealed directory, sectors torn or whole, loses nothing acknowledged', async () => {
+    for (let seed = testSeed(); seed < testSeed() + 8; seed++) {
+      const tear = seed % 2 === 0 ? 'sector' : 'byte'
+      const world = new LogWorld(seed, { tailCacheBytes: 2000, seal: testSeal({ seed }) }, tear)
+      const model = new LogModel(HARD_STATE)
+      let opened = await world.create()
+      const random = world.random.split('life')
+      for (let life = 0; life < 10; life++) {
+        world.disk.crashAt(random.between(1, 60), random.pick(['before', 'after']))
+        if (!(await live(opened, model, random, 40))) world.disk.crash('power')
+        await settle()
+        opened = await world.open({ seal: testSeal({ seed: seed * 100 + life }) })
+        assert.notEqual(opened.log.state, 'damaged')
+        await model.recover(opened, `seed ${seed}, life ${life}`, tear === 'byte')
       }
     }
   })

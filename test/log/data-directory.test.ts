@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LogError, openDataDirectory, readIdentity } from '../../src/log/index.ts'
 import type { DataDirectory, DirectoryIdentity } from '../../src/log/index.ts'
-import { SeededRandom, SimulatedDisk } from '../../src/platform/simulated/index.ts'
+import { SeededRandom, simulatedCiphers, SimulatedDisk } from '../../src/platform/simulated/index.ts'
 
 const END = { segment: 3, offset: 4096, frame: 77 }
 
 function openOn(disk: SimulatedDisk, durability: DirectoryIdentity['durability'] = 'full'): Promise<DataDirectory> {
   const random = new SeededRandom(7)
-  return openDataDirectory({ files: disk.files(), random, path: '/data', groupId: 1, durability, pageBytes: 4096 })
+  const place = { files: disk.files(), random, ciphers: simulatedCiphers(), path: '/data', groupId: 1 }
+  return openDataDirectory({ ...place, durability, pageBytes: 4096 })
 }
 
 describe('a data directory', () => {
@@ -22,6 +23,7 @@ describe('a data directory', () => {
     const options = {
       files: disk.files(),
       random,
+      ciphers: simulatedCiphers(),
       path: '/data',
       groupId: 1,
       durability: 'full',

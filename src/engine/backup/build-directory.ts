@@ -1,10 +1,11 @@
 import { encodeConfiguration, hexToBytes } from '../../encoding/index.ts'
 import type { Configuration } from '../../encoding/index.ts'
 import { createLog, openDataDirectory, readIdentity } from '../../log/index.ts'
-import type { ChainPoint, Log } from '../../log/index.ts'
+import type { ChainPoint, DataDirectory, Log } from '../../log/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { SnapshotManifest } from '../../model/index.ts'
 import type { Files, Platform } from '../../platform/index.ts'
+import type { ConfiguredKeys } from '../../sealing/index.ts'
 import { LOCAL_TERM } from '../local-sequencer.ts'
 import { openStateMachine, requireSuperblocks } from '../open-state-machine.ts'
 import type { EngineStateMachine } from '../state-machine.ts'
@@ -13,6 +14,8 @@ export interface DirectorySizes {
   pageBytes?: 4096 | 8192 | 16384 | 32768
   /** Memory for it; default 256 MiB. */
   budgetBytes?: number
+  /** What it is encrypted and signed with. */
+  keys?: ConfiguredKeys
 }
 
 /** What a new data directory is to hold. */
@@ -50,11 +53,13 @@ export async function buildDirectory(
     groupId: GROUP_ID,
     durability: 'full',
     pageBytes: plan.pageBytes ?? 8192,
+    ciphers: platform.ciphers,
+    keys: plan.keys,
     ...(plan.directoryId !== undefined && { directoryId: plan.directoryId }),
   })
   const { directoryId } = owned.identity
   try {
-    const built = await withMachine(platform, target, owned.identity, plan, async (machine, log) => {
+    const built = await withMachine(platform, owned, plan, async (machine, log) => {
       await plan.fill(machine)
       const group = plan.group(directoryId, machine)
       const point = await beginHistory(machine, group, plan.highestSeq + RESTORED_SEQS)
@@ -74,12 +79,12 @@ export async function buildDirectory(
 
 async function withMachine<T>(
   platform: Platform,
-  target: string,
-  { directoryId, pageBytes }: { directoryId: string; pageBytes: DirectorySizes['pageBytes'] & number },
+  { path, identity, seal }: DataDirectory,
   { budgetBytes = BUDGET_BYTES }: DirectorySizes,
   work: (machine: EngineStateMachine, log: Log) => Promise<T>,
 ): Promise<{ result: T; closedAt: Awaited<ReturnType<Log['close']>> }> {
-  const common = { files: platform.files, directory: target, groupId: GROUP_ID }
+  const { directoryId, pageBytes } = identity
+  const common = { files: platform.files, directory: path, groupId: GROUP_ID, seal }
   const { log, recovered } = await createLog({
     ...common,
     threads: platform.threads,

@@ -1,6 +1,8 @@
-import { crc32, readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
+import { crc32, readU32, readU64, utf8Bytes, writeU32, writeU64 } from '../../encoding/index.ts'
 import { FileError } from '../../platform/index.ts'
 import type { File, Files } from '../../platform/index.ts'
+import { BOX_BYTES } from '../../sealing/index.ts'
+import type { Seal } from '../../sealing/index.ts'
 import type { ChangeHistory } from './watch-hub.ts'
 
 const HEADER_BYTES = 32
@@ -11,6 +13,9 @@ const FILES_MAX = 4
 const PENDING_BYTES_MAX = 65_536
 /** The file of runs that are in memory only; lower than any other, so that these are forgotten first. */
 const NO_FILE = -1
+/** Before the box of a sealed run: its length and CRC-32. */
+const CHUNK_HEADER_BYTES = 8
+const CONTEXT = utf8Bytes('changes')
 const NAME = /^(\d{8})\.chg$/
 
 /** What the entries `firstSeq` to `lastSeq` changed. */
@@ -50,15 +55,24 @@ export class ChangeFiles implements ChangeHistory {
   #writing: Promise<void> = Promise.resolve()
   #isBroken = false
 
-  private constructor(files: Files, directory: string, seq: number) {
+  readonly #seal: Seal | undefined
+
+  private constructor(files: Files, directory: string, seq: number, seal: Seal | undefined) {
+    this.#seal = seal
     this.#files = files
     this.#directory = directory
     this.#knownAfterSeq = seq
   }
 
   /** What the directory knows up to the root {seq, entryChain}; everything else in it is removed. */
-  static async open(files: Files, directory: string, seq: number, entryChain: number): Promise<ChangeFiles> {
-    const changes = new ChangeFiles(files, directory, seq)
+  static async open(
+    files: Files,
+    directory: string,
+    seq: number,
+    entryChain: number,
+    seal?: Seal,
+  ): Promise<ChangeFiles> {
+    const changes = new ChangeFiles(files, directory, seq, seal)
     try {
       await files.makeDirectory(directory)
       await changes.#recover(seq, entryChain)
@@ -98,17 +112,18 @@ export class ChangeFiles implements ChangeHistory {
   flush(): void {
     if (this.#pendingBytes === 0) return
     const bytes = this.#pending.subarray(0, this.#pendingBytes)
+    const length = this.#seal === undefined ? bytes.length : CHUNK_HEADER_BYTES + BOX_BYTES + bytes.length
     const run: Run = {
       file: this.#file,
       offset: this.#offset,
-      length: bytes.length,
+      length,
       lastSeq: this.#pendingSeq,
       bytes,
     }
     this.#pending = new Uint8Array(0)
     this.#pendingBytes = 0
     this.#runs.push(run)
-    this.#offset += bytes.length
+    this.#offset += length
     if (this.#offset >= FILE_BYTES_MAX) {
       this.#file++
       this.#offset = 0
@@ -171,7 +186,7 @@ export class ChangeFiles implements ChangeHistory {
     if (this.#isBroken || run.bytes === undefined) return
     const file = this.#open.get(run.file) ?? (await this.#create(run.file))
     const { bytes } = run
-    await file.write(bytes, run.offset)
+    await file.write(this.#seal === undefined ? bytes : sealedRun(this.#seal, run, bytes), run.offset)
     run.bytes = undefined
     if (bytes.buffer.byteLength === PENDING_BYTES_MAX * 2) this.#spare = new Uint8Array(bytes.buffer)
   }
@@ -187,7 +202,9 @@ export class ChangeFiles implements ChangeHistory {
   async #load(run: Run): Promise<Uint8Array | undefined> {
     const bytes = new Uint8Array(run.length)
     const read = await this.#open.get(run.file)?.read(bytes, run.offset)
-    return read === run.length && isWhole(bytes) ? bytes : undefined
+    if (read !== run.length) return undefined
+    const records = this.#seal === undefined ? bytes : openedRun(this.#seal, run.file, run.offset, bytes)
+    return records !== undefined && isWhole(records) ? records : undefined
   }
 
   /** The oldest file goes when there are too many; without a file, what memory may hold. */
@@ -237,17 +254,18 @@ export class ChangeFiles implements ChangeHistory {
       const bytes = new Uint8Array(file.sizeSync())
       await file.read(bytes, 0)
       let at = 0
-      for (let end = recordEnd(bytes, at); end !== undefined && !isFound; end = recordEnd(bytes, at)) {
-        const firstSeq = readU64(bytes, at + 8)
-        if (firstSeq !== expected) {
+      for (;;) {
+        const found = this.#runAt(number, bytes, at)
+        if (found === undefined || isFound) break
+        if (found.firstSeq !== expected) {
           this.#runs.length = 0
-          known = firstSeq - 1
+          known = found.firstSeq - 1
         }
-        const lastSeq = readU64(bytes, at + 16)
+        const { length, lastSeq } = found
         expected = lastSeq + 1
-        this.#runs.push({ file: number, offset: at, length: end - at, lastSeq, bytes: undefined })
-        isFound = lastSeq === seq && readU32(bytes, at + 24) === entryChain
-        at = end
+        this.#runs.push({ file: number, offset: at, length, lastSeq, bytes: undefined })
+        isFound = lastSeq === seq && found.entryChain === entryChain
+        at += length
       }
       // What follows is of a time that is gone: it must not be taken for what is appended here.
       if (isFound) await file.truncate(at)
@@ -256,6 +274,14 @@ export class ChangeFiles implements ChangeHistory {
     }
     if (isFound) this.#knownAfterSeq = known
     else await this.#startOver(numbers)
+  }
+
+  /** The record, or sealed run of records, at `at` of a file. */
+  #runAt(number: number, bytes: Uint8Array, at: number): FoundRun | undefined {
+    if (this.#seal !== undefined) return sealedRunAt(this.#seal, number, bytes, at)
+    const end = recordEnd(bytes, at)
+    if (end === undefined) return undefined
+    return { ...rangeOf(bytes, at, at), length: end - at }
   }
 
   async #startOver(numbers: readonly number[]): Promise<void> {
@@ -270,6 +296,58 @@ export class ChangeFiles implements ChangeHistory {
   #path(number: number): string {
     return `${this.#directory}/${String(number).padStart(8, '0')}.chg`
   }
+}
+
+/** What was found of a run in a file; `entryChain` is that after its last entry. */
+interface FoundRun {
+  readonly firstSeq: number
+  readonly lastSeq: number
+  readonly entryChain: number
+  readonly length: number
+}
+
+function rangeOf(records: Uint8Array, first: number, last: number): Omit<FoundRun, 'length'> {
+  return {
+    firstSeq: readU64(records, first + 8),
+    lastSeq: readU64(records, last + 16),
+    entryChain: readU32(records, last + 24),
+  }
+}
+
+/** A run as it goes to the file of a sealed directory: its length and CRC-32, then its records in a box. */
+function sealedRun(seal: Seal, { file, offset }: Run, records: Uint8Array): Uint8Array {
+  const box = seal.wrap(contextOf(file, offset), records)
+  const chunk = new Uint8Array(CHUNK_HEADER_BYTES + box.length)
+  writeU32(chunk, 0, chunk.length)
+  writeU32(chunk, 4, crc32(box))
+  chunk.set(box, CHUNK_HEADER_BYTES)
+  return chunk
+}
+
+/** The records of a sealed run; undefined if `chunk` is not one of this directory and place. */
+function openedRun(seal: Seal, file: number, offset: number, chunk: Uint8Array): Uint8Array | undefined {
+  const box = chunk.subarray(CHUNK_HEADER_BYTES)
+  if (readU32(chunk, 0) !== chunk.length || readU32(chunk, 4) !== crc32(box)) return undefined
+  return seal.unwrap(contextOf(file, offset), box)
+}
+
+function sealedRunAt(seal: Seal, file: number, bytes: Uint8Array, at: number): FoundRun | undefined {
+  if (bytes.length - at < CHUNK_HEADER_BYTES + BOX_BYTES) return undefined
+  const length = readU32(bytes, at)
+  if (length < CHUNK_HEADER_BYTES + BOX_BYTES || at + length > bytes.length) return undefined
+  const records = openedRun(seal, file, at, bytes.subarray(at, at + length))
+  if (records === undefined || records.length === 0 || !isWhole(records)) return undefined
+  let last = 0
+  for (let next = readU32(records, 0); next < records.length; next += readU32(records, next)) last = next
+  return { ...rangeOf(records, 0, last), length }
+}
+
+function contextOf(file: number, offset: number): Uint8Array {
+  const context = new Uint8Array(CONTEXT.length + 8)
+  context.set(CONTEXT)
+  writeU32(context, CONTEXT.length, file)
+  writeU32(context, CONTEXT.length + 4, offset)
+  return context
 }
 
 /** Fills `record`, which is as long as header and groups. */

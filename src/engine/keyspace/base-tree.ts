@@ -1,4 +1,5 @@
 import { compareBytes, equalBytes } from '../../encoding/index.ts'
+import type { Checksum } from './checksum.ts'
 import { childChecksum, childIndex, childPage, childSeq } from './branch.ts'
 import type { Cold } from './cold.ts'
 import { CHECKSUM_KNOWN } from './frames.ts'
@@ -98,7 +99,7 @@ export class BaseTree {
       const index = childIndex(ref, key, key.length)
       const page = childPage(ref, index)
       const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
-      const checksum = isKnown ? table.checksum[page]! : childChecksum(ref, index)
+      const checksum = isKnown ? table.checksumOf(page) : childChecksum(ref, index)
       const isLeaf = pageLevel(ref) === 1
       if (table.locate(page, ref)) continue
       if (!isLeaf) return cold.only(page, checksum)
@@ -120,13 +121,13 @@ export class BaseTree {
       upper: Uint8Array | undefined,
       page: number,
       seq: number,
-      checksum: number,
+      checksum: Checksum,
     ) => boolean,
   ): Cold | undefined | null {
     const { table, cold } = this.#storage
     const ref = this.leaf
     let page = this.#root
-    let checksum = table.checksum[page]!
+    let checksum = table.checksumOf(page)
     let seq = this.#rootSeq
     let lower: Uint8Array = FIRST_KEY
     let upper: Uint8Array | undefined
@@ -145,7 +146,7 @@ export class BaseTree {
       seq = childSeq(ref, index)
       page = childPage(ref, index)
       const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
-      checksum = isKnown ? table.checksum[page]! : childChecksum(ref, index)
+      checksum = isKnown ? table.checksumOf(page) : childChecksum(ref, index)
       if (take(level - 1, lower, upper, page, seq, checksum)) return null
       if (table.locate(page, ref)) continue
       const ahead = this.ahead.get(page)

@@ -1,4 +1,6 @@
 import { readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
+import { readChecksum, writeChecksum } from './checksum.ts'
+import type { Checksum } from './checksum.ts'
 import { CHECKSUM_BYTES, POINTER_BYTES, POINTER_CHECKSUM, POINTER_SEQ } from './layout.ts'
 import type { PageRef } from './page.ts'
 import { insertCell, payloadAt, searchPage } from './page.ts'
@@ -24,8 +26,8 @@ export function childSeq(ref: PageRef, index: number): number {
   return readU64(ref.bytes, payloadAt(ref, index) + POINTER_SEQ)
 }
 
-export function childChecksum(ref: PageRef, index: number): number {
-  return readU32(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM)
+export function childChecksum(ref: PageRef, index: number): Checksum {
+  return readChecksum(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM)
 }
 
 /** The checksum that stands there is another page's from now on, until the parent is staged: the page table prevails. */
@@ -46,8 +48,8 @@ export function setChildSeq(ref: PageRef, index: number, seq: number): void {
   writeU64(ref.bytes, payloadAt(ref, index) + POINTER_SEQ, seq)
 }
 
-export function setChildChecksum(ref: PageRef, index: number, checksum: number): void {
-  writeU32(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM, checksum)
+export function setChildChecksum(ref: PageRef, index: number, checksum: Checksum): void {
+  writeChecksum(ref.bytes, payloadAt(ref, index) + POINTER_CHECKSUM, checksum)
 }
 
 /** Returns false, with nothing changed, if there is no room. */

@@ -64,7 +64,11 @@ export class Checkpointer {
   /** Writes everything that the captured root reaches and that is not on file yet. Nothing is synced yet. */
   async writeAll(capture: Capture): Promise<void> {
     const { extents, pageBytes } = this.#storage
-    for (const page of capture.map.pages) await this.#file.write(page.bytes, page.page * pageBytes)
+    for (const { page, bytes } of capture.map.pages) {
+      const written = bytes.slice()
+      this.#file.seal(written)
+      await this.#file.write(written, page * pageBytes)
+    }
     await this.#pager.writeExtents(extents.dirty(capture.root.epoch))
     await this.writeTree(capture.root.page)
   }
@@ -109,7 +113,7 @@ export class Checkpointer {
       pageBytes: this.#storage.pageBytes,
       seq: named.seq,
       epoch: root.epoch,
-      root: { page: root.page, seq: root.pageSeq, checksum: this.#storage.table.checksum[root.page]! },
+      root: { page: root.page, seq: root.pageSeq, checksum: this.#storage.table.checksumOf(root.page) },
       map: map.map,
       end: map.end,
       spaces: map.spacesPointer,
@@ -138,7 +142,7 @@ export class Checkpointer {
 
   async #writeSuperblock(state: SuperblockState): Promise<void> {
     await this.ledger?.superblockBegins(state.number)
-    await this.#file.write(encodeSuperblock(state), (state.number % 2) * SUPERBLOCK_SPACING_BYTES)
+    await this.#file.write(encodeSuperblock(state, this.#storage.seal), (state.number % 2) * SUPERBLOCK_SPACING_BYTES)
     if (this.#storage.mutants.superblockNotSynced !== true) await this.#file.sync()
     this.ledger?.superblockSynced(state.number)
   }

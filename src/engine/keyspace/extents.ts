@@ -1,5 +1,7 @@
 import type { Digest64 } from '../../encoding/index.ts'
-import { crc32, readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
+import { readU32, readU64, writeU32, writeU64 } from '../../encoding/index.ts'
+import { readChecksum, writeChecksum } from './checksum.ts'
+import type { Checksum } from './checksum.ts'
 import {
   AT_BIRTH,
   AT_FORMAT,
@@ -21,7 +23,7 @@ export interface ExtentPointer {
   length: number
   birth: number
   digest: Digest64
-  checksum: number
+  checksum: Checksum
 }
 
 export interface CachedExtent {
@@ -44,7 +46,7 @@ export function readExtentPointer(bytes: Uint8Array, at: number): ExtentPointer 
     length: readU64(bytes, at + EXTENT_LENGTH),
     birth: readU64(bytes, at + EXTENT_BIRTH),
     digest: { lo: readU32(bytes, at + EXTENT_DIGEST), hi: readU32(bytes, at + EXTENT_DIGEST + 4) },
-    checksum: readU32(bytes, at + EXTENT_CHECKSUM),
+    checksum: readChecksum(bytes, at + EXTENT_CHECKSUM),
   }
 }
 
@@ -55,7 +57,7 @@ export function writeExtentPointer(bytes: Uint8Array, at: number, pointer: Exten
   writeU64(bytes, at + EXTENT_BIRTH, pointer.birth)
   writeU32(bytes, at + EXTENT_DIGEST, pointer.digest.lo)
   writeU32(bytes, at + EXTENT_DIGEST + 4, pointer.digest.hi)
-  writeU32(bytes, at + EXTENT_CHECKSUM, pointer.checksum)
+  writeChecksum(bytes, at + EXTENT_CHECKSUM, pointer.checksum)
 }
 
 /** The header in front of an extent's value. */
@@ -67,11 +69,6 @@ export function extentHeader(page: number, birth: number, length: number): Uint8
   writeU64(header, AT_BIRTH, birth)
   writeU32(header, 4, length)
   return header
-}
-
-/** CRC-32 of header and value, without the padding behind. */
-export function extentChecksum(header: Uint8Array, value: Uint8Array): number {
-  return crc32(value, crc32(header))
 }
 
 /**

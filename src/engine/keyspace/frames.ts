@@ -1,3 +1,5 @@
+import type { Checksum } from './checksum.ts'
+import { CHECKSUM_BYTES } from './layout.ts'
 import { broken } from './assert.ts'
 import type { PageRef } from './page.ts'
 
@@ -18,8 +20,6 @@ export class PageTable {
   readonly pageBytes: number
   /** page -> frame + 1; 0 = not resident. */
   frameOf: Int32Array = new Int32Array(1024)
-  /** page -> CRC-32, if CHECKSUM_KNOWN; prevails over what a pointer says, which is stale until the parent is written. */
-  checksum: Uint32Array = new Uint32Array(1024)
   state: Uint8Array = new Uint8Array(1024)
   /** frame -> page. */
   pageOf: Int32Array = new Int32Array(0)
@@ -35,6 +35,9 @@ export class PageTable {
   /** frame -> `#pins` while an entry in the making relies on it. */
   #pinned: Uint32Array = new Uint32Array(0)
   #pins = 1
+  /** page -> CRC-32, if CHECKSUM_KNOWN; with an integrity key 16 bytes a page. */
+  #checksum: Uint32Array = new Uint32Array(1024)
+  #longChecksum: Uint8Array | undefined
   readonly #pagesPerSlabShift: number
   readonly #pageShift: number
   readonly #bytes: Uint8Array[] = []
@@ -94,8 +97,26 @@ export class PageTable {
     if (page < this.frameOf.length) return
     const length = Math.max(page + 1, this.frameOf.length * 2)
     this.frameOf = grown(new Int32Array(length), this.frameOf)
-    this.checksum = grown(new Uint32Array(length), this.checksum)
+    this.#checksum = grown(new Uint32Array(length), this.#checksum)
+    if (this.#longChecksum !== undefined) {
+      this.#longChecksum = grown(new Uint8Array(length * CHECKSUM_BYTES), this.#longChecksum)
+    }
     this.state = grown(new Uint8Array(length), this.state)
+  }
+
+  /** Of a page with CHECKSUM_KNOWN; prevails over what a pointer says, which is stale until the parent is written. */
+  checksumOf(page: number): Checksum {
+    const at = page * CHECKSUM_BYTES
+    return this.#longChecksum?.slice(at, at + CHECKSUM_BYTES) ?? this.#checksum[page]!
+  }
+
+  setChecksum(page: number, checksum: Checksum): void {
+    if (typeof checksum === 'number') {
+      this.#checksum[page] = checksum
+      return
+    }
+    this.#longChecksum ??= new Uint8Array(this.frameOf.length * CHECKSUM_BYTES)
+    this.#longChecksum.set(checksum, page * CHECKSUM_BYTES)
   }
 
   /** A frame that no page owns. */

@@ -168,7 +168,7 @@ export class ImageScan {
       const isWanted = childSeq(ref, i) > this.#since || i === index
       if (!isWanted || table.isResident(page) || this.#leaves.has(page)) continue
       const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
-      const checksum = isKnown ? table.checksum[page]! : childChecksum(ref, i)
+      const checksum = isKnown ? table.checksumOf(page) : childChecksum(ref, i)
       this.#planned.push({ page, pages: 1, bytes: pageBytes, checksum })
     }
     return 'ahead'

@@ -57,11 +57,11 @@ export async function inspectKeyspace(
 /** Whether there is a superblock to go on from. */
 async function inspectSuperblocks(
   file: File,
-  { identity }: KeyspaceOptions,
+  { identity, seal }: KeyspaceOptions,
   proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
 ): Promise<boolean> {
-  const slots = await readSlots(file)
+  const slots = await readSlots(file, seal)
   for (const [i, verdict] of judgeSlots(slots, proof, identity.directoryId).entries()) {
     if (verdict.kind === 'absent') continue
     const { offset, length, state } = slots[i]!

@@ -1,5 +1,18 @@
-import { ByteReader, ByteWriter, crc32, equalBytes, MalformedBytes, readU32, writeU32 } from '../../encoding/index.ts'
+import {
+  ByteReader,
+  ByteWriter,
+  crc32,
+  equalBytes,
+  MalformedBytes,
+  readU32,
+  utf8Bytes,
+  writeU32,
+} from '../../encoding/index.ts'
 import type { Files } from '../../platform/index.ts'
+import type { Seal } from '../../sealing/index.ts'
+import { readChecksum, writeChecksum } from './checksum.ts'
+import type { Checksum } from './checksum.ts'
+import { CHECKSUM_BYTES } from './layout.ts'
 import { RunList } from './run-list.ts'
 
 /**
@@ -16,7 +29,7 @@ export interface InstallProgress {
   /** Everything before this key is installed; undefined = everything. */
   readonly fence: Uint8Array | undefined
   /** The provisional tree: what is installed so far, closed as if it were all. */
-  readonly root: { readonly page: number; readonly seq: number; readonly checksum: number }
+  readonly root: { readonly page: number; readonly seq: number; readonly checksum: Checksum }
   readonly gapSeq: number
   /** The space digests of the provisional tree and what remains of the old one. */
   readonly spaces: Uint8Array
@@ -28,8 +41,9 @@ export interface InstallProgress {
 }
 
 const MAGIC = Uint8Array.of(0x51, 0x52, 0x54, 0x49, 0x4e, 0x53, 0x54, 0x41) // QRTINSTA
-/** 2: spaces with the bytes that they hold. */
-const FORMAT = 2
+/** 2: spaces with the bytes that they hold; 3: checksums of 16 bytes. */
+const FORMAT = 3
+const CONTEXT = utf8Bytes('install')
 const AT_CHECKSUM = 12
 const BODY = 16
 
@@ -43,7 +57,9 @@ export function encodeProgress(progress: InstallProgress): Uint8Array {
   writer.u64(progress.gapSeq)
   writer.u32(progress.root.page)
   writer.u64(progress.root.seq)
-  writer.u32(progress.root.checksum)
+  const checksum = new Uint8Array(CHECKSUM_BYTES)
+  writeChecksum(checksum, 0, progress.root.checksum)
+  writer.raw(checksum)
   writer.bytes32(progress.manifest)
   writer.u8(progress.fence === undefined ? 0 : 1)
   writer.bytes16(progress.fence ?? new Uint8Array(0))
@@ -64,7 +80,7 @@ export function decodeProgress(bytes: Uint8Array): InstallProgress {
   if (readU32(bytes, 8) !== FORMAT || readU32(bytes, AT_CHECKSUM) !== found) throw new MalformedBytes('progress')
   const reader = new ByteReader(bytes, BODY)
   const [baseNumber, epoch, gapSeq] = [reader.u64(), reader.u64(), reader.u64()]
-  const root = { page: reader.u32(), seq: reader.u64(), checksum: reader.u32() }
+  const root = { page: reader.u32(), seq: reader.u64(), checksum: readChecksum(reader.raw(CHECKSUM_BYTES), 0) }
   const manifest = reader.bytes32()
   const hasFence = reader.u8() === 1
   const fence = reader.bytes16()
@@ -86,8 +102,10 @@ export class ProgressFile {
   readonly #files: Files
   readonly #directory: string
   readonly #path: string
+  readonly #seal: Seal | undefined
 
-  constructor(files: Files, directory: string) {
+  constructor(files: Files, directory: string, seal: Seal | undefined) {
+    this.#seal = seal
     this.#files = files
     this.#directory = directory
     this.#path = `${directory}/install`
@@ -101,7 +119,8 @@ export class ProgressFile {
     try {
       const bytes = new Uint8Array(size)
       await file.read(bytes, 0)
-      return decodeProgress(bytes)
+      const text = this.#seal === undefined ? bytes : this.#seal.unwrap(CONTEXT, bytes)
+      return text && decodeProgress(text)
     } catch (error) {
       if (error instanceof MalformedBytes) return undefined
       throw error
@@ -116,7 +135,8 @@ export class ProgressFile {
     await this.#files.remove(next)
     const file = await this.#files.open(next, 'create')
     try {
-      await file.write(encodeProgress(progress), 0)
+      const text = encodeProgress(progress)
+      await file.write(this.#seal?.wrap(CONTEXT, text) ?? text, 0)
       await file.sync()
     } finally {
       await file.close()

@@ -1,10 +1,11 @@
 import type { Digest64 } from '../../encoding/index.ts'
 import { compareBytes, digestBytes, digestRecord, digestToHex, equalDigests, zeroDigest } from '../../encoding/index.ts'
+import { checksumOf } from './checksum.ts'
 import { invariant } from './assert.ts'
 import { lowerBound } from './base-tree.ts'
 import type { BaseTree } from './base-tree.ts'
 import type { Cold } from './cold.ts'
-import { extentChecksum, extentHeader, extentPages, readExtentPointer, writeExtentPointer } from './extents.ts'
+import { extentHeader, extentPages, readExtentPointer, writeExtentPointer } from './extents.ts'
 import { compareKeys } from './grow.ts'
 import { copyRun, ImageReader, LARGE_REFERENCE_BYTES } from './image-bytes.ts'
 import type { InstallProgress } from './install-progress.ts'
@@ -363,7 +364,7 @@ export class Install {
     own.add(page, count)
     const extent = extentHeader(page, storage.epoch, valueBytes)
     const pointer = { page, length: valueBytes, birth: storage.epoch, digest: this.#valueDigest }
-    writeExtentPointer(payload, header, { ...pointer, checksum: extentChecksum(extent, value) })
+    writeExtentPointer(payload, header, { ...pointer, checksum: checksumOf(storage.seal, extent, value) })
     stream.extent(page, extent, value)
     builder.add(reader.key, reader.keyBytes, payload, 0, header + EXTENT_POINTER_BYTES)
   }

@@ -80,13 +80,13 @@ export class Keyspace {
   readonly #found: FoundSlots | undefined
 
   private constructor(parts: Parts, options: KeyspaceOptions, found?: FoundSlots) {
-    const { files, directory, pageBytes, retention, installProgressBytes } = options
+    const { files, directory, pageBytes, retention, installProgressBytes, seal } = options
     this.#found = found
     this.#parts = parts
     this.#now = retention.now
     this.#installing = new Installing({
       parts,
-      file: new ProgressFile(files, directory),
+      file: new ProgressFile(files, directory, seal),
       progressBytes: installProgressBytes ?? PROGRESS_BYTES,
       inlineThresholdBytes: options.inlineThresholdBytes ?? pageBytes,
       publish: (seq, meta) => this.#endEpoch(seq, meta),

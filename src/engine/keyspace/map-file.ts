@@ -1,4 +1,6 @@
-import { crc32, readU32, writeU32, writeU64 } from '../../encoding/index.ts'
+import { readU32, writeU32, writeU64 } from '../../encoding/index.ts'
+import { checksumOf, readChecksum, writeChecksum } from './checksum.ts'
+import type { Checksum } from './checksum.ts'
 import { invariant } from './assert.ts'
 import {
   AT_BIRTH,
@@ -31,13 +33,13 @@ const ENTRY_BYTES = 4 + CHECKSUM_BYTES
 export interface PlacedPage {
   readonly page: number
   readonly bytes: Uint8Array
-  checksum: number
+  checksum: Checksum
 }
 
 /** What a checkpoint wrote beside the tree, so that the next one can replace it. */
 export interface MapOnFile {
   /** Page and checksum of each chunk's map page. */
-  readonly chunks: { page: number; checksum: number }[]
+  readonly chunks: { page: number; checksum: Checksum }[]
   readonly directory: number[]
   readonly spaces: number[]
 }
@@ -71,7 +73,7 @@ export function captureMap(
   epoch: number,
   spaces: Uint8Array,
 ): CapturedMap {
-  const { map, roots, pageBytes } = storage
+  const { map, roots, pageBytes, seal } = storage
   const discard = (page: number): void => {
     map.die(page, 1)
     roots.bury(page, 1, beforeEpoch, epoch)
@@ -91,24 +93,24 @@ export function captureMap(
     const { page } = chunks[chunk]!
     const bytes = blankPage(pageBytes, PageKind.map, page, epoch)
     map.copyChunk(chunk, bytes.subarray(PAGE_HEADER_BYTES))
-    chunks[chunk]!.checksum = crc32(bytes)
+    chunks[chunk]!.checksum = checksumOf(seal, bytes)
     return { page, bytes, checksum: chunks[chunk]!.checksum }
   })
   const entries = new Uint8Array(chunks.length * ENTRY_BYTES)
   chunks.forEach((chunk, i) => {
     invariant(chunk.page !== 0, `chunk ${i} of the map has no page`)
     writeU32(entries, i * ENTRY_BYTES, chunk.page)
-    writeU32(entries, i * ENTRY_BYTES + 4, chunk.checksum)
+    writeChecksum(entries, i * ENTRY_BYTES + 4, chunk.checksum)
   })
   const directoryPages = chainPages(
-    pageBytes,
+    storage,
     PageKind.mapDirectory,
     directory,
     entries,
     perDirectory * ENTRY_BYTES,
     epoch,
   )
-  const digestPages = chainPages(pageBytes, PageKind.spaces, spacePages, spaces, perPage, epoch)
+  const digestPages = chainPages(storage, PageKind.spaces, spacePages, spaces, perPage, epoch)
   pages.push(...directoryPages, ...digestPages)
   const pointer = (page: PlacedPage): PagePointer => ({ page: page.page, seq: 0, checksum: page.checksum })
   return {
@@ -129,7 +131,7 @@ export function captureMap(
  */
 function moveChanged(
   map: SpaceMap,
-  chunks: { page: number; checksum: number }[],
+  chunks: { page: number; checksum: Checksum }[],
   perDirectory: number,
   take: () => number,
   discard: (page: number) => void,
@@ -158,7 +160,7 @@ function moveChanged(
 
 /** Spreads `content` over pages that point at each other, built from the last to the first because pointers hold checksums. */
 function chainPages(
-  pageBytes: number,
+  { pageBytes, seal }: Storage,
   kind: PageKind,
   numbers: readonly number[],
   content: Uint8Array,
@@ -171,12 +173,12 @@ function chainPages(
     const next = pages[0]
     if (next !== undefined) {
       writeU32(bytes, NEXT, next.page)
-      writeU32(bytes, NEXT + 4, next.checksum)
+      writeChecksum(bytes, NEXT + 4, next.checksum)
     }
     const piece = content.subarray(i * perPage, (i + 1) * perPage)
     writeU32(bytes, COUNT, piece.length)
     bytes.set(piece, CONTENT)
-    pages.unshift({ page: numbers[i]!, bytes, checksum: crc32(bytes) })
+    pages.unshift({ page: numbers[i]!, bytes, checksum: checksumOf(seal, bytes) })
   }
   return pages
 }
@@ -195,7 +197,7 @@ export async function readChain(
     pages.push(page)
     pieces.push(bytes.subarray(CONTENT, CONTENT + readU32(bytes, COUNT)))
     page = readU32(bytes, NEXT)
-    checksum = readU32(bytes, NEXT + 4)
+    checksum = readChecksum(bytes, NEXT + 4)
   }
   const content = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
   let at = 0
@@ -213,10 +215,10 @@ export async function readMap(
   visit: (chunk: number, bits: Uint8Array) => void,
 ): Promise<Pick<MapOnFile, 'chunks' | 'directory'>> {
   const { content, pages } = await readChain(file, pointer, PageKind.mapDirectory)
-  const chunks: { page: number; checksum: number }[] = []
+  const chunks: { page: number; checksum: Checksum }[] = []
   for (let at = 0; at < content.length; at += ENTRY_BYTES) {
     const page = readU32(content, at)
-    const checksum = readU32(content, at + 4)
+    const checksum = readChecksum(content, at + 4)
     const bytes = await file.readPage(page, checksum, PageKind.map)
     visit(chunks.length, bytes.subarray(PAGE_HEADER_BYTES))
     chunks.push({ page, checksum })

@@ -1,8 +1,10 @@
-import { crc32, writeU32, writeU64 } from '../../encoding/index.ts'
+import { writeU32, writeU64 } from '../../encoding/index.ts'
+import { writeChecksum } from './checksum.ts'
+import type { Checksum } from './checksum.ts'
 import { invariant } from './assert.ts'
 import { childChecksum, childPage, childSeq } from './branch.ts'
 import { copyRun } from './image-bytes.ts'
-import { CHECKSUM_BYTES, PAGE_HEADER_BYTES, PageKind, POINTER_BYTES, POINTER_CHECKSUM, POINTER_SEQ } from './layout.ts'
+import { PAGE_HEADER_BYTES, PageKind, POINTER_BYTES, POINTER_CHECKSUM, POINTER_SEQ } from './layout.ts'
 import {
   cellBytes,
   appendFreshCell,
@@ -23,7 +25,7 @@ const CELL_BYTES_MIN = 16
 export interface PageLink {
   readonly page: number
   readonly seq: number
-  readonly checksum: number
+  readonly checksum: Checksum
 }
 
 /**
@@ -146,8 +148,7 @@ export class OpenPage {
   addChild(key: Uint8Array, keyBytes: number, link: PageLink): boolean {
     writeU32(pointer, 0, link.page)
     writeU64(pointer, POINTER_SEQ, link.seq)
-    pointer.fill(0, POINTER_CHECKSUM, POINTER_CHECKSUM + CHECKSUM_BYTES)
-    writeU32(pointer, POINTER_CHECKSUM, link.checksum)
+    writeChecksum(pointer, POINTER_CHECKSUM, link.checksum)
     if (!this.add(key, keyBytes, pointer, 0, POINTER_BYTES)) return false
     this.seq = Math.max(this.seq, link.seq)
     this.last = link
@@ -164,8 +165,8 @@ export class OpenPage {
     return key.slice(0, i + 1)
   }
 
-  /** Writes the page into `ref`, a page of its own outside the slabs. Returns its checksum. */
-  build(ref: PageRef, page: number, epoch: number): number {
+  /** Writes the page into `ref`, a page of its own outside the slabs. */
+  build(ref: PageRef, page: number, epoch: number): void {
     initPage(ref, this.level === 0 ? PageKind.leaf : PageKind.branch, this.level, page, epoch)
     const first = this.level === 0 ? 0 : 1
     // A single key keeps all its bytes: whatever comes beside it will hardly share them.
@@ -180,7 +181,6 @@ export class OpenPage {
       copyRun(ref.bytes, at, bytes, keyAt + length, payload)
     }
     clearGap(ref)
-    return crc32(ref.bytes)
   }
 
   /** Bytes of the key at hand that all keys so far share. */

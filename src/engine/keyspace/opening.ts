@@ -1,4 +1,5 @@
 import type { File, Files } from '../../platform/index.ts'
+import type { Seal } from '../../sealing/index.ts'
 import { equalDigests } from '../../encoding/index.ts'
 import { invariant } from './assert.ts'
 import { Checkpointer } from './checkpoint.ts'
@@ -37,6 +38,8 @@ export interface KeyspaceOptions {
   readonly slotted?: SlottedRecords
   /** Written into every superblock. */
   readonly identity: KeyspaceIdentity
+  /** Encrypts and signs the page file. */
+  readonly seal?: Seal | undefined
   readonly mutants?: Mutants
   /** How many bytes an install writes from one record of its progress to the next; default 64 MiB. */
   readonly installProgressBytes?: number
@@ -56,10 +59,10 @@ const FILE_NAME = 'data'
 
 function assemble(options: KeyspaceOptions, file: File, pageBytes: number, identity: KeyspaceIdentity): Parts {
   invariant(PAGE_SIZES.includes(pageBytes), `pages of ${pageBytes} bytes`)
-  const storage = new Storage(pageBytes, options.budgetBytes, options.retention, options.mutants ?? {})
+  const storage = new Storage(pageBytes, options.budgetBytes, options.retention, options.mutants ?? {}, options.seal)
   const spaces = new SpaceDigests(options.spaceLength ?? (() => 1), options.slotted)
   storage.usageAt = (prefix, seq) => spaces.usageAt(prefix, seq)
-  const pageFile = new PageFile(file, pageBytes)
+  const pageFile = new PageFile(file, pageBytes, options.seal)
   const pager = new Pager(storage, pageFile, options.budgetBytes, options.hotCacheBytes)
   const writer = new EpochWriter(storage, spaces, options.inlineThresholdBytes ?? pageBytes)
   const checkpointer = new Checkpointer(storage, pageFile, pager, identity)
@@ -85,7 +88,7 @@ export async function openParts(options: KeyspaceOptions): Promise<Opened> {
   const file = await options.files.open(path, 'readWrite')
   try {
     await settleSuperblocks(file)
-    const slots = await readSlots(file)
+    const slots = await readSlots(file, options.seal)
     for (const { misunderstood, offset, length, slot } of slots) {
       if (misunderstood === undefined) continue
       throw new PageDamage(path, offset, length, `superblock ${slot}: ${misunderstood.message}`, misunderstood)
@@ -179,7 +182,7 @@ function runsBeyond(storage: Storage, first: number, bits: Uint8Array): [page: n
 function rootOf(storage: Storage, state: SuperblockState, nowMs: number): Root {
   const { page, checksum } = state.root
   storage.table.coverPage(page)
-  storage.table.checksum[page] = checksum
+  storage.table.setChecksum(page, checksum)
   storage.table.state[page]! |= CHECKSUM_KNOWN | STAGED
   const { epoch, seq, digestS, records } = state
   const pointer = { page, pageSeq: state.root.seq }

@@ -1,19 +1,25 @@
 import type { File } from '../../platform/index.ts'
-import { crc32, readU32 } from '../../encoding/index.ts'
+import { readU32 } from '../../encoding/index.ts'
+import type { Seal } from '../../sealing/index.ts'
+import { checksumOf, equalChecksums } from './checksum.ts'
+import type { Checksum } from './checksum.ts'
 import { PageDamage } from './damage.ts'
 import { AT_FORMAT, AT_KIND, AT_PAGE, PAGE_FORMAT, PAGE_HEADER_BYTES, PageKind } from './layout.ts'
+import { openPage, sealPage } from './page-seal.ts'
 
 /** The page file and its latch: the first failed write or sync is final (rule D9). */
 export class PageFile {
   readonly path: string
   readonly pageBytes: number
   readonly #file: File
+  readonly #seal: Seal | undefined
   readonly #pending: Set<Promise<void>> = new Set()
   failure: unknown
   /** Told of that failure, once and at once, whoever has asked for the write. */
   onFailed: ((error: unknown) => void) | undefined
 
-  constructor(file: File, pageBytes: number) {
+  constructor(file: File, pageBytes: number, seal: Seal | undefined) {
+    this.#seal = seal
     this.#file = file
     this.path = file.path
     this.pageBytes = pageBytes
@@ -27,6 +33,12 @@ export class PageFile {
     return this.#file.readSync(target, position)
   }
 
+  /** Makes a page, or an extent with its header, ready to be written, in place. Does nothing where nothing is encrypted. */
+  seal(bytes: Uint8Array): void {
+    if (this.#seal?.isEncrypting === true) sealPage(this.#seal, bytes)
+  }
+
+  /** Writes pages and extents that were made ready by `seal`, or a superblock. */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     this.requireHealthy()
     const written = this.#file.write(bytes, position)
@@ -80,10 +92,11 @@ export class PageFile {
     if (this.failure !== undefined) throw new Error(`${this.path} failed before`, { cause: this.failure })
   }
 
-  /** Checks a page that was read against the checksum in its pointer and against its own header. */
-  verify(bytes: Uint8Array, page: number, checksum: number, kind: 'tree' | PageKind, ownClaim: boolean): void {
+  /** Decrypts a page that was read, in place, and checks it against the checksum in its pointer and against its own header. */
+  verify(bytes: Uint8Array, page: number, checksum: Checksum, kind: 'tree' | PageKind, ownClaim: boolean): void {
     const offset = page * this.pageBytes
-    if (!ownClaim && crc32(bytes) !== checksum) {
+    this.#open(bytes, page)
+    if (!ownClaim && !equalChecksums(checksumOf(this.#seal, bytes), checksum)) {
       throw new PageDamage(this.path, offset, bytes.length, `page ${page} is not the one that its pointer names`)
     }
     const found = bytes[AT_KIND]!
@@ -94,16 +107,24 @@ export class PageFile {
   }
 
   /** Reads a page that is no part of the tree: maps, space digests. */
-  async readPage(page: number, checksum: number, kind: PageKind): Promise<Uint8Array> {
+  async readPage(page: number, checksum: Checksum, kind: PageKind): Promise<Uint8Array> {
     const bytes = new Uint8Array(this.pageBytes)
     await this.#file.read(bytes, page * this.pageBytes)
     this.verify(bytes, page, checksum, kind, false)
     return bytes
   }
 
-  /** Checks an extent that was read, header and all, and returns its value. */
-  verifyExtent(bytes: Uint8Array, page: number, checksum: number): Uint8Array {
-    if (crc32(bytes) !== checksum || bytes[AT_KIND] !== PageKind.extent || readU32(bytes, AT_PAGE) !== page) {
+  #open(bytes: Uint8Array, page: number): void {
+    if (this.#seal?.isEncrypting !== true || openPage(this.#seal, bytes)) return
+    const reason = `what lies at page ${page} was not encrypted here with this directory's keys`
+    throw new PageDamage(this.path, page * this.pageBytes, bytes.length, reason)
+  }
+
+  /** Decrypts an extent that was read, header and all, in place, checks it, and returns its value. */
+  verifyExtent(bytes: Uint8Array, page: number, checksum: Checksum): Uint8Array {
+    this.#open(bytes, page)
+    const isSame = equalChecksums(checksumOf(this.#seal, bytes), checksum)
+    if (!isSame || bytes[AT_KIND] !== PageKind.extent || readU32(bytes, AT_PAGE) !== page) {
       const reason = `extent ${page} is not the one that its pointer names`
       throw new PageDamage(this.path, page * this.pageBytes, bytes.length, reason)
     }

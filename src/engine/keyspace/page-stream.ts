@@ -37,6 +37,7 @@ export class PageStream {
   page(page: number, ref: PageRef): void {
     const at = this.#place(page, ref.size)
     this.#buffer.set(ref.bytes.subarray(ref.base, ref.base + ref.size), at)
+    this.#file.seal(this.#buffer.subarray(at, at + ref.size))
     this.#storage.table.state[page]! |= WRITING
     this.#pages.push(page)
   }
@@ -49,12 +50,14 @@ export class PageStream {
       const whole = new Uint8Array(length)
       whole.set(header)
       whole.set(value, header.length)
+      this.#file.seal(whole)
       this.#used = at
       this.#write(whole, page * this.#storage.pageBytes, [])
       return
     }
     this.#buffer.set(header, at)
     this.#buffer.set(value, at + header.length)
+    this.#file.seal(this.#buffer.subarray(at, at + length))
   }
 
   /** Resolves when more may be put. Rejects if a write failed, which is final. */

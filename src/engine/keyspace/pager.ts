@@ -1,3 +1,4 @@
+import type { Checksum } from './checksum.ts'
 import type { Cold } from './cold.ts'
 import { extentHeader } from './extents.ts'
 import type { CachedExtent } from './extents.ts'
@@ -153,6 +154,7 @@ export class Pager {
       const bytes = new Uint8Array(PAGE_HEADER_BYTES + extent.bytes.length)
       bytes.set(extentHeader(extent.page, extent.birth, extent.bytes.length))
       bytes.set(extent.bytes, PAGE_HEADER_BYTES)
+      this.#file.seal(bytes)
       await this.#file.write(bytes, extent.page * this.#storage.pageBytes)
       this.#storage.extents.markClean(extent)
       this.#storage.onWritten(extent.page)
@@ -168,6 +170,7 @@ export class Pager {
     sorted.forEach((page, i) => {
       table.require(page, this.#ref)
       buffer.set(this.#ref.bytes.subarray(this.#ref.base, this.#ref.base + pageBytes), i * pageBytes)
+      this.#file.seal(buffer.subarray(i * pageBytes, (i + 1) * pageBytes))
     })
     const writes: Promise<void>[] = []
     for (let start = 0; start < sorted.length;) {
@@ -183,7 +186,7 @@ export class Pager {
     }
   }
 
-  #start(page: number, checksum: number, extentBytes: number): Promise<void> {
+  #start(page: number, checksum: Checksum, extentBytes: number): Promise<void> {
     if (extentBytes === 0 && this.#storage.table.isResident(page)) return Promise.resolve()
     const load: PageLoad = { done: Promise.resolve() }
     this.#loads.set(page, load)
@@ -195,7 +198,7 @@ export class Pager {
     return load.done
   }
 
-  async #loadPage(page: number, checksum: number, load: PageLoad): Promise<void> {
+  async #loadPage(page: number, checksum: Checksum, load: PageLoad): Promise<void> {
     const { table, pageBytes } = this.#storage
     const ref = new PageRef(pageBytes)
     const frame = table.takeFrame(ref)
@@ -211,13 +214,13 @@ export class Pager {
     }
   }
 
-  #bind(page: number, frame: number, bytes: Uint8Array, length: number, checksum: number, passes: number): void {
+  #bind(page: number, frame: number, bytes: Uint8Array, length: number, checksum: Checksum, passes: number): void {
     const { table, mutants } = this.#storage
     const isKnown = (table.state[page]! & CHECKSUM_KNOWN) !== 0
-    const expected = isKnown ? table.checksum[page]! : checksum
+    const expected = isKnown ? table.checksumOf(page) : checksum
     if (length < bytes.length) bytes.fill(0, length)
     this.#file.verify(bytes, page, expected, 'tree', mutants.checksumInPage === true)
-    table.checksum[page] = expected
+    table.setChecksum(page, expected)
     table.state[page]! |= CHECKSUM_KNOWN | STAGED
     table.bind(page, frame)
     table.touched[frame] = passes
@@ -225,7 +228,7 @@ export class Pager {
     this.onLoaded?.(page, false)
   }
 
-  async #loadExtent(page: number, checksum: number, length: number, load: PageLoad): Promise<void> {
+  async #loadExtent(page: number, checksum: Checksum, length: number, load: PageLoad): Promise<void> {
     if (this.#storage.extents.get(page) !== undefined) {
       this.onLoaded?.(page, true)
       return
@@ -235,7 +238,7 @@ export class Pager {
     if (this.#loads.get(page) === load) this.#keepExtent(page, bytes, checksum, PASSES_AFTER_LOAD)
   }
 
-  #keepExtent(page: number, bytes: Uint8Array, checksum: number, spared: number): void {
+  #keepExtent(page: number, bytes: Uint8Array, checksum: Checksum, spared: number): void {
     const value = this.#file.verifyExtent(bytes, page, checksum)
     if (this.#storage.extents.entry(page) !== undefined) return
     const birth = readU64(bytes, AT_BIRTH)

@@ -1,3 +1,4 @@
+import type { Checksum } from './checksum.ts'
 import type { PageFile } from './page-file.ts'
 import { PageRef } from './page.ts'
 
@@ -9,7 +10,7 @@ export interface Place {
   readonly page: number
   readonly pages: number
   readonly bytes: number
-  readonly checksum: number
+  readonly checksum: Checksum
 }
 
 /** Reads places past the cache, neighbours together. Nothing is checked. `memory` gives what a run is read into. */

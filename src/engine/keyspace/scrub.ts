@@ -1,5 +1,6 @@
 import type { Digest64 } from '../../encoding/index.ts'
 import { addDigest, digestBytes, digestRecord, equalDigests, zeroDigest } from '../../encoding/index.ts'
+import type { Checksum } from './checksum.ts'
 import { childChecksum, childPage, childSeq } from './branch.ts'
 import { PageDamage } from './damage.ts'
 import { extentPages, readExtentPointer } from './extents.ts'
@@ -45,7 +46,7 @@ export interface ScrubResult {
 
 interface Pending {
   page: number
-  checksum: number
+  checksum: Checksum
   seq: number
   lower: Uint8Array
   upper: Uint8Array | undefined
@@ -143,7 +144,7 @@ export class Scrub {
     try {
       const length = await this.#file.read(this.#page.bytes, page * pageBytes)
       this.#page.bytes.fill(0, length)
-      const checksum = (state & CHECKSUM_KNOWN) !== 0 ? table.checksum[page]! : pending.checksum
+      const checksum = (state & CHECKSUM_KNOWN) !== 0 ? table.checksumOf(page) : pending.checksum
       this.#file.verify(this.#page.bytes, page, checksum, 'tree', false)
       return { ...place, kind: pageLevel(this.#page) === 0 ? 'leaf' : 'branch', state: 'ok' }
     } catch (error) {
@@ -153,10 +154,10 @@ export class Scrub {
   }
 
   /** Adds the leaf's records to S and returns its extents. */
-  #countRecords(): { page: number; checksum: number; length: number; seq: number }[] {
+  #countRecords(): { page: number; checksum: Checksum; length: number; seq: number }[] {
     const leaf = this.#page
     const record = this.#record
-    const extents: { page: number; checksum: number; length: number; seq: number }[] = []
+    const extents: { page: number; checksum: Checksum; length: number; seq: number }[] = []
     const value = zeroDigest()
     const sum = zeroDigest()
     for (let i = 0; i < cellCount(leaf); i++) {
@@ -182,7 +183,7 @@ export class Scrub {
   }
 
   async #checkExtent(
-    extent: { page: number; checksum: number; length: number; seq: number },
+    extent: { page: number; checksum: Checksum; length: number; seq: number },
     { lower, upper }: Pending,
   ): Promise<PageReport> {
     const { pageBytes, extents } = this.#storage

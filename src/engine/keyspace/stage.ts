@@ -1,4 +1,4 @@
-import { crc32 } from '../../encoding/index.ts'
+import { checksumOf } from './checksum.ts'
 import { invariant } from './assert.ts'
 import { childPage, setChildChecksum } from './branch.ts'
 import { CHECKSUM_KNOWN, STAGED, WRITING } from './frames.ts'
@@ -31,12 +31,12 @@ export function stagePage(storage: Storage, page: number): void {
     const count = cellCount(ref)
     for (let i = 0; i < count; i++) {
       const child = childPage(ref, i)
-      if ((table.state[child]! & CHECKSUM_KNOWN) !== 0) setChildChecksum(ref, i, table.checksum[child]!)
+      if ((table.state[child]! & CHECKSUM_KNOWN) !== 0) setChildChecksum(ref, i, table.checksumOf(child))
       else invariant(!table.isResident(child), `branch ${page} is staged before its child ${child}`)
     }
   }
   clearGap(ref)
-  table.checksum[page] = crc32(ref.bytes.subarray(ref.base, ref.base + ref.size))
+  table.setChecksum(page, checksumOf(storage.seal, ref.bytes.subarray(ref.base, ref.base + ref.size)))
   table.state[page]! |= CHECKSUM_KNOWN | STAGED | WRITING
   table.dirtyPages--
 }

@@ -1,8 +1,10 @@
 import type { Digest64 } from '../../encoding/index.ts'
+import type { Seal } from '../../sealing/index.ts'
 import { broken } from './assert.ts'
+import { checksumOf } from './checksum.ts'
 import { Cold } from './cold.ts'
 import type { ExtentPointer } from './extents.ts'
-import { ExtentCache, extentChecksum, extentHeader, extentPages } from './extents.ts'
+import { ExtentCache, extentHeader, extentPages } from './extents.ts'
 import { PageTable, STAGED, WRITING } from './frames.ts'
 import { PAGE_HEADER_BYTES, SUPERBLOCK_AREA_BYTES } from './layout.ts'
 import type { Mutants } from './mutants.ts'
@@ -20,6 +22,8 @@ export class Storage {
   readonly extents: ExtentCache = new ExtentCache()
   readonly roots: Roots
   readonly mutants: Mutants
+  /** Of an encrypted or signed directory. */
+  readonly seal: Seal | undefined
   readonly cold: Cold = new Cold()
   /** Since the start: pages that left memory, pages and large values that were read from the file; reads of large values, and those from the file. */
   readonly traffic: { evicted: number; loaded: number; valueReads: number; valueLoads: number } = {
@@ -40,7 +44,14 @@ export class Storage {
   usageAt: (prefix: Uint8Array, seq: number) => SpaceUsage = () => ({ records: 0, bytes: 0 })
   readonly #source: PageRef
 
-  constructor(pageBytes: number, budgetBytes: number, retention: RetentionOptions, mutants: Mutants) {
+  constructor(
+    pageBytes: number,
+    budgetBytes: number,
+    retention: RetentionOptions,
+    mutants: Mutants,
+    seal: Seal | undefined,
+  ) {
+    this.seal = seal
     this.pageBytes = pageBytes
     this.mutants = mutants
     this.table = new PageTable(pageBytes, budgetBytes)
@@ -117,7 +128,7 @@ export class Storage {
     const page = this.map.allocate(count)
     this.table.coverPage(page + count)
     const bytes = value.slice()
-    const checksum = extentChecksum(extentHeader(page, this.epoch, value.length), bytes)
+    const checksum = checksumOf(this.seal, extentHeader(page, this.epoch, value.length), bytes)
     this.extents.add({ page, bytes, birth: this.epoch, state: 'dirty', spared: 0 })
     return { page, length: value.length, birth: this.epoch, digest: { ...digest }, checksum }
   }

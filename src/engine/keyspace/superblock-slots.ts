@@ -1,5 +1,6 @@
 import { equalBytes, MalformedBytes } from '../../encoding/index.ts'
 import type { File } from '../../platform/index.ts'
+import type { Seal } from '../../sealing/index.ts'
 import { SUPERBLOCK_SPACING_BYTES } from './layout.ts'
 import type { SuperblockState } from './superblock.ts'
 import { decodeSuperblock, superblockBytes } from './superblock.ts'
@@ -33,17 +34,17 @@ export type SlotVerdict =
   | { readonly kind: 'ok' | 'absent' | 'torn' }
   | { readonly kind: 'damaged'; readonly reason: string }
 
-export async function readSlots(file: File): Promise<[SuperblockSlot, SuperblockSlot]> {
-  return [await readSlot(file, 0), await readSlot(file, 1)]
+export async function readSlots(file: File, seal: Seal | undefined): Promise<[SuperblockSlot, SuperblockSlot]> {
+  return [await readSlot(file, 0, seal), await readSlot(file, 1, seal)]
 }
 
-async function readSlot(file: File, slot: 0 | 1): Promise<SuperblockSlot> {
+async function readSlot(file: File, slot: 0 | 1, seal: Seal | undefined): Promise<SuperblockSlot> {
   const offset = slot * SUPERBLOCK_SPACING_BYTES
   const area = new Uint8Array(SUPERBLOCK_SPACING_BYTES)
   await file.read(area, offset)
   const place = { slot, offset, length: superblockBytes(area), isEmpty: area.every(byte => byte === 0) }
   try {
-    return { ...place, state: decodeSuperblock(area) }
+    return { ...place, state: decodeSuperblock(area, seal) }
   } catch (error) {
     if (!(error instanceof MalformedBytes)) throw error
     return { ...place, state: undefined, misunderstood: error }

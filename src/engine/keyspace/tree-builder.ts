@@ -1,3 +1,4 @@
+import { checksumOf } from './checksum.ts'
 import { CHECKSUM_KNOWN, STAGED } from './frames.ts'
 import { OpenPage } from './open-page.ts'
 import type { PageLink } from './open-page.ts'
@@ -143,8 +144,9 @@ export class TreeBuilder {
     const page = map.allocate(1)
     table.coverPage(page)
     this.#pages.add(page, 1)
-    const checksum = open.build(this.#scratch, page, epoch)
-    table.checksum[page] = checksum
+    open.build(this.#scratch, page, epoch)
+    const checksum = checksumOf(this.#storage.seal, this.#scratch.bytes)
+    table.setChecksum(page, checksum)
     table.state[page] = CHECKSUM_KNOWN | STAGED
     this.#stream.page(page, this.#scratch)
     if (table.residentPages < this.#residentMax(open.level)) this.#keep(page)

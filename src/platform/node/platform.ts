@@ -1,4 +1,5 @@
 import type { Platform } from '../index.ts'
+import { nodeCiphers } from './ciphers.ts'
 import { nodeClock } from './clock.ts'
 import { nodeFiles } from './files.ts'
 import { nodeRandom } from './random.ts'
@@ -13,5 +14,6 @@ export function nodePlatform(jobs: Readonly<Record<string, URL>> = {}): Platform
     timers: nodeTimers(),
     files: nodeFiles(),
     threads: nodeThreads(jobs),
+    ciphers: nodeCiphers(),
   }
 }

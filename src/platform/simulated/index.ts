@@ -1,4 +1,5 @@
 /** The deterministic ports: one virtual clock, one seed. Used by `src/testing` and by unit tests; never by a real node. */
+export { simulatedCiphers } from './ciphers.ts'
 export { SimulatedClock, WORLD_EPOCH_MICROS } from './clock.ts'
 export type { ClockOptions } from './clock.ts'
 export { crashEverywhere } from './crash-everywhere.ts'

@@ -1,4 +1,5 @@
-import type { Platform, StartJob } from '../index.ts'
+import type { Ciphers, Platform, StartJob } from '../index.ts'
+import { simulatedCiphers } from './ciphers.ts'
 import { SimulatedClock } from './clock.ts'
 import type { ClockOptions } from './clock.ts'
 import type { DiskOperation } from './disk-faults.ts'
@@ -141,6 +142,7 @@ export class SimulatedProcess implements Platform, EventOwner, ThreadHost {
   readonly timers: SimulatedTimers
   readonly files: SimulatedFiles
   readonly threads: SimulatedThreads
+  readonly ciphers: Ciphers = simulatedCiphers()
   readonly #machine: SimulatedMachine
   readonly #deathWatchers = new Set<(kind: 'power' | 'process') => void>()
   #state: 'running' | 'paused' | 'dead' = 'running'

@@ -215,10 +215,10 @@ describe('the progress of an install', () => {
   it('has exactly these bytes and comes back as it was', () => {
     const bytes = encodeProgress(progress)
     const golden = [
-      '515254494e53544102000000',
+      '515254494e53544103000000',
       hexAt(bytes, 12, 4),
       '030000000000000004000000000000000500000000000000',
-      '06000000070000000000000008000000',
+      '06000000070000000000000008000000000000000000000000000000',
       '01000000aa',
       '0101006d',
       '01000000bb',
