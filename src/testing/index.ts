@@ -1,4 +1,4 @@
-/** What checks a Quorate: the conformance suite, the linearizability checker, the simulated world and the fault proxy. */
+/** What checks a Quorate: the conformance suite, the linearizability checker, the simulated world, fault points and the fault proxy. */
 export { conformanceSections, conformanceSuite } from './conformance/suite.ts'
 export type {
   ConformanceCase,
@@ -9,6 +9,8 @@ export type {
   ConformanceSection,
   OpenedDatabase,
 } from './conformance/context.ts'
+export { FAULT_POINTS, FaultPoints } from './fault-points/fault-points.ts'
+export type { FaultCounts, FaultOptions, FaultPlan, FaultPoint } from './fault-points/fault-points.ts'
 export { FaultProxy } from './fault-proxy/fault-proxy.ts'
 export type { FaultProxyOptions, ProxyCounts, ProxyRoute } from './fault-proxy/fault-proxy.ts'
 export type { FlowPorts, LinkFaults } from './fault-proxy/flow.ts'
