@@ -39,6 +39,8 @@ export interface EntryBatch {
   readonly firstSeq: number
   readonly lastSeq: number
   readonly bytes: Uint8Array
+  /** The entry chain after the last entry, where it has been computed before. */
+  readonly lastChain?: number | undefined
 }
 
 export function isEntryKind(kind: number): kind is EntryKind {

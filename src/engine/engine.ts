@@ -235,6 +235,9 @@ class EngineOpening {
         get lastSeq(): number {
           return log.lastSeq
         },
+        get lastChain(): number {
+          return log.lastChain
+        },
         append(entries: EntryBatch): void {
           const isFirst = log.hardState.term < LOCAL_TERM
           log.append(isFirst ? { hardState: HARD_STATE, entries } : { entries })
@@ -251,7 +254,7 @@ class EngineOpening {
       batchIntervalMs: this.#options.batchIntervalMs ?? 10,
       batchBytes: this.#options.batchBytes ?? 1 << 20,
       onFailed: error => (this.#failure ??= error),
-      onApplied: () => checkpoints.consider(),
+      onApplied: nowMs => checkpoints.consider(nowMs),
     })
     machine.onStorageFailed = error => sequencer.fail(error)
     this.#opened.push(() => sequencer.close())

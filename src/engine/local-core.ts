@@ -65,33 +65,20 @@ export class LocalCore implements DatabaseCore {
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     const { session, clock } = this.#options
     if (options.signal?.aborted === true) return Promise.reject(abortedBefore(options.signal))
-    const { timeoutMs } = options
+    const { timeoutMs, caller = ROOT_CALLER } = options
+    const notAfterMicros = timeoutMs === undefined ? 0 : clock.wallMicros() + Math.ceil(timeoutMs * 1000)
     return new Promise((resolve, reject) => {
-      const submission: Submission = {
-        caller: options.caller ?? ROOT_CALLER,
-        envelope,
-        notAfterMicros: timeoutMs === undefined ? 0 : clock.wallMicros() + Math.ceil(timeoutMs * 1000),
-        reference: NO_REFERENCE,
-        isAbandoned: false,
-        settle: (outcome, error) => {
-          guard?.()
-          if (outcome === undefined) reject(error!)
-          else resolve({ outcome, historyId: this.#historyId })
-        },
+      const submission = new Waiting(caller, envelope, notAfterMicros, this.#options.machine, resolve, reject)
+      if (timeoutMs !== undefined || options.signal !== undefined) {
+        submission.guard = this.#guard(submission, options, reject)
       }
-      const guard = this.#guard(submission, options, reject)
       session.submit(submission)
     })
   }
 
   /** Watches the caller's own timeout and abort; returns what ends the watching. */
-  #guard(
-    submission: Submission,
-    options: CoreOptions,
-    reject: (error: QuorateError) => void,
-  ): (() => void) | undefined {
+  #guard(submission: Submission, options: CoreOptions, reject: (error: QuorateError) => void): () => void {
     const { signal, timeoutMs } = options
-    if (signal === undefined && timeoutMs === undefined) return undefined
     const giveUp = (code: 'aborted' | 'timeout', cause?: unknown): void => {
       stop()
       this.#options.session.abandon(submission)
@@ -197,6 +184,42 @@ export class LocalCore implements DatabaseCore {
 }
 
 const NO_REFERENCE: RequestReference = { session: 0, serial: 0 }
+
+/** A submission and who waits for it. */
+class Waiting implements Submission {
+  readonly caller: string
+  readonly envelope: Uint8Array
+  readonly notAfterMicros: number
+  readonly #machine: EngineStateMachine
+  readonly #resolve: (outcome: CoreOutcome) => void
+  readonly #reject: (error: QuorateError) => void
+  reference: RequestReference = NO_REFERENCE
+  isAbandoned = false
+  /** Ends the watching of the caller's own timeout and abort. */
+  guard: (() => void) | undefined = undefined
+
+  constructor(
+    caller: string,
+    envelope: Uint8Array,
+    notAfterMicros: number,
+    machine: EngineStateMachine,
+    resolve: (outcome: CoreOutcome) => void,
+    reject: (error: QuorateError) => void,
+  ) {
+    this.caller = caller
+    this.envelope = envelope
+    this.notAfterMicros = notAfterMicros
+    this.#machine = machine
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  settle(outcome: Uint8Array | undefined, error: QuorateError | undefined): void {
+    this.guard?.()
+    if (outcome === undefined) this.#reject(error!)
+    else this.#resolve({ outcome, historyId: this.#machine.historyId })
+  }
+}
 
 function abortedBefore(signal: AbortSignal): QuorateError {
   return new QuorateError('aborted', 'the caller aborted before anything was sent', { cause: signal.reason })

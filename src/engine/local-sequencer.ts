@@ -10,6 +10,8 @@ import type { EngineStateMachine } from './state-machine.ts'
 /** What the sequencer needs of a log: src/log implements it. */
 export interface SequencerLog {
   readonly lastSeq: number
+  /** The entry chain after the last entry. */
+  readonly lastChain: number
   /** Writes one frame; durable after `syncNow`. Throws when the log has failed. */
   append(entries: EntryBatch): void
   /** Writes and syncs what was appended, on this thread. Throws when the log has failed. */
@@ -29,8 +31,8 @@ export interface LocalSequencerOptions {
   batchBytes: number
   /** Told once when nothing can be written or applied any more. */
   onFailed: (error: unknown) => void
-  /** Called after entries were applied, with the newest seq: for reads that wait and for checkpoints. */
-  onApplied: (seq: number) => void
+  /** Called after entries were applied, with the monotonic clock. */
+  onApplied: (nowMs: number) => void
 }
 
 /** The one term of a group of one (DESIGN 6). */
@@ -47,6 +49,11 @@ const FRAMES_PER_TURN_MAX = 8
 const QUEUE_BYTES_MAX = 64 << 20
 
 const SOON = Promise.resolve()
+
+/** The log computes the chain, so that the state machine need not. */
+interface WrittenBatch extends EntryBatch {
+  lastChain: number | undefined
+}
 
 interface Proposal {
   kind: EntryKind
@@ -79,7 +86,11 @@ export class LocalSequencer {
   #failure: QuorateError | undefined
   #isClosed = false
   /** Frames written and not yet applied, oldest first, with who waits for their entries. */
-  readonly #written: { batch: EntryBatch; waiting: (OutcomeHandler | undefined)[] }[] = []
+  readonly #written: { batch: EntryBatch; proposals: readonly Proposal[] }[] = []
+  /** The monotonic clock as it was last read: it is read once between two steps of a turn. */
+  #nowMs = 0
+  #sliceEndMs = 0
+  readonly #shouldYield = (): boolean => this.#options.clock.monotonicMs() >= this.#sliceEndMs
   #isApplying = false
   #lastTimeMicros: number
   /** Bytes that no sync, under way or ended, reaches. */
@@ -134,7 +145,15 @@ export class LocalSequencer {
     this.#options.timers.endOfTurn(this.#onScheduled)
   }
 
+  /** ms since the clock was last read. */
+  #lap(): number {
+    const beforeMs = this.#nowMs
+    this.#nowMs = this.#options.clock.monotonicMs()
+    return this.#nowMs - beforeMs
+  }
+
   #turn(): void {
+    this.#lap()
     try {
       if (this.#queue.length > 0 && this.#failure === undefined) this.#writeFrame()
       if (!this.#isApplying) this.#applyWritten()
@@ -153,8 +172,9 @@ export class LocalSequencer {
     this.#loneFrames = proposals.length === 1 ? this.#loneFrames + 1 : 0
     this.#queue = []
     this.#queueBytes = 0
-    this.#written.push({ batch, waiting: proposals.map(proposal => proposal.onOutcome) })
+    this.#written.push({ batch, proposals })
     this.#append(batch)
+    batch.lastChain = this.#options.log.lastChain
     if (durability === 'full') this.#sync()
     else if (durability === 'batch') {
       this.#unsyncedBytes += length
@@ -170,24 +190,21 @@ export class LocalSequencer {
   }
 
   #append(batch: EntryBatch): void {
-    const { log, clock } = this.#options
     const { metrics } = this
-    const startMs = clock.monotonicMs()
-    log.append(batch)
-    metrics.append.record(clock.monotonicMs() - startMs)
+    this.#options.log.append(batch)
+    metrics.append.record(this.#lap())
     metrics.appends++
     metrics.appendBytes += batch.bytes.length
   }
 
   #sync(): void {
-    const { log, clock } = this.#options
-    const startMs = clock.monotonicMs()
+    const { log } = this.#options
     log.syncNow()
-    this.metrics.sync.record(clock.monotonicMs() - startMs)
+    this.metrics.sync.record(this.#lap())
     this.#durableSeq = log.lastSeq
   }
 
-  #encode(proposals: readonly Proposal[], length: number): EntryBatch {
+  #encode(proposals: readonly Proposal[], length: number): WrittenBatch {
     const bytes = unwrittenBytes(length)
     const firstSeq = this.#options.log.lastSeq + 1
     const header: EntryHeader = {
@@ -206,7 +223,7 @@ export class LocalSequencer {
       at += header.length
       header.seq++
     }
-    return { firstSeq, lastSeq: header.seq - 1, bytes }
+    return { firstSeq, lastSeq: header.seq - 1, bytes, lastChain: undefined }
   }
 
   /** Leader time of a group of one: its own clock, which never falls. */
@@ -251,15 +268,13 @@ export class LocalSequencer {
   }
 
   #applyWritten(): void {
-    const { clock } = this.#options
-    const until = clock.monotonicMs() + SLICE_MS
-    const shouldYield = (): boolean => clock.monotonicMs() >= until
+    this.#sliceEndMs = this.#nowMs + SLICE_MS
     while (this.#written.length > 0) {
-      const { batch, waiting } = this.#written[0]!
-      const { appliedThrough, outcomes, cold } = this.#apply(batch, shouldYield)
+      const { batch, proposals } = this.#written[0]!
+      const { appliedThrough, outcomes, cold } = this.#apply(batch)
       if (appliedThrough === batch.lastSeq) this.#written.shift()
-      this.#options.onApplied(appliedThrough)
-      for (const { seq, outcome } of outcomes) waiting[seq - batch.firstSeq]?.(outcome, undefined)
+      this.#options.onApplied(this.#nowMs)
+      for (const { seq, outcome } of outcomes) proposals[seq - batch.firstSeq]!.onOutcome?.(outcome, undefined)
       if (cold !== undefined) return this.#continueAfter(cold)
       if (appliedThrough < batch.lastSeq) return this.#schedule()
     }
@@ -270,14 +285,14 @@ export class LocalSequencer {
     for (const resolve of idle) resolve()
   }
 
-  #apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
-    const { machine, clock } = this.#options
+  #apply(batch: EntryBatch): ApplyResult {
+    const { machine } = this.#options
     const { metrics } = this
     const fromSeq = machine.appliedSeq
-    const startMs = clock.monotonicMs()
-    const result = machine.apply(batch, shouldYield)
+    const result = machine.apply(batch, this.#shouldYield)
+    const durationMs = this.#lap()
     if (result.appliedThrough === fromSeq) return result
-    metrics.apply.record(clock.monotonicMs() - startMs)
+    metrics.apply.record(durationMs)
     metrics.epochs++
     metrics.entries += result.appliedThrough - fromSeq
     return result
@@ -324,7 +339,9 @@ export class LocalSequencer {
       applied: 'unknown',
       cause: error,
     })
-    for (const { waiting } of this.#written) for (const handler of waiting) handler?.(undefined, this.#failure)
+    for (const { proposals } of this.#written) {
+      for (const { onOutcome } of proposals) onOutcome?.(undefined, this.#failure)
+    }
     const refused = new QuorateError('storage_failed', this.#failure.message, { cause: error })
     for (const { onOutcome } of this.#queue) onOutcome?.(undefined, refused)
     this.#queue = []
@@ -339,6 +356,11 @@ export class LocalSequencer {
     this.#expiryTimer?.cancel()
   }
 
+  /** The monotonic clock as it was when the newest entries had been applied. */
+  get appliedMs(): number {
+    return this.#nowMs
+  }
+
   get head(): Head {
     return { visibleSeq: this.#options.machine.appliedSeq, durableSeq: this.#durableSeq }
   }
@@ -350,6 +372,7 @@ export class LocalSequencer {
   /** Makes everything written so far durable. Also for `os` and `batch`. */
   syncNow(): void {
     if (this.#failure !== undefined) throw this.#failure
+    this.#lap()
     try {
       this.#syncBatch()
     } catch (error) {

@@ -104,7 +104,7 @@ export class OwnSession {
     const startMs = this.#clock.monotonicMs()
     metrics.inFlight++
     this.#sequencer.propose(EntryKind.transaction, request, (outcome, error) => {
-      metrics.onAnswer(outcome, this.#clock.monotonicMs() - startMs)
+      metrics.onAnswer(outcome, this.#sequencer.appliedMs - startMs)
       if (session === this.#id) this.#answered = serial
       if (outcome !== undefined && isSessionEnded(outcome)) this.#submitAgain(submission)
       else submission.settle(outcome, error)

@@ -282,11 +282,12 @@ export class EngineStateMachine implements StateMachine {
         this.#applier.sessions.writeSlots()
         this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
       }
-      if (shouldYield()) break
+      if (at < bytes.length && shouldYield()) break
     }
     if (cold === undefined) this.#coldBatches--
     if (at > firstAt) {
-      this.#entryChain = chainEntry(this.#entryChain, bytes, firstAt, at)
+      const isWhole = firstAt === 0 && at === bytes.length
+      this.#entryChain = (isWhole ? batch.lastChain : undefined) ?? chainEntry(this.#entryChain, bytes, firstAt, at)
       this.#applier.sessions.writeSlots()
       this.#publish(firstSeq, at - firstAt)
     }

@@ -60,11 +60,11 @@ export class CheckpointSchedule {
     this.#bytes += bytes
   }
 
-  /** Starts a checkpoint if one is due. hot path (bench/embedded): called after every frame. */
-  consider(): void {
+  /** Starts a checkpoint if one is due. `nowMs`: the clock, if it has just been read. hot path (bench/embedded): called after every frame. */
+  consider(nowMs?: number): void {
     const { machine, clock, logBytes, ageMs } = this.#options
     if (this.#running !== undefined || this.#isClosed) return
-    if (this.#bytes < logBytes && clock.monotonicMs() - this.#lastMs < ageMs) return
+    if (this.#bytes < logBytes && (nowMs ?? clock.monotonicMs()) - this.#lastMs < ageMs) return
     if (machine.appliedSeq === machine.newestCheckpointSeq) return
     this.run().catch((error: unknown) => this.#options.onFailed(error as Error))
   }

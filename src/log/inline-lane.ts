@@ -21,8 +21,9 @@ export class InlineLane implements Lane {
   readonly #opening: Files
   readonly #files = new Map<number, File>()
   readonly #writer = new RunWriter()
-  /** Runs laid in `target` and not yet written: file, offset, start in `target`, length, four numbers each. */
+  /** Runs laid in `target` and not yet written: file, offset, start in `target`, length, four numbers each; the first `#runsEnd` count. */
   readonly #runs: number[] = []
+  #runsEnd = 0
   readonly #finished: number[] = []
   #submitted = 0
   #completed = 0
@@ -62,10 +63,17 @@ export class InlineLane implements Lane {
 
   write(file: number, offset: number, length: number): void {
     const runs = this.#runs
-    const last = runs.length - 4
+    const last = this.#runsEnd - 4
     const isSameFile = last >= 0 && runs[last] === file
     if (isSameFile && offset === runs[last + 1]! + runs[last + 3]!) runs[last + 3]! += length
-    else runs.push(file, offset, this.at, length)
+    else {
+      const end = this.#runsEnd
+      runs[end] = file
+      runs[end + 1] = offset
+      runs[end + 2] = this.at
+      runs[end + 3] = length
+      this.#runsEnd = end + 4
+    }
     this.at += length
   }
 
@@ -90,13 +98,13 @@ export class InlineLane implements Lane {
   flush(isSynced: boolean): void {
     try {
       const runs = this.#runs
-      for (let i = 0; i < runs.length; i += 4) {
+      for (let i = 0; i < this.#runsEnd; i += 4) {
         const file = this.#files.get(runs[i]!)
         assertLog(file !== undefined, `file ${runs[i]} is open in the lane`)
         const start = runs[i + 2]!
         this.#writer.write(file, this.target.subarray(start, start + runs[i + 3]!), runs[i + 1]!)
       }
-      runs.length = 0
+      this.#runsEnd = 0 // a length that is set is a call into the engine of the language
       this.at = 0
       if (isSynced) this.#writer.sync()
     } catch (error) {
@@ -108,7 +116,7 @@ export class InlineLane implements Lane {
 
   /** Everything submitted through `ioSeq` is synced. */
   #complete(ioSeq: number): void {
-    if (this.#runs.length === 0) this.#closeFinished()
+    if (this.#runsEnd === 0) this.#closeFinished()
     if (ioSeq <= this.#completed) return
     this.#completed = ioSeq
     this.#events.onCompleted(ioSeq)
@@ -147,6 +155,7 @@ export class InlineLane implements Lane {
   }
 
   #closeFinished(): void {
+    if (this.#finished.length === 0) return
     for (const segment of this.#finished.splice(0)) {
       const file = this.#files.get(segment)
       this.#files.delete(segment)
