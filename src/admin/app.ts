@@ -3,6 +3,8 @@ import { bytesToJson } from '../encoding/index.ts'
 import type { AuditPage, NodeService } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import type { AdminApp, AdminPeer } from './admin-app.ts'
+import { addBackupRoutes } from './backup-routes.ts'
+import type { BackupActions } from './backup-routes.ts'
 import type { LagLimits } from './applied-lag.ts'
 import { CONSOLE_PAGE, CONSOLE_SCRIPT, CONSOLE_STYLE } from './console/index.ts'
 import { notAllowed } from './error-answer.ts'
@@ -12,6 +14,7 @@ import { addProbes, createApp } from './probe-routes.ts'
 import type { App } from './probe-routes.ts'
 import { Probes } from './probes.ts'
 import type { NodeHealth } from './probes.ts'
+import { readFields } from './request-fields.ts'
 
 /** What can be done to a node. Each resolves when it is done and rejects with a QuorateError. */
 export interface AdminActions {
@@ -25,6 +28,8 @@ export interface AdminActions {
   audit(limit: number, beforeSeq: number): Promise<AuditPage>
 }
 
+export type Authenticate = (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
+
 export interface AdminOptions {
   service: NodeService
   clock: Clock
@@ -35,9 +40,13 @@ export interface AdminOptions {
   /** When a member that lags is not ready. */
   readiness?: LagLimits
   /** Who asks, if that is an operator; undefined = refused. May throw a QuorateError: `busy` if the address has failed too often. */
-  authenticate: (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
+  authenticate: Authenticate
+  /** The same for whoever may do no more than make backups; operators may, too. */
+  authenticateForBackups?: Authenticate
   metrics: readonly MetricsSource[]
   actions: AdminActions
+  /** Absent = this node makes none. */
+  backups?: BackupActions
   serverVersion: string
   /** Further fields of `/admin/v1/status`, for example the number of clients. */
   details?: () => Readonly<Record<string, unknown>>
@@ -49,7 +58,6 @@ export interface AdminOptions {
 /** Audit rows in one answer. */
 const AUDIT_ROWS_MAX = 1_000
 
-const BODY_CHARACTERS_MAX = 4_096
 const CONSOLE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -60,6 +68,11 @@ export function createAdminApp(options: AdminOptions): AdminApp {
   addProbes(app, probes)
   addConsole(app)
   addOperations(app, options, probes)
+  const { backups, authenticate, authenticateForBackups = authenticate } = options
+  if (backups !== undefined) {
+    const as = (request: Request, peer: AdminPeer): string => operatorOf(authenticateForBackups, request, peer)
+    addBackupRoutes(app, backups, as, (caller, action) => options.onAction?.(caller, action))
+  }
   return { fetch: (request, peer) => app.fetch(request, peer), close: () => probes.close() }
 }
 
@@ -80,7 +93,7 @@ function addConsole(app: App): void {
 
 function addOperations(app: App, options: AdminOptions, probes: Probes): void {
   const { service, actions, metrics, serverVersion: version } = options
-  const as = (request: Request, peer: AdminPeer): string => operatorOf(options, request, peer)
+  const as = (request: Request, peer: AdminPeer): string => operatorOf(options.authenticate, request, peer)
   const answerMetrics = async (sources: readonly MetricsSource[]): Promise<Response> => {
     const families = await Promise.all(sources.map(async source => source.collect()))
     return new Response(formatMetrics(families.flat()), { headers: { 'content-type': METRICS_CONTENT_TYPE } })
@@ -143,7 +156,7 @@ function memberOf(service: NodeService, to: unknown): number {
 }
 
 /** @throws QuorateError `unauthenticated`, `permission_denied` for pages of other sites */
-function operatorOf(options: AdminOptions, request: Request, { isLoopback, address = '' }: AdminPeer): string {
+function operatorOf(authenticate: Authenticate, request: Request, { isLoopback, address = '' }: AdminPeer): string {
   const { headers } = request
   const token = /^Bearer ([^\s]+)$/i.exec(headers.get('authorization') ?? '')?.[1]
   const page = { host: headers.get('host'), origin: headers.get('origin'), fetchSite: headers.get('sec-fetch-site') }
@@ -151,42 +164,9 @@ function operatorOf(options: AdminOptions, request: Request, { isLoopback, addre
     throw new QuorateError('permission_denied', 'a page of another site may not use this node without a token')
   }
   const caller =
-    headers.has('authorization') && token === undefined ? undefined : options.authenticate(token, isLoopback, address)
+    headers.has('authorization') && token === undefined ? undefined : authenticate(token, isLoopback, address)
   if (caller === undefined) throw new QuorateError('unauthenticated', 'a token of an operator is needed')
   return caller
-}
-
-/** An optional JSON object. @throws QuorateError `malformed_request` */
-async function readFields(request: Request): Promise<Record<string, unknown>> {
-  const text = await readShort(request)
-  if (text.trim() === '') return {}
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  } catch (cause) {
-    throw wrongBody(cause)
-  }
-  throw wrongBody()
-}
-
-async function readShort(request: Request): Promise<string> {
-  if (request.body === null) return ''
-  const decoder = new TextDecoder()
-  const reader = request.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
-  let text = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return text
-    text += decoder.decode(value, { stream: true })
-    if (text.length > BODY_CHARACTERS_MAX) {
-      await reader.cancel()
-      throw wrongBody()
-    }
-  }
-}
-
-function wrongBody(cause?: unknown): QuorateError {
-  return new QuorateError('malformed_request', 'the body is a short JSON object', { cause })
 }
 
 function json(body: unknown, status = 200): Response {

@@ -1,5 +1,8 @@
 /** The operators' port: probes, metrics, status and what can be done to a node, the console. */
 export { authenticationMetrics } from './authentication-metrics.ts'
+export { backupMetrics } from './backup-metrics.ts'
+export type { BackupReadings } from './backup-metrics.ts'
+export type { BackupActions, BackupPart, ContinuedBackup } from './backup-routes.ts'
 export { certificateMetrics } from './certificate-metrics.ts'
 export { AppliedLag, DEFAULT_LAG_LIMITS } from './applied-lag.ts'
 export type { LagLimits } from './applied-lag.ts'

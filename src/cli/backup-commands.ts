@@ -1,41 +1,42 @@
 import type { Command } from 'commander'
-import { Engine, listBackups, restoreBackup, verifyBackup } from '../entry/engine.ts'
-import type { BackupManifest, RestoreOptions } from '../entry/engine.ts'
+import { Engine, listBackups, rehearseRestore, verifyBackup } from '../entry/engine.ts'
+import type { BackupManifest, Rehearsed } from '../entry/engine.ts'
 import { QuorateError } from '../model/index.ts'
-import type { CommandContext, GlobalOptions } from './context.ts'
+import { describeBackup, KEY_FILE, readKey } from './backup-text.ts'
+import type { KeyOption } from './backup-text.ts'
+import type { CommandContext, GlobalOptions, WithSession } from './context.ts'
+import { addNodeBackupCommands, createFromNode } from './node-backup-commands.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
+import { addRestoreCommands } from './restore-commands.ts'
 
-interface KeyOption {
-  keyFile?: string
+interface CreateOptions extends KeyOption {
+  data?: string
+  parent?: string
+  attempts?: string
 }
 
-/** `quorate backup`: of a data directory that nobody has open, and of backups, without a node. */
-export function addBackupCommands(program: Command, context: CommandContext): void {
+/** `quorate backup`: of nodes that serve, of a data directory that nobody has open, and of backups, without a node. */
+export function addBackupCommands(program: Command, context: CommandContext, withSession: WithSession): void {
   const backup = program.command('backup').description('take, list, verify and restore backups')
   const outputOf = (command: Command): Output =>
     createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
   backup
     .command('create <directory>')
-    .description('writes a backup of an embedded database that no process has open')
-    .requiredOption('--data <directory>', 'data directory')
+    .description('writes a backup of a cluster that serves, or of an embedded database that no process has open')
+    .option('--data <directory>', 'data directory of an embedded database')
     .option('--parent <directory>', 'the backup that this one continues')
-    .option('--key-file <file>', 'key that the manifest is signed with, at least 32 bytes')
-    .action(async (directory: string, options: { data: string; parent?: string } & KeyOption, command: Command) => {
-      const key = await readKey(context, options)
-      await requireDirectory(context, options.data)
-      const engine = await Engine.open(options.data)
-      try {
-        const { parent } = options
-        const manifest = await engine.backup(directory, {
-          ...(parent !== undefined && { parent }),
-          ...(key && { key }),
-        })
-        report(outputOf(command), directory, manifest)
-      } finally {
-        await engine.close()
+    .option('--attempts <n>', 'how often it is tried where nodes or connections fail', '3')
+    .option(...KEY_FILE)
+    .action(async (directory: string, options: CreateOptions, command: Command) => {
+      if (options.data === undefined) {
+        const ofNode = withSession(async session => createFromNode(context, session, directory, options))
+        await ofNode(command)
+        return
       }
+      report(outputOf(command), directory, await createOffline(context, options.data, directory, options))
     })
+  addNodeBackupCommands(backup, context, withSession)
   backup
     .command('list <root>')
     .description('the finished backups in a directory or right below it')
@@ -46,93 +47,72 @@ export function addBackupCommands(program: Command, context: CommandContext): vo
       output.result(
         found.map(({ directory, manifest }) => ({ directory, ...manifest })),
         () => {
-          for (const { directory, manifest } of found) output.line(describe(directory, manifest))
+          for (const { directory, manifest } of found) output.line(describeBackup(directory, manifest))
         },
       )
     })
   backup
     .command('verify <directories...>')
-    .description('compares every file and record with its checksum')
-    .option('--key-file <file>', 'key that the manifests are signed with')
-    .action(async (directories: string[], options: KeyOption, command: Command) => {
-      const key = await readKey(context, options)
-      const output = outputOf(command)
-      const manifests: BackupManifest[] = []
-      for (const directory of directories) manifests.push(await verifyBackup(directory, key))
-      output.result(manifests, () => {
-        for (const [i, manifest] of manifests.entries()) output.line(`${describe(directories[i]!, manifest)}: whole`)
-      })
-    })
-  backup
-    .command('restore <target> <directories...>')
-    .description('makes a data directory of a full backup and the incremental ones that continue it, in that order')
-    .option('--seq <seq>', 'restores the state right after this entry')
-    .option('--time <time>', 'restores what was committed by this time (ISO 8601)')
-    .option('--key-file <file>', 'key that the manifests are signed with')
-    .action(
-      async (
-        target: string,
-        directories: string[],
-        options: { seq?: string; time?: string } & KeyOption,
-        command: Command,
-      ) => {
-        const key = await readKey(context, options)
-        const to: RestoreOptions = { ...pointOf(options), ...(key && { key }) }
-        const restored = await restoreBackup(directories, target, to)
-        const output = outputOf(command)
-        output.result({ target, ...restored }, () => {
-          output.line(`${target}: restored to ${restored.seq}, goes on at ${restored.newSeq} of ${restored.historyId}`)
-        })
-      },
+    .description(
+      'compares every file and record with its checksum, restores each chain into a scratch directory and reads it back',
     )
+    .option('--files-only', 'restores nothing')
+    .option('--scratch <directory>', 'where chains are restored; default: beside the first backup')
+    .option(...KEY_FILE)
+    .action(async (directories: string[], options: VerifyOptions, command: Command) => {
+      await verifyBackups(context, directories, options, outputOf(command))
+    })
+  addRestoreCommands(backup, context)
 }
 
-function pointOf({ seq, time }: { seq?: string; time?: string }): RestoreOptions {
-  if (seq !== undefined) {
-    const number = Number(seq)
-    if (!Number.isSafeInteger(number) || number < 0) throw new QuorateError('invalid_argument', `${seq} is no seq`)
-    if (time !== undefined) throw new QuorateError('invalid_argument', 'a restore is to a seq or to a time')
-    return { seq: number }
-  }
-  if (time === undefined) return {}
-  const micros = microsOf(time)
-  if (micros === undefined)
-    throw new QuorateError('invalid_argument', `${time} is no time: give it as 2026-11-29T12:00:00Z`)
-  return { timeMicros: micros }
-}
-
-const TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?Z$/
-
-/** UTC only: the result must not depend on where the command runs. */
-function microsOf(time: string): number | undefined {
-  const match = TIME.exec(time)
-  if (match === null) return undefined
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-    .slice(1, 7)
-    .map(part => Number(part ?? 0))
-  if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return undefined
-  const fraction = Number((match[7] ?? '').padEnd(6, '0'))
-  return (((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + fraction
-}
-
-/** Days from 1 January 1970 in the Gregorian calendar: years are counted from March, so that the leap day is their last. */
-function daysSince1970(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year
-  const monthFromMarch = (month + 9) % 12
-  const daysOfYears = 365 * shifted + Math.floor(shifted / 4) - Math.floor(shifted / 100) + Math.floor(shifted / 400)
-  return daysOfYears + Math.floor((153 * monthFromMarch + 2) / 5) + day - 1 - 719_468
-}
-
-async function readKey({ files }: CommandContext, { keyFile }: KeyOption): Promise<Uint8Array | undefined> {
-  if (keyFile === undefined) return undefined
-  const file = await files.open(keyFile, 'read')
+async function createOffline(
+  context: CommandContext,
+  data: string,
+  directory: string,
+  { parent, ...options }: CreateOptions,
+): Promise<BackupManifest> {
+  const key = await readKey(context, options)
+  await requireDirectory(context, data)
+  const engine = await Engine.open(data)
   try {
-    const bytes = new Uint8Array(file.sizeSync())
-    await file.read(bytes, 0)
-    return bytes
+    return await engine.backup(directory, { ...(parent !== undefined && { parent }), ...(key && { key }) })
   } finally {
-    await file.close()
+    await engine.close()
   }
+}
+
+interface VerifyOptions extends KeyOption {
+  filesOnly?: boolean
+  scratch?: string
+}
+
+async function verifyBackups(
+  context: CommandContext,
+  directories: readonly string[],
+  options: VerifyOptions,
+  output: Output,
+): Promise<void> {
+  const key = await readKey(context, options)
+  const found: { directory: string; manifest: BackupManifest; rehearsed?: Rehearsed }[] = []
+  for (const directory of directories) found.push({ directory, manifest: await verifyBackup(directory, key) })
+  // A full backup begins a chain, and whatever follows it continues it.
+  for (const [i, one] of found.entries()) {
+    const isEnd = found[i + 1] === undefined || found[i + 1]!.manifest.type === 'full'
+    const start = found.findLastIndex(({ manifest }, at) => at <= i && manifest.type === 'full')
+    if (options.filesOnly === true || !isEnd || start < 0) continue
+    const chain = found.slice(start, i + 1).map(({ directory }) => directory)
+    const scratch = options.scratch ?? `${chain[0]!}.rehearsal`
+    one.rehearsed = await rehearseRestore(chain, scratch, key && { key })
+  }
+  output.result(
+    found.map(({ manifest, rehearsed }) => ({ ...manifest, ...(rehearsed && { rehearsed }) })),
+    () => {
+      for (const { directory, manifest, rehearsed } of found) {
+        const restored = rehearsed === undefined ? '' : `, restored to ${rehearsed.seq} with digest ${rehearsed.digest}`
+        output.line(`${describeBackup(directory, manifest)}: whole${restored}`)
+      }
+    },
+  )
 }
 
 /** A mistyped directory must not become a new, empty database. */
@@ -142,10 +122,5 @@ async function requireDirectory({ files }: CommandContext, directory: string): P
 }
 
 function report(output: Output, directory: string, manifest: BackupManifest): void {
-  output.result({ directory, ...manifest }, () => output.line(describe(directory, manifest)))
-}
-
-function describe(directory: string, { type, state, head, files }: BackupManifest): string {
-  const bytes = files.images.bytes + files.entries.bytes
-  return `${directory}: ${type}, restores ${state.seq} to ${head.seq}, ${bytes} bytes`
+  output.result({ directory, ...manifest }, () => output.line(describeBackup(directory, manifest)))
 }

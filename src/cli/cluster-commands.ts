@@ -3,6 +3,7 @@ import { QuorateError } from '../model/index.ts'
 import type { DatabaseStatus } from '../model/index.ts'
 import { httpRequest, nodePlatform } from '../node/index.ts'
 import { delayOn } from '../platform/index.ts'
+import { adminCall, authorization, errorOf, schemeOf, shortReason } from './admin-calls.ts'
 import type { Session, WithSession } from './context.ts'
 
 /** One node as its own client port describes it, or why it did not. */
@@ -100,11 +101,6 @@ async function reportOf(session: Session, endpoint: string): Promise<NodeReport>
   }
 }
 
-function shortReason(error: Error): string {
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? code : error.message
-}
-
 interface FoundLeader {
   nodeId: number
   name: string
@@ -155,41 +151,4 @@ async function newLeader(session: Session, before: FoundLeader): Promise<FoundLe
     }
     await delayOn(timers, LEADER_POLL_MS, undefined)
   }
-}
-
-async function adminCall(session: Session, endpoint: string, path: string, body: unknown): Promise<string> {
-  const { status, body: answer } = await httpRequest({
-    method: 'POST',
-    url: `${schemeOf(session)}://${endpoint}${path}`,
-    ...(session.tls !== undefined && { tls: session.tls }),
-    headers: { 'content-type': 'application/json', ...authorization(session) },
-    body: JSON.stringify(body),
-    timeoutMs: session.timeoutMs,
-  }).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? shortReason(cause) : String(cause)
-    throw new QuorateError('unavailable', `${endpoint} does not answer: ${reason}`, { retryable: true, cause })
-  })
-  if (status >= 300) throw errorOf(status, answer)
-  return answer
-}
-
-function schemeOf({ tls }: Session): 'http' | 'https' {
-  return tls === undefined ? 'http' : 'https'
-}
-
-function authorization({ token }: Session): Record<string, string> {
-  return token === undefined ? {} : { authorization: `Bearer ${token}` }
-}
-
-/** The error of an HTTP door: {code, message, retryable, applied} in its body. */
-function errorOf(status: number, body: string): QuorateError {
-  try {
-    const { code, message, retryable, applied } = JSON.parse(body) as Partial<QuorateError>
-    if (code !== undefined && message !== undefined) {
-      return new QuorateError(code, message, { retryable: retryable === true, ...(applied && { applied }) })
-    }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  return new QuorateError('internal', `HTTP status ${status}`)
 }

@@ -82,7 +82,7 @@ function createProgram(context: CommandContext): Command {
   addTableCommands(program, context, withSession)
   addDdlCommand(program, context, withSession)
   addQueryCommand(program, context, withSession)
-  addBackupCommands(program, context)
+  addBackupCommands(program, context, withSession)
   addTransferCommands(program, context, withSession)
   addCheckCommands(program, context)
   addBenchCommand(program, withSession)

@@ -2,9 +2,13 @@ import type { Log } from '../log/index.ts'
 import type { BackupSource } from './backup/index.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
-/** What a backup is taken of: a state machine and the log that leads to it. Of the log only what is applied is read. */
-export function backupSource(machine: EngineStateMachine, log: Log): BackupSource {
+/**
+ * What a backup is taken of: a state machine and the log that leads to it. Of the log only what is applied is read. `requireTrusted` throws
+ * where the state may not be given away.
+ */
+export function backupSource(machine: EngineStateMachine, log: Log, requireTrusted?: () => void): BackupSource {
   return {
+    ...(requireTrusted !== undefined && { requireTrusted }),
     get historyId() {
       return machine.historyId
     },

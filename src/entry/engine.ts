@@ -4,9 +4,13 @@ import {
   listBackups as list,
   openEngine,
   PagedStore as PageFile,
+  readManifest,
+  receiveBackup as receive,
   rehearseRestore as rehearse,
   restoreBackup as restore,
   restoreMember as restoreOne,
+  signBackup as sign,
+  streamSource,
   verifyBackup as verify,
   writeArchive as write,
 } from '../engine/index.ts'
@@ -125,6 +129,30 @@ export function rehearseRestore(
  */
 export function verifyBackup(directory: string, key?: Uint8Array): Promise<BackupManifest> {
   return verify({ files: nodeFiles() }, directory, key)
+}
+
+/** What the finished backup in `directory` says of itself; its files are not looked at. @throws as `verifyBackup` */
+export function readBackup(directory: string, key?: Uint8Array): Promise<BackupManifest> {
+  return readManifest(nodeFiles(), directory, key)
+}
+
+/**
+ * Takes a backup that a node sends (`POST /admin/v1/backups/stream`) into `directory`, which is empty or not there yet, and compares it with its
+ * sums. With `key` its manifest is signed. `from`: whom to name where something is wrong; the directory is empty again then.
+ * @throws QuorateError as the node says; `damaged` where bytes are wrong or missing; FileError where the disk fails
+ */
+export function receiveBackup(
+  from: string,
+  parts: AsyncIterable<Uint8Array>,
+  directory: string,
+  key?: Uint8Array,
+): Promise<BackupManifest> {
+  return receive(nodeFiles(), streamSource(from, parts), directory, key)
+}
+
+/** Signs a backup that is not signed yet, once everything in it was compared with its sums. @throws as `verifyBackup` */
+export function signBackup(directory: string, key: Uint8Array): Promise<BackupManifest> {
+  return sign(nodeFiles(), directory, key)
 }
 
 /** The finished backups in `root` or right below, by the time they were taken. Only manifests are read. @throws as `verifyBackup` */

@@ -1,5 +1,6 @@
 import {
   authenticationMetrics,
+  backupMetrics,
   certificateMetrics,
   createAdminApp,
   createStartingApp,
@@ -79,7 +80,10 @@ function appOf(parts: AdminParts, readProcess: () => ProcessReadings): AdminApp 
     readLocal: () => machine.auditRows(0, Number.MAX_SAFE_INTEGER),
     readiness,
     authenticate: (token, isLoopback, address) => authentication.callerOf('admin', token, isLoopback, address),
+    authenticateForBackups: (token, isLoopback, address) =>
+      authentication.callerOf('backup', token, isLoopback, address),
     metrics: metricsOf(parts, readProcess),
+    backups: parts.backups,
     actions: {
       transferLeadership: to => replica.transferLeadership(to, TRANSFER_MS),
       drain: () => Promise.resolve(drain()),
@@ -102,5 +106,6 @@ function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): Metric
     processMetrics(readProcess),
     certificateMetrics(() => certificates(tls)),
     authenticationMetrics(() => parts.authentication.attempts),
+    backupMetrics(() => parts.backups.readings),
   ]
 }

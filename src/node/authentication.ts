@@ -66,5 +66,8 @@ function callerOf(
   }
   const holder = tokens.holderOf(token)
   if (holder === undefined) attempts.failed(address)
-  return holder?.roles.includes(door) === true ? holder.caller : undefined
+  // Operators may do what whoever makes backups may.
+  const isWelcome =
+    holder?.roles.includes(door) === true || (door === 'backup' && holder?.roles.includes('admin') === true)
+  return isWelcome ? holder.caller : undefined
 }

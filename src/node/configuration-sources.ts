@@ -94,7 +94,7 @@ async function readConfigurationFile(files: Files, file: string): Promise<Record
     throw new QuorateError('configuration_invalid', `${file}: must be a mapping of settings`)
   }
   const raw = value as Record<string, unknown>
-  resolvePaths(raw, ['dataDirectory', 'secretFile', 'tokensFile'], file)
+  resolvePaths(raw, ['dataDirectory', 'backupDirectory', 'secretFile', 'tokensFile'], file)
   for (const door of ['client', 'peer', 'admin']) {
     resolvePaths((raw[door] as { tls?: unknown } | undefined)?.tls, ['certFile', 'keyFile', 'caFile'], file)
   }

@@ -76,6 +76,11 @@ const member = z.strictObject({
 export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
   name: z.string().default('').describe('Name of this node, one of the members; default: the only member'),
   dataDirectory: z.string().min(1).default('./quorate-data').describe('Directory of log, pages and identity'),
+  backupDirectory: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Directory of backups that this node makes for itself; default: backups/ in its data directory'),
   members: z
     .array(member)
     .default([])
@@ -153,6 +158,7 @@ export interface ConfiguredMember {
 export interface Configuration {
   name: string
   dataDirectory: string
+  backupDirectory?: string | undefined
   members: ConfiguredMember[]
   client: ListenSettings & { origins: string }
   peer: ListenSettings

@@ -3,6 +3,7 @@ export {
   endProcess,
   freePorts,
   httpRequest,
+  httpStream,
   isPortFree,
   tuneForLongRun,
   nodePlatform,
@@ -12,4 +13,4 @@ export {
   setExitCode,
   startChild,
 } from '../platform/node/index.ts'
-export type { ChildProcess, Environment, HttpAnswer } from '../platform/node/index.ts'
+export type { ChildProcess, Environment, HttpAnswer, HttpRequestOptions, HttpStream } from '../platform/node/index.ts'

@@ -3,6 +3,7 @@ import type { Platform } from '../platform/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
 import type { PeerLinkStatus } from '../transport/peer/index.ts'
 import type { Authentication } from './authentication.ts'
+import type { BackupDesk } from './backup-desk.ts'
 import type { ReplicaNode } from './open-replica.ts'
 import type { NodeTls } from './tls.ts'
 
@@ -14,6 +15,7 @@ export interface NodeParts {
   readonly authentication: Authentication
   readonly tls: NodeTls
   readonly version: string
+  readonly backups: BackupDesk
   readonly httpLatency: LatencyHistogram
   /** The state of the links to the other members. */
   readonly links: () => readonly PeerLinkStatus[]

@@ -13,6 +13,7 @@ import type { AdminDoor } from './admin-door.ts'
 import { loadAuthentication } from './authentication.ts'
 import type { Authentication } from './authentication.ts'
 import { checkDataDirectory } from './check-data.ts'
+import { BackupDesk } from './backup-desk.ts'
 import { openClientDoor } from './client-door.ts'
 import type { Configuration, Endpoint } from './configuration.ts'
 import { createLogger } from './logger.ts'
@@ -209,8 +210,16 @@ class NodeAssembly {
     const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
     this.#closing.push(() => Promise.resolve(roles.close()))
     const [platform, authentication] = [this.#platform, this.#authentication]
+    const backups = await BackupDesk.open({
+      platform,
+      node,
+      directory: this.#configuration.backupDirectory ?? `${dataDirectory}/backups`,
+      logger: this.#logger,
+    })
+    this.#closing.push(() => backups.close())
     const figures = { httpLatency: this.#httpLatency, links: () => this.#links?.status() ?? [] }
-    const parts = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault, ...figures }
+    const common = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault, ...figures }
+    const parts = { ...common, backups }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
     const adminDoor = this.#adminDoor

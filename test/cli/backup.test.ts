@@ -72,7 +72,12 @@ describe('quorate backup', () => {
         listed.map(one => one.directory),
         [at('b/1'), at('b/2')],
       )
-      assert.match((await run('verify', at('b/1'), at('b/2'))).text, /: whole\n.*: whole\n$/)
+      const verified = await run('verify', at('b/1'), at('b/2'))
+      assert.match(verified.text, /: whole\n.*: whole, restored to \d+ with digest [0-9a-f]{16}\n$/)
+      assert.match((await run('verify', at('b/1'), at('b/2'), '--files-only')).text, /: whole\n.*: whole\n$/)
+      assert.match((await run('verify', at('b/2'))).text, /: whole\n$/)
+      assert.equal((await run('verify', at('b/1'), '--scratch', at('data'))).code, ExitCode.usage)
+      assert.deepEqual(await keys(at('data')), ['a', 'b'])
       const restored = await run('restore', at('new'), at('b/1'), at('b/2'))
       assert.deepEqual([restored.code, restored.error], [ExitCode.fine, ''])
       assert.deepEqual(await keys(at('new')), ['a', 'b'])

@@ -48,6 +48,16 @@ function parse(text: string): Map<string, Family> {
   return families
 }
 
+/** A backup of the node, found to be whole. */
+async function backUp(url: string): Promise<void> {
+  await fetch(url, { method: 'POST', body: '{"name":"one"}' })
+  for (;;) {
+    const { current } = (await (await fetch(url)).json()) as { current: unknown }
+    if (current === null) break
+  }
+  assert.equal((await fetch(`${url}/one/verify`, { method: 'POST' })).status, 200)
+}
+
 /** The table of docs/operate/metrics.md. */
 async function documented(): Promise<Map<string, { type: string; labels: string[]; help: string }>> {
   const page = await readFile('docs/operate/metrics.md', 'utf8')
@@ -98,6 +108,7 @@ describe('the metrics of a node', { timeout: 120_000 }, () => {
     assert.equal(client2.status, 200)
     const admin = nodes[leads]!.adminAddress
     await fetch(`http://${HOST}:${admin.port}/admin/v1/checkpoint`, { method: 'POST' })
+    await backUp(`http://${HOST}:${admin.port}/admin/v1/backups`)
     families = parse(await (await fetch(`http://${HOST}:${admin.port}/metrics`)).text())
   })
   after(async () => {

@@ -45,7 +45,7 @@ export async function buildDirectory(
   plan: DirectoryPlan,
 ): Promise<{ newSeq: number; historyId: string }> {
   const { files } = platform
-  if (await isUsed(files, target)) throw new QuorateError('invalid_argument', `${target} is not empty`)
+  await requireUnused(files, target)
   const owned = await openDataDirectory({
     files,
     random: platform.random,
@@ -134,6 +134,11 @@ async function beginHistory(machine: EngineStateMachine, group: Configuration, s
   const sink = await machine.beginInstall(again)
   await sink.commit()
   return { seq, term: LOCAL_TERM, chain: again.chain }
+}
+
+/** @throws QuorateError `invalid_argument` if anything but an interrupted restore is there */
+export async function requireUnused(files: Files, target: string): Promise<void> {
+  if (await isUsed(files, target)) throw new QuorateError('invalid_argument', `${target} is not empty`)
 }
 
 async function isUsed(files: Files, target: string): Promise<boolean> {

@@ -52,9 +52,23 @@ export interface BackupProgress {
   readonly entryBytes: number
 }
 
+/** What has to be known of the backup that one continues. */
+export interface ParentBackup {
+  readonly backupId: string
+  readonly historyId: string
+  /** Of its state: what was changed later is written. */
+  readonly stateSeq: number
+  /** Of its last entry: what follows it is written. */
+  readonly headSeq: number
+}
+
+export function asParent({ backupId, historyId, state, head }: BackupManifest): ParentBackup {
+  return { backupId, historyId, stateSeq: state.seq, headSeq: head.seq }
+}
+
 export interface BackupTask {
   /** What the backup continues; undefined = a full one. */
-  readonly parent?: BackupManifest
+  readonly parent?: ParentBackup
   readonly key?: Uint8Array
   /** Ends it with `aborted`. */
   readonly signal?: AbortSignal
@@ -79,7 +93,7 @@ export async function createBackup(
   const { parent: before, key } = task
   requireIntegrityKey(key)
   if (before !== undefined) requireContinued(source, before)
-  const images = source.sourceSince(before?.state.seq ?? 0)
+  const images = source.sourceSince(before?.stateSeq ?? 0)
   const { manifest } = images
   const writing = new Writing(source, target, task)
   let imagesFile: BackedUpFile
@@ -88,7 +102,7 @@ export async function createBackup(
   } finally {
     images.close()
   }
-  const tail = await writing.tail(manifest, before?.head.seq)
+  const tail = await writing.tail(manifest, before?.headSeq)
   source.requireTrusted?.()
   const { sum, configuration, historyId, ...state } = manifest
   const written: BackupManifest = {
@@ -121,14 +135,16 @@ export async function backupToDirectory(
 ): Promise<BackupManifest> {
   const { files } = ports
   requireIntegrityKey(key)
-  const before = parent === undefined ? undefined : await readManifest(files, parent, key)
+  const before = parent === undefined ? undefined : asParent(await readManifest(files, parent, key))
   if (before !== undefined) requireContinued(source, before)
   const target = await directoryTarget(files, directory)
   return await createBackup(ports, source, target, { ...task, ...(before && { parent: before }), ...(key && { key }) })
 }
 
-function requireContinued(source: BackupSource, { historyId, head, backupId }: BackupManifest): void {
-  if (historyId === source.historyId && head.seq <= source.head().seq) return
+/** @throws QuorateError `invalid_argument` if what is to be continued is of another history, or of a later state than this one */
+export function requireContinued(source: BackupSource, { historyId, stateSeq, headSeq, backupId }: ParentBackup): void {
+  const isBehind = stateSeq > 0 && stateSeq <= headSeq && headSeq <= source.head().seq
+  if (historyId === source.historyId && isBehind) return
   const message = `${backupId} is a backup of another history or of a later state: take a full one`
   throw new QuorateError('invalid_argument', message)
 }

@@ -1,7 +1,7 @@
 import { bytesToHex, digestToHex, equalDigests } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import { buildDirectory, groupOfOne } from './build-directory.ts'
+import { buildDirectory, groupOfOne, requireUnused } from './build-directory.ts'
 import type { DirectorySizes } from './build-directory.ts'
 import { readChain, targetSeq, unavailable } from './chain.ts'
 import type { FoundBackup, RestorePoint } from './chain.ts'
@@ -116,6 +116,8 @@ export async function rehearseRestore(
   options: RestoreOptions = {},
 ): Promise<Rehearsed> {
   const { chain, seq } = await read(platform, backups, options)
+  // What is removed in the end is the rehearsal's own.
+  await requireUnused(platform.files, scratch)
   let digest = ''
   try {
     await buildDirectory(platform, scratch, {

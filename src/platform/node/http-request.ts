@@ -8,7 +8,7 @@ export interface HttpAnswer {
 }
 
 export interface HttpRequestOptions {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** http://host:port/path or https: */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
@@ -19,18 +19,27 @@ export interface HttpRequestOptions {
 }
 
 /** One HTTP exchange on a connection of its own. Rejects where there is no answer in time. */
-export function httpRequest(options: HttpRequestOptions): Promise<HttpAnswer> {
+export async function httpRequest(options: HttpRequestOptions): Promise<HttpAnswer> {
+  const { status, parts } = await httpStream(options)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of parts) chunks.push(chunk)
+  return { status, body: Buffer.concat(chunks).toString('utf8') }
+}
+
+export interface HttpStream {
+  readonly status: number
+  /** The body as it arrives; no more is taken from the connection than is asked for. Ends with an error where the connection does. */
+  readonly parts: AsyncIterable<Uint8Array>
+}
+
+/** As `httpRequest`, for bodies of any size: `timeoutMs` is the longest time without any bytes. */
+export function httpStream(options: HttpRequestOptions): Promise<HttpStream> {
   const { method, url, headers, body, timeoutMs, tls = {} } = options
   const secrets = { ca: tls.authority, cert: tls.certificate, key: tls.key }
   const settings = { method, headers: { connection: 'close', ...headers }, timeout: timeoutMs, ...secrets }
   return new Promise((resolve, reject) => {
     const send = url.startsWith('https:') ? secureRequest : request
-    const sent = send(url, settings, answer => {
-      const chunks: Buffer[] = []
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-      answer.on('error', reject)
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
-    })
+    const sent = send(url, settings, answer => resolve({ status: answer.statusCode ?? 0, parts: answer }))
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs} ms`)))
     sent.on('error', reject)
     sent.end(body)

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import type { Files } from '../../platform/index.ts'
 import { invalid, readConfiguredFile } from './read-file.ts'
 
-/** What a token opens: the client port, the admin port. */
-export type TokenRole = 'client' | 'admin'
+/** What a token opens: the client port, the admin port, of that only backups. */
+export type TokenRole = 'client' | 'admin' | 'backup'
 
 /** Who a token stands for. */
 export interface TokenHolder {
@@ -40,7 +40,7 @@ const entrySchema = z
       .optional(),
     caller: z.string().min(1).max(255),
     roles: z
-      .array(z.enum(['client', 'admin']))
+      .array(z.enum(['client', 'admin', 'backup']))
       .min(1)
       .default(['client']),
   })

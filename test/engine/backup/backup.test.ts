@@ -255,6 +255,12 @@ describe('a rehearsal', () => {
         const earlier = await rehearseRestore(bed.process, ['/full'], '/scratch', { ...sizes, seq: state.seq })
         assert.deepEqual(earlier, { seq: state.seq, digest: digestOf(state.sum) })
         await assert.rejects(bed.process.files.list('/scratch'), { code: 'not_found' })
+        assert.equal(await code(rehearseRestore(bed.process, ['/full'], '/data', sizes)), 'invalid_argument')
+        assert.equal(await code(rehearseRestore(bed.process, ['/full'], '/next', sizes)), 'invalid_argument')
+        const again = await bed.open()
+        assert.equal((await contents(again)).length > 0, true, 'what is there already stays')
+        await again.close()
+        await verifyBackup(bed.process, '/next')
       })(),
     )
   })

@@ -34,7 +34,10 @@ async function copyDirectory(from: Files, to: Files, directory: string): Promise
 function backUp(trio: Trio, name: string, directory: string, parent?: string): Promise<BackupManifest> {
   const { replica, machine, log } = trio.node(name)
   const hold = replica.holdLog()
-  const source = slow(trio, { ...backupSource(machine, log), requireTrusted: () => replica.requireTrusted() })
+  const source = slow(
+    trio,
+    backupSource(machine, log, () => replica.requireTrusted()),
+  )
   const platform = trio.machines.get(name)!.process!
   return backupToDirectory(platform, source, directory, { ...(parent !== undefined && { parent }) }).finally(() =>
     hold.release(),
