@@ -38,6 +38,16 @@ export interface GroupReadings {
   /** Reads by what they may see. */
   readonly reads: readonly (readonly [consistency: string, count: number])[]
   readonly isFenced: boolean
+  /** Snapshots to other members, and from them. */
+  readonly snapshots: {
+    readonly sent: number
+    readonly sendFailed: number
+    readonly installed: number
+    readonly installFailed: number
+    /** Bytes of each transfer under way that the receiver has taken. */
+    readonly sendingBytes: readonly number[]
+    readonly receivingBytes: readonly number[]
+  }
   readonly peers: readonly PeerReading[]
 }
 
@@ -81,10 +91,40 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
         gauge('quorate_requests_waiting', 'Requests on this node without an outcome', group.waiting),
         counter('quorate_requests_resent_total', 'Requests that were sent again', group.resent),
         labelled('counter', 'quorate_reads_total', 'Reads by what they may see', 'consistency', group.reads),
+        ...snapshotFamilies(group),
         ...peerFamilies(group),
       ]
     },
   }
+}
+
+function snapshotFamilies({ snapshots }: GroupReadings): MetricFamily[] {
+  const { sent, sendFailed, installed, installFailed, sendingBytes, receivingBytes } = snapshots
+  const directions = (valueOf: (bytes: readonly number[]) => number): [string, number][] => [
+    ['sent', valueOf(sendingBytes)],
+    ['received', valueOf(receivingBytes)],
+  ]
+  const sum = (bytes: readonly number[]): number => bytes.reduce((total, each) => total + each, 0)
+  return [
+    labelled(
+      'gauge',
+      'quorate_snapshot_transfers',
+      'Snapshots under way between this node and others',
+      'direction',
+      directions(bytes => bytes.length),
+    ),
+    labelled(
+      'gauge',
+      'quorate_snapshot_transfer_bytes',
+      'What the receivers have taken of those under way',
+      'direction',
+      directions(sum),
+    ),
+    counter('quorate_snapshot_sent_total', 'Snapshots that a peer has taken from here', sent),
+    counter('quorate_snapshot_send_failed_total', 'Snapshots that no peer has taken to the end', sendFailed),
+    counter('quorate_snapshot_installed_total', 'Snapshots that have replaced the state here', installed),
+    counter('quorate_snapshot_install_failed_total', 'Snapshots that were not installed here', installFailed),
+  ]
 }
 
 function peerFamilies({ peers, lastSeq }: GroupReadings): MetricFamily[] {

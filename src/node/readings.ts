@@ -70,7 +70,7 @@ export function groupReadings(
   links: readonly PeerLinkStatus[],
   clock: Clock,
 ): GroupReadings {
-  const { core, appliedSeq, waiting, resent, reads, clockOffsetMicros, drift, elections } = replica.inspect()
+  const { core, appliedSeq, waiting, resent, reads, snapshots, clockOffsetMicros, drift, elections } = replica.inspect()
   const { members } = replica.topology
   const peers = links.map((link): PeerReading => {
     const nodeId = members.find(({ name }) => name === link.name)?.nodeId
@@ -102,6 +102,11 @@ export function groupReadings(
     resent,
     reads: Object.entries(reads).map(([kind, count]) => [CONSISTENCIES[kind as keyof typeof reads], count] as const),
     isFenced: drift !== undefined,
+    snapshots: {
+      ...snapshots.ended,
+      sendingBytes: snapshots.outgoing.map(({ bytes }) => bytes),
+      receivingBytes: snapshots.incoming === undefined ? [] : [snapshots.incoming.bytes],
+    },
     peers,
   }
 }

@@ -54,7 +54,7 @@ export class Driver {
   readonly fence: Fence
   readonly maintenance: Maintenance
   readonly session: NodeSession
-  readonly #shipping: SnapshotShipping
+  readonly shipping: SnapshotShipping
   readonly #inputs: Input[] = []
   readonly openings: Openings
   /** Members, leader or term changed. */
@@ -175,7 +175,7 @@ export class Driver {
       random,
       timers,
     })
-    this.#shipping = new SnapshotShipping({
+    this.shipping = new SnapshotShipping({
       machine,
       minSeq: () => machine.appliedSeq + (this.fence.drift === undefined ? 1 : 0),
       self: () => core.state.id,
@@ -345,7 +345,7 @@ export class Driver {
         this.#ship(effect.to, effect.minSeq)
         return
       case 'installSnapshot':
-        this.#shipping.install(effect.from, effect.meta)
+        this.shipping.install(effect.from, effect.meta)
         return
       case 'peerReport':
         this.#peerReport(effect)
@@ -355,7 +355,7 @@ export class Driver {
         return
       case 'event':
         if (effect.event.name === 'configuration') this.onTopologyChanged?.()
-        if (effect.event.name === 'snapshotRefused') this.#shipping.offerRefused(effect.event.from)
+        if (effect.event.name === 'snapshotRefused') this.shipping.offerRefused(effect.event.from)
         return
       case 'configurationChange':
       case 'commit':
@@ -409,14 +409,14 @@ export class Driver {
         if (this.leads) this.#ship(message.from, message.seq)
         return
       default:
-        this.#shipping.onMessage(message)
+        this.shipping.onMessage(message)
     }
   }
 
   /** A state that is not trusted goes nowhere. */
   #ship(to: number, minSeq: number): void {
     if (this.fence.drift !== undefined) return this.input({ type: 'snapshotSent', to, seq: 0, isOk: false })
-    this.#shipping.ship(to, minSeq, this.core.state.term, offer => {
+    this.shipping.ship(to, minSeq, this.core.state.term, offer => {
       this.#peers.sendCore(offer)
       this.#peers.flush()
     })
@@ -426,7 +426,7 @@ export class Driver {
     this.#peers.noteLink(peer, channel, isOpen)
     const nodeId = this.#names.idOf(peer)
     if (nodeId === undefined) return
-    if (channel !== 'log') this.#shipping.linkChanged(nodeId, isOpen, channel)
+    if (channel !== 'log') this.shipping.linkChanged(nodeId, isOpen, channel)
     if (!isOpen) this.input({ type: 'unreachable', peer: nodeId })
     else if (channel !== 'snapshot') {
       if (nodeId === this.core.state.leader) this.requests.replaceAll()
@@ -454,7 +454,7 @@ export class Driver {
   #leaderChanged(): void {
     const { term, leader } = this.core.state
     this.#placedWith = { term, leader }
-    this.#shipping.abandon()
+    this.shipping.abandon()
     this.openings.failAll()
     this.#forwarding.failOpenings(
       new QuorateError('unavailable', 'the leader changed', { retryable: true, applied: 'unknown' }),
@@ -476,7 +476,7 @@ export class Driver {
     this.reads.failAll(error)
     this.requests.failAll(error)
     this.openings.failAll(error)
-    this.#shipping.distrustState()
+    this.shipping.distrustState()
     this.#options.machine.failWatches(error)
   }
 
@@ -552,7 +552,7 @@ export class Driver {
 
   /** Ends what is under way with peers, then the links. */
   async closeLinks(): Promise<void> {
-    await this.#shipping.close()
+    await this.shipping.close()
     await this.#transport.close()
   }
 
@@ -585,7 +585,7 @@ export class Driver {
     this.#wake.cancel()
     this.#apply.stop()
     this.session.close()
-    void this.#shipping.close()
+    void this.shipping.close()
     this.reads.failAll(error)
     this.requests.failAll(error)
     this.#proposer.clear()

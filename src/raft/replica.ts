@@ -21,6 +21,7 @@ import { Driver } from './driver.ts'
 import type { LogHold } from './maintenance.ts'
 import type { ReplicaOptions } from './options.ts'
 import type { ReadCounts } from './reads.ts'
+import type { ShippingProgress } from './snapshot-shipping/index.ts'
 import { leaderHintOf, replicaStatus, topologyOf } from './status.ts'
 
 /** One replica of the group, as its node's doors use it. Everything of consensus is the driver's business. */
@@ -221,6 +222,7 @@ export class Replica implements NodeService {
     /** Requests that came as copies: whoever sent them had no answer. */
     resent: number
     reads: Readonly<ReadCounts>
+    snapshots: ShippingProgress
     /** How far the own clock is ahead of the median of the voters', as far as they are known. */
     clockOffsetMicros: number
     drift: Drift | undefined
@@ -235,6 +237,7 @@ export class Replica implements NodeService {
       waiting: this.#driver.requests.count,
       resent: this.#resent,
       reads: this.#driver.reads.counts,
+      snapshots: this.#driver.shipping.progress,
       clockOffsetMicros: this.#driver.time.ownOffsetMicros,
       drift: this.#driver.fence.drift,
       isIdle: this.#driver.isIdle,

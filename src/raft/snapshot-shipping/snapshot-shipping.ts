@@ -10,6 +10,15 @@ import type { TransferProgress } from './progress.ts'
 export interface ShippingProgress {
   readonly outgoing: readonly TransferProgress[]
   readonly incoming: TransferProgress | undefined
+  readonly ended: Readonly<EndedTransfers>
+}
+
+/** Transfers that have ended since the start; one that was given up for another is not counted. */
+export interface EndedTransfers {
+  sent: number
+  sendFailed: number
+  installed: number
+  installFailed: number
 }
 
 /** What the messages of a transfer travel on. */
@@ -19,6 +28,7 @@ type ShippingChannel = 'control' | 'snapshot'
 export class SnapshotShipping {
   readonly #context: ShippingContext
   readonly #outgoing: Map<NodeId, Outgoing> = new Map()
+  readonly #ended: EndedTransfers = { sent: 0, sendFailed: 0, installed: 0, installFailed: 0 }
   #incoming: Incoming | undefined
   /** Channels that are down, by peer: the sender speaks on `snapshot`, the receiver on `control`. */
   readonly #down: Map<NodeId, Set<ShippingChannel>> = new Map()
@@ -55,6 +65,7 @@ export class SnapshotShipping {
       isLinked: this.#isLinked(to),
       onEnd: (seq, end) => {
         this.#outgoing.delete(to)
+        this.#ended[end === 'installed' ? 'sent' : 'sendFailed']++
         this.#noteEnd(to, end)
         onSent(to, seq, end === 'installed')
       },
@@ -90,12 +101,14 @@ export class SnapshotShipping {
       onInstalled: installed => {
         this.#incoming = undefined
         this.#isFullWanted = false
+        this.#ended.installed++
         this.#installed = { from, transferId: incoming.transferId, seq: installed.seq }
         this.#context.options.onInstalled(installed)
       },
       onFailed: ({ reason, mustReopen, isFullWanted }) => {
         if (this.#incoming === incoming) this.#incoming = undefined
         this.#isFullWanted ||= isFullWanted
+        this.#ended.installFailed++
         this.#context.options.onFailed(reason, mustReopen)
       },
     })
@@ -122,6 +135,7 @@ export class SnapshotShipping {
     const { peer, seq } = outgoing.progress
     this.#outgoing.delete(peer)
     outgoing.abandon(reason)
+    this.#ended.sendFailed++
     timers.endOfTurn(() => onSent(peer, seq, false))
   }
 
@@ -191,6 +205,7 @@ export class SnapshotShipping {
     return {
       outgoing: Array.from(this.#outgoing.values(), outgoing => outgoing.progress),
       incoming: this.#incoming?.progress,
+      ended: { ...this.#ended },
     }
   }
 

@@ -114,6 +114,11 @@ describe('a snapshot transfer that cannot go on', () => {
       [pair.sender.sent.map(({ isOk }) => isOk), pair.receiver.failed.length, pair.receiver.installed.length],
       [[false], 1, 0],
     )
+    const { sent, sendFailed } = pair.sender.shipping.progress.ended
+    const { installed, installFailed } = pair.receiver.shipping.progress.ended
+    const seen = pair.sender.sent.filter(({ isOk }) => isOk).length
+    assert.deepEqual([sent, sendFailed], [seen, pair.sender.sent.length - seen])
+    assert.deepEqual([installed, installFailed], [pair.receiver.installed.length, pair.receiver.failed.length])
     assert.equal(pair.sender.sources, 0)
   })
 

@@ -170,8 +170,10 @@ describe('shipping a snapshot', () => {
     assert.equal(incoming.peer, 1)
     assert.ok(incoming.chunks >= outgoing.chunks && incoming.bytes >= 3 * 8_192)
     await pair.shipUntilInstalled()
-    assert.deepEqual(pair.sender.shipping.progress, { outgoing: [], incoming: undefined })
-    assert.equal(pair.receiver.shipping.progress.incoming, undefined)
+    const none = { sent: 0, sendFailed: 0, installed: 0, installFailed: 0 }
+    assert.deepEqual(pair.sender.shipping.progress, { outgoing: [], incoming: undefined, ended: { ...none, sent: 1 } })
+    const { incoming: last, ended } = pair.receiver.shipping.progress
+    assert.deepEqual([last, ended], [undefined, { ...none, installed: 1 }])
   })
 
   it('ships to one peer once at a time: a second call goes on with the first', async () => {
