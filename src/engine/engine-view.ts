@@ -6,6 +6,7 @@ import type { ClusterState } from './cluster-state.ts'
 import type { SpaceUsage } from './keyspace/index.ts'
 import { KeyCount, readKeys, Scan } from './kv/index.ts'
 import type { ReadContext } from './kv/index.ts'
+import { isMutant } from './mutants.ts'
 import type { OnCold } from './keyspace-store.ts'
 import type { LocalSource, RecordsInPlace } from './local-keys.ts'
 import { EventScan } from './outbox/index.ts'
@@ -128,7 +129,8 @@ export class EngineView implements StateView {
     this.#requireOpen()
     const { state, leaderTimeMicros } = this.#parts
     const { catalog, settings } = state
-    const access = this.#parts.access().of(caller)
+    const newest = isMutant('permissions_of_the_view') ? state.access : this.#parts.access()
+    const access = newest.of(caller)
     const context: ReadContext = { reader, catalog, access, timeMicros: leaderTimeMicros }
     switch (request.type) {
       case 'get':

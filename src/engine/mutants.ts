@@ -39,6 +39,14 @@ export type EngineMutant =
   | 'expired_keys_in_scans'
   /** Apply reads pages that are not in memory on its thread. */
   | 'cold_pages_read_at_once'
+  /** Only preflight looks at permissions. */
+  | 'permissions_only_at_the_door'
+  /** A permission that is taken is remembered until the node starts again. */
+  | 'permissions_remembered'
+  /** Reads are judged by the permissions of the seq that they see. */
+  | 'permissions_of_the_view'
+  /** A watch goes on when its permission is taken. */
+  | 'watch_outlives_permission'
 
 let active: ReadonlySet<EngineMutant> = Object.freeze(new Set<EngineMutant>())
 let isAnyActive = false

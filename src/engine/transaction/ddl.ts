@@ -5,6 +5,7 @@ import { equalGrants, grantOf } from '../access/index.ts'
 import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
+import { isMutant } from '../mutants.ts'
 import { ownCatalog } from '../own-catalog.ts'
 import { compactionOf, hasEvents } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
@@ -185,7 +186,9 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
     }
   }
   const next = operation.type === 'revoke' ? others : [...others, grant]
-  work.state = { ...work.state, access: access.withGrants(work.changes, caller, next) }
+  const changed = access.withGrants(work.changes, caller, next)
+  const isRemembered = operation.type === 'revoke' && isMutant('permissions_remembered')
+  work.state = { ...work.state, access: isRemembered ? access : changed }
   return true
 }
 

@@ -1,4 +1,4 @@
-import { decodeOutcome, encodeEnvelope, encodeRequest, equalBytes } from '../../encoding/index.ts'
+import { decodeEnvelope, decodeOutcome, encodeEnvelope, encodeRequest, equalBytes } from '../../encoding/index.ts'
 import type { Outcome, TransactionEnvelope } from '../../encoding/index.ts'
 import { QuorateError, ROOT_CALLER } from '../../model/index.ts'
 import type { SeededRandom } from '../../platform/simulated/index.ts'
@@ -61,6 +61,8 @@ interface Answer {
  */
 export class SimulatedClient {
   readonly name: string
+  /** As whom it asks. */
+  readonly caller: string
   readonly #cluster: SimulatedCluster
   readonly #oracle: EntryOracle
   readonly #history: History
@@ -77,8 +79,15 @@ export class SimulatedClient {
   #home: ClusterNode
   onSession: (() => void) | undefined
 
-  constructor(name: string, cluster: SimulatedCluster, oracle: EntryOracle, history: History) {
+  constructor(
+    name: string,
+    cluster: SimulatedCluster,
+    oracle: EntryOracle,
+    history: History,
+    caller: string = ROOT_CALLER,
+  ) {
     this.name = name
+    this.caller = caller
     this.#cluster = cluster
     this.#oracle = oracle
     this.#history = history
@@ -122,7 +131,7 @@ export class SimulatedClient {
     world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
     this.#call(owner, node => {
       const host = owner.host!
-      node.service.openSession({ caller: ROOT_CALLER, kind: 'client', nonce }, 1000).then(
+      node.service.openSession({ caller: this.caller, kind: 'client', nonce }, 1000).then(
         session => {
           if (isOver || host.state === 'dead') return
           isOver = true
@@ -167,8 +176,8 @@ export class SimulatedClient {
       answer: undefined,
     }
     this.#open.set(request.serial, request)
-    // Its first sending may be refused by what the catalog says, and its copies be judged behind what came meanwhile.
-    if (request.scopes.some(({ scope = SCOPE }) => scope !== SCOPE))
+    // Its first sending may be refused by what catalog or permissions say, and its copies be judged behind what came meanwhile.
+    if (this.caller !== ROOT_CALLER || request.scopes.some(({ scope = SCOPE }) => scope !== SCOPE))
       this.#oracle.order.excuse(request.session, request.serial)
     world.schedule(PATIENCE_MS, () => {
       if (!request.isEnded && !this.#cluster.isHealing) this.#giveUp(request)
@@ -225,7 +234,7 @@ export class SimulatedClient {
     const { world, profile } = this.#cluster
     const { host } = owner
     const { session, serial, notAfterMicros, envelope } = request
-    const header = { caller: ROOT_CALLER, session, serial, notAfterMicros, copy }
+    const header = { caller: this.caller, session, serial, notAfterMicros, copy }
     const bytes = encodeRequest({ ...header, acknowledgedThrough: this.#acknowledgedThroughOf(request) }, envelope)
     let isAnswered = false
     const wasApplied = this.#oracle.reference.answerOf(session, serial) !== undefined
@@ -240,7 +249,7 @@ export class SimulatedClient {
       if (!sending.isOpen()) return
       if (this.#random.chance(profile.workload.lostAnswers)) return this.#line && sending.fail()
       // Only a first sending may be refused by what the catalog says now, however late it comes: who sent a copy does not believe it.
-      if (copy > 0 && wasApplied && (error?.code === 'scope_not_found' || error?.code === 'project_not_found')) {
+      if (copy > 0 && wasApplied && error !== undefined && STATE_CODES.has(error.code)) {
         this.#cluster.fail(
           new Violation(`${owner.name} refuses ${session}/${serial} with ${error.code}, and it was applied`),
         )
@@ -336,9 +345,14 @@ export class SimulatedClient {
   }
 
   /** What the state refuses must have been wrong in some state between the call and now. */
-  #checkRefusal(owner: ClusterNode, { scopes, floor, session, serial }: OpenRequest, { code }: QuorateError): void {
-    if (code !== 'scope_not_found') return
+  #checkRefusal(owner: ClusterNode, request: OpenRequest, { code }: QuorateError): void {
+    const { scopes, floor, session, serial, envelope } = request
     const { reference, lastSeq } = this.#oracle
+    if (code === 'permission_denied') {
+      require(reference.wasDenied(this.caller, decodeEnvelope(envelope), floor, lastSeq), () =>
+        `${owner.name} denies ${session}/${serial} to ${this.caller}, who might do all of it from ${floor} to ${lastSeq}`)
+    }
+    if (code !== 'scope_not_found') return
     require(scopes.some(name => reference.keys.wasMissing(name, floor, lastSeq)), () =>
       `${owner.name} refuses ${session}/${serial} with ${code}, and all its scopes were there from ${floor} to ${lastSeq}`)
   }
@@ -367,6 +381,8 @@ export class SimulatedClient {
   }
 }
 
+/** What a state refuses with. */
+const STATE_CODES: ReadonlySet<string> = new Set(['scope_not_found', 'project_not_found', 'permission_denied'])
 const ENDED = new QuorateError('session_ended', 'the session has ended')
 
 function show(outcome: Outcome): string {

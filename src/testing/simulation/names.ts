@@ -7,3 +7,8 @@ const encoder = new TextEncoder()
 export function keyOf(text: string): Uint8Array {
   return encoder.encode(text)
 }
+
+/** Callers that have what they are given; from 1 on. */
+export function callerOf(number: number): string {
+  return `u${number}`
+}

@@ -59,6 +59,8 @@ export interface Profile {
 export interface WorkloadProfile {
   readonly clients: number
   readonly meanGapMs: number
+  /** Callers beside root, with permissions that come and go; 0 = none. Some of the clients, readers and watchers are theirs. */
+  readonly callers: number
   /** Requests of one client that may be open at once. */
   readonly pipeline: number
   readonly keys: number
@@ -107,7 +109,9 @@ export function drawProfile(random: SeededRandom): Profile {
   // Who is wrong is found by a majority: no other node may be missing for good.
   const hasDrift = !isCalm && !drawn.hasLyingDisk && !drawn.hasRot && random.split('drift').chance(0.3)
   const faults: FaultClasses = { ...drawn, hasDrift }
-  const mix = drawMix(random.split('mix'))
+  const calling = random.split('callers')
+  const callers = calling.chance(0.35) ? calling.between(1, 3) : 0
+  const mix = drawMix(random.split('mix'), callers)
   return {
     nodeCount: 3,
     troubleMs: TROUBLE_MS,
@@ -133,6 +137,7 @@ export function drawProfile(random: SeededRandom): Profile {
     workload: {
       clients: random.between(1, 5),
       meanGapMs: random.pick([20, 50, 120]),
+      callers,
       pipeline: random.pick([1, 1, 3, 8]),
       keys: random.pick([3, 20, 200]),
       valueBytes: random.pick([20, 200, 1500]),

@@ -6,7 +6,7 @@ import { checkCode } from './client.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
-import { keyOf, PROJECT, SCOPE } from './names.ts'
+import { callerOf, keyOf, PROJECT, SCOPE } from './names.ts'
 import type { Version } from './reference-keys.ts'
 import { require, Violation } from './trace.ts'
 
@@ -34,6 +34,8 @@ export class SimulatedReader {
   readonly #oracle: EntryOracle
   readonly #history: History
   readonly #random: SeededRandom
+  /** As whom it reads. */
+  readonly #calling: SeededRandom
   readonly #counts: Record<string, number>
   readonly #lastSeen = new Map<string, number>()
   openCount = 0
@@ -43,6 +45,7 @@ export class SimulatedReader {
     this.#oracle = oracle
     this.#history = history
     this.#random = cluster.world.random.split('reader')
+    this.#calling = this.#random.split('callers')
     this.#counts = counts
   }
 
@@ -117,22 +120,46 @@ export class SimulatedReader {
 
   #onView(owner: ClusterNode, asked: Asked, view: StateView, over: () => void): void {
     const request = this.#drawRequest()
+    const caller = this.#drawCaller()
     const { seq } = view
+    // Data is of the view's seq, permissions are the newest that the node has as it is asked.
+    const mayRead = this.#mayRead(caller, request, owner.inspect()?.digest.seq ?? seq)
     new Promise<ReadResult>(resolve => {
-      resolve(view.read(request, ROOT_CALLER))
+      resolve(view.read(request, caller))
     }).then(
       result => {
         view.release()
         over()
-        if (owner.host?.state !== 'dead') this.#judge(owner, asked, request, seq, view.leaderTimeMicros, result)
+        if (owner.host?.state === 'dead') return
+        if (!mayRead()) this.#cluster.fail(new Violation(`${owner.name} reads for ${caller}, who may not`))
+        this.#judge(owner, asked, request, seq, view.leaderTimeMicros, result)
       },
       (error: unknown) => {
         view.release()
         over()
         if (isMissingName(error) && asked.minSeq === 0) return
+        const isDenied = error instanceof QuorateError && error.code === 'permission_denied'
+        if (isDenied && mayRead())
+          this.#cluster.fail(new Violation(`${owner.name} does not read for ${caller}, who may`))
+        if (isDenied) this.#counts['denied'] = (this.#counts['denied'] ?? 0) + 1
         checkCode(this.#cluster, owner, error)
       },
     )
+  }
+
+  #drawCaller(): string {
+    const { callers } = this.#cluster.profile.workload
+    if (callers === 0 || this.#calling.chance(0.6)) return ROOT_CALLER
+    return callerOf(this.#calling.between(1, callers))
+  }
+
+  /** Whether the caller may read all of it as of `seq`: to be asked when the oracle knows of that entry. */
+  #mayRead(caller: string, request: ReadRequest, seq: number): () => boolean {
+    const { permissions } = this.#oracle.reference
+    if (request.type === 'scan') return () => permissions.mayReadRange(caller, request, seq)
+    if (request.type !== 'get') throw new Error('another kind of read')
+    const { project, scope, keys } = request
+    return () => keys.every(key => permissions.mayRead(caller, { project, scope, key }, seq))
   }
 
   #drawRequest(): ReadRequest {

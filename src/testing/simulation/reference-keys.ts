@@ -45,7 +45,8 @@ type Undo = () => void
 export class ReferenceKeys {
   readonly #projects = new Map<string, Map<string, Scope>>()
   readonly #expiring = new Set<Key>()
-  readonly #scopeChanges = new Map<string, { readonly seq: number; readonly isThere: boolean }[]>()
+  /** What stood under a name from each change on; undefined = nothing. */
+  readonly #scopeChanges = new Map<string, { readonly seq: number; readonly id: number | undefined }[]>()
   #undo: Undo[] = []
   #seq = 0
   #nextId = 1
@@ -62,22 +63,28 @@ export class ReferenceKeys {
   wasMissing({ project, scope = 'app' }: NamedScope, fromSeq: number, throughSeq: number): boolean {
     const changes = this.#scopeChanges.get(`${project}/${scope}`) ?? []
     let at = firstAfter(changes, fromSeq)
-    if (changes[at - 1]?.isThere !== true) return true
-    for (; at < changes.length && changes[at]!.seq <= throughSeq; at++) if (!changes[at]!.isThere) return true
+    if (changes[at - 1]?.id === undefined) return true
+    for (; at < changes.length && changes[at]!.seq <= throughSeq; at++) if (changes[at]!.id === undefined) return true
     return false
   }
 
-  #noteScope(project: string, scope: string, isThere: boolean): void {
+  #noteScope(project: string, scope: string, id: number | undefined): void {
     const name = `${project}/${scope}`
     const changes = this.#scopeChanges.get(name) ?? []
     this.#scopeChanges.set(name, changes)
-    changes.push({ seq: this.#seq, isThere })
+    changes.push({ seq: this.#seq, id })
     this.#undo.push(() => changes.pop())
   }
 
   /** Tells scopes of one name apart. */
   scopeId(name: NamedScope): number | undefined {
     return this.#scope(name)?.id
+  }
+
+  /** As of the entry `seq`. */
+  scopeIdAt({ project, scope = 'app' }: NamedScope, seq: number): number | undefined {
+    const changes = this.#scopeChanges.get(`${project}/${scope}`) ?? []
+    return changes[firstAfter(changes, seq) - 1]?.id
   }
 
   #scope({ project, scope = 'app' }: NamedScope): Scope | undefined {
@@ -88,8 +95,9 @@ export class ReferenceKeys {
     const known = this.#projects.get(project)
     const scopes = known ?? new Map<string, Scope>()
     this.#projects.set(project, scopes)
-    scopes.set(scope, { id: this.#nextId++, keys: new Map(), effects: [] })
-    this.#noteScope(project, scope, true)
+    const id = this.#nextId++
+    scopes.set(scope, { id, keys: new Map(), effects: [] })
+    this.#noteScope(project, scope, id)
     this.#undo.push(() => {
       if (known === undefined) this.#projects.delete(project)
       else scopes.delete(scope)
@@ -100,7 +108,7 @@ export class ReferenceKeys {
     const scopes = this.#projects.get(project)!
     const dropped = scopes.get(scope)!
     scopes.delete(scope)
-    this.#noteScope(project, scope, false)
+    this.#noteScope(project, scope, undefined)
     for (const key of dropped.keys.values()) this.#expiring.delete(key)
     this.#undo.push(() => scopes.set(scope, dropped))
   }

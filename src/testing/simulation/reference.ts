@@ -11,8 +11,10 @@ import {
 } from '../../encoding/index.ts'
 import type { Assertion, Ddl, KeyTarget, Mutation, MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
 import { DEFAULT_SETTINGS } from '../../model/index.ts'
+import { ReferenceGrants } from './reference-grants.ts'
 import { ReferenceKeys } from './reference-keys.ts'
 import type { Effect } from './reference-keys.ts'
+import { ReferencePermissions } from './reference-permissions.ts'
 import { isTableMutation, ReferenceTables } from './reference-tables.ts'
 
 /** An entry as the oracle has decoded it. */
@@ -61,6 +63,8 @@ export class Reference {
   readonly keys: ReferenceKeys = new ReferenceKeys()
   /** As of the last entry. */
   readonly tables: ReferenceTables = new ReferenceTables()
+  readonly grants: ReferenceGrants = new ReferenceGrants()
+  readonly permissions: ReferencePermissions = new ReferencePermissions(this.grants, this.keys)
   readonly #sessions = new Map<number, Session>()
   readonly #byNonce = new Map<string, number>()
   readonly #idempotent = new Map<string, { envelope: string; seq: number; outcome: ExpectedOutcome }>()
@@ -81,6 +85,12 @@ export class Reference {
   /** How often (session, serial) was applied: once, or not at all. */
   answerOf(session: number, serial: number): { seq: number; outcome: ExpectedOutcome } | undefined {
     return this.#sessions.get(session)?.answers.get(serial)
+  }
+
+  /** Whether the caller had no permission for all of the envelope after some entry of [fromSeq, throughSeq]. */
+  wasDenied(caller: string, envelope: TransactionEnvelope, fromSeq: number, throughSeq: number): boolean {
+    for (let seq = fromSeq; seq <= throughSeq; seq++) if (this.permissions.isDenied(caller, envelope, seq)) return true
+    return false
   }
 
   /** Applies the next entry; what its outcome must be, if it has one. */
@@ -183,7 +193,7 @@ export class Reference {
         ? refused('idempotency_mismatch')
         : isLate
           ? refused('expired')
-          : this.#envelope(seq, leaderTimeMicros, decodeEnvelope(request.envelope))
+          : this.#envelope(seq, leaderTimeMicros, request.caller, decodeEnvelope(request.envelope))
     record(outcome)
     if (found !== undefined && !found.isMismatch && outcome.status === 'committed') {
       this.#idempotent.set(found.key, { envelope: bytesToHex(request.envelope), seq, outcome })
@@ -204,41 +214,65 @@ export class Reference {
     return { key, seq: known.seq, outcome: isSame ? known.outcome : undefined, isMismatch: !isSame }
   }
 
-  #envelope(seq: number, timeMicros: number, envelope: TransactionEnvelope): ExpectedOutcome {
-    const { keys } = this
+  #envelope(seq: number, timeMicros: number, caller: string, envelope: TransactionEnvelope): ExpectedOutcome {
+    const failed = this.#preconditions(timeMicros, caller, envelope) ?? this.#denied(caller, envelope)
+    return failed ?? this.#mutations(seq, timeMicros, envelope)
+  }
+
+  #preconditions(timeMicros: number, caller: string, envelope: TransactionEnvelope): ExpectedOutcome | undefined {
+    const { keys, permissions } = this
     for (const point of envelope.readSet?.points ?? []) {
       const actualSeq = keys.versionOf(point, timeMicros)
       if (actualSeq === undefined) return refused('scope_not_found')
+      if (!permissions.mayRead(caller, point)) return refused('permission_denied')
       if (actualSeq !== point.seq) return refused('conflict', actualSeq)
     }
     for (const range of envelope.readSet?.ranges ?? []) {
+      if (!permissions.mayReadRange(caller, range)) return refused('permission_denied')
       const records = keys.scan(range, Number.MAX_SAFE_INTEGER, timeMicros)
       if (rangeDigest(records) !== range.digest) return refused('conflict', 0)
     }
     for (const assertion of envelope.assertions ?? []) {
-      const failure = this.#assert(assertion, timeMicros)
+      const failure = this.#assert(assertion, caller, timeMicros)
       if (failure !== undefined) return failure
     }
+    return undefined
+  }
+
+  #denied(caller: string, { mutations }: TransactionEnvelope): ExpectedOutcome | undefined {
+    for (const mutation of mutations) {
+      const code = this.permissions.deniedMutation(caller, mutation)
+      if (code !== undefined) return refused(code)
+    }
+    return undefined
+  }
+
+  #mutations(seq: number, timeMicros: number, envelope: TransactionEnvelope): ExpectedOutcome {
+    const { keys } = this
     const results: MutationResult[] = []
     keys.begin(seq)
+    this.grants.begin()
     this.tables.begin(seq, timeMicros)
     for (const mutation of envelope.mutations) {
       const result = mutation.type === 'ddl' ? this.#ddl(mutation.operation) : this.#mutate(mutation, timeMicros)
       if (typeof result === 'object') {
         keys.rollBack()
+        this.grants.rollBack()
         this.tables.rollBack()
         return result
       }
       results.push(result)
     }
     keys.commit()
+    this.grants.commit(seq)
     return { status: 'committed', seq, results: results.some(result => result !== undefined) ? results : [] }
   }
 
-  #assert(assertion: Assertion, timeMicros: number): ExpectedOutcome | undefined {
+  #assert(assertion: Assertion, caller: string, timeMicros: number): ExpectedOutcome | undefined {
     if (!isKeyAssertion(assertion)) throw new RangeError(`the reference does not know ${assertion.type}`)
     const actualSeq = this.keys.versionOf(assertion, timeMicros)
     if (actualSeq === undefined) return refused('scope_not_found')
+    if (!this.permissions.mayRead(caller, assertion)) return refused('permission_denied')
     if (assertion.type === 'keyVersion' && actualSeq === assertion.seq) return undefined
     if (assertion.type === 'keyExists' && actualSeq > 0 === assertion.expected) return undefined
     return refused('assertion_failed', actualSeq)
@@ -309,6 +343,11 @@ export class Reference {
         if (operation.name === 'sessionLifetimeMs') this.#sessionLifetimeMicros = operation.value * 1000
         if (operation.name === 'tickKeysMax') this.#tickKeysMax = operation.value
         return true
+      case 'grant':
+      case 'revoke': {
+        const hasTable = (name: string): boolean => this.tables.tables.some(table => table.name === name)
+        return this.grants.change(operation, { scopeId: name => keys.scopeId(name), hasTable }) ?? refused('not_found')
+      }
       case 'createTable':
       case 'createIndex':
       case 'dropIndex':

@@ -1,13 +1,13 @@
 import { bytesToHex, equalBytes } from '../../encoding/index.ts'
-import { ROOT_CALLER } from '../../model/index.ts'
-import type { Change, QuorateError, ReadResult, StateView, WatchSink } from '../../model/index.ts'
+import { QuorateError, ROOT_CALLER } from '../../model/index.ts'
+import type { Change, ReadResult, StateView, WatchSink } from '../../model/index.ts'
 import type { SeededRandom } from '../../platform/simulated/index.ts'
 import { checkCode } from './client.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { EntryOracle } from './entry-oracle.ts'
-import { keyOf, PROJECT, SCOPE } from './names.ts'
+import { callerOf, keyOf, PROJECT, SCOPE } from './names.ts'
 import type { Effect } from './reference-keys.ts'
-import { require } from './trace.ts'
+import { require, Violation } from './trace.ts'
 
 type Told =
   | { readonly type: 'commit'; readonly seq: number; readonly changes: readonly Change[] }
@@ -24,6 +24,8 @@ export class SimulatedWatcher {
   readonly #oracle: EntryOracle
   readonly #random: SeededRandom
   readonly #prefix: Uint8Array
+  /** As whom it watches. */
+  readonly #caller: string
   /** What was told and not yet judged: the oracle learns of an entry only after its watchers. */
   #told: Told[] = []
   /** Everything up to here was told and judged. */
@@ -41,6 +43,9 @@ export class SimulatedWatcher {
     this.#oracle = oracle
     this.#random = cluster.world.random.split(`watcher ${name}`)
     this.#prefix = keyOf(this.#random.pick(['', 'r', 'c', 'm']))
+    const { callers } = cluster.profile.workload
+    const calling = this.#random.split('caller')
+    this.#caller = callers === 0 || calling.chance(0.4) ? ROOT_CALLER : callerOf(calling.between(1, callers))
   }
 
   begin(): void {
@@ -66,7 +71,7 @@ export class SimulatedWatcher {
       if (this.#opening === opening) this.#isOpen = false
     })
     const isCurrent = (): boolean => this.#opening === opening && host.state === 'running'
-    const selector = { caller: ROOT_CALLER, project: PROJECT, scope: SCOPE, prefix: this.#prefix }
+    const selector = { caller: this.#caller, project: PROJECT, scope: SCOPE, prefix: this.#prefix }
     try {
       const handle: { close?(): void; resume?(): void } = {}
       const sink = this.#sink(owner, isCurrent, handle)
@@ -75,8 +80,32 @@ export class SimulatedWatcher {
       this.#resumeNowAndThen(handle, isCurrent)
     } catch (error) {
       this.#isOpen = false
+      this.#onDenied(owner, error, node.inspect().digest.seq)
       checkCode(this.#cluster, owner, error)
     }
+  }
+
+  /** A watch that was refused, or has ended, at a node that had applied up to `seq`, for want of the permission. */
+  #onDenied(owner: ClusterNode, error: unknown, seq: number): void {
+    if (!(error instanceof QuorateError) || error.code !== 'permission_denied') return
+    // The oracle hears of the newest entry after the watchers.
+    this.#cluster.world.schedule(0, () => {
+      if (this.#isAlways(seq, true)) {
+        this.#cluster.fail(
+          new Violation(`${owner.name} ends the watch of ${this.#caller}, who may read it since ${seq}`),
+        )
+      }
+    })
+  }
+
+  /** Whether the caller might read what it watches, or might not, after every entry from `seq` to the newest. */
+  #isAlways(seq: number, isAllowed: boolean): boolean {
+    const { permissions } = this.#oracle.reference
+    const watched = { project: PROJECT, scope: SCOPE, key: this.#prefix }
+    for (let at = seq; at <= this.#oracle.lastSeq; at++) {
+      if (permissions.mayRead(this.#caller, watched, at) !== isAllowed) return false
+    }
+    return true
   }
 
   #sink(owner: ClusterNode, isCurrent: () => boolean, handle: { close?(): void }): WatchSink {
@@ -108,7 +137,7 @@ export class SimulatedWatcher {
     const told = { type: 'reset', seq, result: undefined as unknown as ReadResult }
     take(told as Told)
     new Promise<ReadResult>(resolve => {
-      resolve(view.read(request, ROOT_CALLER))
+      resolve(view.read(request, ROOT_CALLER)) // what is judged is the watch
     }).then(
       result => {
         told.result = result
@@ -124,6 +153,7 @@ export class SimulatedWatcher {
   #onFailed(owner: ClusterNode, isCurrent: () => boolean, error: QuorateError): void {
     if (!isCurrent()) return
     this.#isOpen = false
+    this.#onDenied(owner, error, this.#toldSeq ?? 0)
     checkCode(this.#cluster, owner, error)
   }
 
@@ -154,6 +184,8 @@ export class SimulatedWatcher {
         this.commits++
         require(next !== undefined && next.seq === told.seq, () =>
           `${this.#name} at ${this.#seq} was told of ${told.seq}, the next change is ${next?.seq}`)
+        require(!this.#isAlways(told.seq, false), () =>
+          `${this.#name} is told of ${told.seq}, and ${this.#caller} might not read it then or since`)
         require(isSame(next.effects, told.changes), () =>
           `${this.#name}: the changes of ${told.seq} are ${show(told.changes)}, not ${show(next.effects)}`)
         this.#seq = told.seq

@@ -4,7 +4,9 @@ import type { Ending } from './client.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
-import { PROJECT } from './names.ts'
+import { ROOT_CALLER } from '../../model/index.ts'
+import { firstGrants } from './grant-writes.ts'
+import { callerOf, PROJECT } from './names.ts'
 import { SimulatedReader } from './reader.ts'
 import { sampleLog } from './log-sample.ts'
 import { TABLES } from './table-writes.ts'
@@ -33,15 +35,23 @@ export class Workload {
     this.#oracle = oracle
     this.#history = history
     this.#random = world.random.split('workload')
-    const client = (name: string): SimulatedClient => new SimulatedClient(name, cluster, oracle, history)
-    this.#setup = client('setup')
-    this.clients = Array.from({ length: profile.workload.clients }, (_, index) => client(`c${index + 1}`))
+    const { clients, callers } = profile.workload
+    this.#setup = new SimulatedClient('setup', cluster, oracle, history)
+    // The first one is root's, and then a client of each caller, and one of root's again.
+    const callerAt = (index: number): string => {
+      const number = index % (callers + 1)
+      return number === 0 ? ROOT_CALLER : callerOf(number)
+    }
+    this.clients = Array.from(
+      { length: clients },
+      (_, index) => new SimulatedClient(`c${index + 1}`, cluster, oracle, history, callerAt(index)),
+    )
     this.reader = new SimulatedReader(cluster, oracle, history, this.counts)
   }
 
   /** Creates the project, then lets everybody begin. */
   begin(): void {
-    const { sessionLifetimeMs, mix } = this.#cluster.profile.workload
+    const { sessionLifetimeMs, mix, callers } = this.#cluster.profile.workload
     const write = (): void => {
       if (!this.isSetUp) this.#setup.submit({ envelope: { mutations }, notAfterMs: 0, onEnd })
     }
@@ -58,6 +68,7 @@ export class Workload {
       ...(hasTables(mix) ? TABLES : []).map(
         operation => ({ type: 'ddl', operation: { ...operation, ifNotExists: true } }) as const,
       ),
+      ...firstGrants(this.#random.split('first grants'), callers, hasTables(mix)),
     ]
     const onEnd = (ending: Ending): void => {
       if (ending.type !== 'outcome' || ending.outcome.status !== 'committed') return
@@ -150,7 +161,7 @@ export class Workload {
       },
       notAfterMs: 0,
       onEnd: ending => {
-        if (ending.type === 'outcome' && ending.outcome.status === 'committed') this.#lastWritesLeft--
+        if (isServed(client, ending)) this.#lastWritesLeft--
         else world.schedule(50, () => this.#lastWrite(client))
       },
     })
@@ -179,4 +190,12 @@ export class Workload {
   checkError(owner: ClusterNode, error: unknown): void {
     checkCode(this.#cluster, owner, error)
   }
+}
+
+/** Whether the group has taken the write, or has said to whom it may say so that the permission is missing. */
+function isServed({ caller }: SimulatedClient, ending: Ending): boolean {
+  if (ending.type === 'unknown') return false
+  if (ending.type === 'refused') return caller !== ROOT_CALLER && ending.error.code === 'permission_denied'
+  const { outcome } = ending
+  return outcome.status === 'committed' || (caller !== ROOT_CALLER && outcome.code === 'permission_denied')
 }

@@ -26,6 +26,8 @@ const USUAL = {
   rowBulk: 0,
   /** An index comes, to be built by ticks, and goes. */
   indexes: 0,
+  /** Permissions come and go. */
+  grants: 0,
 }
 
 export type WriteKind = keyof typeof USUAL
@@ -35,11 +37,13 @@ export const USUAL_MIX: WriteMix = USUAL
 
 const FACTORS = [0, 1, 1, 1, 1, 4]
 const KINDS = Object.keys(USUAL) as WriteKind[]
-const TABLE_KINDS: readonly WriteKind[] = ['rows', 'rowsWhere', 'rowBulk', 'indexes']
+/** Of those that only some seeds have. */
+const SPECIAL_KINDS: readonly WriteKind[] = ['rows', 'rowsWhere', 'rowBulk', 'indexes', 'grants']
 
-/** A third of the seeds have tables, which others do not know of. */
-export function drawMix(random: SeededRandom): WriteMix {
-  const mix = drawKeyMix(random)
+/** A third of the seeds have tables, which others do not know of; `callers`: others than root. */
+export function drawMix(random: SeededRandom, callers: number): WriteMix {
+  const grants = callers === 0 ? 0 : random.split('grants').pick([2, 6, 15])
+  const mix = { ...drawKeyMix(random), grants }
   const tables = random.split('tables')
   if (!tables.chance(0.33)) return mix
   const often = tables.pick([1, 3])
@@ -64,7 +68,7 @@ function drawKeyMix(random: SeededRandom): WriteMix {
   }
   if (random.chance(0.3)) mix.logBytes = 10
   for (const kind of KINDS) {
-    if (TABLE_KINDS.includes(kind)) continue
+    if (SPECIAL_KINDS.includes(kind)) continue
     mix[kind] *= random.pick(FACTORS)
   }
   // Somebody must write something.

@@ -8,8 +8,9 @@ import type { History } from './history.ts'
 import { keyOf, PROJECT } from './names.ts'
 import type { WorkloadProfile } from './profile.ts'
 import type { SimulatedReader } from './reader.ts'
+import { drawGrant } from './grant-writes.ts'
 import { drawTableWrite } from './table-writes.ts'
-import { drawKind } from './write-mix.ts'
+import { drawKind, hasTables } from './write-mix.ts'
 
 /** A write that a client is to make, and how it enters the history. */
 export interface Write {
@@ -81,6 +82,8 @@ function drawPlain(
     case 'rowBulk':
     case 'indexes':
       return plain(drawTableWrite(random, kind))
+    case 'grants':
+      return plain(drawGrant(random, profile.callers, hasTables(profile.mix)))
     default:
       throw new RangeError(`writes of the kind ${String(kind satisfies never)}`)
   }

@@ -33,6 +33,10 @@ const ENGINE_RULES: Readonly<Partial<Record<EngineMutant, string>>> = {
   range_read_set_unchecked: 'DESIGN 7 read sets',
   outcomes_forgotten_early: 'DESIGN 7 sessions',
   expired_keys_in_scans: 'DESIGN 7 leader time',
+  permissions_only_at_the_door: 'promise 7',
+  permissions_remembered: 'promise 7',
+  permissions_of_the_view: 'promise 7',
+  watch_outlives_permission: 'promise 7',
 }
 
 const LOG_RULES: Readonly<Record<LogMutant, string>> = {

@@ -51,6 +51,9 @@ const TELLING = faults({ hasFailedSyncs: false, hasRot: false, hasLyingDisk: fal
 /** Much is written and not synced when the power goes. */
 const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }), profile => ({ ...profile, syncMs: 5 }))
 
+/** Several callers, whose permissions come and go. */
+const CALLERS = all(workload({ callers: 3, clients: 5 }), writes({ grants: 15 }))
+
 export const WEATHER: Readonly<Record<string, Weather>> = {
   'keyspace: checksumInPage': all(CHURN, CHECKPOINTS, faults({ hasLyingDisk: true, hasPowerLosses: true })),
   'keyspace: seqApartFromData': all(CHECKPOINTS, BUSY, faults({ hasProcessCrashes: true })),
@@ -84,6 +87,10 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'engine: session_cache_survives_install': LAGGING,
   'engine: watch_without_reset': all(LAGGING, workload({ watchers: 3 })),
   'engine: range_read_set_unchecked': all(writes({ transaction: 20 }), BUSY),
+  'engine: permissions_only_at_the_door': CALLERS,
+  'engine: permissions_remembered': CALLERS,
+  'engine: permissions_of_the_view': CALLERS,
+  'engine: watch_outlives_permission': all(CALLERS, workload({ watchers: 3 })),
   'raft: refusal_by_old_state': all(CHURN, writes({ otherScope: 25, catalog: 15 }), faults({ hasHungReads: true })),
   'raft: copies_sent_as_first': all(
     LAGGING,
