@@ -9,6 +9,7 @@ import type { PeerIdentity } from '../model/index.ts'
 import type { Random } from '../platform/index.ts'
 import type { EntryBatch } from './core/index.ts'
 import { encodeDrafts } from './entries.ts'
+import { isMutant } from './mutants.ts'
 import type { MemberAddress } from './options.ts'
 import { describeEntries, toCoreConfiguration } from './wire/index.ts'
 
@@ -74,5 +75,6 @@ function firstEntry({ name, directoryId, members, random, identityOf }: Bootstra
 export function acceptFirstEntry(entry: Uint8Array, directoryId: string): EntryBatch | undefined {
   const batch = describeEntries(entry.slice(), 1, BEGINNING, BOOTSTRAP_TERM)
   const configuration = decodeConfiguration(entry.subarray(ENTRY_HEADER_BYTES))
-  return configuration.members.some(member => member.directoryId === directoryId) ? batch : undefined
+  const isListed = configuration.members.some(member => member.directoryId === directoryId)
+  return isListed || isMutant('member_by_name') ? batch : undefined
 }

@@ -157,7 +157,7 @@ export class Driver {
       clock,
       ask: (group, mode) => this.input({ type: 'read', ctx: group, mode }),
       leaderHint: () => leaderHintOf(core, options.members),
-      fenced: () => this.fence.error,
+      refusal: () => this.founding.error ?? this.fence.error,
     })
     this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
     this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })

@@ -1,9 +1,11 @@
 import { readU32 } from '../encoding/index.ts'
+import { QuorateError } from '../model/index.ts'
 import type { PeerIdentity, PeerRefusal, PeerTransport } from '../model/index.ts'
 import { acceptFirstEntry, nextBootstrapStep } from './bootstrap.ts'
 import type { EntryBatch, RaftCore } from './core/index.ts'
 import { activeConfiguration } from './core/index.ts'
 import type { MemberNames } from './member-names.ts'
+import { isMutant } from './mutants.ts'
 import type { ReplicaOptions } from './options.ts'
 import type { Peers } from './peers.ts'
 
@@ -33,6 +35,19 @@ export class Founding {
   /** Why this node belongs to no cluster, if it does not. */
   get unjoinedReason(): string | undefined {
     return this.#unjoined
+  }
+
+  /** Why nothing is answered here: an empty state is not that of the group. */
+  get error(): QuorateError | undefined {
+    const isJoined = activeConfiguration(this.#options.core.state) !== undefined
+    if (isJoined || isMutant('unjoined_answers')) return undefined
+    const message = `this node belongs to no cluster${this.#unjoined === undefined ? ' yet' : `: ${this.#unjoined}`}`
+    return new QuorateError('unjoined', message, { retryable: true })
+  }
+
+  /** Why nothing is taken in here: what has no group and will not be given one would keep it for nothing. */
+  get lastingError(): QuorateError | undefined {
+    return this.#unjoined === undefined ? undefined : this.error
   }
 
   turn(nowMs: number): void {

@@ -1,5 +1,6 @@
 import type { Configuration, RaftCore } from './core/index.ts'
 import { activeConfiguration } from './core/index.ts'
+import { isMutant } from './mutants.ts'
 import type { MemberAddress } from './options.ts'
 import { membersOf } from './status.ts'
 
@@ -32,6 +33,7 @@ export class MemberNames {
 
   /** The directory that the group knows a member by; undefined while there is no group. */
   directoryOf(name: string): string | undefined {
+    if (isMutant('member_by_name')) return undefined
     return activeConfiguration(this.#core.state)?.members.find(member => member.name === name)?.directoryId
   }
 

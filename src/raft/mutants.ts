@@ -27,6 +27,10 @@ export type ReplicaMutant =
   | 'apply_never_yields'
   /** Forwarded requests are put on a link that is full. */
   | 'forwarding_unbounded'
+  /** Who comes by a member's name is that member, whatever directory it has (D11). */
+  | 'member_by_name'
+  /** Whoever has no group answers out of its empty state. */
+  | 'unjoined_answers'
 
 let active: ReadonlySet<ReplicaMutant> = Object.freeze(new Set<ReplicaMutant>())
 let isAnyActive = false

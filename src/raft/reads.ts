@@ -16,8 +16,8 @@ export interface ReadsOptions {
   /** Asks the core for a read index in this turn: `ready` or `failed` is called with the same group. */
   ask: (group: ReadGroup, mode: 'index' | 'lease') => void
   leaderHint: () => LeaderHint | undefined
-  /** A replica whose state differs from its peers' answers nothing of its own. */
-  fenced: () => QuorateError | undefined
+  /** A replica that has no group, or whose state differs from its peers', answers nothing of its own. */
+  refusal: () => QuorateError | undefined
 }
 
 interface Waiting {
@@ -77,8 +77,8 @@ export class Reads {
 
   whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void {
     this.counts[kindOf(consistency)]++
-    const fenced = this.#options.fenced()
-    if (fenced !== undefined) return onView(undefined, fenced)
+    const refusal = this.#options.refusal()
+    if (refusal !== undefined) return onView(undefined, refusal)
     const waiting = { deadlineMs, onView }
     if (consistency === 'linearizable') return this.#join('index', waiting)
     if (consistency === 'lease')
@@ -202,8 +202,8 @@ export class Reads {
 
   /** Views may be held for long, and the state be found wrong meanwhile. */
   readonly #guard = (): void => {
-    const fenced = this.#options.fenced()
-    if (fenced !== undefined) throw fenced
+    const refusal = this.#options.refusal()
+    if (refusal !== undefined) throw refusal
   }
 
   #waitFor(seq: number, waiting: Waiting): void {
@@ -214,10 +214,10 @@ export class Reads {
   #serveAt(seq: number, { onView }: Waiting): void {
     this.#options.machine.viewAt(seq, this.entries).then(
       view => {
-        const fenced = this.#options.fenced()
-        if (fenced !== undefined) {
+        const refusal = this.#options.refusal()
+        if (refusal !== undefined) {
           view.release()
-          return onView(undefined, fenced)
+          return onView(undefined, refusal)
         }
         const shared = new SharedView(view, this.#guard)
         onView(shared.handle(), undefined)

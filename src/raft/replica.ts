@@ -74,9 +74,9 @@ export class Replica implements NodeService {
     const isCopy = requestCopy(request) !== 0
     if (isCopy) this.#resent++
     const applied = isCopy ? 'unknown' : 'no'
-    const fenced = this.#driver.fence.error
-    if (fenced !== undefined) {
-      const { code, message, leader } = fenced
+    const closed = this.#driver.founding.lastingError ?? this.#driver.fence.error
+    if (closed !== undefined) {
+      const { code, message, leader } = closed
       return onOutcome(
         undefined,
         new QuorateError(code, message, { retryable: true, applied, ...(leader && { leader }) }),
@@ -99,6 +99,8 @@ export class Replica implements NodeService {
   }
 
   openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number> {
+    const unjoined = this.#driver.founding.lastingError
+    if (unjoined !== undefined) return Promise.reject(unjoined)
     return this.#driver.openSession(opening, timeoutMs)
   }
 
@@ -131,8 +133,8 @@ export class Replica implements NodeService {
   }
 
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
-    const fenced = this.#driver.fence.error
-    if (fenced !== undefined) throw fenced
+    const closed = this.#driver.founding.error ?? this.#driver.fence.error
+    if (closed !== undefined) throw closed
     return this.#options.machine.watch(selector, fromSeq, sink, this.#driver.reads.entries)
   }
 

@@ -89,6 +89,7 @@ class SharedLogNode implements RunningNode {
       syncedTerm: 1,
       vote: 1,
       lastTerm: 1,
+      unjoinedReason: undefined,
     }
     return { appliedSeq, ...log, role, leaderId: 1, isReady: isLeader, isFenced: false, digest }
   }

@@ -125,6 +125,18 @@ export class SimulatedDisk implements DiskCalls {
     }
   }
 
+  /** Takes what is under a name out of the disk, also from the medium, as if another disk had been put in its place. */
+  wipe(path: string): void {
+    const names = splitPath(path)
+    const last = names.pop()!
+    let node: StoredNode | undefined = this.root
+    for (const name of names) node = node instanceof StoredDirectory ? node.get(name) : undefined
+    if (!(node instanceof StoredDirectory) || node.get(last) === undefined) return
+    node.remove(last)
+    node.sync()
+    this.#countUsedBytes()
+  }
+
   /** Forgets the clean pages of a file: from now on reads see what the medium has. */
   dropCache(path: string): void {
     this.#fileAt(path).dropCache()

@@ -242,6 +242,9 @@ export class SimulatedClient {
       if (host?.state === 'dead') return
       if (isAnswered) this.#cluster.fail(new Violation(`${owner.name} answers ${session}/${serial} twice`))
       isAnswered = true
+      if (outcome !== undefined && owner.isWiped) {
+        this.#cluster.fail(new Violation(`${owner.name} has lost its directory and answers ${session}/${serial}`))
+      }
       if (outcome !== undefined && owner.inspect()?.isFenced === true) {
         this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
       }

@@ -52,6 +52,8 @@ export class ClusterNode {
   #isFenced = false
   /** Set when the node refuses to serve what its disk holds: it stays down. */
   refusal: Error | undefined
+  /** It has lost its directory: it comes back under its name, and is no member. */
+  isWiped = false
   /** Times that an injected disk fault may excuse the node for stopping itself. */
   excuses = 0
   /** Until then it may stop as often as it likes: its disk is full. */
@@ -123,6 +125,15 @@ export class ClusterNode {
 
   crash(kind: 'power' | 'process'): void {
     if (this.#host !== undefined) this.machine.crash(kind)
+  }
+
+  /** The process dies, and what it starts from again is an empty directory. */
+  wipe(): void {
+    this.crash('power')
+    this.machine.disk.wipe(DIRECTORY)
+    this.isWiped = true
+    this.#cluster.promises.onWipe(this.name)
+    this.#cluster.trace.note(`${this.name} has lost its directory`)
   }
 
   /** Ends the process inside its `sends`-th send from now. */
@@ -348,12 +359,12 @@ export class SimulatedCluster {
   }
 
   /**
-   * Whether so many nodes refuse to serve from their disks that the group rightly waits: no majority is left, or none that may vote, for
+   * Whether so many nodes refuse to serve from their disks, or have lost them, that the group rightly waits: no majority is left, or none that may vote, for
    * one whose log may miss something gives no vote until a leader has mended it (W6).
    */
   get isWaiting(): boolean {
     const { length } = this.nodes
-    const left = this.nodes.filter(({ refusal }) => refusal === undefined)
+    const left = this.nodes.filter(({ refusal, isWiped }) => refusal === undefined && !isWiped)
     if (left.length * 2 <= length) return true
     if (left.length === length) return false
     const seen = left.map(node => node.inspect())

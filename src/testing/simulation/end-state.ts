@@ -20,9 +20,14 @@ export async function blackOut(cluster: SimulatedCluster): Promise<void> {
   }
 }
 
-/** Nodes that must serve in the end: all but those that rightly refuse damaged disks. */
+/** Nodes that must serve in the end: all but those that rightly refuse damaged disks, and those that have lost theirs. */
 function expectedNodes(cluster: SimulatedCluster): ClusterNode[] {
-  return cluster.nodes.filter(node => node.refusal === undefined)
+  return cluster.nodes.filter(node => node.refusal === undefined && !node.isWiped)
+}
+
+/** Who has lost its directory runs, knows why it is no member, and answers nothing (D11). */
+function isOutside({ node }: ClusterNode): boolean {
+  return node?.inspect().unjoinedReason !== undefined
 }
 
 /** One ready leader, and all nodes at one seq. */
@@ -31,6 +36,7 @@ export function isConverged(cluster: SimulatedCluster, oracle: EntryOracle): boo
   const first = seen[0]
   if (first === undefined || !seen.some(each => each?.isReady === true)) return false
   if (!seen.every(each => each !== undefined && each.appliedSeq === first.appliedSeq)) return false
+  if (!cluster.nodes.every(node => !node.isWiped || isOutside(node))) return false
   return expectedNodes(cluster).every(({ name, node }) => oracle.isDrifting(name) || node?.inspect().isFenced === false)
 }
 

@@ -53,6 +53,7 @@ export class FaultInjector {
 
   begin(): void {
     this.#driftOnce()
+    this.#wipeOnce()
     if (this.#choices.length === 0) return
     const next = (): void => {
       this.#cluster.world.schedule(this.#random.exponential(this.#cluster.profile.meanFaultGapMs), () => {
@@ -75,6 +76,19 @@ export class FaultInjector {
       this.counts['drift'] = 1
       this.#cluster.trace.note(`${victim.name} drifts`)
       victim.drift.arm()
+    })
+  }
+
+  /** Somebody loses its directory and comes back without: from then on the two others are all. */
+  #wipeOnce(): void {
+    const cluster = this.#cluster
+    const { hasWipe, hasLyingDisk, hasRot, hasDrift } = cluster.profile.faults
+    if (!hasWipe || hasLyingDisk || hasRot || hasDrift) return
+    const random = cluster.world.random.split('wipe')
+    cluster.world.schedule(random.uniform(200, 10_000), () => {
+      if (this.#isHealing) return
+      this.counts['wipe'] = 1
+      random.pick(cluster.nodes).wipe()
     })
   }
 

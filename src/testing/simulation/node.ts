@@ -83,6 +83,8 @@ export interface NodeInspection {
   readonly leaderId: number
   /** Leads and has committed in its term. */
   readonly isReady: boolean
+  /** Why it belongs to no group, if it has found that it does not. */
+  readonly unjoinedReason: string | undefined
   /** Its state differs from its peers', and it knows. */
   readonly isFenced: boolean
   readonly digest: StateDigest

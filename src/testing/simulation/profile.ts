@@ -28,6 +28,8 @@ export interface FaultClasses {
   readonly hasLyingDisks: boolean
   /** Of the first node: bits of its files flip while it is down. */
   readonly hasRot: boolean
+  /** Of one node, once: its whole directory is lost. */
+  readonly hasWipe: boolean
   /** Of one node, once: its state differs from its peers'. */
   readonly hasDrift: boolean
 }
@@ -107,8 +109,10 @@ export function drawProfile(random: SeededRandom): Profile {
     hasRot: !isCalm && random.split('rot').chance(0.2),
   }
   // Who is wrong is found by a majority: no other node may be missing for good.
-  const hasDrift = !isCalm && !drawn.hasLyingDisk && !drawn.hasRot && random.split('drift').chance(0.3)
-  const faults: FaultClasses = { ...drawn, hasDrift }
+  const isSpared = isCalm || drawn.hasLyingDisk || drawn.hasRot
+  const hasWipe = !isSpared && random.split('wipe').chance(0.1)
+  const hasDrift = !isSpared && !hasWipe && random.split('drift').chance(0.3)
+  const faults: FaultClasses = { ...drawn, hasWipe, hasDrift }
   const calling = random.split('callers')
   const callers = calling.chance(0.35) ? calling.between(1, 3) : 0
   const mix = drawMix(random.split('mix'), callers)

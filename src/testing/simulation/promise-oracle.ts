@@ -33,6 +33,8 @@ export class PromiseOracle {
   readonly #leaders = new Map<number, string>()
   readonly #candidates = new Map<string, { readonly seq: number; readonly term: number }>()
   readonly #cursor = new PeerFrameCursor()
+  /** Nodes that have lost their directory: under their names they are others, which are no members (D11). */
+  readonly #wiped = new Set<string>()
 
   /** A frame leaves a node, which looks like `seen`. True if it carries a vote. */
   onSend(node: string, frame: Uint8Array, seen: NodeInspection | undefined): boolean {
@@ -44,19 +46,31 @@ export class PromiseOracle {
       const message = readPeerMessage(cursor)
       if (!isCoreMessage(message)) continue
       if (message.type === 'appendResponse' && message.isAccepted) {
+        this.#checkMember(node, message.type)
         const promises = this.#of(node)
         promises.matchSeq = Math.max(promises.matchSeq, message.matchSeq)
       } else if (message.type === 'voteResponse' && message.isGranted) {
+        this.#checkMember(node, message.type)
         // The answer to a request that came twice may leave when the voter's log has grown.
         const isFirst = !this.#of(node).votes.has(message.campaignTerm)
         this.#vote(node, message.campaignTerm, message.to)
         if (isFirst) this.#checkCandidate(node, message.campaignTerm, message.to, seen)
         hasVote = true
       } else if (message.type === 'voteRequest') {
+        this.#checkMember(node, message.type)
         this.#candidates.set(`${message.term} ${message.from}`, message.last)
       }
     }
     return hasVote
+  }
+
+  /** A node has lost its directory. What it has promised before, it can keep no more. */
+  onWipe(node: string): void {
+    this.#wiped.add(node)
+  }
+
+  #checkMember(node: string, promise: string): void {
+    require(!this.#wiped.has(node), () => `${node} was wiped, is no member any more, and says ${promise}`)
   }
 
   #vote(node: string, term: number, candidate: number): void {
@@ -82,6 +96,11 @@ export class PromiseOracle {
 
   /** What a running node looks like now and then. */
   onLook(node: string, seen: NodeInspection, nowMs: number): void {
+    if (this.#wiped.has(node)) {
+      require(seen.role !== 'leader' && seen.lastSeq === 0 && seen.appliedSeq === 0, () =>
+        `${node} was wiped, and is ${seen.role} with a log to ${seen.lastSeq}, applied to ${seen.appliedSeq}`)
+      return
+    }
     const promises = this.#of(node)
     const state = `${seen.lastSeq} ${seen.term} ${seen.vote} ${seen.commitSeq} ${seen.syncedSeq}`
     if (state !== promises.state) Object.assign(promises, { state, changedAtMs: nowMs })
@@ -107,7 +126,7 @@ export class PromiseOracle {
 
   onDeath(node: string, seen: NodeInspection, nowMs: number): void {
     this.onLook(node, seen, nowMs)
-    this.#of(node).last = seen
+    if (!this.#wiped.has(node)) this.#of(node).last = seen
   }
 
   /**
@@ -115,6 +134,7 @@ export class PromiseOracle {
    * it so: one that only loses whole sectors leaves none in doubt (DESIGN 6, recovery classes).
    */
   onOpen(node: string, seen: NodeInspection, mayBeSuspect: boolean): void {
+    if (this.#wiped.has(node)) return
     const { matchSeq, votes, last } = this.#of(node)
     require(seen.isWhole || mayBeSuspect, () => `${node} takes what a crash has cut for acknowledged`)
     if (last !== undefined && seen.isWhole) {
@@ -133,7 +153,8 @@ export class PromiseOracle {
   onCommit(seq: number, running: readonly (readonly [string, NodeInspection | undefined])[]): void {
     let holders = 0
     for (const [node, seen] of running) {
-      const known = seen ?? this.#of(node).last
+      // What a wiped node had counted for what was committed before.
+      const known = (this.#wiped.has(node) ? undefined : seen) ?? this.#of(node).last
       if (known !== undefined && known.syncedSeq >= seq) holders++
     }
     require(holders * 2 > running.length, () =>

@@ -86,6 +86,7 @@ export class SimulatedReader {
             checkCode(this.#cluster, owner, error)
             return
           }
+          if (owner.isWiped) this.#cluster.fail(new Violation(`${owner.name} has lost its directory and reads`))
           if (owner.inspect()?.isFenced === true) this.#cluster.fail(new Violation(`${owner.name} is fenced and reads`))
           this.#onView(owner, asked, view, over)
         })

@@ -46,6 +46,7 @@ export async function openSimulatedReplica(
         role,
         leaderId: leader,
         isReady: told.isReady,
+        unjoinedReason: replica.unjoinedReason,
         isFenced: found !== undefined,
         digest: machine.digest,
       }

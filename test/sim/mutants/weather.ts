@@ -54,6 +54,9 @@ const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }),
 /** Several callers, whose permissions come and go. */
 const CALLERS = all(workload({ callers: 3, clients: 5 }), writes({ grants: 15 }))
 
+/** Somebody loses its directory. */
+const WIPED = faults({ hasWipe: true, hasLyingDisk: false, hasRot: false, hasDrift: false })
+
 export const WEATHER: Readonly<Record<string, Weather>> = {
   'keyspace: checksumInPage': all(CHURN, CHECKPOINTS, faults({ hasLyingDisk: true, hasPowerLosses: true })),
   'keyspace: seqApartFromData': all(CHECKPOINTS, BUSY, faults({ hasProcessCrashes: true })),
@@ -98,5 +101,7 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
     faults({ hasTransfers: true, hasPartitions: true, hasResets: true }),
     workload({ pipeline: 8, attemptMs: [1000, 3000], lostAnswers: 0 }),
   ),
+  'raft: member_by_name': WIPED,
+  'raft: unjoined_answers': WIPED,
   'raft: own_clock_as_leader_time': faults({ hasClockJumps: true }),
 }
