@@ -9,6 +9,7 @@ import type { Platform } from '../platform/index.ts'
 import { FenceFile, Replica } from '../raft/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
 import type { LogHearer, MemberAddress, ReplicaOptions, ShippingLimits } from '../raft/index.ts'
+import type { LogHearer, MemberAddress, ReplicaOptions, RequestLimits, ShippingLimits } from '../raft/index.ts'
 
 export interface StorageOptions {
   pageBytes: PageBytes
@@ -45,6 +46,7 @@ export interface ReplicaNodeOptions {
   cursorSecret?: Uint8Array
   createTransport: ReplicaOptions['createTransport']
   onRefusal?: ReplicaOptions['onRefusal']
+  requestLimits?: Partial<RequestLimits>
   storage: StorageOptions
   /** What the directory is encrypted and signed with. */
   keys?: ConfiguredKeys | undefined
@@ -142,6 +144,7 @@ async function openInDirectory(
     checkpointAgeMs: storage.checkpointAgeMs,
     ...(storage.lagLogBytes !== undefined && { lagLogBytes: storage.lagLogBytes }),
     ...(storage.snapshotLimits !== undefined && { snapshotLimits: storage.snapshotLimits }),
+    ...(options.requestLimits !== undefined && { requestLimits: options.requestLimits }),
     onFatal,
     ...(options.onLogRead !== undefined && { onLogRead: options.onLogRead }),
     onStarted: self => (started.replica = self),

@@ -16,10 +16,8 @@ import { Openings } from './openings.ts'
 import type { ReplicaOptions } from './options.ts'
 import { Peers } from './peers.ts'
 import { Persistence } from './persistence.ts'
-import { Proposer } from './proposer.ts'
-import type { RefusalHandler } from './proposer.ts'
-import type { ReadGroup } from './reads.ts'
-import { Reads } from './reads.ts'
+import { Proposer, type RefusalHandler } from './proposer.ts'
+import { type ReadGroup, Reads } from './reads.ts'
 import { RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
@@ -47,7 +45,7 @@ export class Driver {
   readonly #persistence: Persistence
   readonly #apply: ApplyLoop
   readonly reads: Reads
-  readonly requests: RequestTable = new RequestTable()
+  readonly requests: RequestTable
   readonly #proposer: Proposer
   readonly #forwarding: Forwarding
   readonly time: GroupTime
@@ -77,6 +75,7 @@ export class Driver {
     this.core = core
     this.#settings = options.machine.settings
     const { log, machine, clock, timers, random, groupId } = options
+    this.requests = new RequestTable(() => clock.monotonicMs(), options.requestLimits?.waitingBytes)
     const transport = options.createTransport(
       () => this.identity,
       name => this.#names.directoryOf(name),
@@ -169,6 +168,7 @@ export class Driver {
       offer: (request, onRefused) => this.#offer(request, onRefused),
       openSession: (opening, handler) => this.openings.propose(opening, handler),
       onPlaceAgain: () => this.schedule(),
+      limits: options.requestLimits,
     })
     this.session = new NodeSession({
       open: (caller, nonce) => this.openSession({ caller, kind: 'node', nonce }, 5_000),

@@ -4,6 +4,8 @@ import { QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
 import type { Random } from '../platform/index.ts'
 import { isMutant } from './mutants.ts'
+import { DEFAULT_REQUEST_LIMITS } from './options.ts'
+import type { RequestLimits } from './options.ts'
 import type { Peers } from './peers.ts'
 import type { RefusalHandler } from './proposer.ts'
 import type { RequestTable } from './requests.ts'
@@ -20,12 +22,9 @@ export interface ForwardingOptions {
   openSession: (opening: SessionOpening, handler: OutcomeHandler) => void
   /** Something is to be sent, or to be placed in another turn. */
   onPlaceAgain: () => void
+  limits?: Partial<RequestLimits> | undefined
 }
 
-/** Requests of one frame; more go in the frames of later turns. */
-const FRAME_BYTES = 4 << 20
-/** While this much waits on the link to the leader, nothing is added. */
-const QUEUED_BYTES_MAX = 16 << 20
 /** Messages that a full link did not take, kept to be sent again; what is above that is left to its own time limit. */
 const UNSENT_MAX = 65_536
 /** Names of requests that one process may use up before it comes near those of another. */
@@ -37,6 +36,7 @@ const FORWARD_IDS = 2 ** 20
  */
 export class Forwarding {
   readonly #options: ForwardingOptions
+  readonly #limits: RequestLimits
   /** Begins elsewhere in each process: a leader may still answer what an earlier one asked. */
   #nextId: number
   /** Openings sent to the leader. */
@@ -48,6 +48,7 @@ export class Forwarding {
 
   constructor(options: ForwardingOptions) {
     this.#options = options
+    this.#limits = { ...DEFAULT_REQUEST_LIMITS, ...options.limits }
     this.#nextId = options.random.u32() * FORWARD_IDS + 1
   }
 
@@ -59,9 +60,10 @@ export class Forwarding {
   place(leader: number, term: number): void {
     const { peers, requests, own, onPlaceAgain } = this.#options
     if (!requests.hasUnplaced || this.#isRefused || !peers.hasLog(leader)) return
-    if (peers.bufferedBytes(leader, 'log') >= QUEUED_BYTES_MAX && !isMutant('forwarding_unbounded')) return
+    const { frameBytes, queuedBytes } = this.#limits
+    if (peers.bufferedBytes(leader, 'log') >= queuedBytes && !isMutant('forwarding_unbounded')) return
     const batch: ForwardedRequest[] = []
-    const placed = requests.takeUnplaced(term, FRAME_BYTES)
+    const placed = requests.takeUnplaced(term, frameBytes)
     for (const waiting of placed) {
       requests.nameForwarded(waiting, this.#nextId++)
       batch.push({ forwardId: waiting.forwardId, request: waiting.request })

@@ -1,5 +1,5 @@
 /** Replication: a replica of the Raft group over a log, links and a state machine that are given to it. */
-export type { LogHearer, MemberAddress, ReplicaOptions } from './options.ts'
+export type { LogHearer, MemberAddress, ReplicaOptions, RequestLimits } from './options.ts'
 export type { ShippingLimits } from './snapshot-shipping/index.ts'
 export { FenceFile } from './fence-file.ts'
 export { Replica } from './replica.ts'

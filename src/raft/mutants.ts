@@ -27,6 +27,8 @@ export type ReplicaMutant =
   | 'apply_never_yields'
   /** Forwarded requests are put on a link that is full. */
   | 'forwarding_unbounded'
+  /** What was issued behind a request that is refused as busy is taken all the same. */
+  | 'busy_overtaken'
   /** Who comes by a member's name is that member, whatever directory it has (D11). */
   | 'member_by_name'
   /** Whoever has no group answers out of its empty state. */

@@ -41,6 +41,8 @@ export interface ReplicaOptions {
   lagLogBytes?: number
   /** What of `DEFAULT_LIMITS` (snapshot-shipping) is different here. */
   snapshotLimits?: Partial<ShippingLimits>
+  /** What of `DEFAULT_REQUEST_LIMITS` is different here. */
+  requestLimits?: Partial<RequestLimits>
   /** A peer was refused, or has refused this node: for the operator. */
   onRefusal?: PeerTransport['onRefusal']
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
@@ -63,5 +65,19 @@ export const LAG_LOG_BYTES: number = 256 << 20
 export const PEER_FRAME_BYTES_MAX: number = 64 << 20
 /** Apply gives the loop back after this long (DESIGN 7). */
 export const APPLY_SLICE_MS = 5
-/** Requests that wait for an answer here, in bytes: above it new ones are refused with `busy`. */
-export const WAITING_BYTES_MAX: number = 128 << 20
+
+/** Bounds of what a node keeps of its clients' requests. */
+export interface RequestLimits {
+  /** Requests that wait for an answer here: above it new ones are refused with `busy`. */
+  readonly waitingBytes: number
+  /** Forwarded in one frame; more go in the frames of later turns. */
+  readonly frameBytes: number
+  /** While this much waits on the link to the leader, nothing is forwarded. */
+  readonly queuedBytes: number
+}
+
+export const DEFAULT_REQUEST_LIMITS: RequestLimits = {
+  waitingBytes: 128 << 20,
+  frameBytes: 4 << 20,
+  queuedBytes: 16 << 20,
+}

@@ -3,6 +3,7 @@ import { QuorateError } from '../model/index.ts'
 import type { RequestRefusal, StateMachine } from '../model/index.ts'
 import type { Clock } from '../platform/index.ts'
 import type { EntryBatch, RaftCore } from './core/index.ts'
+import { BusySessions } from './busy-sessions.ts'
 import { draftBytes, encodeDrafts } from './entries.ts'
 import type { Draft } from './entries.ts'
 import { isMutant } from './mutants.ts'
@@ -28,15 +29,12 @@ export interface ProposerOptions {
   afterRound: (then: () => void, failed: () => void) => void
 }
 
-/** After a refusal as busy, later serials of the session are refused too until it comes back, but not longer than this. */
-const BUSY_HOLD_MS = 1_000
-
 /** The leader's side of a write: gathers what a turn proposes and makes one batch of entries of it (DESIGN 7.3, 7.4). */
 export class Proposer {
   readonly #options: ProposerOptions
   #queue: Proposal[] = []
   /** Serials that were refused as busy: later ones of their session wait for them (links are FIFO). */
-  readonly #busyFrom = new Map<number, { serial: number; untilMs: number }>()
+  readonly #busy: BusySessions
   /** By session: a request that the state seems to refuse, and all that its session asked after it, until a round has decided. */
   readonly #doubted = new Map<number, Doubt>()
   /** Doubted since the last turn: their rounds begin once everything before them is appended. */
@@ -44,6 +42,7 @@ export class Proposer {
 
   constructor(options: ProposerOptions) {
     this.#options = options
+    this.#busy = new BusySessions(() => options.clock.monotonicMs())
   }
 
   /** A request of this node or a forwarded one; the payload belongs to the proposer. */
@@ -51,9 +50,9 @@ export class Proposer {
     const session = requestSession(request)
     const serial = requestSerial(request)
     const isCopy = requestCopy(request) > 0
-    if (this.#waitsForBusy(session, serial)) return onRefused(busyError(isCopy))
+    if (this.#busy.waits(session, serial)) return onRefused(busyError(isCopy))
     if (this.#options.machine.isBusy) {
-      this.#refuseBusy(session, serial)
+      this.#busy.refuse(session, serial)
       return onRefused(busyError(isCopy))
     }
     const doubt = this.#doubted.get(session)
@@ -72,20 +71,6 @@ export class Proposer {
 
   #take(request: Uint8Array, onRefused: RefusalHandler): void {
     this.#queue.push({ kind: EntryKind.transaction, payload: request, onRefused, onAppended: undefined })
-  }
-
-  /** Whether an earlier serial of the session was refused as busy and has not come back; bounded, for its maker may have given up. */
-  #waitsForBusy(session: number, serial: number): boolean {
-    const busyFrom = this.#busyFrom.get(session)
-    if (busyFrom === undefined) return false
-    if (serial > busyFrom.serial && this.#options.clock.monotonicMs() < busyFrom.untilMs) return true
-    this.#busyFrom.delete(session)
-    return false
-  }
-
-  #refuseBusy(session: number, serial: number): void {
-    if (this.#busyFrom.has(session)) return
-    this.#busyFrom.set(session, { serial, untilMs: this.#options.clock.monotonicMs() + BUSY_HOLD_MS })
   }
 
   /**
@@ -158,14 +143,14 @@ export class Proposer {
     this.#queue = []
     for (const { kind, payload, onRefused } of refused) {
       if (kind === EntryKind.transaction) {
-        this.#refuseBusy(requestSession(payload), requestSerial(payload))
+        this.#busy.refuse(requestSession(payload), requestSerial(payload))
         onRefused?.(busyError(requestCopy(payload) > 0))
       } else onRefused?.(busyError(false))
     }
     const doubts = this.#newDoubts
-    this.#newDoubts = doubts.filter(({ session }) => !this.#busyFrom.has(session))
+    this.#newDoubts = doubts.filter(({ session }) => !this.#busy.has(session))
     for (const { session, requests } of doubts) {
-      if (!this.#busyFrom.has(session)) continue
+      if (!this.#busy.has(session)) continue
       this.#doubted.delete(session)
       for (const { request, onRefused } of requests) onRefused(busyError(requestCopy(request) > 0))
     }
@@ -175,7 +160,7 @@ export class Proposer {
   clear(): void {
     const dropped = this.#queue
     this.#queue = []
-    this.#busyFrom.clear()
+    this.#busy.clear()
     this.#doubted.clear()
     this.#newDoubts = []
     const error = new QuorateError('not_leader', 'this node does not lead any more', { retryable: true })

@@ -1,8 +1,9 @@
 import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
 import { invariant, NumberMap, QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
+import { BusySessions } from './busy-sessions.ts'
 import { isMutant } from './mutants.ts'
-import { WAITING_BYTES_MAX } from './options.ts'
+import { DEFAULT_REQUEST_LIMITS } from './options.ts'
 
 /** A request that this node answers for: kept until its outcome is known here (DESIGN 7.2). */
 export interface WaitingRequest {
@@ -28,8 +29,16 @@ export class RequestTable {
   #unplaced: WaitingRequest[] = []
   readonly #forwarded = new NumberMap<WaitingRequest>()
   #lastNumber = 0
+  readonly #bytesMax: number
+  readonly #busy: BusySessions
   #bytes = 0
   #count = 0
+
+  /** Above `bytesMax` of waiting requests new ones are refused; `nowMs` is monotonic. */
+  constructor(nowMs: () => number, bytesMax: number = DEFAULT_REQUEST_LIMITS.waitingBytes) {
+    this.#busy = new BusySessions(nowMs)
+    this.#bytesMax = bytesMax
+  }
 
   get count(): number {
     return this.#count
@@ -48,7 +57,12 @@ export class RequestTable {
       if (requestCopy(request) > requestCopy(present.request)) present.request[1] = requestCopy(request)
       return present
     }
-    if (this.#bytes + request.length > WAITING_BYTES_MAX) return undefined
+    if (this.#busy.waits(session, serial) && !isMutant('busy_overtaken')) return undefined
+    // One always fits: what is larger than the bound would wait for ever.
+    if (this.#count > 0 && this.#bytes + request.length > this.#bytesMax) {
+      this.#busy.refuse(session, serial)
+      return undefined
+    }
     const number = ++this.#lastNumber
     const handlers = [onOutcome]
     const waiting: WaitingRequest = { request, session, serial, number, placedTerm: 0, forwardId: 0, handlers }
@@ -151,6 +165,7 @@ export class RequestTable {
    * callers hear `timeout` with what is known of them.
    */
   expire(leaderTimeMicros: number): void {
+    this.#busy.expire()
     for (const [session, serials] of this.#sessions.entries()) if (serials.size === 0) this.#sessions.delete(session)
     for (const waiting of this.all()) {
       const notAfter = requestNotAfterMicros(waiting.request)

@@ -4,8 +4,6 @@ import type { NetworkPaths, NetworkProfile } from './network-paths.ts'
 import type { SeededRandom } from './random.ts'
 import type { SimulatedWorld } from './world.ts'
 
-/** What the operating system takes off the sender's hands. */
-const SOCKET_BUFFER_BYTES = 262_144
 /** The close code of a link that broke (RFC 6455, 7.1.5). */
 export const BROKEN = 1006
 const TOO_LARGE = 1009
@@ -76,7 +74,7 @@ export class LinkEnd implements FrameLink {
   }
 
   get bufferedBytes(): number {
-    return Math.max(0, this.#underWayBytes - SOCKET_BUFFER_BYTES)
+    return Math.max(0, this.#underWayBytes - this.#surroundings.profile.socketBufferBytes)
   }
 
   // hot path: one call, one event and one allocation per frame

@@ -8,6 +8,8 @@ export interface NetworkProfile {
   /** Each link's delays are multiplied by its own factor in [1, linkSpread]: frames of different links overtake each other. */
   linkSpread: number
   bytesPerMs: number
+  /** What the operating system takes off the sender's hands: only what is beyond counts as buffered. */
+  socketBufferBytes: number
   /** Chance per frame that its link breaks instead of carrying it. */
   breakChance: number
   /** How long an end goes on trying on a blocked path before its link breaks: uniform between these. */
@@ -19,6 +21,7 @@ export const DEFAULT_NETWORK_PROFILE: NetworkProfile = {
   meanDelayMs: 0.4,
   linkSpread: 1,
   bytesPerMs: 100_000,
+  socketBufferBytes: 262_144,
   breakChance: 0,
   giveUpMs: [2000, 10_000],
 }

@@ -71,6 +71,8 @@ export class SimulatedClient {
   /** A client that has one keeps the order of its requests; others send each by itself, to any node. */
   readonly #line: OrderedLine<OpenRequest> | undefined
   readonly #denied: { readonly session: number; readonly serial: number; readonly code: string }[] = []
+  /** Refusals because the node had too much to do. */
+  busy = 0
   #session = 0
   #isOpening = false
   #serial = 0
@@ -225,7 +227,7 @@ export class SimulatedClient {
           if (!request.isEnded && request.attempt === attempt) this.#send(request)
         })
       }
-      this.#submit(owner, node, request, { copy, isOpen: () => true, fail })
+      this.#submit(owner, node, request, { copy, isOpen: () => true, fail, again: fail })
     })
   }
 
@@ -320,6 +322,7 @@ export class SimulatedClient {
   #onError(owner: ClusterNode, request: OpenRequest, { error, sending }: Answer): void {
     const { copy } = sending
     checkCode(this.#cluster, owner, error)
+    if (error?.code === 'busy') this.busy++
     if (request.isEnded || error === undefined) return
     const { session, serial } = request
     if (error.applied === 'no' && !error.retryable && copy === 0 && request.copy === 1) {
@@ -336,7 +339,8 @@ export class SimulatedClient {
     if (error.code === 'session_ended') return this.#onSessionEnded(request, copy)
     // Its time is over: who keeps order would ask again behind later ones.
     if (error.code === 'timeout' && this.#line !== undefined) return this.#giveUp(request)
-    sending.fail()
+    if (error.code === 'busy') sending.again()
+    else sending.fail()
   }
 
   /** Of what a client was told that it is not applied, nothing may be. */

@@ -181,6 +181,8 @@ export class SimulatedCluster {
   readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
   /** How often a node was seen to be fenced, and not any more. */
   readonly fences: { up: number; down: number } = { up: 0, down: 0 }
+  /** Frames that a link did not take. */
+  fullLinks = 0
   /** Installs of snapshots, those that went on with an interrupted one, and deaths in the midst of one. */
   readonly installs: { begun: number; resumed: number; died: number } = { begun: 0, resumed: 0, died: 0 }
   readonly #options: ClusterOptions
@@ -302,9 +304,12 @@ export class SimulatedCluster {
           identity,
           directoryOf,
           faults: this.frameFaults,
+          queueBytes: this.profile.bounds?.queueBytes,
+          onFull: () => this.fullLinks++,
           onSend,
         }),
       storage: this.profile.storage,
+      requestLimits: this.profile.bounds?.requests,
       drift: owner.drift,
       onFatal: error => {
         if (host.state !== 'dead') this.onStop(owner, error, false)

@@ -98,7 +98,7 @@ export class FaultInjector {
     this.#isHealing = true
     cluster.isHealing = true
     cluster.network.heal()
-    cluster.network.setProfile({ minDelayMs: 0.1, meanDelayMs: 0.5, breakChance: 0 })
+    cluster.network.setProfile({ minDelayMs: 0.1, meanDelayMs: 0.5, breakChance: 0, bytesPerMs: 100_000 })
     cluster.frameFaults.chance = 0
     for (const node of cluster.nodes) {
       node.machine.disk.clearFaults()

@@ -1,6 +1,7 @@
 import type { KeyspaceMutants } from '../../engine/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
 import type { EntryOutcome, NodeService, PeerIdentity, PeerTransport, StateDigest } from '../../model/index.ts'
+import type { RequestLimits } from '../../raft/index.ts'
 import type { SimulatedProcess } from '../../platform/simulated/index.ts'
 
 /** A member as configured on every node. */
@@ -49,6 +50,8 @@ export interface NodeOpening {
     directoryOf: (name: string) => string | undefined,
   ) => PeerTransport
   readonly storage: StorageShape
+  /** Undefined = those of a node. */
+  readonly requestLimits: RequestLimits | undefined
   /** Planted in the keyspace of this node. */
   readonly drift: Pick<KeyspaceMutants, 'digestKeepsOverwritten'>
   readonly onFatal: (error: unknown) => void

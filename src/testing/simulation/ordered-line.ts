@@ -23,6 +23,8 @@ export interface Sending {
   isOpen(): boolean
   /** It is sent again, after a while. */
   fail(): void
+  /** The node had too much to do: it is offered again where it was, and all behind it. */
+  again(): void
 }
 
 /** A request has arrived at a node. */
@@ -39,6 +41,8 @@ export class OrderedLine<R extends LineRequest> {
   #open: R[] = []
   #connection: Connection | undefined
   #isConnecting = false
+  /** What was refused as busy: the first of it. */
+  #refused: R | undefined
 
   constructor(cluster: SimulatedCluster, random: SeededRandom, deliver: Deliver<R>) {
     this.#cluster = cluster
@@ -55,6 +59,7 @@ export class OrderedLine<R extends LineRequest> {
 
   #connect(afterMs: number): void {
     this.#connection = undefined
+    this.#refused = undefined
     if (this.#isConnecting) return
     this.#isConnecting = true
     this.#cluster.world.schedule(afterMs, () => {
@@ -68,6 +73,24 @@ export class OrderedLine<R extends LineRequest> {
     })
   }
 
+  /** What was issued behind it is refused too until it comes back. */
+  #offerAgain(connection: Connection, request: R): void {
+    const open = this.#open
+    if (this.#refused !== undefined) {
+      if (open.indexOf(request) < open.indexOf(this.#refused)) this.#refused = request
+      return
+    }
+    this.#refused = request
+    this.#cluster.world.schedule(this.#random.uniform(20, 60), () => {
+      const first = this.#refused
+      if (connection !== this.#connection || first === undefined) return
+      this.#refused = undefined
+      for (const each of this.#open.slice(this.#open.indexOf(first))) {
+        if (!each.isEnded) this.#transmit(connection, each)
+      }
+    })
+  }
+
   #transmit(connection: Connection, request: R): void {
     const { world } = this.#cluster
     const { owner, host } = connection
@@ -77,12 +100,15 @@ export class OrderedLine<R extends LineRequest> {
     const fail = (): void => {
       if (isOpen()) this.#connect(this.#random.uniform(1, 60))
     }
+    const again = (): void => {
+      if (isOpen()) this.#offerAgain(connection, request)
+    }
     world.schedule(
       connection.arrivesMs - world.nowMs,
       () => {
         const { node } = owner
         if (!isOpen() || owner.host !== host || node === undefined) return
-        this.#deliver(owner, node, request, { copy, isOpen, fail })
+        this.#deliver(owner, node, request, { copy, isOpen, fail, again })
       },
       host,
     )

@@ -24,9 +24,15 @@ export interface PeerTransportOptions {
   readonly identity: () => PeerIdentity
   readonly directoryOf: (name: string) => string | undefined
   readonly faults: FrameFaults
+  /** Of each channel; undefined = those of a node. */
+  readonly queueBytes: number | undefined
+  /** A link is open and takes no more. */
+  readonly onFull: () => void
   /** Called before each frame leaves; may end the process, and then throws. */
   readonly onSend: (frame: Uint8Array) => void
 }
+
+const allChannels = (bytes: number): Record<PeerChannel, number> => ({ control: bytes, log: bytes, snapshot: bytes })
 
 /** The peers' real transport, handshake included, over the simulated network; single frames may be lost, doubled or late. */
 export class SimulatedPeerTransport implements PeerTransport {
@@ -35,7 +41,7 @@ export class SimulatedPeerTransport implements PeerTransport {
 
   constructor(options: PeerTransportOptions) {
     this.#options = options
-    const { network, host, name, members, identity, directoryOf } = options
+    const { network, host, name, members, identity, directoryOf, queueBytes } = options
     const port = Number(members.find(member => member.name === name)!.peerAddress.split(':')[1])
     this.#links = createPeerTransport({
       self: name,
@@ -48,7 +54,7 @@ export class SimulatedPeerTransport implements PeerTransport {
       clock: host.clock,
       timers: host.timers,
       random: host.random.split('links'),
-      limits: LIMITS,
+      limits: queueBytes === undefined ? LIMITS : { ...LIMITS, queueBytes: allChannels(queueBytes) },
     })
   }
 
@@ -84,7 +90,9 @@ export class SimulatedPeerTransport implements PeerTransport {
     this.#options.onSend(frame)
     const { faults } = this.#options
     if (faults.chance === 0 || !faults.random.chance(faults.chance) || !faults.isTolerant(frame)) {
-      return this.#links.send(peer, channel, frame)
+      const isTaken = this.#links.send(peer, channel, frame)
+      if (!isTaken && this.#links.bufferedBytes(peer, channel) > 0) this.#options.onFull()
+      return isTaken
     }
     this.#mistreat(peer, channel, frame)
     return true

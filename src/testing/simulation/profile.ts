@@ -1,3 +1,4 @@
+import type { RequestLimits } from '../../raft/index.ts'
 import type { NetworkProfile, SeededRandom } from '../../platform/simulated/index.ts'
 import type { StorageShape } from './node.ts'
 import { drawMix } from './write-mix.ts'
@@ -34,6 +35,15 @@ export interface FaultClasses {
   readonly hasDrift: boolean
 }
 
+/** Bounds that a busy second reaches. */
+export interface Bounds {
+  /** Bytes that may wait on a link between two nodes, beside what its socket takes. */
+  readonly queueBytes: number
+  readonly socketBytes: number
+  readonly bytesPerMs: number
+  readonly requests: RequestLimits
+}
+
 export interface Profile {
   readonly nodeCount: number
   /** Until then things go wrong. */
@@ -41,6 +51,8 @@ export interface Profile {
   readonly faults: FaultClasses
   readonly network: Partial<NetworkProfile>
   readonly storage: StorageShape
+  /** Undefined = those of a node, which no run comes near. */
+  readonly bounds: Bounds | undefined
   /** Chance that a frame of core messages is lost, doubled or late; 0 without frame faults. */
   readonly frameFaultChance: number
   /** Chance that a call of `apply` stops after one entry. */
@@ -115,6 +127,7 @@ export function drawProfile(random: SeededRandom): Profile {
   const faults: FaultClasses = { ...drawn, hasWipe, hasDrift }
   const calling = random.split('callers')
   const callers = calling.chance(0.35) ? calling.between(1, 3) : 0
+  const bounds = drawBounds(random.split('bounds'))
   const mix = drawMix(random.split('mix'), callers)
   return {
     nodeCount: 3,
@@ -126,7 +139,9 @@ export function drawProfile(random: SeededRandom): Profile {
       linkSpread: random.pick([1, 1, 4]),
       breakChance: faults.hasResets ? random.pick([0.0005, 0.003]) : 0,
       giveUpMs: [300, 4000],
+      ...(bounds !== undefined && { bytesPerMs: bounds.bytesPerMs, socketBufferBytes: bounds.socketBytes }),
     },
+    bounds,
     storage: drawStorage(random, mix, hasDrift),
     frameFaultChance: faults.hasFrameFaults ? random.pick([0.005, 0.03, 0.1]) : 0,
     sliceChance: random.pick([0, 0, 0.2, 1]),
@@ -150,6 +165,21 @@ export function drawProfile(random: SeededRandom): Profile {
       watchers: random.between(0, 3),
       sessionLifetimeMs: random.pick([0, 0, 1500, 4000]),
       mix,
+    },
+  }
+}
+
+/** Links that are soon full, and nodes that soon have too many requests. */
+function drawBounds(random: SeededRandom): Bounds | undefined {
+  if (!random.chance(0.3)) return undefined
+  return {
+    queueBytes: random.pick([1, 2_048, 16_384]),
+    socketBytes: random.pick([512, 4_096]),
+    bytesPerMs: random.pick([200, 1_000, 100_000]),
+    requests: {
+      waitingBytes: random.pick([4_096, 16_384, 1 << 20]),
+      frameBytes: random.pick([1, 4_096]),
+      queuedBytes: random.pick([1, 2_048]),
     },
   }
 }

@@ -9,7 +9,7 @@ export async function openSimulatedReplica(
   opening: NodeOpening,
   keyspaceMutants?: KeyspaceMutants,
 ): Promise<RunningNode> {
-  const { platform, directory, name, members, createTransport, storage, drift, onFatal } = opening
+  const { platform, directory, name, members, createTransport, storage, requestLimits, drift, onFatal } = opening
   let observed: EngineStateMachine | undefined
   const { replica } = await openReplicaNode({
     platform,
@@ -18,6 +18,7 @@ export async function openSimulatedReplica(
     members,
     createTransport,
     storage,
+    ...(requestLimits !== undefined && { requestLimits }),
     tuning: { digestInterval: storage.digestInterval },
     onFatal,
     keyspaceMutants: keyspaceMutants ?? drift,

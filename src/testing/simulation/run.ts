@@ -103,6 +103,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       events: world.eventCount,
       ...workload.counts,
       ...faults.counts,
+      fullLinks: cluster.fullLinks,
       fenced: cluster.fences.up,
       rebuilt: cluster.fences.down,
       installs: cluster.installs.begun,

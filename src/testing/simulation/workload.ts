@@ -129,6 +129,7 @@ export class Workload {
 
   #count(ending: Ending): void {
     this.counts['writes']!++
+    this.counts['busy'] = this.clients.reduce((sum, { busy }) => sum + busy, 0)
     if (ending.type === 'unknown') this.counts['unknown']!++
     if (ending.type === 'outcome' && ending.outcome.status === 'refused') this.counts['refusals']!++
   }

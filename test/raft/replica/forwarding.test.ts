@@ -22,7 +22,7 @@ class Rig {
   queuedBytes = 0
   isLinked = true
   turnsAsked = 0
-  readonly requests = new RequestTable()
+  readonly requests = new RequestTable(() => 0)
   readonly answers: string[] = []
   readonly offered: number[] = []
   readonly sent: Extract<OutgoingPeerMessage, { type: 'forward' }>[] = []

@@ -74,6 +74,7 @@ const REPLICA_RULES: Readonly<Partial<Record<ReplicaMutant, string>>> = {
   copies_sent_as_first: 'DESIGN 7 copies',
   own_clock_as_leader_time: 'DESIGN 7 leader time',
   no_ticks: 'DESIGN 7 leader time',
+  busy_overtaken: 'DESIGN 7 sessions',
   member_by_name: 'D11',
   unjoined_answers: 'D11',
 }

@@ -54,6 +54,18 @@ const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }),
 /** Several callers, whose permissions come and go. */
 const CALLERS = all(workload({ callers: 3, clients: 5 }), writes({ grants: 15 }))
 
+/** Links and tables that are soon full. */
+const BOUNDED: Weather = profile => ({
+  ...profile,
+  bounds: {
+    queueBytes: 2_048,
+    socketBytes: 4_096,
+    bytesPerMs: 1_000,
+    requests: { waitingBytes: 4_096, frameBytes: 4_096, queuedBytes: 2_048 },
+  },
+  network: { ...profile.network, bytesPerMs: 1_000, socketBufferBytes: 4_096 },
+})
+
 /** Somebody loses its directory. */
 const WIPED = faults({ hasWipe: true, hasLyingDisk: false, hasRot: false, hasDrift: false })
 
@@ -101,6 +113,7 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
     faults({ hasTransfers: true, hasPartitions: true, hasResets: true }),
     workload({ pipeline: 8, attemptMs: [1000, 3000], lostAnswers: 0 }),
   ),
+  'raft: busy_overtaken': all(BOUNDED, BUSY, workload({ pipeline: 8 })),
   'raft: member_by_name': WIPED,
   'raft: unjoined_answers': WIPED,
   'raft: own_clock_as_leader_time': faults({ hasClockJumps: true }),

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { encodeEnvelope, encodeRequest } from '../../../src/encoding/index.ts'
+import { RequestTable } from '../../../src/raft/requests.ts'
+
+const BYTES = 1_000
+
+/** A request of a little more than `bytes`. */
+function requestOf(session: number, serial: number, bytes: number, copy = 0): Uint8Array {
+  const value = new Uint8Array(bytes)
+  const envelope = encodeEnvelope({ mutations: [{ type: 'kvSet', project: 'p', key: new Uint8Array(1), value }] })
+  return encodeRequest({ caller: 'root', session, serial, acknowledgedThrough: 0, notAfterMicros: 0, copy }, envelope)
+}
+
+/** A table on a clock of its own, which takes about `BYTES`. */
+class Rig {
+  nowMs = 0
+  readonly table = new RequestTable(() => this.nowMs, BYTES)
+
+  isTaken(...request: Parameters<typeof requestOf>): boolean {
+    return this.table.add(requestOf(...request), () => undefined) !== undefined
+  }
+
+  answer(session: number, serial: number): void {
+    this.table.answer(session, serial, new Uint8Array(0))
+  }
+}
+
+describe('a table of requests that is full', () => {
+  it('takes nothing that was issued behind a refused request until that is offered again', () => {
+    const rig = new Rig()
+    assert.equal(rig.isTaken(7, 1, 800), true)
+    assert.equal(rig.isTaken(7, 2, 500), false)
+    assert.equal(rig.isTaken(7, 3, 10), false, 'it would fit, and overtake')
+    assert.equal(rig.isTaken(8, 1, 10), true, 'another session does not wait')
+    assert.equal(rig.isTaken(7, 1, 800, 1), true, 'a copy of what waits joins it')
+    assert.equal(rig.isTaken(7, 3, 10), false, 'and lets nothing pass')
+    rig.answer(7, 1)
+    assert.equal(rig.isTaken(7, 3, 10, 1), false)
+    assert.equal(rig.isTaken(7, 2, 500, 1), true)
+    assert.equal(rig.isTaken(7, 3, 10, 2), true)
+  })
+
+  it('waits for a refused request no longer than a second', () => {
+    const rig = new Rig()
+    assert.equal(rig.isTaken(7, 1, 800), true)
+    assert.equal(rig.isTaken(7, 2, 500), false)
+    rig.nowMs = 999
+    assert.equal(rig.isTaken(7, 3, 10), false)
+    rig.nowMs = 1_000
+    assert.equal(rig.isTaken(7, 3, 10), true)
+  })
+
+  it('takes one that is larger than the bound when nothing else waits', () => {
+    const rig = new Rig()
+    assert.equal(rig.isTaken(7, 1, 10 * BYTES), true)
+    assert.equal(rig.isTaken(8, 1, 10), false)
+    rig.answer(7, 1)
+    assert.equal(rig.isTaken(8, 1, 10), true)
+  })
+})
