@@ -8,7 +8,6 @@ import { waitAtMost } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { FenceFile, Replica } from '../raft/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
-import type { LogHearer, MemberAddress, ReplicaOptions, ShippingLimits } from '../raft/index.ts'
 import type { LogHearer, MemberAddress, ReplicaOptions, RequestLimits, ShippingLimits } from '../raft/index.ts'
 
 export interface StorageOptions {
