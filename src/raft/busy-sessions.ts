@@ -1,46 +1,77 @@
-/** After a refusal as busy, later serials of the session are refused too until it comes back, but not longer than this. */
+/** A refused serial is waited for so long: its maker may have given up. */
 const HOLD_MS = 1_000
 
+interface Refused {
+  readonly serial: number
+  readonly untilMs: number
+}
+
 /**
- * Sessions of which a serial was refused as busy: what was issued behind it must not overtake it, so that later ones are refused as well
- * until it is offered again (DESIGN 7, sessions). Bounded in time, for its maker may have given up.
+ * Serials that were refused as busy, by session: what was issued behind one must not overtake it, so that later ones are refused as well
+ * until it is offered again (DESIGN 7, sessions). Those are waited for in their turn, too: some of them may be under way when the first
+ * comes again, or is waited for no longer.
  */
 export class BusySessions {
   readonly #nowMs: () => number
-  readonly #from = new Map<number, { serial: number; untilMs: number }>()
+  /** In the order of serials. */
+  readonly #refused = new Map<number, Refused[]>()
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs
   }
 
   has(session: number): boolean {
-    return this.#from.has(session)
+    return this.#refused.has(session)
   }
 
-  /** hot path (bench/cluster): whether an earlier serial of the session was refused and has not come back. */
-  waits(session: number, serial: number): boolean {
-    if (this.#from.size === 0) return false
-    const from = this.#from.get(session)
-    if (from === undefined || serial < from.serial) return false
-    if (serial > from.serial && this.#nowMs() < from.untilMs) return true
-    this.#from.delete(session)
-    return false
-  }
-
-  /** The serial is refused; of several the first counts. */
-  refuse(session: number, serial: number): void {
-    if (this.#from.has(session)) return
-    this.#from.set(session, { serial, untilMs: this.#nowMs() + HOLD_MS })
-  }
-
-  /** Forgets what is waited for no longer. */
-  expire(): void {
-    if (this.#from.size === 0) return
+  /**
+   * hot path (bench/cluster): the serial is offered. Whether an earlier one was refused and has not come back: then this one is refused, too.
+   */
+  refusesOffered(session: number, serial: number): boolean {
+    if (this.#refused.size === 0) return false
+    const refused = this.#refused.get(session)
+    if (refused === undefined) return false
     const nowMs = this.#nowMs()
-    for (const [session, { untilMs }] of this.#from) if (nowMs >= untilMs) this.#from.delete(session)
+    while (refused.length > 0 && nowMs >= refused[0]!.untilMs) refused.shift()
+    const at = placeOf(refused, serial)
+    if (refused[at]?.serial === serial) refused.splice(at, 1)
+    if (refused.length === 0) this.#refused.delete(session)
+    if (at === 0) return false
+    refused.splice(at, 0, { serial, untilMs: nowMs + HOLD_MS })
+    return true
+  }
+
+  refuse(session: number, serial: number): void {
+    const refused = this.#refused.get(session) ?? []
+    this.#refused.set(session, refused)
+    const at = placeOf(refused, serial)
+    const isKnown = refused[at]?.serial === serial
+    refused.splice(at, isKnown ? 1 : 0, { serial, untilMs: this.#nowMs() + HOLD_MS })
+  }
+
+  /** Forgets sessions of which nothing is waited for any longer. */
+  expire(): void {
+    if (this.#refused.size === 0) return
+    const nowMs = this.#nowMs()
+    for (const [session, refused] of this.#refused) {
+      if (refused.every(({ untilMs }) => nowMs >= untilMs)) this.#refused.delete(session)
+    }
   }
 
   clear(): void {
-    this.#from.clear()
+    this.#refused.clear()
   }
+}
+
+/** Index of the first that is `serial` or later; most are behind all others. */
+function placeOf(refused: readonly Refused[], serial: number): number {
+  let low = 0
+  let high = refused.length
+  if (high > 0 && refused[high - 1]!.serial < serial) return high
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (refused[middle]!.serial < serial) low = middle + 1
+    else high = middle
+  }
+  return low
 }

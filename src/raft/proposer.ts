@@ -50,7 +50,7 @@ export class Proposer {
     const session = requestSession(request)
     const serial = requestSerial(request)
     const isCopy = requestCopy(request) > 0
-    if (this.#busy.waits(session, serial)) return onRefused(busyError(isCopy))
+    if (this.#busy.refusesOffered(session, serial)) return onRefused(busyError(isCopy))
     if (this.#options.machine.isBusy) {
       this.#busy.refuse(session, serial)
       return onRefused(busyError(isCopy))

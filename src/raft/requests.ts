@@ -57,7 +57,7 @@ export class RequestTable {
       if (requestCopy(request) > requestCopy(present.request)) present.request[1] = requestCopy(request)
       return present
     }
-    if (this.#busy.waits(session, serial) && !isMutant('busy_overtaken')) return undefined
+    if (this.#busy.refusesOffered(session, serial) && !isMutant('busy_overtaken')) return undefined
     // One always fits: what is larger than the bound would wait for ever.
     if (this.#count > 0 && this.#bytes + request.length > this.#bytesMax) {
       this.#busy.refuse(session, serial)
