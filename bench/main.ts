@@ -15,6 +15,7 @@ const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   keyspace: ['keyspace/keyspace.js'],
   embedded: ['embedded/commits.js', 'embedded/beyond-memory.js'],
   sealing: ['sealing/sealing.js'],
+  stores: ['stores/stores.js'],
   links: ['links/links.js'],
   query: ['query/query.js'],
   snapshot: ['snapshot/snapshot.js'],

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:gate [-- --only MODULE] [--json FILE] [--rounds N] [--warm-ups N]`: the benchmark gate. Each module runs in a process of its own, one
  * after the other; prints every figure beside that of the Rust engine whose gate this is (`bars.ts`), and ends with 1 if anything that the
- * gate asserts does not hold. Each module first runs twice without its figures being taken (`--warm-ups 0`: not at all). With more than one round the best of each figure counts, and an assertion holds if it held in one of them.
+ * gate asserts does not hold. Each module first runs twice without its figures being taken, and some thousand commits are made (`--warm-ups 0`: none of both). With more than one round the best of each figure counts, and an assertion holds if it held in one of them.
  */
 import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { exitOf } from '../lib/processes.ts'
 import { measureRawSync } from '../lib/raw-disk.ts'
 import type { Outcome } from './outcome.ts'
 import { bestOf, renderOutcomes } from './report.ts'
-import { tearDown } from './setup.ts'
+import { tearDown, warmUpCommits } from './setup.ts'
 
 const collectGarbage = (globalThis as { gc?: () => void }).gc
 
@@ -49,6 +49,7 @@ async function runModule(module: string, warmUps: number): Promise<void> {
       await tearDown()
       collectGarbage?.()
     }
+    if (warmUps > 0) await warmUpCommits()
     process.send?.([await run()].flat())
   } finally {
     await tearDown()
@@ -85,7 +86,7 @@ async function main(): Promise<void> {
   const machine = `${cpus().length} x ${cpu?.model.trim()}, Node ${process.version}, load ${load.join(' ')} after the run`
   const raw = `raw write of 512 B + fdatasync, preallocated: ${Math.round(rawSyncUs)} us`
   process.stdout.write(
-    `${machine}; ${raw}; best of ${rounds}, after ${warmUps} runs to warm up\n\n${renderOutcomes(outcomes)}\n`,
+    `${machine}; ${raw}; best of ${rounds}, after ${warmUps} runs and some thousand commits to warm up\n\n${renderOutcomes(outcomes)}\n`,
   )
   if (values.json !== undefined) {
     writeFileSync(values.json, `${JSON.stringify({ machine, rawSyncUs, rounds, outcomes }, undefined, 2)}\n`)

@@ -10,6 +10,7 @@ import { asDamaged } from './damaged-error.ts'
 import { backupSource } from './backup-source.ts'
 import { backupToDirectory } from './backup/index.ts'
 import type { BackupManifest, BackupOptions } from './backup/index.ts'
+import { EngineLog } from './engine-log.ts'
 import { engineMetrics } from './engine-metrics.ts'
 import type { EngineMetrics, Head } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
@@ -84,8 +85,6 @@ export interface Engine extends Database {
   flush(): void
 }
 
-/** A group of one is led by its only member from the start. */
-const HARD_STATE = { term: LOCAL_TERM, votedFor: 1, commitSeq: 0 }
 const REPLAY_BYTES = 4 << 20
 const GROUP_ID = 1
 /** Nobody follows this log: only views of older seqs read its entries again. At most a sixteenth of the budget. */
@@ -229,25 +228,11 @@ class EngineOpening {
       onFailed: error => sequencer.fail(error),
     })
     this.#opened.push(() => checkpoints.close())
+    const marker = new IdleMarker(log, timers)
+    this.#opened.push(() => marker.stop())
     const sequencer = new LocalSequencer({
       machine,
-      log: {
-        get lastSeq(): number {
-          return log.lastSeq
-        },
-        get lastChain(): number {
-          return log.lastChain
-        },
-        append(entries: EntryBatch): void {
-          const isFirst = log.hardState.term < LOCAL_TERM
-          log.append(isFirst ? { hardState: HARD_STATE, entries } : { entries })
-          checkpoints.noteBytes(entries.bytes.length)
-          marker.noteAppend()
-          if (durability !== 'full') log.write()
-        },
-        syncNow: () => log.flushSync(),
-        syncBeside: () => log.syncBeside(),
-      },
+      log: new EngineLog(log, checkpoints, marker, durability),
       clock,
       timers,
       durability,
@@ -258,8 +243,6 @@ class EngineOpening {
     })
     machine.onStorageFailed = error => sequencer.fail(error)
     this.#opened.push(() => sequencer.close())
-    const marker = new IdleMarker(log, timers)
-    this.#opened.push(() => marker.stop())
     const session = await this.#begin(sequencer, machine)
     const close = async (): Promise<void> => {
       await sequencer.close()
