@@ -6,11 +6,13 @@ import { describeBackup, KEY_FILE, readKey } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
 import type { CommandContext, GlobalOptions, WithSession } from './context.ts'
 import { addNodeBackupCommands, createFromNode } from './node-backup-commands.ts'
+import { keysOption, withDataKeys } from './data-keys.ts'
+import type { DataKeyOptions } from './data-keys.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 import { addRestoreCommands } from './restore-commands.ts'
 
-interface CreateOptions extends KeyOption {
+interface CreateOptions extends KeyOption, DataKeyOptions {
   data?: string
   parent?: string
   attempts?: string
@@ -21,8 +23,7 @@ export function addBackupCommands(program: Command, context: CommandContext, wit
   const backup = program.command('backup').description('take, list, verify and restore backups')
   const outputOf = (command: Command): Output =>
     createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
-  backup
-    .command('create <directory>')
+  withDataKeys(backup.command('create <directory>'))
     .description('writes a backup of a cluster that serves, or of an embedded database that no process has open')
     .option('--data <directory>', 'data directory of an embedded database')
     .option('--parent <directory>', 'the backup that this one continues')
@@ -73,7 +74,7 @@ async function createOffline(
 ): Promise<BackupManifest> {
   const key = await readKey(context, options)
   await requireDirectory(context, data)
-  const engine = await Engine.open(data)
+  const engine = await Engine.open(data, await keysOption(context, options))
   try {
     return await engine.backup(directory, { ...(parent !== undefined && { parent }), ...(key && { key }) })
   } finally {

@@ -1,20 +1,24 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
-import { checkDataDirectory, loadConfiguration } from '../node/index.ts'
+import { checkDataDirectory, loadConfiguration, nodePlatform } from '../node/index.ts'
 import type { DataRegion } from '../node/index.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
+import { dataKeysOf, withDataKeys } from './data-keys.ts'
+import type { DataKeyOptions } from './data-keys.ts'
 import { CommandExit, ExitCode } from './exit-codes.ts'
 import { createOutput } from './output.ts'
 
 /** `quorate check`: what a directory or a configuration holds, without a node. */
 export function addCheckCommands(program: Command, context: CommandContext): void {
   const check = program.command('check').description('check a data directory or a configuration')
-  check
-    .command('data <directory>')
+  withDataKeys(check.command('data <directory>'))
     .description('reads every page, value and log frame of a directory that no node has open')
-    .action(async (directory: string, _options: unknown, command: Command) => {
+    .action(async (directory: string, options: DataKeyOptions, command: Command) => {
       const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
-      const { regions, damage, verdict } = await checkDataDirectory(context.files, directory)
+      const { random, ciphers } = nodePlatform()
+      const { regions, damage, verdict } = await checkDataDirectory(context.files, directory, {
+        sealing: { random, ciphers, keys: await dataKeysOf(context, options) },
+      })
       output.result({ directory, verdict, damage, regions }, () => {
         for (const region of regions) if (!SOUND.has(region.state)) output.line(describe(region))
         const bytes = regions.reduce((sum, { length }) => sum + length, 0)

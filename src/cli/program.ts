@@ -9,6 +9,7 @@ import { addDdlCommand } from './ddl-command.ts'
 import { addDevCommand } from './dev-command.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
+import { addKeysCommands } from './keys-commands.ts'
 import { addQueryCommand } from './query-command.ts'
 import { addTableCommands } from './table-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
@@ -85,6 +86,7 @@ function createProgram(context: CommandContext): Command {
   addBackupCommands(program, context, withSession)
   addTransferCommands(program, context, withSession)
   addCheckCommands(program, context)
+  addKeysCommands(program, context)
   addBenchCommand(program, withSession)
   return program
 }

@@ -2,10 +2,12 @@ import type { Command } from 'commander'
 import { restoreBackup, restoreMember } from '../entry/engine.ts'
 import type { Restored, RestoreOptions } from '../entry/engine.ts'
 import { QuorateError } from '../model/index.ts'
-import { loadConfiguration, nodePlatform } from '../node/index.ts'
+import { loadConfiguration, loadDataKeys, nodePlatform } from '../node/index.ts'
 import { KEY_FILE, readKey } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
+import { keysOption, withDataKeys } from './data-keys.ts'
+import type { DataKeyOptions } from './data-keys.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 
@@ -13,8 +15,7 @@ import type { Output } from './output.ts'
 export function addRestoreCommands(backup: Command, context: CommandContext): void {
   const outputOf = (command: Command): Output =>
     createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
-  backup
-    .command('restore <target> <directories...>')
+  withDataKeys(backup.command('restore <target> <directories...>'))
     .description('makes a data directory of a full backup and the incremental ones that continue it, in that order')
     .option('--seq <seq>', 'restores the state right after this entry')
     .option('--time <time>', 'restores what was committed by this time (ISO 8601)')
@@ -23,11 +24,12 @@ export function addRestoreCommands(backup: Command, context: CommandContext): vo
       async (
         target: string,
         directories: string[],
-        options: { seq?: string; time?: string } & KeyOption,
+        options: { seq?: string; time?: string } & KeyOption & DataKeyOptions,
         command: Command,
       ) => {
         const key = await readKey(context, options)
-        const to: RestoreOptions = { ...pointOf(options), ...(key && { key }) }
+        const own = await keysOption(context, options)
+        const to: RestoreOptions = { ...pointOf(options), ...(key && { key }), ...own }
         const restored = await restoreBackup(directories, target, to)
         const output = outputOf(command)
         output.result({ target, ...restored }, () => {
@@ -75,14 +77,21 @@ async function restoreMembers(
     throw new QuorateError('invalid_argument', message)
   }
   const restoreId = options.restoreId ?? Buffer.from(nodePlatform().random.bytes(16)).toString('hex')
-  for (const { name, dataDirectory, members: listed, storage } of nodes) {
+  for (const { name, dataDirectory, members: listed, storage, encryption, integrity } of nodes) {
     const { pageBytes, budgetBytes } = storage
+    const keys = await loadDataKeys(files, { encryption: encryption.keyFile, integrity: integrity.keyFile })
     const listedMembers = listed.map(({ name: member, peer, client }) => ({
       name: member,
       peerAddress: peer,
       clientAddress: client,
     }))
-    const to: RestoreOptions = { ...pointOf(options), pageBytes, budgetBytes, ...(key && { key }) }
+    const to: RestoreOptions = {
+      ...pointOf(options),
+      pageBytes,
+      budgetBytes,
+      ...(key && { key }),
+      ...(keys && { keys }),
+    }
     const restored = await restoreMember(backups, dataDirectory, name, { members: listedMembers, restoreId }, to)
     members.push({ name, target: dataDirectory, restored })
   }

@@ -28,6 +28,8 @@ import type {
   RestoredCluster,
   RestoreOptions,
 } from '../engine/index.ts'
+import { rotateKeys as rotate } from '../log/index.ts'
+import type { ConfiguredKeys } from '../sealing/index.ts'
 import { nodeFiles, nodePlatform, nodeRandom } from '../platform/node/index.ts'
 
 export type Engine = EngineDatabase
@@ -40,6 +42,16 @@ export const Engine: {
   open(directory: string, options?: EngineOptions): Promise<EngineDatabase>
 } = {
   open: (directory, options = {}) => openEngine(directory, options, nodePlatform()),
+}
+
+/**
+ * Gives an encrypted data directory that nobody has open a new data key: everything that is written from its next opening on is encrypted by
+ * it, and what is there stays readable (docs/operate/encryption.md). Answers the number of the key.
+ * @throws QuorateError `not_found`, `seal_key_missing`, `seal_key_wrong`, `not_sealed`; FileError `directory_locked`
+ */
+export function rotateKeys(directory: string, keys: ConfiguredKeys): Promise<number> {
+  const { files, random, ciphers } = nodePlatform()
+  return rotate({ files, random, ciphers, path: directory, keys })
 }
 
 /** A file of pages that are appended and never changed (docs/formats/paged-store.md). */

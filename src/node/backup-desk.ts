@@ -24,6 +24,8 @@ export interface BackupDeskOptions {
   node: ReplicaNode
   /** Where backups of the node's own are written. */
   directory: string
+  /** Whether any may be: what is in them is not encrypted. */
+  mayKeep: boolean
   logger: Pick<NodeLogger, 'info' | 'warn'>
 }
 
@@ -87,7 +89,11 @@ export class BackupDesk implements BackupActions {
   }
 
   async begin(name: string | undefined, parent: string | undefined): Promise<{ job: number; name: string }> {
-    const { platform, directory } = this.#options
+    const { platform, directory, mayKeep } = this.#options
+    if (!mayKeep) {
+      const what = 'the data directory is encrypted, and a backup in it would not be'
+      throw new QuorateError('invalid_argument', `${what}: have it sent, or configure backupDirectory`)
+    }
     const chosen = name ?? `backup-${Math.floor(platform.clock.wallMicros() / 1_000)}`
     const target = this.#store.pathOf(chosen)
     const parentPath = parent === undefined ? undefined : this.#store.pathOf(parent)

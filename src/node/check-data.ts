@@ -4,7 +4,9 @@ import { inspectLog, LogError, NO_SUPERBLOCK, readIdentity } from '../log/index.
 import type { DirectoryIdentity, InspectedFrame, SuperblockProof } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { readTextFile } from '../platform/index.ts'
-import type { Files } from '../platform/index.ts'
+import type { Files, Platform } from '../platform/index.ts'
+import { KEYS_NAME, openSeal, readKeyNumbers } from '../sealing/index.ts'
+import type { ConfiguredKeys, Seal } from '../sealing/index.ts'
 
 /** One place of a data directory, as `quorate check data --output json` prints it. */
 export interface DataRegion {
@@ -37,20 +39,28 @@ interface LogResult {
 
 const INSPECTION_BUDGET_BYTES = 32 << 20
 
+export interface CheckOptions {
+  /** Hears how much of the files has been looked at, 0 to 1. */
+  readonly onShare?: (share: number) => void
+  /** For a directory that is encrypted or signed. */
+  readonly sealing?: Pick<Platform, 'random' | 'ciphers'> & { readonly keys?: ConfiguredKeys | undefined }
+}
+
 /**
  * Reads every page, value and frame of a data directory that no node has open; changes nothing in it but the lock for as long as that
- * takes. `onShare` hears how much of the files has been looked at, 0 to 1.
- * @throws FileError `directory_locked` naming the holder; QuorateError `not_found` if there is no data directory
+ * takes.
+ * @throws FileError `directory_locked` naming the holder; QuorateError `not_found` if there is no data directory; `seal_key_missing`,
+ * `seal_key_wrong`, `not_sealed` if the keys are not the directory's
  */
 export async function checkDataDirectory(
   files: Files,
   directory: string,
-  onShare?: (share: number) => void,
+  { onShare, sealing }: CheckOptions = {},
 ): Promise<DataCheck> {
   const lock = (await files.size(`${directory}/identity.json`)) === undefined ? undefined : await files.lock(directory)
   if (lock === undefined) throw new QuorateError('not_found', `${directory} is no data directory`)
   try {
-    return await new Inspection(files, directory, onShare).run()
+    return await new Inspection(files, directory, onShare, sealing).run()
   } finally {
     await lock.release()
   }
@@ -61,12 +71,15 @@ class Inspection {
   readonly #directory: string
   readonly #regions: DataRegion[] = []
   readonly #damage: DataRegion[] = []
-  readonly #onShare: ((share: number) => void) | undefined
+  readonly #onShare: CheckOptions['onShare']
+  readonly #sealing: CheckOptions['sealing']
+  #seal: Seal | undefined
   /** Bytes of the log and of the pages. */
   #bytes = 0
   #lookedAt = 0
 
-  constructor(files: Files, directory: string, onShare: ((share: number) => void) | undefined) {
+  constructor(files: Files, directory: string, onShare: CheckOptions['onShare'], sealing: CheckOptions['sealing']) {
+    this.#sealing = sealing
     this.#files = files
     this.#directory = directory
     this.#onShare = onShare
@@ -76,11 +89,34 @@ class Inspection {
     const identity = await this.#readIdentity()
     // A directory whose creation was interrupted never held anything.
     if (identity === undefined || !identity.isComplete) return this.#result('clean')
+    this.#seal = await this.#openSeal(identity)
+    if (this.#damage.length > 0) return this.#result('damaged')
     await this.#measure()
     const { verdict, superblock } = await this.#inspectLog(identity)
     // A directory that was closed in order has no write under way.
     await this.#inspectPages(identity, identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock)
     return this.#result(verdict)
+  }
+
+  /** Keys that are not the directory's end the inspection: without them nothing could be told from damage. */
+  async #openSeal({ directoryId }: DirectoryIdentity): Promise<Seal | undefined> {
+    const file = `${this.#directory}/${KEYS_NAME}`
+    const length = await this.#files.size(file)
+    const sealing = this.#sealing
+    try {
+      if (sealing === undefined) {
+        if ((await readKeyNumbers(this.#files, this.#directory)).length === 0) return undefined
+        throw new QuorateError('seal_key_missing', `${this.#directory} needs its keys, and none are configured`)
+      }
+      const place = { files: this.#files, path: this.#directory, directoryId }
+      const seal = await openSeal({ ...place, ...sealing }, 'look')
+      if (length !== undefined) this.#add({ file, offset: 0, length, kind: 'keys', state: 'ok' })
+      return seal
+    } catch (error) {
+      if (!(error instanceof QuorateError) || error.code !== 'damaged') throw error
+      this.#add({ file, offset: 0, length: length ?? 0, kind: 'keys', state: 'damaged', reason: error.message })
+      return undefined
+    }
   }
 
   async #measure(): Promise<void> {
@@ -143,6 +179,7 @@ class Inspection {
         pageBytes,
         budgetBytes: INSPECTION_BUDGET_BYTES,
         clock: { monotonicMs: () => 0, wallMicros: () => 0 },
+        seal: this.#seal,
       },
       proof,
       ({ seq, ...region }) => {
@@ -161,6 +198,7 @@ class Inspection {
           directory: this.#directory,
           directoryId: hexToBytes(directoryId),
           groupId,
+          seal: this.#seal,
           ...(closedAt !== null && { closedAt }),
         },
         frame => {

@@ -98,6 +98,7 @@ async function readConfigurationFile(files: Files, file: string): Promise<Record
   for (const door of ['client', 'peer', 'admin']) {
     resolvePaths((raw[door] as { tls?: unknown } | undefined)?.tls, ['certFile', 'keyFile', 'caFile'], file)
   }
+  for (const purpose of ['encryption', 'integrity']) resolvePaths(raw[purpose], ['keyFile'], file)
   return raw
 }
 

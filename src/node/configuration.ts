@@ -63,6 +63,8 @@ const storage = z
   })
   .prefault({})
 
+const keys = (what: string) => z.strictObject({ keyFile: z.string().min(1).describe(what).optional() }).prefault({})
+
 const member = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'must be 1 to 64 of A-Z a-z 0-9 _ . -' }),
   peer: address.describe('host:port at which other members reach it'),
@@ -106,6 +108,10 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
     .prefault({}),
   secretFile: z.string().optional().describe('File with the secret that the members of the cluster share'),
   tokensFile: z.string().optional().describe('File with the bearer tokens of clients and operators'),
+  encryption: keys(
+    'File with the keys of the data directory, one a line, the present one first; decides at its creation that it is encrypted',
+  ),
+  integrity: keys('File with the keys that the data directory is signed with, as before'),
   insecure: z.boolean().default(false).describe('Allows public addresses without secret and tokens'),
   storage,
   readiness: z
@@ -165,6 +171,9 @@ export interface Configuration {
   admin: ListenSettings
   secretFile?: string | undefined
   tokensFile?: string | undefined
+  /** Keys of the data directory (docs/operate/encryption.md). */
+  encryption: { keyFile?: string | undefined }
+  integrity: { keyFile?: string | undefined }
   insecure: boolean
   storage: {
     pageBytes: 4096 | 8192 | 16384 | 32768

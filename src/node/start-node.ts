@@ -5,6 +5,7 @@ import { LOG_WRITER_JOB } from '../log/index.ts'
 import { FileError } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { nodePlatform } from '../platform/node/index.ts'
+import type { ConfiguredKeys } from '../sealing/index.ts'
 import { createGateway } from '../transport/gateway/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
 import type { ObservedPeerTransport } from '../transport/peer/index.ts'
@@ -20,6 +21,7 @@ import { createLogger } from './logger.ts'
 import type { NodeLogger } from './logger.ts'
 import { openReplicaNode } from './open-replica.ts'
 import type { ReplicaNode } from './open-replica.ts'
+import { loadDataKeys } from './data-keys.ts'
 import { createPeerLinks } from './peer-links.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { RoleLog } from './role-log.ts'
@@ -54,13 +56,16 @@ export async function startNode(
   try {
     const authentication = await loadAuthentication(configuration, platform)
     const tls = await loadTls(configuration, platform.files)
+    const { encryption, integrity } = configuration
+    const keyFiles = { encryption: encryption.keyFile, integrity: integrity.keyFile }
+    const keys = await loadDataKeys(platform.files, keyFiles)
     const progress = new StartProgress()
     const adminDoor = await openAdminDoor(configuration.admin, tls.admin, progress).catch((error: unknown) =>
       portTaken(error, configuration, platform),
     )
     logger.info({ admin: adminDoor.address, version: VERSION }, 'the node starts')
     try {
-      await requireUndamaged(configuration, platform, logger, progress)
+      await requireUndamaged(configuration, platform, logger, progress, keys)
       return await new NodeAssembly({
         configuration,
         platform,
@@ -69,6 +74,7 @@ export async function startNode(
         tls,
         adminDoor,
         progress,
+        keys,
       }).start()
     } catch (error) {
       await adminDoor.close()
@@ -93,15 +99,17 @@ async function portTaken(error: unknown, { dataDirectory }: Configuration, { fil
 /** Damage is found before anything is served, not when a reader happens to meet it (promise 6). */
 async function requireUndamaged(
   { dataDirectory }: Configuration,
-  { files, clock }: Platform,
+  { files, clock, random, ciphers }: Platform,
   logger: NodeLogger,
   progress: StartProgress,
+  keys: ConfiguredKeys | undefined,
 ): Promise<void> {
   if ((await files.size(`${dataDirectory}/identity.json`)) === undefined) return
   const startMs = clock.monotonicMs()
-  const { damage, regions, verdict } = await checkDataDirectory(files, dataDirectory, share =>
-    progress.report('check', share),
-  )
+  const { damage, regions, verdict } = await checkDataDirectory(files, dataDirectory, {
+    onShare: share => progress.report('check', share),
+    sealing: { random, ciphers, keys },
+  })
   const [first] = damage
   if (first !== undefined) {
     const { file, offset, reason = 'damaged' } = first
@@ -129,6 +137,7 @@ interface AssemblyParts {
   /** Open, and not served by the node yet. */
   readonly adminDoor: AdminDoor
   readonly progress: StartProgress
+  readonly keys: ConfiguredKeys | undefined
 }
 
 class NodeAssembly {
@@ -139,6 +148,7 @@ class NodeAssembly {
   readonly #tls: NodeTls
   readonly #adminDoor: AdminDoor
   readonly #progress: StartProgress
+  readonly #keys: ConfiguredKeys | undefined
   readonly #closing: (() => Promise<void>)[] = []
   #resolveStopped: (failure: Error | undefined) => void = () => undefined
   readonly #stopped = new Promise<Error | undefined>(resolve => (this.#resolveStopped = resolve))
@@ -157,6 +167,7 @@ class NodeAssembly {
     this.#authentication = parts.authentication
     this.#adminDoor = parts.adminDoor
     this.#progress = parts.progress
+    this.#keys = parts.keys
   }
 
   async start(): Promise<RunningNode> {
@@ -183,6 +194,7 @@ class NodeAssembly {
       createTransport: (...asked) => this.#createTransport(...asked),
       onRefusal: refusals.onRefusal,
       storage,
+      keys: this.#keys,
       onMachine: machine => (openedAtSeq = machine.appliedSeq),
       onLogRead: share => progress.report('open', share),
       onFatal: error => this.#failed(error),
@@ -210,10 +222,12 @@ class NodeAssembly {
     const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
     this.#closing.push(() => Promise.resolve(roles.close()))
     const [platform, authentication] = [this.#platform, this.#authentication]
+    const { backupDirectory } = this.#configuration
     const backups = await BackupDesk.open({
       platform,
       node,
-      directory: this.#configuration.backupDirectory ?? `${dataDirectory}/backups`,
+      directory: backupDirectory ?? `${dataDirectory}/backups`,
+      mayKeep: this.#keys?.encryption === undefined || backupDirectory !== undefined,
       logger: this.#logger,
     })
     this.#closing.push(() => backups.close())

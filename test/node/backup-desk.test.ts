@@ -53,7 +53,13 @@ class Rig {
     const node = this.trio.node(this.name)
     const platform = this.trio.machines.get(this.name)!.process!
     const log = (fields: object, message: string): void => void this.lines.push(`${message} ${JSON.stringify(fields)}`)
-    const opening = BackupDesk.open({ platform, node, directory: DIRECTORY, logger: { info: log, warn: log } })
+    const opening = BackupDesk.open({
+      platform,
+      node,
+      directory: DIRECTORY,
+      mayKeep: true,
+      logger: { info: log, warn: log },
+    })
     this.desk = await this.run(opening)
     this.app = createAdminApp({
       service: node.replica,

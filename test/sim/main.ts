@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { huntMutants } from './mutants/hunt.ts'
-import { runSeed } from './run-seed.ts'
+import { runSeed, SIMULATED_KEYS } from './run-seed.ts'
 
 /**
  * The simulator of whole nodes from the command line:
@@ -10,6 +10,7 @@ import { runSeed } from './run-seed.ts'
  *   --seed S               runs one seed and prints its trace
  *   --mutants [--budget N] [--only TEXT]
  *                          switches every planted bug on, one after the other: each must be caught within N seeds (200)
+ *   --sealed               with encrypted and signed directories
  *   --workers N            processes (2)
  */
 const args = process.argv.slice(2)
@@ -20,6 +21,7 @@ function option(name: string): number | undefined {
   return at < 0 ? undefined : Number(args[at + 1])
 }
 
+const sealed = args.includes('--sealed') ? { keys: SIMULATED_KEYS } : {}
 const workers = option('workers') ?? 2
 
 interface Report {
@@ -34,7 +36,7 @@ function serve(): void {
   process.on('message', (range: { from: number; count: number }) => {
     void (async () => {
       for (let seed = range.from; seed < range.from + range.count; seed++) {
-        const { hash, failure, counts } = await runSeed(seed)
+        const { hash, failure, counts } = await runSeed(seed, sealed)
         process.send!({ seed, hash, failure, counts } satisfies Report)
       }
     })()
@@ -56,7 +58,10 @@ async function runSeeds(from: number, isOver: (seed: number) => boolean): Promis
   }
   const drive = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const worker = fork(fileURLToPath(import.meta.url), ['--worker'])
+      const worker = fork(fileURLToPath(import.meta.url), [
+        '--worker',
+        ...args.filter(argument => argument === '--sealed'),
+      ])
       let left = 0
       const feed = (): void => {
         if (isOver(next)) return worker.disconnect()
@@ -79,7 +84,7 @@ async function runSeeds(from: number, isOver: (seed: number) => boolean): Promis
 }
 
 async function replay(seed: number): Promise<void> {
-  const result = await runSeed(seed, { keepsTrace: true })
+  const result = await runSeed(seed, { keepsTrace: true, ...sealed })
   for (const line of result.trace) console.log(line)
   console.log(JSON.stringify(result.profile))
   console.log(`seed ${seed} ${result.hash} ${JSON.stringify(result.counts)} ${result.failure ?? 'passed'}`)

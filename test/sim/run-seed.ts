@@ -4,6 +4,7 @@ import { emptyFrameHeader, FrameFlag, maxFrameBytes, writeFrame } from '../../sr
 import { LOG_WRITER_JOB, startLogWriter } from '../../src/log/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { PeerFrameCursor } from '../../src/raft/index.ts'
+import type { ConfiguredKeys } from '../../src/sealing/index.ts'
 import { openSimulatedReplica, simulate } from '../../src/testing/index.ts'
 import type { SimulationOptions, SimulationResult } from '../../src/testing/index.ts'
 
@@ -16,7 +17,9 @@ process.on('unhandledRejection', error => {
 /** Runs a cluster of real nodes from a seed. */
 export async function runSeed(
   seed: number,
-  options: Partial<Pick<SimulationOptions, 'keepsTrace' | 'adjust' | 'drama' | 'openNode' | 'isDrifting'>> = {},
+  options: Partial<
+    Pick<SimulationOptions, 'keepsTrace' | 'keys' | 'adjust' | 'drama' | 'openNode' | 'isDrifting'>
+  > = {},
   keyspaceMutants?: KeyspaceMutants,
 ): Promise<SimulationResult> {
   unhandled.length = 0
@@ -43,6 +46,12 @@ function foreignFrame(): Uint8Array {
   const frame = new Uint8Array(maxFrameBytes(0))
   const seed = new ChecksumSeeds(new Uint8Array(16).fill(0xee)).at(place.segment, place.offset)
   return frame.subarray(0, writeFrame(frame, 0, header, undefined, place.offset, seed))
+}
+
+/** Keys for runs over encrypted and signed directories. */
+export const SIMULATED_KEYS: ConfiguredKeys = {
+  encryption: [new Uint8Array(32).fill(1)],
+  integrity: [new Uint8Array(32).fill(2)],
 }
 
 const cursor = new PeerFrameCursor()

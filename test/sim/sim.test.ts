@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { simulate } from '../../src/testing/index.ts'
 import type { Profile } from '../../src/testing/index.ts'
-import { runSeed } from './run-seed.ts'
+import { runSeed, SIMULATED_KEYS } from './run-seed.ts'
 import { sharedLogNodes } from './shared-log-nodes.ts'
 import type { PlantedFault } from './shared-log-nodes.ts'
 
@@ -17,6 +17,11 @@ describe('three simulated nodes', () => {
       const { failure } = await runSeed(seed)
       assert.equal(failure, undefined, `seed ${seed}: ${failure}`)
     }
+  })
+
+  it(`keep them with encrypted and signed directories, too (seed ${firstSeed + SEEDS})`, async () => {
+    const { failure } = await runSeed(firstSeed + SEEDS, { keys: SIMULATED_KEYS })
+    assert.equal(failure, undefined)
   })
 
   it('do the same for the same seed', async () => {

@@ -7,6 +7,7 @@ import {
   WORLD_EPOCH_MICROS,
 } from '../../platform/simulated/index.ts'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld } from '../../platform/simulated/index.ts'
+import type { ConfiguredKeys } from '../../sealing/index.ts'
 import { DriftFault } from './drift-fault.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import { LeaderTimeOracle } from './leader-time-oracle.ts'
@@ -36,6 +37,8 @@ export interface ClusterOptions {
   readonly jobs: Readonly<Record<string, StartJob>>
   readonly isTolerantFrame: (frame: Uint8Array) => boolean
   readonly foreignFrame: Uint8Array | undefined
+  /** What directories are encrypted and signed with. */
+  readonly keys: ConfiguredKeys | undefined
 }
 
 /** A member on its machine: a process if it runs, a node if that has opened. */
@@ -219,6 +222,10 @@ export class SimulatedCluster {
     })
   }
 
+  get keys(): ConfiguredKeys | undefined {
+    return this.#options.keys
+  }
+
   start(): void {
     for (const node of this.nodes) node.start()
     this.#look()
@@ -310,6 +317,7 @@ export class SimulatedCluster {
         }),
       storage: this.profile.storage,
       requestLimits: this.profile.bounds?.requests,
+      keys: this.#options.keys,
       drift: owner.drift,
       onFatal: error => {
         if (host.state !== 'dead') this.onStop(owner, error, false)

@@ -1,6 +1,7 @@
 import { bytesToHex } from '../../encoding/index.ts'
 import { ROOT_CALLER } from '../../model/index.ts'
 import { checkDataDirectory } from '../../node/index.ts'
+import { simulatedCiphers } from '../../platform/simulated/index.ts'
 import type { ReadResult, StateView } from '../../model/index.ts'
 import { DIRECTORY } from './cluster.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
@@ -12,8 +13,9 @@ import { PROJECT, SCOPE } from './names.ts'
 export async function blackOut(cluster: SimulatedCluster): Promise<void> {
   cluster.trace.note('--- all power goes')
   for (const node of cluster.nodes) node.crash('power')
+  const sealing = { ciphers: simulatedCiphers(), random: cluster.world.random.split('checks'), keys: cluster.keys }
   for (const node of expectedNodes(cluster)) {
-    const { verdict, damage } = await checkDataDirectory(node.machine.disk.files(), DIRECTORY)
+    const { verdict, damage } = await checkDataDirectory(node.machine.disk.files(), DIRECTORY, { sealing })
     if (cluster.mayBeDamaged(node)) continue
     require(verdict !== 'damaged', () =>
       `after a loss of power the check of ${node.name} finds ${JSON.stringify(damage)}`)

@@ -3,6 +3,7 @@ import type { EntryBatch } from '../../encoding/index.ts'
 import type { EntryOutcome, NodeService, PeerIdentity, PeerTransport, StateDigest } from '../../model/index.ts'
 import type { RequestLimits } from '../../raft/index.ts'
 import type { SimulatedProcess } from '../../platform/simulated/index.ts'
+import type { ConfiguredKeys } from '../../sealing/index.ts'
 
 /** A member as configured on every node. */
 export interface ConfiguredMember {
@@ -52,6 +53,8 @@ export interface NodeOpening {
   readonly storage: StorageShape
   /** Undefined = those of a node. */
   readonly requestLimits: RequestLimits | undefined
+  /** What directories are encrypted and signed with. */
+  readonly keys: ConfiguredKeys | undefined
   /** Planted in the keyspace of this node. */
   readonly drift: Pick<KeyspaceMutants, 'digestKeepsOverwritten'>
   readonly onFatal: (error: unknown) => void

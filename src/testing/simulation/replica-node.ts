@@ -9,7 +9,7 @@ export async function openSimulatedReplica(
   opening: NodeOpening,
   keyspaceMutants?: KeyspaceMutants,
 ): Promise<RunningNode> {
-  const { platform, directory, name, members, createTransport, storage, requestLimits, drift, onFatal } = opening
+  const { platform, directory, name, members, createTransport, storage, requestLimits, keys, drift, onFatal } = opening
   let observed: EngineStateMachine | undefined
   const { replica } = await openReplicaNode({
     platform,
@@ -19,6 +19,7 @@ export async function openSimulatedReplica(
     createTransport,
     storage,
     ...(requestLimits !== undefined && { requestLimits }),
+    keys,
     tuning: { digestInterval: storage.digestInterval },
     onFatal,
     keyspaceMutants: keyspaceMutants ?? drift,

@@ -1,5 +1,6 @@
 import type { StartJob } from '../../platform/index.ts'
 import { SimulatedWorld } from '../../platform/simulated/index.ts'
+import type { ConfiguredKeys } from '../../sealing/index.ts'
 import { SimulatedCluster } from './cluster.ts'
 import { blackOut, checkEndState, isConverged } from './end-state.ts'
 import type { DriftFault } from './drift-fault.ts'
@@ -22,6 +23,8 @@ export interface SimulationOptions {
   /** A frame of the log of another directory, which has come further than any run does: clients write it as a value. */
   readonly foreignFrame?: Uint8Array
   readonly keepsTrace?: boolean
+  /** What directories are encrypted and signed with. */
+  readonly keys?: ConfiguredKeys
   /** Changes what the seed has drawn, for scenarios. */
   readonly adjust?: (profile: Profile) => Profile
   /** Nodes whose state is made to differ from that of the others. */
@@ -76,6 +79,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     jobs: options.jobs,
     isTolerantFrame: options.isTolerantFrame ?? (() => false),
     foreignFrame: options.foreignFrame,
+    keys: options.keys,
   })
   oracle.onCommit = seq => {
     const seen = cluster.nodes.map(node => [node.name, node.inspectPaused()] as const)
