@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { utf8Bytes } from '../encoding/index.ts'
 import { bytesCodec } from '../model/index.ts'
 import type { KeyValueSpace } from '../model/index.ts'
-import { onSignals } from '../node/index.ts'
 import type { CommandContext, Session, WithSession } from './context.ts'
 import { positiveInteger } from './context.ts'
 import { CommandExit, ExitCode } from './exit-codes.ts'
 import { printable } from './output.ts'
+import { addKeyWatchCommand } from './watch-command.ts'
 
 /** `quorate kv`: keys and values are text on the command line and bytes below. */
 export function addKeyValueCommands(program: Command, context: CommandContext, withSession: WithSession): void {
@@ -74,41 +74,7 @@ function addReads(kv: Command, withSession: WithSession): void {
         }
       }),
     )
-  kv.command('watch <project> <scope>')
-    .description('prints changes as they happen, until Ctrl-C')
-    .option('--prefix <text>', 'only keys that start so')
-    .option('--from <token>', 'first the changes after this point')
-    .action(withSession(watchKeys))
-}
-
-async function watchKeys(session: Session, command: Command): Promise<void> {
-  const { prefix, from } = command.opts<{ prefix?: string; from?: string }>()
-  const { output } = session
-  const ending = new AbortController()
-  const stopListening = onSignals(['SIGINT', 'SIGTERM'], () => ending.abort())
-  try {
-    const events = (await spaceOf(session, command)).watch({
-      signal: ending.signal,
-      ...(prefix !== undefined && { prefix: utf8Bytes(prefix) }),
-      ...(from !== undefined && { from }),
-    })
-    for await (const event of events) {
-      if (event.type === 'reset') {
-        await event.view.close()
-        output.result({ type: 'reset', seq: event.seq, token: event.token }, () =>
-          output.line(`${event.seq}\treset\tchanges before this point are not known any more`),
-        )
-      } else if (event.type === 'commit') {
-        output.result(event, () => {
-          for (const { kind, key, value, seq } of event.changes) {
-            output.line(`${seq}\t${kind}\t${printable(key)}${value === undefined ? '' : `\t${printable(value)}`}`)
-          }
-        })
-      }
-    }
-  } finally {
-    stopListening()
-  }
+  addKeyWatchCommand(kv, withSession)
 }
 
 async function spaceOf(session: Session, command: Command): Promise<KeyValueSpace<Uint8Array, Uint8Array>> {

@@ -16,6 +16,7 @@ import { addCatalogCommands } from './catalog-commands.ts'
 import { VERSION } from '../node/index.ts'
 import { addServerCommand } from './server-command.ts'
 import { addTransferCommands } from './transfer-commands.ts'
+import { addWatchCommand } from './watch-command.ts'
 
 /** Runs one command line (without the program's name) and resolves with the exit code. */
 export async function runProgram(context: CommandContext, args: readonly string[]): Promise<ExitCode> {
@@ -82,6 +83,7 @@ function createProgram(context: CommandContext): Command {
   addKeyValueCommands(program, context, withSession)
   addTableCommands(program, context, withSession)
   addDdlCommand(program, context, withSession)
+  addWatchCommand(program, withSession)
   addQueryCommand(program, context, withSession)
   addBackupCommands(program, context, withSession)
   addTransferCommands(program, context, withSession)

@@ -22,6 +22,8 @@ import type {
   TableDescription,
   TableShape,
   Topology,
+  TableWatchEvent,
+  TableWatchSelector,
   Transaction,
   TransactionOptions,
   UntypedShape,
@@ -159,7 +161,12 @@ class RemoteDatabase implements Client {
     return this.#database.transaction(body, options)
   }
 
-  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent> {
+  watch(selector: TableWatchSelector, options?: WatchOptions): AsyncIterable<TableWatchEvent<UntypedShape>>
+  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent>
+  watch(
+    selector: WatchSelector & TableWatchSelector,
+    options?: WatchOptions,
+  ): AsyncIterable<WatchEvent | TableWatchEvent<UntypedShape>> {
     return this.#database.watch(selector, options)
   }
 

@@ -1,4 +1,4 @@
-import { formatToken, QuorateError } from '../model/index.ts'
+import { formatToken, QuorateError, watchedBytes } from '../model/index.ts'
 import type { CoreWatchEvent, ServerMessage, Token, WatchMessage, WireWatchEvent } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
 import { fullJitterMs } from './backoff.ts'
@@ -10,7 +10,7 @@ import { ClientView } from './view.ts'
 /** Bytes of events that nobody has taken: beyond, the watch is given back to the node until they are. */
 const QUEUED_BYTES_MAX = 8 << 20
 
-export type WatchTarget = Pick<WatchMessage, 'caller' | 'project' | 'scope' | 'prefix' | 'events'>
+export type WatchTarget = Pick<WatchMessage, 'caller' | 'project' | 'scope' | 'prefix' | 'events' | 'table' | 'key'>
 
 /**
  * A watch that outlives connections: opened again, wherever a node is, after the last event it was given, so that nothing is missed
@@ -164,11 +164,13 @@ export class ClientWatch implements OpenRequest {
     if (event.type === 'reset') {
       const view = new ClientView(connection, event.viewId, seq)
       this.#queue({ type: 'reset', seq, historyId, view }, 64)
-    } else if (seq < this.#seq || (seq === this.#seq && event.type === 'commit')) {
+    } else if (seq < this.#seq || (seq === this.#seq && event.type !== 'progress')) {
       return
     } else if (event.type === 'progress') {
       if (this.#events.at(-1)?.event.type === 'progress') this.#events.pop()
       this.#queue({ type: 'progress', seq, historyId }, 0)
+    } else if (event.type === 'rows') {
+      this.#queue({ ...event, historyId }, watchedBytes(event))
     } else {
       let bytes = 64
       for (const { key, value } of event.changes) bytes += 64 + key.length + (value?.length ?? 0)

@@ -178,7 +178,7 @@ export function readPermission(reader: ByteReader): Permission {
 }
 
 /** The catalog change of a `ddl` item that the cursor stands on. @throws MalformedBytes */
-export function readDdl(cursor: EnvelopeItem): Ddl {
+export function readDdl(cursor: Pick<EnvelopeItem, 'bytes' | 'bodyStart' | 'bodyEnd'>): Ddl {
   const reader = new ByteReader(cursor.bytes, cursor.bodyStart, cursor.bodyEnd)
   const code = reader.u8()
   const operation = isTableDdlCode(code) ? readTableDdl(reader, code) : readFields(reader, code, reader.u8())

@@ -184,6 +184,5 @@ function detailOf(kind: AuditRow['kind'], detail: Uint8Array): Pick<AuditRow, 'o
     const reader = new ByteReader(detail)
     return { assertion: { index: reader.u32(), actualSeq: reader.u64() } }
   }
-  const item = { bytes: detail, bodyStart: 0, bodyEnd: detail.length }
-  return { operation: readDdl({ ...item, op: 0, flags: 0, keyStart: 0, keyEnd: 0, restStart: 0 }) }
+  return { operation: readDdl({ bytes: detail, bodyStart: 0, bodyEnd: detail.length }) }
 }

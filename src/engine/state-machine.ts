@@ -35,7 +35,6 @@ import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
-import { kvKey } from './layers.ts'
 import type { Origin, StateMachineTuning, Surroundings } from './machine-parts.ts'
 import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
@@ -125,7 +124,7 @@ export class EngineStateMachine implements StateMachine {
       catalog: () => this.#published.catalog,
       access: () => this.#published.access,
       view: () => this.view(),
-      valueOf: (scopeId, key, seq) => this.#valueOf(kvKey(scopeId, key, 0, key.length), seq),
+      valueOf: (key, seq) => this.#valueOf(key, seq),
     })
   }
 

@@ -1,4 +1,4 @@
-import type { Assertion, Ddl, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
+import type { Assertion, ColumnType, Ddl, Row, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
 import type { CommitResult } from './commit-result.ts'
 import type { Consistency, RequestOptions, Token } from './consistency.ts'
 import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
@@ -6,7 +6,10 @@ import type { RequestReference } from './errors.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
 import type { NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
-import type { Query, Table, TableReader, TransactionTable } from './database-tables.ts'
+import type { KeyValueOptions, KeyValueReader, View } from './database-reads.ts'
+import type { Table, TransactionTable } from './database-table-writes.ts'
+import type { Query } from './database-tables.ts'
+import type { Change, TableWatchEvent, WatchEvent, WatchOptions } from './watch-events.ts'
 
 /**
  * One database, three deployments: `Engine` (embedded), `Replica` (inside a node) and `Client` (remote) implement this interface and
@@ -39,6 +42,8 @@ export interface Database extends AsyncDisposable {
    * otherwise the body runs again after a wait with jitter. A throw rolls back. @throws ConflictError when the time or the attempts are used up
    */
   transaction<T>(body: (tx: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>
+  /** Every change of the rows of a table; `table(..).watch` gives them their types. */
+  watch(selector: TableWatchSelector, options?: WatchOptions): AsyncIterable<TableWatchEvent<UntypedShape>>
   /** Every change of the selected keys, in order, never half a commit; resumes after `from`. */
   watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent>
   /**
@@ -69,6 +74,8 @@ export interface Database extends AsyncDisposable {
 }
 
 export type { CommitResult }
+export type * from './database-reads.ts'
+export type * from './watch-events.ts'
 
 export interface DdlOptions extends RequestOptions {
   /**
@@ -86,27 +93,6 @@ export interface DdlResult {
   changed: readonly boolean[]
 }
 
-/** Turns values of a type into bytes and back. For keys the order of the bytes is the order of the scan. */
-export interface Codec<T> {
-  encode(value: T): Uint8Array
-  decode(bytes: Uint8Array): T
-}
-
-export interface KeyValueOptions<K, V> {
-  scope?: string
-  key?: Codec<K>
-  value?: Codec<V>
-}
-
-export interface Entry<K, V> {
-  key: K
-  value: V
-  seq: number
-  createdSeq: number
-  /** Leader time in us; undefined = never. */
-  expiresAtMicros: number | undefined
-}
-
 export interface SetOptions extends RequestOptions {
   /** Expires this long after the write, by leader time. */
   ttlMs?: number
@@ -114,17 +100,6 @@ export interface SetOptions extends RequestOptions {
   ifSeq?: number
   /** Writes only if there is no such key. @throws QuorateError `assertion_failed` with the actual seq */
   ifAbsent?: boolean
-}
-
-export interface ScanOptions<K> extends RequestOptions {
-  prefix?: K
-  /** Inclusive. */
-  start?: K
-  /** Exclusive. */
-  end?: K
-  reverse?: boolean
-  /** Entries at most; absent = all. */
-  limit?: number
 }
 
 export interface NumberOptions extends RequestOptions {
@@ -143,14 +118,6 @@ export interface ExtremeOptions extends RequestOptions {
 export interface Counter {
   add(by?: bigint | number, options?: RequestOptions): Promise<CommitResult>
   value(options?: RequestOptions): Promise<bigint>
-}
-
-export interface KeyValueReader<K, V> {
-  get(key: K, options?: RequestOptions): Promise<V | undefined>
-  getMany(keys: readonly K[], options?: RequestOptions): Promise<(V | undefined)[]>
-  entry(key: K, options?: RequestOptions): Promise<Entry<K, V> | undefined>
-  /** In key order. All pages of one scan come from the same state. */
-  scan(options?: ScanOptions<K>): AsyncIterable<Entry<K, V>>
 }
 
 export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
@@ -203,19 +170,6 @@ export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
   watch(options?: WatchOptions & { prefix?: K }): AsyncIterable<WatchEvent>
 }
 
-export interface View extends AsyncDisposable {
-  readonly seq: number
-  readonly token: Token
-  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V>
-  /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
-  table<S extends TableShape>(definition: TableDefinition<S>): TableReader<S>
-  table(target: TableTarget): TableReader<UntypedShape>
-  /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
-  query<R>(query: BuiltQuery<R>): Query<R>
-  query(query: QueryData): Query<Record<string, Value>>
-  close(): Promise<void>
-}
-
 export interface TransactionOptions extends RequestOptions {
   /**
    * How often the body may run; default: as often as the time allows. Where no `timeoutMs` is given either, it runs again only within the
@@ -262,28 +216,10 @@ export interface WatchSelector {
   prefix?: Uint8Array
 }
 
-export interface WatchOptions {
-  /** Resumes after this point (exclusive); absent = from now. */
-  from?: Token
-  /** Ends the iteration, without an error. */
-  signal?: AbortSignal
+/** Rows of a table whose primary key begins with the cells of `prefix` (absent = all). */
+export interface TableWatchSelector extends TableTarget {
+  prefix?: Row
 }
-
-export interface Change {
-  key: Uint8Array
-  kind: 'put' | 'delete' | 'expire'
-  /** The new value; undefined for delete and expire. */
-  value: Uint8Array | undefined
-  seq: number
-}
-
-export type WatchEvent =
-  /** All selected changes of one commit. */
-  | { type: 'commit'; seq: number; token: Token; changes: readonly Change[] }
-  /** Nothing selected happened up to here: a point to resume from. */
-  | { type: 'progress'; seq: number; token: Token }
-  /** What happened after `from` is no longer known: read the state from `view`, then the watch goes on after it. */
-  | { type: 'reset'; seq: number; token: Token; view: View }
 
 export interface DatabaseStatus {
   deployment: 'engine' | 'replica' | 'client'
@@ -359,9 +295,30 @@ export interface CoreWatchSelector {
   prefix: Uint8Array
   /** Tells of events, whose topics begin with `prefix`, instead of keys: each change has the topic as its key and an empty value. */
   events?: true
+  /** Tells of the rows of a table instead of keys: `prefix` is empty. */
+  table?: string
+  /** Only of rows whose primary key begins with these cells. */
+  key?: Row
+}
+
+/** Changes of rows in one commit, as a node tells of them. */
+export interface WatchedRows {
+  /** All columns of the table, as it is now. */
+  columns: readonly string[]
+  types: readonly ColumnType[]
+  /** Those of the primary key, in its order. */
+  keyColumns: readonly string[]
+  changes: readonly RowChangeData[]
+}
+
+/** `cells`: of a put the whole row by `columns`, otherwise the key by `keyColumns`. */
+export interface RowChangeData {
+  kind: Change['kind']
+  cells: readonly Value[]
 }
 
 export type CoreWatchEvent =
   | { type: 'commit'; seq: number; historyId: string; changes: readonly Change[] }
+  | ({ type: 'rows'; seq: number; historyId: string } & WatchedRows)
   | { type: 'progress'; seq: number; historyId: string }
   | { type: 'reset'; seq: number; historyId: string; view: CoreView }

@@ -29,6 +29,7 @@ export * from './settings.ts'
 export * from './state-machine.ts'
 export * from './state-view.ts'
 export { VERSION } from './version.ts'
+export * from './database-table-writes.ts'
 export * from './database-tables.ts'
 export {
   add,
@@ -86,7 +87,7 @@ export type {
   TableShape,
   UntypedShape,
 } from './tables/index.ts'
-export { watchState } from './watch-iterable.ts'
+export { watchedBytes, watchState } from './watch-iterable.ts'
 export type { WatchSource } from './watch-iterable.ts'
 export { isOtherPage } from './web-page.ts'
 export type { PageHeaders } from './web-page.ts'

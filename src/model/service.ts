@@ -1,6 +1,6 @@
-import type { SessionOpening } from '../encoding/index.ts'
+import type { Row, SessionOpening } from '../encoding/index.ts'
 import type { Consistency } from './consistency.ts'
-import type { Change, DatabaseStatus } from './database.ts'
+import type { Change, DatabaseStatus, WatchedRows } from './database.ts'
 import type { QuorateError } from './errors.ts'
 import type { ClusterSettings } from './settings.ts'
 import type { StateView } from './state-view.ts'
@@ -60,11 +60,17 @@ export interface ServiceWatch {
   prefix: Uint8Array
   /** Tells of the scope's events instead of its keys: each change has a topic as its key and an empty value. */
   events?: true
+  /** Tells of rows of the table instead of keys: `prefix` is empty. */
+  table?: string
+  /** Only of rows whose primary key begins with these cells. */
+  key?: Row
 }
 
 /** Takes what a watch delivers. */
 export interface WatchSink {
   commit(seq: number, changes: readonly Change[]): void
+  /** As `commit`, of a watch of rows. */
+  rows(seq: number, rows: WatchedRows): void
   progress(seq: number): void
   /** What lies between is unknown: the state is in `view` (which the sink releases), changes go on after its seq. */
   reset(view: StateView): void

@@ -1,4 +1,4 @@
-import type { Change, CoreView, CoreWatchEvent } from './database.ts'
+import type { Change, CoreView, CoreWatchEvent, WatchedRows } from './database.ts'
 import type { QuorateError } from './errors.ts'
 import type { WatchSink } from './service.ts'
 import type { StateView } from './state-view.ts'
@@ -53,6 +53,10 @@ class QueueingSink implements WatchSink {
     this.#push({ type: 'commit', seq, historyId: this.#source.historyId(), changes }, bytes)
   }
 
+  rows(seq: number, rows: WatchedRows): void {
+    this.#push({ type: 'rows', seq, historyId: this.#source.historyId(), ...rows }, watchedBytes(rows))
+  }
+
   progress(seq: number): void {
     const last = this.#events.at(-1)
     if (last?.event.type === 'progress') this.#events.pop()
@@ -102,4 +106,18 @@ class QueueingSink implements WatchSink {
     this.queuedBytes += bytes
     this.wake()
   }
+}
+
+/** About how many bytes the changes take while nobody has taken them. */
+export function watchedBytes({ changes }: WatchedRows): number {
+  let bytes = 64
+  for (const { cells } of changes) {
+    bytes += 64
+    for (const cell of cells) {
+      bytes += 16
+      if (typeof cell === 'string') bytes += 2 * cell.length
+      else if (cell instanceof Uint8Array) bytes += cell.length
+    }
+  }
+  return bytes
 }

@@ -158,15 +158,20 @@ export class ReplicaCore implements DatabaseCore {
     )
   }
 
-  watch(selector: CoreWatchSelector, options: CoreOptions & { from?: Token }): AsyncIterable<CoreWatchEvent> {
+  async *watch(
+    selector: CoreWatchSelector,
+    options: CoreOptions & { from?: Token },
+  ): AsyncGenerator<CoreWatchEvent, void> {
     const { service } = this.#options
-    const fromSeq = options.from === undefined ? undefined : seqOfToken(options.from, service.historyId)
-    const watched = { ...selector, caller: options.caller ?? ROOT_CALLER }
-    return watchState({
-      open: sink => service.watch(watched, fromSeq, sink),
+    const { from, signal, caller = ROOT_CALLER } = options
+    const fromSeq = from === undefined ? undefined : seqOfToken(from, service.historyId)
+    // Names and permissions are those of `from` at the least.
+    if (from !== undefined) await (await this.openView({ ...options, consistency: { minSeq: from } })).close()
+    yield* watchState({
+      open: sink => service.watch({ ...selector, caller }, fromSeq, sink),
       historyId: () => service.historyId,
       wrapView: view => new PinnedView(view, service.historyId),
-      signal: options.signal,
+      signal,
     })
   }
 

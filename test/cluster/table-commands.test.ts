@@ -65,9 +65,22 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
       { id: 1, customer: 'ann' },
       { id: '18446744073709551615', customer: 'bob', note: 'late' },
     ])
-    assert.equal((await run('table', 'insert', ...at, rows)).code, 0)
+    const filled = await run('table', 'insert', ...at, rows, '--output', 'json')
+    const { token: from } = JSON.parse(filled.output) as { token: string }
     assert.equal((await run('table', 'insert', ...at, '{"id":1,"customer":"eve"}')).code, 1)
     assert.equal((await run('table', 'insert', ...at, '{"id":1,"customer":"eve"}', '--upsert')).code, 0)
+    await run('kv', 'set', 'store', 'app', 'greeting', 'hello')
+    const told = await run('watch', ...at, '--from', from, '--limit', '1')
+    assert.match(told.output, /^\d+\tput\tid=1\tid=1 customer=eve note=null\n$/, told.errors)
+    const ofKeys = await run('watch', 'store', 'app', '--from', from, '--limit', '1')
+    assert.match(ofKeys.output, /^\d+\tput\tgreeting\thello\n$/)
+    const json = await run('watch', ...at, '1', '--from', from, '--limit', '1', '--output', 'json')
+    assert.deepEqual((JSON.parse(json.output) as { changes: { row: unknown }[] }).changes[0]!.row, {
+      id: 1,
+      customer: 'eve',
+      note: null,
+    })
+    assert.match((await run('watch', 'store', 'app', 'none')).errors, /table_not_found/)
     assert.equal(
       (await run('table', 'scan', ...at)).output,
       'ID                    CUSTOMER  NOTE\n                   1  eve       null\n18446744073709551615  bob       late\n',

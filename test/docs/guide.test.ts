@@ -7,6 +7,7 @@ import { main as access } from '../../examples/guide/access.ts'
 import { main as dataModel } from '../../examples/guide/data-model.ts'
 import { main as queries } from '../../examples/guide/queries.ts'
 import { main as transactions } from '../../examples/guide/transactions.ts'
+import { main as watch } from '../../examples/guide/watch.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const PAGES = join(ROOT, 'docs/guide')
@@ -87,6 +88,19 @@ describe('the guide', () => {
         '1 1.1 1.2',
         '150 149',
         'index customer_cents, ordered by it: true',
+      ],
+    ],
+    [
+      'watch',
+      watch,
+      [
+        'put ann/1 new',
+        'put bob/2 new',
+        'put ann/1 paid',
+        'delete bob/2',
+        'ann: put new',
+        'ann: put paid',
+        'delete cart/ann',
       ],
     ],
     ['access', access, ['bob: permission_denied', 'ann sees 1 of 2', 'ann reads note 2: nothing', 'ann sees 2 now']],

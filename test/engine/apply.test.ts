@@ -209,6 +209,7 @@ describe('expiry', () => {
     harness.core.watch({ caller: 'root', project: 'p', scope: 'app', prefix: new Uint8Array(0) }, before.seq, {
       commit: (_, changes) =>
         events.push(...changes.map(change => `${change.kind} ${Buffer.from(change.key).toString()}`)),
+      rows: () => assert.fail('no rows are watched'),
       progress: () => undefined,
       reset: () => assert.fail('reset'),
       failed: error => assert.fail(error),

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ChangeFiles } from '../../src/engine/events/index.ts'
+import type { Ddl, Mutation } from '../../src/encoding/index.ts'
+import { ChangeFiles, EFFECT_INLINE_BYTES } from '../../src/engine/events/index.ts'
 import { QuorateError } from '../../src/model/index.ts'
-import type { Change, StateView, WatchSink } from '../../src/model/index.ts'
+import type { Change, StateView, WatchedRows, WatchSink } from '../../src/model/index.ts'
 import { SimulatedDisk } from '../../src/platform/simulated/index.ts'
 import { bytes, Harness, remove, set } from './harness.ts'
 
@@ -19,6 +20,11 @@ class Sink implements WatchSink {
     this.events.push(
       `${seq}: ${changes.map(({ kind, key, value }) => `${kind} ${text(key)} ${text(value)}`.trim()).join(', ')}`,
     )
+  }
+
+  rows(seq: number, { keyColumns, changes }: WatchedRows): void {
+    const texts = changes.map(({ kind, cells }) => `${kind} ${cells.slice(0, keyColumns.length + 1).join(' ')}`)
+    this.events.push(`${seq}: ${texts.join(', ')}`)
   }
 
   progress(seq: number): void {
@@ -108,6 +114,126 @@ describe('a watch', () => {
     const late = new Sink()
     lost.core.watch(all, seq - 1, late)
     assert.deepEqual(late.events, [`reset ${seq + 1}`])
+  })
+})
+
+describe('a watch of rows', () => {
+  const place = { project: 'p', table: 't' } as const
+  const rows = { ...all, table: 't' }
+  const ddl = (operation: Ddl) => ({ type: 'ddl', operation }) as const
+  const policy = { op: 'eq', column: 'owner', value: { caller: true } } as const
+  const put = (id: number, owner: string, body = ''): Mutation => ({
+    type: 'upsert',
+    ...place,
+    rows: [{ id, owner, body }],
+  })
+
+  async function withTable(...more: Ddl[]): Promise<Harness> {
+    const harness = await Harness.withProject()
+    const columns = [
+      { name: 'id', type: 'integer' },
+      { name: 'owner', type: 'text' },
+      { name: 'body', type: 'text' },
+    ] as const
+    const grant: Ddl = { type: 'grant', caller: 'ann', permission: { type: 'tableRead', project: 'p' } }
+    const create: Ddl = { type: 'createTable', ...place, columns, primaryKey: ['id'] }
+    const outcome = await harness.commit({ mutations: [create, grant, ...more].map(ddl) })
+    assert.equal(outcome.status, 'committed')
+    return harness
+  }
+
+  it('tells of rows that are too large for effects, and begins anew where such a one is not known any more', async () => {
+    const large = 'x'.repeat(EFFECT_INLINE_BYTES)
+    const harness = await withTable(
+      { type: 'setSetting', name: 'valueBytesMax', value: 2 * EFFECT_INLINE_BYTES },
+      { type: 'setSetting', name: 'transactionBytesMax', value: 4 * EFFECT_INLINE_BYTES },
+    )
+    const live = new Sink()
+    harness.core.watch(rows, undefined, live)
+    const { seq } = await harness.commit({ mutations: [put(1, 'ann', large)] })
+    await settled()
+    assert.deepEqual(live.events, [`${seq}: put 1 ann`])
+    await harness.commit({ mutations: [put(1, 'bob', large)] })
+    const late = new Sink()
+    harness.core.watch(rows, seq - 1, late)
+    await settled()
+    assert.deepEqual(late.events, [`reset ${seq + 1}`])
+  })
+
+  it('of a caller under a policy hears when a row goes out of sight, and begins anew where that is not known', async () => {
+    const harness = await withTable(
+      { type: 'setSetting', name: 'valueBytesMax', value: 2 * EFFECT_INLINE_BYTES },
+      { type: 'setSetting', name: 'transactionBytesMax', value: 4 * EFFECT_INLINE_BYTES },
+      { type: 'setReadPolicy', ...place, policy },
+    )
+    const ann = new Sink()
+    harness.core.watch({ ...rows, caller: 'ann' }, undefined, ann)
+    const seqs: number[] = []
+    const commit = async (...mutations: Mutation[]): Promise<void> => {
+      seqs.push((await harness.commit({ mutations })).seq)
+      await settled()
+    }
+    await commit(put(1, 'ann'), put(2, 'bob'), put(2, 'eve'))
+    await commit(put(1, 'bob'), put(1, 'ann'), put(1, 'bob'))
+    await commit({ type: 'delete', ...place, key: { id: 1 } })
+    await commit(put(3, 'ann'), { type: 'delete', ...place, key: { id: 3 } })
+    const [first, second, , fourth] = seqs as [number, number, number, number]
+    const events = [`${first}: put 1 ann`, `${second}: delete 1, put 1 ann, delete 1`, `${fourth}: put 3 ann, delete 3`]
+    assert.deepEqual(ann.events, events)
+    const again = new Sink()
+    harness.core.watch({ ...rows, caller: 'ann' }, first - 1, again)
+    await settled()
+    assert.deepEqual(again.events, events)
+    await commit(put(4, 'bob', 'x'.repeat(EFFECT_INLINE_BYTES)))
+    assert.deepEqual(ann.events, events)
+    await commit({ type: 'delete', ...place, key: { id: 4 } })
+    assert.deepEqual(ann.events, [...events, `reset ${seqs.at(-1)}`])
+  })
+
+  it('goes on under another name and with other columns, and gives old rows the columns of now', async () => {
+    const harness = await withTable()
+    const { seq } = await harness.commit({ mutations: [put(1, 'ann', 'b')] })
+    const alter = (alteration: Extract<Ddl, { type: 'alterTable' }>['alteration']): Ddl => ({
+      type: 'alterTable',
+      ...place,
+      alteration,
+    })
+    const live = new Sink()
+    harness.core.watch(rows, undefined, live)
+    await harness.commit({ mutations: [ddl({ type: 'renameTable', ...place, to: 'u' })] })
+    const moved = { type: 'update', project: 'p', table: 'u', key: { id: 1 }, set: { owner: { set: 'bob' } } } as const
+    const { seq: second } = await harness.commit({ mutations: [moved] })
+    assert.deepEqual(live.events, [`${second}: put 1 bob`])
+    await harness.commit({ mutations: [ddl({ type: 'renameTable', ...place, table: 'u', to: 't' })] })
+    await harness.commit({
+      mutations: [
+        ddl(alter({ type: 'dropColumn', column: 'owner' })),
+        ddl(alter({ type: 'addColumn', column: { name: 'grade', type: 'text', default: 'a' } })),
+      ],
+    })
+    const told: WatchedRows[] = []
+    const sink = Object.assign(new Sink(), { rows: (_: number, rows: WatchedRows) => told.push(rows) })
+    harness.core.watch(rows, seq - 1, sink)
+    await settled()
+    assert.deepEqual(told[0], {
+      columns: ['id', 'body', 'grade'],
+      types: ['integer', 'text', 'text'],
+      keyColumns: ['id'],
+      changes: [{ kind: 'put', cells: [1, 'b', 'a'] }],
+    })
+    assert.equal(told.length, 2)
+  })
+
+  it('that begins beyond what is applied waits for names and permissions that may come', async () => {
+    const harness = await Harness.withProject()
+    const { appliedSeq } = harness.core
+    const begin = (seq: number | undefined) => () => harness.core.watch(rows, seq, new Sink())
+    assert.throws(begin(undefined), { code: 'table_not_found' })
+    assert.throws(begin(appliedSeq), { code: 'table_not_found' })
+    assert.throws(begin(appliedSeq + 1), { code: 'unavailable', retryable: true })
+    assert.throws(() => harness.core.watch({ ...all, caller: 'x' }, appliedSeq + 1, new Sink()), {
+      code: 'unavailable',
+    })
   })
 })
 

@@ -18,7 +18,7 @@ const VALUE = new Uint8Array(1 << 20)
 
 /** Writes so many bytes of changes that those before are forgotten. */
 async function writeChanges(database: Database, bytes: number): Promise<void> {
-  await database.ddl({ type: 'createProject', project: 'forgetting' })
+  await database.ddl({ type: 'createProject', project: 'forgetting', ifNotExists: true })
   const kv = database.kv('forgetting')
   for (let written = 0; written < bytes; written += VALUE.length) await kv.set('k', VALUE)
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Mutation } from '../../src/encoding/index.ts'
 import { DigestRecords } from '../../src/engine/digest-records.ts'
-import { EffectLog } from '../../src/engine/events/index.ts'
+import { decodeEffects, EFFECT_INLINE_BYTES, EffectLog } from '../../src/engine/events/index.ts'
 import { kvKey } from '../../src/engine/layers.ts'
 import { hex, recordsOf } from './dump.ts'
 import { at, bytes, Harness, nonce, set } from './harness.ts'
@@ -116,6 +116,9 @@ describe('the layer of events', () => {
   })
 })
 
+/** A row's whole key, whose space effects leave out. */
+const rowOf = (key: string): Uint8Array => Uint8Array.of(0, 0, 0, 0, 0, ...bytes(key))
+
 describe('effects', () => {
   it('have exactly these bytes, and their chain does not depend on epochs', () => {
     const log = new EffectLog()
@@ -128,11 +131,24 @@ describe('effects', () => {
     log.beginEntry(10)
     log.drop()
     log.endEntry()
+    log.beginEntry(11)
+    log.rowPut(4, rowOf('k'), bytes('v'), undefined)
+    log.rowPut(4, rowOf('k'), bytes('w'), bytes('v'))
+    log.rowDelete(4, rowOf('k'), bytes('w'))
+    log.rowExpire(4, rowOf('k'), new Uint8Array(0))
+    log.rowDelete(4, rowOf('k'), new Uint8Array(EFFECT_INLINE_BYTES + 1))
+    log.endEntry()
     const golden = [
       '090000000000000003000000',
       '0100010003000000030000006b76616c',
       '02000100030000000000000064',
       '01040100030000000000000074',
+      '0b0000000000000005000000',
+      '0102010004000000010000006b76',
+      '010a010004000000010000006b770100000076',
+      '020a010004000000000000006b0100000077',
+      '030a010004000000000000006b00000000',
+      '020a010004000000000000006bffffffff',
     ].join('')
     assert.equal(hex(log.bytes), golden)
     const whole = log.chain
@@ -145,7 +161,19 @@ describe('effects', () => {
     apart.endEntry()
     const between = apart.chain
     apart.beginEpoch(between)
+    apart.beginEntry(11)
+    apart.rowPut(4, rowOf('k'), bytes('v'), undefined)
+    apart.rowPut(4, rowOf('k'), bytes('w'), bytes('v'))
+    apart.rowDelete(4, rowOf('k'), bytes('w'))
+    apart.rowExpire(4, rowOf('k'), new Uint8Array(0))
+    apart.rowDelete(4, rowOf('k'), new Uint8Array(EFFECT_INLINE_BYTES + 1))
+    apart.endEntry()
     assert.equal(apart.chain, whole)
+    const [, rows] = decodeEffects(log.bytes)
+    assert.deepEqual(
+      rows!.effects.map(({ before }) => (before instanceof Uint8Array ? hex(before) : before)),
+      [undefined, hex(bytes('v')), hex(bytes('w')), 'none', 'large'],
+    )
   })
 })
 

@@ -23,6 +23,7 @@ import { answerPlaceRead } from './reference-places.ts'
 import { answerTableRead, cursorSeq, isTableRead } from './reference-query.ts'
 import { Refusal } from './reference-refusal.ts'
 import { usageOf } from './reference-usage.ts'
+import { asError, isWatchOfRows, requireWatchedTable, watchedRows } from './reference-table-watch.ts'
 import { ReferenceState, type ChangeRecord } from './reference-state.ts'
 import { VirtualTime } from './virtual-time.ts'
 
@@ -300,6 +301,7 @@ export class ReferenceCore implements DatabaseCore {
     this.calls.watch++
     this.#requireOpen(options)
     const caller = options.caller ?? ROOT_CALLER
+    if (isWatchOfRows(selector)) return yield* this.#watchRows(selector, caller, options)
     if (!this.#state.allows(caller, 'kvRead', selector, selector.prefix)) {
       throw new QuorateError('permission_denied', 'no')
     }
@@ -333,6 +335,35 @@ export class ReferenceCore implements DatabaseCore {
       }
       if (this.#state.seq > seen) continue
       await this.#nextChange(options.signal)
+    }
+  }
+
+  async *#watchRows(
+    selector: CoreWatchSelector & { table: string },
+    caller: string,
+    options: CoreOptions & { from?: Token },
+  ): AsyncGenerator<CoreWatchEvent, void, undefined> {
+    let seen = options.from === undefined ? this.#state.seq : seqOfToken(options.from, HISTORY)
+    let isLost = seen < this.#changesKeptAfter
+    while (options.signal?.aborted !== true && !this.#isClosed) {
+      requireWatchedTable(this.#state, selector, caller)
+      if (isLost) {
+        isLost = false
+        seen = this.#state.seq
+        yield { type: 'reset', seq: seen, historyId: HISTORY, view: this.#pin(this.#state) }
+      } else if (this.#state.seq > seen) {
+        const [before, after] = [this.#history.get(seen)!, this.#history.get(seen + 1)!]
+        try {
+          const rows = watchedRows(before, after, selector, caller)
+          isLost = rows === 'reset'
+          if (rows !== 'reset') {
+            seen++
+            if (rows.changes.length > 0) yield { type: 'rows', seq: seen, historyId: HISTORY, ...rows }
+          }
+        } catch (error) {
+          throw asError(error)
+        }
+      } else await this.#nextChange(options.signal)
     }
   }
 

@@ -105,7 +105,7 @@ function requireRead(table: ReferenceTable, allows: Allows): void {
   if (!allows({ type: 'tableRead', project, scope, table: name })) throw new Refusal('permission_denied', name)
 }
 
-function policyFor({ project, scope, name, policy }: ReferenceTable, allows: Allows): Expr | undefined {
+export function policyFor({ project, scope, name, policy }: ReferenceTable, allows: Allows): Expr | undefined {
   return allows({ type: 'policyBypass', project, scope, table: name }) ? undefined : policy
 }
 
@@ -148,7 +148,7 @@ function readRows(
   }
 }
 
-function alive<T extends { expiresAtMicros: number | undefined }>(state: ReferenceState, rows: T[]): T[] {
+export function alive<T extends { expiresAtMicros: number | undefined }>(state: ReferenceState, rows: T[]): T[] {
   return rows.filter(row => row.expiresAtMicros === undefined || row.expiresAtMicros > state.timeMicros)
 }
 

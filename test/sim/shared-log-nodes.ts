@@ -207,6 +207,7 @@ class SharedLogNode implements RunningNode {
         }
         return machine.watch(selector, fromSeq, {
           commit,
+          rows: (seq, rows) => sink.rows(seq, rows),
           progress: seq => sink.progress(seq),
           reset: view => sink.reset(view),
           failed: error => sink.failed(error),

@@ -6,8 +6,10 @@ import { KV_PREFIX_BYTES } from '../layers.ts'
  * Effects of entries in their one binary form (docs/formats/changes.md). Per entry that changed something: u64 seq, u32 count,
  * then per effect
  *
- *   0 u8 kind   1 u8 flags (1 = large value, 2 = a row, 4 = an event)   2 u16 key length   4 u32 scope id, of a row table id   8 u32 value length
- *   12 key, then the value, or the two lanes of its digest if it is large
+ *   0 u8 kind   1 u8 flags (1 = large value, 2 = a row, 4 = an event, 8 = with the row before)   2 u16 key length
+ *   4 u32 scope id, of a row table id   8 u32 value length
+ *   12 key, then the value, or the two lanes of its digest if it is large; then the row before: u32 length (0 = there was none,
+ *   FFFFFFFF = it is large) and its bytes
  */
 export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
 /** A value above this is represented by its length and digest. The same on all nodes: it decides the effect chain. */
@@ -15,6 +17,8 @@ export const EFFECT_INLINE_BYTES = 4_194_304
 const IS_LARGE = 1
 const IS_ROW = 2
 const IS_EVENT = 4
+const HAS_BEFORE = 8
+const LARGE_LENGTH = 0xffffffff
 const GROUP_HEADER_BYTES = 12
 
 /**
@@ -77,9 +81,13 @@ export class EffectLog {
     this.#put(0, scopeId, key, source, start, end)
   }
 
-  /** hot path (bench/apply). `key` is the row's full key, `value` its bytes. */
-  rowPut(tableId: number, key: Uint8Array, value: Uint8Array): void {
-    this.#put(IS_ROW, tableId, key, value, 0, value.length)
+  /**
+   * hot path (bench/apply). `key` is the row's full key, `value` its bytes. `before` are those that it takes the place of, empty = none:
+   * given where a read policy decides who may hear of the change.
+   */
+  rowPut(tableId: number, key: Uint8Array, value: Uint8Array, before: Uint8Array | undefined): void {
+    this.#put(before === undefined ? IS_ROW : IS_ROW | HAS_BEFORE, tableId, key, value, 0, value.length)
+    if (before !== undefined) this.#before(before)
   }
 
   #put(flags: number, id: number, key: Uint8Array, source: Uint8Array, start: number, end: number): void {
@@ -104,12 +112,23 @@ export class EffectLog {
     this.#head(EffectKind.expire, 0, scopeId, key, 0)
   }
 
-  rowDelete(tableId: number, key: Uint8Array): void {
-    this.#head(EffectKind.delete, IS_ROW, tableId, key, 0)
+  rowDelete(tableId: number, key: Uint8Array, before: Uint8Array | undefined): void {
+    this.#rowGone(EffectKind.delete, tableId, key, before)
   }
 
-  rowExpire(tableId: number, key: Uint8Array): void {
-    this.#head(EffectKind.expire, IS_ROW, tableId, key, 0)
+  rowExpire(tableId: number, key: Uint8Array, before: Uint8Array | undefined): void {
+    this.#rowGone(EffectKind.expire, tableId, key, before)
+  }
+
+  #rowGone(kind: number, tableId: number, key: Uint8Array, before: Uint8Array | undefined): void {
+    this.#head(kind, before === undefined ? IS_ROW : IS_ROW | HAS_BEFORE, tableId, key, 0)
+    if (before !== undefined) this.#before(before)
+  }
+
+  #before(bytes: Uint8Array): void {
+    const isLarge = bytes.length > EFFECT_INLINE_BYTES
+    this.#writer.u32(isLarge ? LARGE_LENGTH : bytes.length)
+    if (!isLarge) this.#writer.raw(bytes)
   }
 
   /** An event of the topic was emitted; the event itself is in the state. */
@@ -157,12 +176,19 @@ export interface KeyEffect {
   /** Undefined for a large value: it is in the state after its entry. */
   value: Uint8Array | undefined
   isLarge: boolean
+  /** The row before, as far as its table had a read policy then. */
+  before: RowBefore | undefined
 }
+
+/** The bytes of a row that was there, or why there are none. */
+export type RowBefore = Uint8Array | 'none' | 'large'
 
 /** One entry's changes of keys and rows. */
 export interface EntryEffects {
   seq: number
   effects: KeyEffect[]
+  /** Bodies of changes of catalog, permissions and settings. */
+  operations: Uint8Array[]
 }
 
 /** Reads groups of effects; keys and values are views of `bytes`. */
@@ -172,17 +198,14 @@ export function decodeEffects(bytes: Uint8Array): EntryEffects[] {
   while (reader.remaining > 0) {
     const seq = reader.u64()
     const count = reader.u32()
-    const effects: KeyEffect[] = []
-    for (let i = 0; i < count; i++) {
-      const effect = readEffect(reader)
-      if (effect !== undefined) effects.push(effect)
-    }
-    entries.push({ seq, effects })
+    const entry: EntryEffects = { seq, effects: [], operations: [] }
+    for (let i = 0; i < count; i++) readEffect(reader, entry)
+    entries.push(entry)
   }
   return entries
 }
 
-function readEffect(reader: ByteReader): KeyEffect | undefined {
+function readEffect(reader: ByteReader, { effects, operations }: EntryEffects): void {
   const kind = reader.u8()
   const flags = reader.u8()
   const isLarge = (flags & IS_LARGE) !== 0
@@ -193,7 +216,16 @@ function readEffect(reader: ByteReader): KeyEffect | undefined {
   const length = reader.u32()
   const key = reader.raw(keyLength)
   const body = reader.raw(isLarge ? 8 : length)
-  if (kind !== EffectKind.put && kind !== EffectKind.delete && kind !== EffectKind.expire) return undefined
+  const before = (flags & HAS_BEFORE) === 0 ? undefined : readBefore(reader)
+  if (kind === EffectKind.catalog) operations.push(body)
+  if (kind !== EffectKind.put && kind !== EffectKind.delete && kind !== EffectKind.expire) return
   const value = kind === EffectKind.put && !isLarge ? body : undefined
-  return { scopeId: isRow ? 0 : id, tableId: isRow ? id : 0, key, kind: KINDS[kind], isEvent, value, isLarge }
+  const [scopeId, tableId] = isRow ? [0, id] : [id, 0]
+  effects.push({ scopeId, tableId, key, kind: KINDS[kind], isEvent, value, isLarge, before })
+}
+
+function readBefore(reader: ByteReader): RowBefore {
+  const length = reader.u32()
+  if (length === LARGE_LENGTH) return 'large'
+  return length === 0 ? 'none' : reader.raw(length)
 }

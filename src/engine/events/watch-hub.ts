@@ -1,14 +1,22 @@
 import { QuorateError } from '../../model/index.ts'
-import type { Change, ServiceWatch, StateView, WatchSink } from '../../model/index.ts'
+import type { Change, RowChangeData, ServiceWatch, StateView, WatchSink } from '../../model/index.ts'
 import type { Access } from '../access/index.ts'
-import type { Catalog } from '../catalog/index.ts'
+import type { Catalog, Scope } from '../catalog/index.ts'
+import { kvKey } from '../layers.ts'
 import { isMutant } from '../mutants.ts'
+import { ROW_PREFIX_BYTES, rowsPrefix } from '../tables/index.ts'
+import type { Table } from '../tables/index.ts'
 import { decodeEffects } from './effects.ts'
 import type { EntryEffects, KeyEffect } from './effects.ts'
+import { changesSight, keyPrefixOf, RowSight } from './row-sight.ts'
 
 /** A sink with more than this waiting is not given more until it asks. */
 const QUEUED_BYTES_MAX = 1_048_576
 const NO_KEY = new Uint8Array(0)
+
+/** Values that effects do not have, for they are large. */
+type LargeValues = ReadonlyMap<KeyEffect, Uint8Array>
+const NO_VALUES: LargeValues = new Map()
 
 /** What was published in the past, as far as it is still known. */
 export interface ChangeHistory {
@@ -28,8 +36,17 @@ export interface WatchSource {
   catalog(): Catalog
   access(): Access
   view(): StateView
-  /** A value that entry `seq` wrote, if the key still has it. */
-  valueOf(scopeId: number, key: Uint8Array, seq: number): Promise<Uint8Array | undefined>
+  /** A value that entry `seq` wrote under a whole key, if the key still has it. */
+  valueOf(key: Uint8Array, seq: number): Promise<Uint8Array | undefined>
+}
+
+/** The rows that a watch tells of. */
+interface WatchedTable {
+  readonly tableId: number
+  /** How their keys begin. */
+  readonly prefix: Uint8Array
+  /** As the caller sees them by the newest catalog and permissions that a change was delivered by. */
+  sight: RowSight
 }
 
 interface Watcher {
@@ -37,6 +54,8 @@ interface Watcher {
   readonly scopeId: number
   readonly projectId: number
   readonly sink: WatchSink
+  /** Undefined for a watch of keys or events. */
+  readonly rows: WatchedTable | undefined
   /** Everything up to here was delivered. */
   seq: number
   /** Live watchers get each publication; others read the history until they have caught up. */
@@ -57,8 +76,17 @@ export class WatchHub {
     this.#access = source.access()
   }
 
-  /** @throws QuorateError for missing names and permissions */
+  /** @throws QuorateError for missing names and permissions; `unavailable` where they may be there once `fromSeq` is applied */
   open(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
+    try {
+      return this.#open(selector, fromSeq, sink)
+    } catch (cause) {
+      if (!(cause instanceof QuorateError) || (fromSeq ?? 0) <= this.#source.appliedSeq()) throw cause
+      throw new QuorateError('unavailable', `seq ${fromSeq} is not applied here yet`, { retryable: true, cause })
+    }
+  }
+
+  #open(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
     const scope = this.#source.catalog().scope(selector.project, selector.scope)
     if (scope === undefined) throw this.#noScope(selector)
     const appliedSeq = this.#source.appliedSeq()
@@ -67,10 +95,11 @@ export class WatchHub {
       scopeId: scope.id,
       projectId: scope.projectId,
       sink,
+      rows: this.#watchedTable(selector, scope),
       seq: fromSeq ?? appliedSeq,
       state: 'live',
     }
-    if (!this.#mayRead(watcher)) throw denied()
+    if (!this.#mayRead(watcher)) throw denied(watcher)
     this.#watchers.add(watcher)
     if (this.#isForgotten(watcher) && !this.#source.canRebuild(watcher.seq)) this.#reset(watcher)
     else if (watcher.seq < appliedSeq) this.#startCatchingUp(watcher)
@@ -80,6 +109,18 @@ export class WatchHub {
         if (watcher.state === 'paused') this.#startCatchingUp(watcher)
       },
     }
+  }
+
+  /** @throws QuorateError `table_not_found`, `permission_denied`, and what is wrong with a key */
+  #watchedTable({ table: name, key = {}, caller }: ServiceWatch, scope: Scope): WatchedTable | undefined {
+    if (name === undefined) return undefined
+    const table = this.#source.catalog().table(scope.id, name)
+    if (table === undefined) throw noTable(name)
+    const access = this.#source.access().of(caller)
+    const { projectId } = scope
+    if (!access.mayUseTable('tableRead', projectId, scope.id, table.id)) throw deniedTable()
+    const bypasses = access.mayUseTable('policyBypass', projectId, scope.id, table.id)
+    return { tableId: table.id, prefix: keyPrefixOf(table, key), sight: new RowSight(table, caller, bypasses) }
   }
 
   /** Delivers a publication: groups of effects, and the seq that they reach. */
@@ -121,12 +162,14 @@ export class WatchHub {
   #deliver(watcher: Watcher, entries: readonly EntryEffects[]): void {
     for (const entry of entries) {
       if (entry.seq < watcher.seq || (entry.seq === watcher.seq && !isMutant('watch_from_inclusive'))) continue
-      const effects = selected(watcher, entry)
-      this.#commit(
-        watcher,
-        entry.seq,
-        effects.map(effect => changeOf(effect, entry.seq)),
-      )
+      if (watcher.rows === undefined) {
+        const effects = selected(watcher, entry)
+        this.#commit(
+          watcher,
+          entry.seq,
+          effects.map(effect => changeOf(effect, entry.seq)),
+        )
+      } else this.#deliverRows(watcher, watcher.rows, entry, NO_VALUES)
       if (watcher.state === 'closed' || watcher.state === 'paused') return
     }
   }
@@ -135,23 +178,66 @@ export class WatchHub {
   async #deliverWhole(watcher: Watcher, entries: readonly EntryEffects[]): Promise<void> {
     for (const entry of entries) {
       if (entry.seq <= watcher.seq) continue
-      const changes: Change[] = []
-      for (const effect of selected(watcher, entry)) {
-        const change = changeOf(effect, entry.seq)
-        if (effect.isLarge) {
-          change.value = await this.#source.valueOf(watcher.scopeId, effect.key, entry.seq)
-          if (watcher.state !== 'catching-up') return
-          if (change.value === undefined) return this.#reset(watcher)
-        }
-        changes.push(change)
-      }
-      this.#commit(watcher, entry.seq, changes)
+      const effects = selected(watcher, entry)
+      const large = await this.#largeValues(watcher, entry.seq, effects)
+      if (watcher.state !== 'catching-up') return
+      if (large === undefined) return this.#reset(watcher)
+      if (watcher.rows === undefined) {
+        this.#commit(
+          watcher,
+          entry.seq,
+          effects.map(effect => changeOf(effect, entry.seq, large.get(effect))),
+        )
+      } else this.#deliverRows(watcher, watcher.rows, entry, large)
       if (watcher.state !== 'catching-up') return
     }
   }
 
+  /** Undefined if one of them is not known any more. */
+  async #largeValues(watcher: Watcher, seq: number, effects: readonly KeyEffect[]): Promise<LargeValues | undefined> {
+    let values = NO_VALUES
+    for (const effect of effects) {
+      if (!effect.isLarge) continue
+      const value = await this.#source.valueOf(wholeKey(watcher, effect), seq)
+      if (value === undefined) return undefined
+      values = new Map([...values, [effect, value]])
+    }
+    return values
+  }
+
+  #deliverRows(watcher: Watcher, rows: WatchedTable, entry: EntryEffects, large: LargeValues): void {
+    const { caller } = watcher.selector
+    const catalog = this.#source.catalog()
+    const table = catalog.tableById(rows.tableId)
+    if (table === undefined) return this.#fail(watcher, noTable(watcher.selector.table!))
+    if (changesSight(entry.operations, catalog, table, caller)) return this.#reset(watcher)
+    const sight = this.#sightOf(watcher, rows, table)
+    const changes: RowChangeData[] = []
+    for (const effect of selected(watcher, entry)) {
+      const change = sight.changeOf(effect, large.get(effect))
+      if (change === 'unknown') return this.#reset(watcher)
+      if (change !== 'nothing') changes.push(change)
+    }
+    if (changes.length > 0) watcher.sink.rows(entry.seq, sight.rows(changes))
+    this.#delivered(watcher, entry.seq)
+  }
+
+  #sightOf({ selector, projectId, scopeId }: Watcher, rows: WatchedTable, table: Table): RowSight {
+    const access = this.#source.access().of(selector.caller)
+    const bypasses = access.mayUseTable('policyBypass', projectId, scopeId, table.id)
+    const isGoverned = table.parts.readPolicy !== undefined && !bypasses
+    if (rows.sight.table !== table || rows.sight.isGoverned !== isGoverned) {
+      rows.sight = new RowSight(table, selector.caller, bypasses)
+    }
+    return rows.sight
+  }
+
   #commit(watcher: Watcher, seq: number, changes: readonly Change[]): void {
     if (changes.length > 0) watcher.sink.commit(seq, changes)
+    this.#delivered(watcher, seq)
+  }
+
+  #delivered(watcher: Watcher, seq: number): void {
     if (watcher.state === 'closed') return
     watcher.seq = seq
     if (watcher.sink.queuedBytes > QUEUED_BYTES_MAX) watcher.state = 'paused'
@@ -210,13 +296,17 @@ export class WatchHub {
     const isSame = access === this.#access || isMutant('watch_outlives_permission')
     this.#access = access
     for (const watcher of this.#watchers) {
-      if (catalog.scopeById(watcher.scopeId) === undefined) this.#fail(watcher, this.#noScope(watcher.selector))
-      else if (!isSame && !this.#mayRead(watcher)) this.#fail(watcher, denied())
+      const { rows, selector } = watcher
+      if (catalog.scopeById(watcher.scopeId) === undefined) this.#fail(watcher, this.#noScope(selector))
+      else if (rows !== undefined && catalog.tableById(rows.tableId) === undefined) {
+        this.#fail(watcher, noTable(selector.table!))
+      } else if (!isSame && !this.#mayRead(watcher)) this.#fail(watcher, denied(watcher))
     }
   }
 
-  #mayRead({ selector, projectId, scopeId }: Watcher): boolean {
+  #mayRead({ selector, projectId, scopeId, rows }: Watcher): boolean {
     const access = this.#source.access().of(selector.caller)
+    if (rows !== undefined) return access.mayUseTable('tableRead', projectId, scopeId, rows.tableId)
     if (selector.events === true) return access.mayReadRange(projectId, scopeId, NO_KEY, undefined)
     return access.mayUseKey('kvRead', projectId, scopeId, selector.prefix, 0, selector.prefix.length)
   }
@@ -238,19 +328,40 @@ export class WatchHub {
   }
 }
 
-function selected({ scopeId, selector }: Watcher, { effects }: EntryEffects): KeyEffect[] {
+function selected({ scopeId, selector, rows }: Watcher, { effects }: EntryEffects): KeyEffect[] {
+  if (rows !== undefined) {
+    return effects.filter(effect => effect.tableId === rows.tableId && startsWith(effect.key, rows.prefix))
+  }
   const ofEvents = selector.events === true
   return effects.filter(
     effect => effect.scopeId === scopeId && effect.isEvent === ofEvents && startsWith(effect.key, selector.prefix),
   )
 }
 
-function changeOf({ key, kind, value }: KeyEffect, seq: number): Change {
-  return { key: key.slice(), kind, value: value?.slice(), seq }
+function wholeKey({ scopeId, rows }: Watcher, { key }: KeyEffect): Uint8Array {
+  if (rows === undefined) return kvKey(scopeId, key, 0, key.length)
+  const whole = new Uint8Array(ROW_PREFIX_BYTES + key.length)
+  whole.set(rowsPrefix(rows.tableId))
+  whole.set(key, ROW_PREFIX_BYTES)
+  return whole
 }
 
-function denied(): QuorateError {
-  return new QuorateError('permission_denied', 'no permission to read the watched keys')
+function changeOf({ key, kind, value }: KeyEffect, seq: number, large?: Uint8Array): Change {
+  return { key: key.slice(), kind, value: large ?? value?.slice(), seq }
+}
+
+function denied({ rows }: Watcher): QuorateError {
+  return rows === undefined
+    ? new QuorateError('permission_denied', 'no permission to read the watched keys')
+    : deniedTable()
+}
+
+function deniedTable(): QuorateError {
+  return new QuorateError('permission_denied', 'no permission to read the watched table')
+}
+
+function noTable(name: string): QuorateError {
+  return new QuorateError('table_not_found', `there is no table ${name.slice(0, 140)}`)
 }
 
 function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {

@@ -2,7 +2,7 @@ import type { EntryWork } from '../entry-work.ts'
 import type { ExpiryStep } from '../kv/index.ts'
 import { readU32BE, readU64BE, ROW_EXPIRY_PREFIX, rowKeyOfExpiry } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
-import { removeRecords } from './statement.ts'
+import { imageBefore, removeRecords } from './statement.ts'
 import { readRow } from './stored-row.ts'
 
 /**
@@ -30,7 +30,7 @@ export function expireRows(work: EntryWork, rowsMax: number): ExpiryStep {
     changes.delete(expiry)
     if (table === undefined || row === undefined) continue
     removeRecords(work, table, row)
-    effects.rowExpire(tableId, key)
+    effects.rowExpire(tableId, key, imageBefore(table, row))
   }
   return { removed: due.length, nextMicros }
 }

@@ -70,7 +70,7 @@ export class Statement {
     const replaced = old === undefined || isExpired(old, work.timeMicros) ? undefined : old
     this.#keepExpiry(key, old?.expiresAtMicros ?? 0, expiresAtMicros)
     work.changes.put(key, value, replaced?.createdSeq ?? work.seq, expiresAtMicros)
-    work.effects.rowPut(table.id, key, value)
+    work.effects.rowPut(table.id, key, value, imageBefore(table, replaced))
     return this.#references.stored(plan, key, replaced, cells, expiresAtMicros, depth)
   }
 
@@ -78,7 +78,7 @@ export class Statement {
   remove(table: Table, row: StoredRow, depth: number = 0): Refusal | undefined {
     if (--this.budget.rowsLeft < 0) return tooManyRows()
     removeRecords(this.work, table, row)
-    this.work.effects.rowDelete(table.id, row.key)
+    this.work.effects.rowDelete(table.id, row.key, imageBefore(table, row))
     return this.#references.removed(table, row, depth)
   }
 
@@ -158,6 +158,15 @@ export class Statement {
     work.changes.put(rowExpiryKey(after, key), NO_VALUE)
     if (after < work.earliestExpiryMicros) work.earliestExpiryMicros = after
   }
+}
+
+/**
+ * What effects say of the row before a change: its bytes, none if there was none, and nothing where no read policy decides who may hear
+ * of it.
+ */
+export function imageBefore(table: Table, row: StoredRow | undefined): Uint8Array | undefined {
+  if (table.parts.readPolicy === undefined) return undefined
+  return row === undefined ? NO_VALUE : encodeRow(table.newest.layout, slotCells(table, row.cells))
 }
 
 /** Deletes the record of a row with its index entries and its expiry row. */

@@ -1,4 +1,13 @@
-import { ByteReader, MalformedBytes, readU64, utf8Bytes, writeU16, writeU64 } from '../../encoding/index.ts'
+import {
+  ByteReader,
+  MalformedBytes,
+  readCells,
+  readU64,
+  utf8Bytes,
+  writeCells,
+  writeU16,
+  writeU64,
+} from '../../encoding/index.ts'
 import type { ByteWriter } from '../../encoding/index.ts'
 import { helloFromPlain } from './control.ts'
 import {
@@ -82,11 +91,19 @@ function writeBody(out: ByteWriter, message: Exclude<ClientMessage, CommitMessag
     case 'closeView':
       return out.u32(message.viewId)
     case 'watch':
-      out.u8((message.from === undefined ? 0 : WATCH_HAS_FROM) | (message.events === true ? WATCH_EVENTS : 0))
+      out.u8(
+        (message.from === undefined ? 0 : WATCH_HAS_FROM) |
+          (message.events === true ? WATCH_EVENTS : 0) |
+          (message.table === undefined ? 0 : WATCH_ROWS),
+      )
       out.text16(message.caller)
       out.text16(message.project)
       out.text16(message.scope)
       out.bytes16(message.prefix)
+      if (message.table !== undefined) {
+        out.text16(message.table)
+        writeCells(out, message.key ?? {})
+      }
       if (message.from !== undefined) writeToken(out, message.from)
       return
     case 'cancel':
@@ -184,10 +201,13 @@ function readRead(reader: ByteReader, requestId: number): ReadMessage {
 /** Flags of a watch. */
 const WATCH_HAS_FROM = 1
 const WATCH_EVENTS = 2
+const WATCH_ROWS = 4
 
 function readWatch(reader: ByteReader, requestId: number): WatchMessage {
   const flags = reader.u8()
-  if (flags > (WATCH_HAS_FROM | WATCH_EVENTS)) throw new MalformedBytes('watch flags')
+  if (flags > 7 || (flags & (WATCH_EVENTS | WATCH_ROWS)) === (WATCH_EVENTS | WATCH_ROWS)) {
+    throw new MalformedBytes('watch flags')
+  }
   return {
     type: 'watch',
     requestId,
@@ -195,6 +215,7 @@ function readWatch(reader: ByteReader, requestId: number): WatchMessage {
     project: reader.text16(),
     scope: reader.text16(),
     prefix: reader.bytes16(),
+    ...((flags & WATCH_ROWS) !== 0 && { table: reader.text16(), key: readCells(reader) }),
     from: (flags & WATCH_HAS_FROM) !== 0 ? readToken(reader) : undefined,
     ...((flags & WATCH_EVENTS) !== 0 && { events: true }),
   }

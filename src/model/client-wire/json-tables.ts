@@ -57,15 +57,15 @@ function readSetField(map: PlainMap): Pick<QueryAnswer, 'readSet'> {
   return readSet === undefined ? {} : { readSet: readSetFromJson(readSet) }
 }
 
-function textsField(map: PlainMap, name: string): string[] {
+export function textsField(map: PlainMap, name: string): string[] {
   return listField(map, name).map(text => asText(text, name))
 }
 
-function typesField(map: PlainMap, name: string): ColumnType[] {
+export function typesField(map: PlainMap, name: string): ColumnType[] {
   return listField(map, name).map(type => choiceField({ type }, 'type', COLUMN_TYPES))
 }
 
-function cellsFromPlain(value: unknown, count: number, types: readonly ColumnType[] | undefined): Value[] {
+export function cellsFromPlain(value: unknown, count: number, types: readonly ColumnType[] | undefined): Value[] {
   const cells = asList(value, 'row')
   if (cells.length !== count || (types !== undefined && types.length !== count)) {
     throw new MalformedBytes('as many cells and types as columns')

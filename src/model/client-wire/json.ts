@@ -5,8 +5,10 @@ import {
   encodeEnvelope,
   encodeOutcome,
   integerToJson,
+  JSON_DATA,
   MalformedBytes,
   MalformedData,
+  readRowData,
   transactionFromJson,
 } from '../../encoding/index.ts'
 import type { Ddl, Outcome, TransactionEnvelope } from '../../encoding/index.ts'
@@ -30,6 +32,7 @@ import {
 } from './fields.ts'
 import { outcomeFromPlain } from './json-envelope.ts'
 import { consistencyFromPlain, readRequestFromPlain, readResultFromPlain, tokenField } from './json-reads.ts'
+import { watchedRowsFromPlain } from './watched-rows.ts'
 import { GOAWAY_REASONS } from './messages.ts'
 import type { ClientMessage, CommitMessage, ServerMessage, WatchMessage, WireWatchEvent } from './messages.ts'
 import type { QueryData } from '../query.ts'
@@ -180,9 +183,18 @@ function watchFromPlain(map: PlainMap, requestId: number): WatchMessage {
     project: textField(map, 'project'),
     scope: textField(map, 'scope'),
     prefix: bytesField(map, 'prefix'),
+    ...watchedTableField(map),
     from: optionalField(map, 'from', tokenField),
     ...(optionalField(map, 'events', booleanField) === true && { events: true }),
   }
+}
+
+function watchedTableField(map: PlainMap): Pick<WatchMessage, 'table' | 'key'> {
+  const table = optionalField(map, 'table', textField)
+  if (table === undefined) return {}
+  if (optionalField(map, 'events', booleanField) === true) throw new MalformedBytes('a watch of rows and of events')
+  const key = optionalField(map, 'key', field)
+  return { table, ...(key !== undefined && { key: readRowData(key, 'key', JSON_DATA) }) }
 }
 
 function serverMessage(value: unknown): ServerMessage {
@@ -222,10 +234,11 @@ function serverMessage(value: unknown): ServerMessage {
 
 function watchEventFromPlain(value: unknown): WireWatchEvent {
   const map = asMap(value, 'event')
-  const type = choiceField(map, 'type', ['commit', 'progress', 'reset'])
+  const type = choiceField(map, 'type', ['commit', 'rows', 'progress', 'reset'])
   const seq = integerField(map, 'seq')
   if (type === 'progress') return { type, seq }
   if (type === 'reset') return { type, seq, viewId: integerField(map, 'viewId', U32_MAX) }
+  if (type === 'rows') return { type, seq, ...watchedRowsFromPlain(map) }
   return { type, seq, changes: listField(map, 'changes').map(change => changeFromPlain(change, seq)) }
 }
 

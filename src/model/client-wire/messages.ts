@@ -1,5 +1,6 @@
 import type { Consistency, Token } from '../consistency.ts'
-import type { Change, DatabaseStatus } from '../database.ts'
+import type { Row } from '../../encoding/index.ts'
+import type { Change, DatabaseStatus, WatchedRows } from '../database.ts'
 import type { LeaderHint, QuorateError } from '../errors.ts'
 import type { ReadRequest, ReadResult } from '../reads.ts'
 import type { Topology } from '../service.ts'
@@ -94,6 +95,10 @@ export interface WatchMessage {
   from: Token | undefined
   /** Tells of events, whose topics begin with `prefix`, instead of keys: each change has the topic as its key and an empty value. */
   events?: true
+  /** Tells of the rows of a table instead of keys: `prefix` is empty. */
+  table?: string
+  /** Only of rows whose primary key begins with these cells. */
+  key?: Row
 }
 
 /** Nobody waits for `requestId` any more. Not answered; an answer already on its way may still come. */
@@ -194,6 +199,7 @@ export interface ViewOpenedMessage {
 /** Of a `reset`, the client must close the view. */
 export type WireWatchEvent =
   | { type: 'commit'; seq: number; changes: readonly Change[] }
+  | ({ type: 'rows'; seq: number } & WatchedRows)
   | { type: 'progress'; seq: number }
   | { type: 'reset'; seq: number; viewId: number }
 

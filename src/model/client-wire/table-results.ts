@@ -51,7 +51,7 @@ export function writeQueryAnswer(out: ByteWriter, { result, readSet }: QueryAnsw
 
 export function readQueryAnswer(reader: ByteReader): QueryAnswer {
   const flags = readAnswerFlags(reader, HAS_TYPES | HAS_CURSOR | HAS_READ_SET)
-  const columns = readNames(reader)
+  const columns = readColumnNames(reader)
   const types = (flags & HAS_TYPES) !== 0 && { types: readTypes(reader, columns.length) }
   // A row without columns would take no bytes: their number would be unbounded.
   const count = readCount(reader, Math.max(1, columns.length))
@@ -69,7 +69,11 @@ function readAnswerFlags(reader: ByteReader, allowed: number): number {
 }
 
 /** u16 names, each text16, and with types one byte for each. */
-function writeColumns(out: ByteWriter, columns: readonly string[], types: readonly ColumnType[] | undefined): void {
+export function writeColumns(
+  out: ByteWriter,
+  columns: readonly string[],
+  types: readonly ColumnType[] | undefined,
+): void {
   if (types !== undefined && types.length !== columns.length) throw new RangeError('as many types as columns')
   if (columns.length > 0xffff) throw new RangeError('too many columns')
   out.u16(columns.length)
@@ -77,7 +81,7 @@ function writeColumns(out: ByteWriter, columns: readonly string[], types: readon
   for (const type of types ?? []) out.u8(COLUMN_TYPES.indexOf(type))
 }
 
-function readNames(reader: ByteReader): string[] {
+export function readColumnNames(reader: ByteReader): string[] {
   const count = reader.u16()
   if (count * 2 > reader.remaining) throw new MalformedBytes(`${count} columns`)
   const names: string[] = []
@@ -85,7 +89,7 @@ function readNames(reader: ByteReader): string[] {
   return names
 }
 
-function readTypes(reader: ByteReader, count: number): ColumnType[] {
+export function readTypes(reader: ByteReader, count: number): ColumnType[] {
   const types: ColumnType[] = []
   for (let i = 0; i < count; i++) {
     const type = COLUMN_TYPES[reader.u8()]
@@ -96,13 +100,13 @@ function readTypes(reader: ByteReader, count: number): ColumnType[] {
 }
 
 /** hot path (bench/query) */
-function writeCells(out: ByteWriter, cells: readonly Value[], count: number): void {
+export function writeCells(out: ByteWriter, cells: readonly Value[], count: number): void {
   if (cells.length !== count) throw new RangeError('as many cells as columns')
   for (const cell of cells) writeValue(out, cell)
 }
 
 /** hot path (bench/query) */
-function readCells(reader: ByteReader, count: number): Value[] {
+export function readCells(reader: ByteReader, count: number): Value[] {
   const cells: Value[] = []
   for (let i = 0; i < count; i++) cells.push(readValue(reader))
   return cells
@@ -158,7 +162,7 @@ export function writeRowsAnswer(out: ByteWriter, { columns, types, rows, readSet
 
 export function readRowsAnswer(reader: ByteReader): RowsAnswer {
   const flags = readAnswerFlags(reader, HAS_READ_SET)
-  const columns = readNames(reader)
+  const columns = readColumnNames(reader)
   const types = readTypes(reader, columns.length)
   const count = readCount(reader, 1)
   const rows: (RowEntryData | undefined)[] = []

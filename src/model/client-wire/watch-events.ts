@@ -2,13 +2,14 @@ import { MalformedBytes, type ByteReader, type ByteWriter } from '../../encoding
 import type { Change } from '../database.ts'
 import type { WireWatchEvent } from './messages.ts'
 import { readList } from './lists.ts'
+import { CHANGE_KINDS, readWatchedRows, writeWatchedRows } from './watched-rows.ts'
 
 /**
- * Watch events, to the end of the body: u8 kind (0 commit, 1 progress, 2 reset), u64 seq, then for a commit u32 changes
- * {u8 kind (0 put, 1 delete, 2 expire), u16 + key, put: u32 + value}, for a reset u32 view id.
+ * Watch events, to the end of the body: u8 kind (0 commit, 1 progress, 2 reset, 3 rows), u64 seq, then for a commit u32 changes
+ * {u8 kind (0 put, 1 delete, 2 expire), u16 + key, put: u32 + value}, for a reset u32 view id,
+ * for rows what `writeWatchedRows` writes.
  */
-const EventCode = { commit: 0, progress: 1, reset: 2 } as const
-const CHANGE_KINDS = ['put', 'delete', 'expire'] as const
+const EventCode = { commit: 0, progress: 1, reset: 2, rows: 3 } as const
 const CHANGE_BYTES_MIN = 3
 
 export function writeWatchEvents(out: ByteWriter, events: readonly WireWatchEvent[]): void {
@@ -16,6 +17,7 @@ export function writeWatchEvents(out: ByteWriter, events: readonly WireWatchEven
     out.u8(EventCode[event.type])
     out.u64(event.seq)
     if (event.type === 'reset') out.u32(event.viewId)
+    else if (event.type === 'rows') writeWatchedRows(out, event)
     else if (event.type === 'commit') {
       out.u32(event.changes.length)
       for (const change of event.changes) writeChange(out, change, event.seq)
@@ -39,6 +41,7 @@ export function readWatchEvents(reader: ByteReader): WireWatchEvent[] {
     const seq = reader.u64()
     if (code === EventCode.progress) events.push({ type: 'progress', seq })
     else if (code === EventCode.reset) events.push({ type: 'reset', seq, viewId: reader.u32() })
+    else if (code === EventCode.rows) events.push({ type: 'rows', seq, ...readWatchedRows(reader) })
     else if (code === EventCode.commit) {
       events.push({ type: 'commit', seq, changes: readList(reader, CHANGE_BYTES_MIN, r => readChange(r, seq)) })
     } else throw new MalformedBytes(`watch event ${code}`)

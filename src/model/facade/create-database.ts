@@ -11,6 +11,9 @@ import type {
   DdlResult,
   KeyValueOptions,
   KeyValueSpace,
+  TableWatchEvent,
+  TableWatchOptions,
+  TableWatchSelector,
   Transaction,
   TransactionOptions,
   View,
@@ -23,7 +26,8 @@ import type { RequestReference } from '../errors.ts'
 import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
 import type { NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
-import type { Query, Table } from '../database-tables.ts'
+import type { Table } from '../database-table-writes.ts'
+import type { Query } from '../database-tables.ts'
 import { rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
 import type { EventsOptions, EventStream } from '../database-events.ts'
@@ -38,6 +42,7 @@ import type { BuiltQuery, QuerySource, TableDefinition, TableShape, UntypedShape
 import { TableAccess } from './tables/table-access.ts'
 import { runAttempts } from './transaction.ts'
 import { newestState, PinnedView } from './view.ts'
+import { watchTable } from './tables/table-watch.ts'
 import { watchDatabase } from './watch.ts'
 
 /** What a deployment may say besides its core. */
@@ -109,8 +114,18 @@ class CoreDatabase implements Database {
     return (await runAttempts(this.#connection, body, options)).value
   }
 
-  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent> {
-    return watchDatabase(this.#connection, selector, options)
+  watch(selector: TableWatchSelector, options?: WatchOptions): AsyncIterable<TableWatchEvent<UntypedShape>>
+  watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent>
+  watch(
+    selector: WatchSelector | TableWatchSelector,
+    options?: WatchOptions,
+  ): AsyncIterable<WatchEvent | TableWatchEvent<UntypedShape>> {
+    if (!('table' in selector)) return watchDatabase(this.#connection, selector, options)
+    const { prefix, ...target } = selector
+    return watchTable<UntypedShape>(this.#connection, new TableAccess(target), {
+      ...options,
+      ...(prefix !== undefined && { prefix: prefix as TableWatchOptions<UntypedShape>['prefix'] & object }),
+    })
   }
 
   async outcome(reference: RequestReference): Promise<CommitResult | undefined> {

@@ -1,6 +1,6 @@
 import type { Assertion, Mutation, TableMutation } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
-import type { Table } from '../database-tables.ts'
+import type { Table } from '../database-table-writes.ts'
 import type { Database } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import { invalid, requireTtl } from '../facade/arguments.ts'

@@ -1,7 +1,7 @@
 import { bytesToJson, JSON_DATA, readRowData } from '../../encoding/index.ts'
 import type { Expr, Row, Value } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
-import type { UpdateSet } from '../database-tables.ts'
+import type { UpdateSet } from '../database-table-writes.ts'
 import type { Database } from '../database.ts'
 import { jsonCodec } from '../facade/codecs.ts'
 import { requireName } from '../names.ts'

@@ -23,6 +23,7 @@ import { rowSection } from './row-cases.ts'
 import { rowTransactionSection } from './row-transaction-cases.ts'
 import { tablePermissionSection, tableSection } from './table-cases.ts'
 import { tableRuleSection } from './table-rule-cases.ts'
+import { tableWatchSection } from './table-watch-cases.ts'
 import { transactionSection } from './transaction-cases.ts'
 import { quotaSection, usageSection } from './usage-cases.ts'
 import { watchSection } from './watch-cases.ts'
@@ -49,6 +50,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   tableRuleSection,
   usageSection,
   quotaSection,
+  tableWatchSection,
 ]
 
 /**

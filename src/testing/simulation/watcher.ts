@@ -120,6 +120,9 @@ export class SimulatedWatcher {
     const random = this.#random
     return {
       commit: (seq, changes) => take({ type: 'commit', seq, changes: changes.map(change => ({ ...change })) }),
+      rows: seq => {
+        throw new Error(`a watch of keys was told of rows at seq ${seq}`)
+      },
       progress: seq => take({ type: 'progress', seq }),
       reset: view => this.#onReset(owner, view, take),
       failed: error => this.#onFailed(owner, isCurrent, error),

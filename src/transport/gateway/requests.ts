@@ -318,9 +318,13 @@ export class ClientRequests implements WatchOwner {
   }
 
   #watch(message: WatchMessage): void {
-    const { requestId, project, scope, from } = message
+    const { requestId, project, scope, from, table, key } = message
     const { service } = this.#shared.options
-    const events = message.events === true && { events: true as const }
+    const what = {
+      ...(message.events === true && { events: true as const }),
+      ...(table !== undefined && { table }),
+      ...(key !== undefined && { key }),
+    }
     const waiting = this.#begin(requestId)
     if (waiting === undefined) return
     if (this.#watches.size >= this.#shared.limits.watchesMax) {
@@ -334,7 +338,7 @@ export class ClientRequests implements WatchOwner {
       const watch = new ClientWatch(this, requestId)
       try {
         const fromSeq = from === undefined ? undefined : seqOfToken(from, service.historyId)
-        watch.start(sink => service.watch({ caller, project, scope, prefix, ...events }, fromSeq, sink))
+        watch.start(sink => service.watch({ caller, project, scope, prefix, ...what }, fromSeq, sink))
       } catch (error) {
         watch.close()
         return this.#fail(requestId, waiting, error)

@@ -1,4 +1,4 @@
-import type { Change, QuorateError, StateView, WatchSink, WireWatchEvent } from '../../model/index.ts'
+import type { Change, QuorateError, StateView, WatchedRows, WatchSink, WireWatchEvent } from '../../model/index.ts'
 
 /** What a watch needs of its connection. */
 export interface WatchOwner {
@@ -34,6 +34,10 @@ export class ClientWatch implements WatchSink {
 
   commit(seq: number, changes: readonly Change[]): void {
     if (!this.#isOver) this.#owner.sendEvent(this.#requestId, { type: 'commit', seq, changes })
+  }
+
+  rows(seq: number, rows: WatchedRows): void {
+    if (!this.#isOver) this.#owner.sendEvent(this.#requestId, { type: 'rows', seq, ...rows })
   }
 
   progress(seq: number): void {

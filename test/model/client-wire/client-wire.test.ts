@@ -211,6 +211,8 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
     } as const
     assertHex(encode(watch), '18000000 06 000000 01000000 00 0000 010070 010073 010007')
     assertHex(encode({ ...watch, events: true }), '18000000 06 000000 01000000 02 0000 010070 010073 010007')
+    const rows = { ...watch, prefix: bytes(), table: 't', key: { k: true } }
+    assertHex(encode(rows), '1f000000 06 000000 01000000 04 0000 010070 010073 0000 010074 01 00 016b 02')
     assertHex(encode({ type: 'cancel', requestId: 1 }), '0c00000007000000 01000000')
     assertHex(encode({ type: 'ping', requestId: 2 }), '0c00000008000000 02000000')
     assertHex(encode({ type: 'status', requestId: 3 }), '0c00000009000000 03000000')

@@ -22,7 +22,7 @@ import {
 } from '../../../src/model/index.ts'
 import { seed } from './random.ts'
 import { envelope } from './samples.ts'
-import { tableRequest, tableResult } from './table-arbitraries.ts'
+import { keyRow, tableRequest, tableResult, watchedRows } from './table-arbitraries.ts'
 
 /** Any message that the types allow comes out of both forms as it went in. */
 
@@ -121,6 +121,17 @@ const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     events: fc.constant(true),
   }),
   record({
+    type: fc.constant('watch'),
+    requestId: u32,
+    caller: text,
+    project: text,
+    scope: text,
+    prefix: fc.constant(new Uint8Array(0)),
+    table: text,
+    key: keyRow,
+    from: fc.option(token, { nil: undefined }),
+  }),
+  record({
     type: fc.constant('hello'),
     requestId: u32,
     protocol: u32,
@@ -208,6 +219,7 @@ const error = fc
 const watchEvent = fc.oneof(
   record({ type: fc.constant('progress'), seq: u64 }),
   record({ type: fc.constant('reset'), seq: u64, viewId: u32 }),
+  fc.tuple(u64, watchedRows).map(([seq, rows]) => ({ type: 'rows' as const, seq, ...rows })),
   fc
     .tuple(u64, fc.array(fc.tuple(fc.constantFrom('put', 'delete', 'expire'), bytes, bytes), { maxLength: 9 }))
     .map(([seq, changes]) => ({

@@ -1,8 +1,10 @@
 import * as fc from 'fast-check'
 import { COLUMN_TYPES, integerRange, narrow } from '../../../src/encoding/index.ts'
-import type { ColumnType, ReadSet, Value } from '../../../src/encoding/index.ts'
+import type { ColumnType, ReadSet, Row, Value } from '../../../src/encoding/index.ts'
 import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_PATHS } from '../../../src/model/index.ts'
 import type {
+  RowChangeData,
+  WatchedRows,
   QueryData,
   QueryPlan,
   QueryResult,
@@ -174,3 +176,21 @@ export const tableResult: fc.Arbitrary<ReadResult> = fc.oneof(
   ),
   some<ReadResult>({ type: just('tables'), tables: fc.array(description, { maxLength: 2 }) }),
 )
+
+/** The cells of a key by name. */
+export const keyRow: fc.Arbitrary<Row> = row.map(throughJson)
+
+export const watchedRows: fc.Arbitrary<WatchedRows> = types.chain(types => {
+  const columns = types.map((_, i) => `c${i}`)
+  return fc.integer({ min: 1, max: types.length }).chain(keys => {
+    const keyColumns = columns.slice(0, keys).toReversed()
+    const keyTypes = types.slice(0, keys).toReversed()
+    const change = fc.oneof(
+      cells(types).map((cells): RowChangeData => ({ kind: 'put', cells })),
+      fc
+        .tuple(fc.constantFrom('delete' as const, 'expire' as const), cells(keyTypes))
+        .map(([kind, cells]): RowChangeData => ({ kind, cells })),
+    )
+    return fc.array(change, { maxLength: 4 }).map(changes => ({ columns, types, keyColumns, changes }))
+  })
+})

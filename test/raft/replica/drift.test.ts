@@ -116,6 +116,7 @@ describe(`a replica that drifts (seed ${seed})`, () => {
       const sink = {
         queuedBytes: 0,
         commit: () => undefined,
+        rows: () => undefined,
         progress: () => undefined,
         reset: () => undefined,
         failed: (error: QuorateError) => void ends.push(error.code),

@@ -1,6 +1,6 @@
 import type { Row, Value } from '../../../encoding/index.ts'
 import type { QueryData } from '../../query.ts'
-import type { ClaimOptions, UpdatedRow, UpdateSet } from '../../database-tables.ts'
+import type { ClaimOptions, UpdatedRow, UpdateSet } from '../../database-table-writes.ts'
 import { invalid } from '../arguments.ts'
 import type { Connection } from '../connection.ts'
 import { runAttempts } from '../transaction.ts'

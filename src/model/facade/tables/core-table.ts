@@ -2,7 +2,14 @@ import type { Assertion, TableMutation } from '../../../encoding/index.ts'
 import type { CommitResult } from '../../commit-result.ts'
 import type { RequestOptions } from '../../consistency.ts'
 import { QuorateError } from '../../errors.ts'
-import type { ClaimOptions, InsertOptions, Table, UpdatedRow, UpdateOptions, UpdateSet } from '../../database-tables.ts'
+import type {
+  ClaimOptions,
+  InsertOptions,
+  Table,
+  UpdatedRow,
+  UpdateOptions,
+  UpdateSet,
+} from '../../database-table-writes.ts'
 import { requireSeq } from '../arguments.ts'
 import { submit, type Connection } from '../connection.ts'
 import { newestState } from '../view.ts'
@@ -18,6 +25,8 @@ import {
 } from './mutations.ts'
 import type { TableAccess } from './table-access.ts'
 import { TableReads } from './table-reads.ts'
+import { watchTable } from './table-watch.ts'
+import type { TableWatchEvent, TableWatchOptions } from '../../watch-events.ts'
 
 /** A table of the newest state. */
 export class CoreTable<S extends TableShape> extends TableReads<S> implements Table<S> {
@@ -95,6 +104,10 @@ export class CoreTable<S extends TableShape> extends TableReads<S> implements Ta
     options?: ClaimOptions<S>,
   ): Promise<UpdatedRow<S['row']> | undefined> {
     return claimRow<S>(this.#connection, this.#access, where, set, options)
+  }
+
+  watch(options?: TableWatchOptions<S>): AsyncIterable<TableWatchEvent<S>> {
+    return watchTable<S>(this.#connection, this.#access, options)
   }
 
   #ifSeq(key: S['key'], seq: number | undefined): Assertion[] {

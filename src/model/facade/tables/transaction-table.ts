@@ -2,7 +2,7 @@ import type { Row, TableDefinitionData, TableMutation, Value } from '../../../en
 import type { RequestOptions } from '../../consistency.ts'
 import type { CoreRead } from '../../database.ts'
 import type { ReadRequest, ReadResult, RowEntryData } from '../../reads.ts'
-import type { InsertOptions, TransactionTable, UpdateSet } from '../../database-tables.ts'
+import type { InsertOptions, TransactionTable, UpdateSet } from '../../database-table-writes.ts'
 import { invalid } from '../arguments.ts'
 import type { ReadSource } from '../read-source.ts'
 import { updatedRow } from '../../tables/index.ts'

@@ -1,0 +1,60 @@
+import type { TableTarget, Value } from '../encoding/index.ts'
+import type { RequestOptions, Token } from './consistency.ts'
+import type { Query, TableReader } from './database-tables.ts'
+import type { QueryData } from './query.ts'
+import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
+
+/** What is read: keys, and views of one state. */
+
+/** Turns values of a type into bytes and back. For keys the order of the bytes is the order of the scan. */
+export interface Codec<T> {
+  encode(value: T): Uint8Array
+  decode(bytes: Uint8Array): T
+}
+
+export interface KeyValueOptions<K, V> {
+  scope?: string
+  key?: Codec<K>
+  value?: Codec<V>
+}
+
+export interface Entry<K, V> {
+  key: K
+  value: V
+  seq: number
+  createdSeq: number
+  /** Leader time in us; undefined = never. */
+  expiresAtMicros: number | undefined
+}
+
+export interface ScanOptions<K> extends RequestOptions {
+  prefix?: K
+  /** Inclusive. */
+  start?: K
+  /** Exclusive. */
+  end?: K
+  reverse?: boolean
+  /** Entries at most; absent = all. */
+  limit?: number
+}
+
+export interface KeyValueReader<K, V> {
+  get(key: K, options?: RequestOptions): Promise<V | undefined>
+  getMany(keys: readonly K[], options?: RequestOptions): Promise<(V | undefined)[]>
+  entry(key: K, options?: RequestOptions): Promise<Entry<K, V> | undefined>
+  /** In key order. All pages of one scan come from the same state. */
+  scan(options?: ScanOptions<K>): AsyncIterable<Entry<K, V>>
+}
+
+export interface View extends AsyncDisposable {
+  readonly seq: number
+  readonly token: Token
+  kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V>
+  /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
+  table<S extends TableShape>(definition: TableDefinition<S>): TableReader<S>
+  table(target: TableTarget): TableReader<UntypedShape>
+  /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
+  query<R>(query: BuiltQuery<R>): Query<R>
+  query(query: QueryData): Query<Record<string, Value>>
+  close(): Promise<void>
+}
