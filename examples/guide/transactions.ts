@@ -106,4 +106,18 @@ export async function main(directory: string, print: (line: string) => void): Pr
   if ((await payments.begin('invoice-7')).state === 'fresh') await payments.complete('invoice-7', 'paid')
   // [/layers]
   print(`${task?.payload.to} ${lease?.owner} ${(await payments.status('invoice-7'))?.state}`)
+
+  // [locks]
+  {
+    await using locks = db.lockScope()
+    await locks.lockAll(
+      [
+        { project: 'bank', key: 'ann' },
+        { project: 'bank', key: 'bob' },
+      ],
+      { timeoutMs: 5_000 },
+    )
+    await transfer(db, 'bob', 'ann', 1)
+  }
+  // [/locks]
 }

@@ -11,6 +11,7 @@ import type {
   EventStream,
   KeyValueOptions,
   KeyValueSpace,
+  LockScope,
   NamedPlace,
   ProjectUsage,
   Query,
@@ -196,6 +197,10 @@ class RemoteDatabase implements Client {
 
   leaderTimeMicros(): number {
     return this.#database.leaderTimeMicros()
+  }
+
+  lockScope(): LockScope {
+    return this.#database.lockScope()
   }
 
   status(): Promise<DatabaseStatus> {

@@ -3,6 +3,7 @@ import type { CommitResult } from './commit-result.ts'
 import type { Consistency, RequestOptions, Token } from './consistency.ts'
 import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
 import type { RequestReference } from './errors.ts'
+import type { LockScope } from './locks/lock-scope.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
 import type { NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
@@ -69,6 +70,11 @@ export interface Database extends AsyncDisposable {
    * machines say. For due times of work that others may take over; expiries (`ttlMs`) are exact and need no clock.
    */
   leaderTimeMicros(): number
+  /**
+   * Locks of this process, shared by all who use this database here (`as` included): they order the work of one program, without a
+   * request. Between processes there are `Leases`.
+   */
+  lockScope(): LockScope
   status(): Promise<DatabaseStatus>
   close(): Promise<void>
 }

@@ -42,6 +42,7 @@ export const ERROR_CODES = [
   // Preconditions.
   'assertion_failed',
   'conflict',
+  'deadlock',
   'overflow',
   'underflow',
   'key_missing',

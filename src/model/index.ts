@@ -16,6 +16,7 @@ export { bytesCodec, integerCodec, jsonCodec, textCodec } from './facade/codecs.
 export { createDatabase } from './facade/create-database.ts'
 export type { DatabaseDetails } from './facade/create-database.ts'
 export { refusalError } from './facade/outcome-result.ts'
+export type { HeldLock, LockKey, LockOptions, LockScope } from './locks/lock-scope.ts'
 export * from './migrations/index.ts'
 export * from './names.ts'
 export { NumberMap } from './number-map.ts'

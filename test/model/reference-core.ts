@@ -301,7 +301,10 @@ export class ReferenceCore implements DatabaseCore {
     this.calls.watch++
     this.#requireOpen(options)
     const caller = options.caller ?? ROOT_CALLER
-    if (isWatchOfRows(selector)) return yield* this.#watchRows(selector, caller, options)
+    if (isWatchOfRows(selector)) {
+      yield* this.#watchRows(selector, caller, options)
+      return
+    }
     if (!this.#state.allows(caller, 'kvRead', selector, selector.prefix)) {
       throw new QuorateError('permission_denied', 'no')
     }

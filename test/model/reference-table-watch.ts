@@ -1,11 +1,5 @@
 import { bytesToHex, compareColumnValues, equalBytes, type Value } from '../../src/encoding/index.ts'
-import {
-  refusalError,
-  type CoreWatchSelector,
-  type QuorateError,
-  type RowChangeData,
-  type WatchedRows,
-} from '../../src/model/index.ts'
+import { refusalError, type CoreWatchSelector, type RowChangeData, type WatchedRows } from '../../src/model/index.ts'
 import { alive, policyFor } from './reference-query.ts'
 import { Refusal } from './reference-refusal.ts'
 import type { ReferenceState } from './reference-state.ts'
@@ -70,7 +64,7 @@ export function requireWatchedTable(state: ReferenceState, selector: RowsSelecto
   }
 }
 
-export function asError(error: unknown): QuorateError | unknown {
+export function asError(error: unknown): unknown {
   return error instanceof Refusal ? refusalError({ code: error.code, message: error.message }) : error
 }
 

@@ -2,6 +2,7 @@ import { encodeEnvelope, MalformedData, type TransactionEnvelope } from '../../e
 import type { RequestOptions } from '../consistency.ts'
 import type { CommitResult, CoreOptions, DatabaseCore } from '../database.ts'
 import { QuorateError } from '../errors.ts'
+import type { LockTable } from '../locks/lock-table.ts'
 import { invalid, requireIdempotencyKey, requireOptions } from './arguments.ts'
 import { commitResult } from './outcome-result.ts'
 
@@ -9,12 +10,14 @@ import { commitResult } from './outcome-result.ts'
 export interface Connection {
   readonly core: DatabaseCore
   readonly caller: string | undefined
+  /** In-process locks: of all who use the core. */
+  readonly locks: LockTable
   /** What a call without options passes on; shared, never changed. */
   readonly plainOptions: CoreOptions
 }
 
-export function connectAs(core: DatabaseCore, caller: string | undefined): Connection {
-  return { core, caller, plainOptions: Object.freeze(caller === undefined ? {} : { caller }) }
+export function connectAs(core: DatabaseCore, caller: string | undefined, locks: LockTable): Connection {
+  return { core, caller, locks, plainOptions: Object.freeze(caller === undefined ? {} : { caller }) }
 }
 
 /** The part of a caller's options that the core acts on. @throws QuorateError `invalid_argument`, `aborted` */

@@ -12,7 +12,6 @@ import type {
   KeyValueOptions,
   KeyValueSpace,
   TableWatchEvent,
-  TableWatchOptions,
   TableWatchSelector,
   Transaction,
   TransactionOptions,
@@ -23,6 +22,9 @@ import type {
 } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import type { RequestReference } from '../errors.ts'
+import type { LockScope } from '../locks/lock-scope.ts'
+import { TableLockScope } from '../locks/lock-scope.ts'
+import { LockTable } from '../locks/lock-table.ts'
 import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
 import type { NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
@@ -56,7 +58,8 @@ export interface DatabaseDetails {
  * single requests are the core's; arguments, conditions, transactions, scans and the meaning of outcomes are here, once.
  */
 export function createDatabase(core: DatabaseCore, details: DatabaseDetails = {}): Database {
-  const connection = connectAs(core, details.caller === undefined ? undefined : requireCaller(details.caller))
+  const caller = details.caller === undefined ? undefined : requireCaller(details.caller)
+  const connection = connectAs(core, caller, new LockTable())
   return new CoreDatabase(connection, true)
 }
 
@@ -70,7 +73,8 @@ class CoreDatabase implements Database {
   }
 
   as(caller: string): Database {
-    return new CoreDatabase(connectAs(this.#connection.core, requireCaller(caller)), false)
+    const { core, locks } = this.#connection
+    return new CoreDatabase(connectAs(core, requireCaller(caller), locks), false)
   }
 
   ddl(operation: Ddl | readonly Ddl[], options?: DdlOptions): Promise<DdlResult> {
@@ -124,7 +128,7 @@ class CoreDatabase implements Database {
     const { prefix, ...target } = selector
     return watchTable<UntypedShape>(this.#connection, new TableAccess(target), {
       ...options,
-      ...(prefix !== undefined && { prefix: prefix as TableWatchOptions<UntypedShape>['prefix'] & object }),
+      ...(prefix !== undefined && { prefix }),
     })
   }
 
@@ -189,8 +193,15 @@ class CoreDatabase implements Database {
     return this.#connection.core.status()
   }
 
+  lockScope(): LockScope {
+    const { core, locks } = this.#connection
+    return new TableLockScope(locks, core.time)
+  }
+
   async close(): Promise<void> {
-    if (this.#ownsCore) await this.#connection.core.close()
+    if (!this.#ownsCore) return
+    this.#connection.locks.close()
+    await this.#connection.core.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,7 @@ import { exactlyOnceSection } from './exactly-once-cases.ts'
 import { bytes, fails } from './expectations.ts'
 import { expirySection } from './expiry-cases.ts'
 import { keyValueSection } from './key-value-cases.ts'
+import { lockSection } from './lock-cases.ts'
 import { permissionSection } from './permission-cases.ts'
 import { querySection } from './query-cases.ts'
 import { rowSection } from './row-cases.ts'
@@ -51,6 +52,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   usageSection,
   quotaSection,
   tableWatchSection,
+  lockSection,
 ]
 
 /**

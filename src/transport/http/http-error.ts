@@ -39,6 +39,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   invalid_cursor: 400,
   assertion_failed: 412,
   conflict: 409,
+  deadlock: 409,
   overflow: 422,
   underflow: 422,
   key_missing: 422,

@@ -51,7 +51,7 @@ function publicEvent<S extends TableShape>(
       const changes = event.changes.map((change): RowChange<S> => {
         const { kind, cells } = change
         const key = keyOf<S>(access, keyColumns, keyCells(change, keyPositions))
-        return { kind, key, row: kind === 'put' ? (access.decodeRow(columns, cells) as S['row']) : undefined, seq }
+        return { kind, key, row: kind === 'put' ? access.decodeRow(columns, cells) : undefined, seq }
       })
       return { type: 'commit', seq, token, changes }
     }

@@ -1,0 +1,185 @@
+import { bytesToHex, DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
+import { QuorateError } from '../errors.ts'
+import { requireName } from '../names.ts'
+import type { LockTable } from './lock-table.ts'
+
+/** What is locked: a name of the whole process, or a key of a scope (default `app`). Nothing has to be there, and nothing is written. */
+export type LockKey = string | { project: string; scope?: string; key: string | Uint8Array }
+
+export interface LockOptions {
+  /** How long to wait; default 30 s. */
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+/** A lock that is held. */
+export interface HeldLock {
+  /** Rises with every acquisition in this process: what is guarded by it may refuse smaller ones. */
+  readonly fencingToken: number
+}
+
+/**
+ * Locks that one piece of work holds, in this process alone and in memory alone: they order the work of one program, they say nothing
+ * to others (leases do) and are gone with the process. All are released when the scope ends.
+ */
+export interface LockScope extends AsyncDisposable, Disposable {
+  /**
+   * Waits in turn; a lock that this scope has already is given again.
+   * @throws QuorateError `timeout`, `aborted`, `deadlock` if it would wait for ever, `closed`
+   */
+  lock(key: LockKey, options?: LockOptions): Promise<HeldLock>
+  /** Undefined if somebody else has it. */
+  tryLock(key: LockKey): HeldLock | undefined
+  /** All or none, whatever order other scopes ask in. The time is that of all together. */
+  lockAll(keys: Iterable<LockKey>, options?: LockOptions): Promise<readonly HeldLock[]>
+  /** Whether it was held. */
+  unlock(key: LockKey): boolean
+  /** Releases all; the scope takes no more. */
+  release(): void
+}
+
+export interface LockTime {
+  monotonicMs(): number
+  delay(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+const TIMEOUT_MS = 30_000
+
+export class TableLockScope implements LockScope {
+  readonly #table: LockTable
+  readonly #time: LockTime
+  readonly #held = new Map<string, HeldLock>()
+  readonly #ends = new Set<(error: QuorateError) => void>()
+  #isReleased = false
+
+  constructor(table: LockTable, time: LockTime) {
+    this.#table = table
+    this.#time = time
+  }
+
+  async lock(key: LockKey, options: LockOptions = {}): Promise<HeldLock> {
+    return this.#lockName(nameOf(key), requireTimeout(options), options.signal)
+  }
+
+  tryLock(key: LockKey): HeldLock | undefined {
+    this.#requireOpen()
+    return this.#take(nameOf(key))
+  }
+
+  async lockAll(keys: Iterable<LockKey>, options: LockOptions = {}): Promise<readonly HeldLock[]> {
+    const names = [...keys].map(nameOf)
+    const endMs = this.#time.monotonicMs() + requireTimeout(options)
+    const taken: string[] = []
+    try {
+      for (const name of [...new Set(names)].sort()) {
+        const isNew = !this.#held.has(name)
+        await this.#lockName(name, Math.max(0, endMs - this.#time.monotonicMs()), options.signal)
+        if (isNew) taken.push(name)
+      }
+    } catch (error) {
+      for (const name of taken) this.#releaseName(name)
+      throw error
+    }
+    return names.map(name => this.#held.get(name)!)
+  }
+
+  unlock(key: LockKey): boolean {
+    return this.#releaseName(nameOf(key))
+  }
+
+  release(): void {
+    this.#isReleased = true
+    for (const end of this.#ends) end(released())
+    for (const name of this.#held.keys()) this.#releaseName(name)
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.release()
+    return Promise.resolve()
+  }
+
+  #take(name: string): HeldLock | undefined {
+    const fencingToken = this.#table.tryAcquire(name, this)
+    if (fencingToken === undefined) return undefined
+    const lock = this.#held.get(name) ?? { fencingToken }
+    this.#held.set(name, lock)
+    return lock
+  }
+
+  async #lockName(name: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
+    this.#requireOpen()
+    if (signal?.aborted === true) throw aborted(signal)
+    return this.#take(name) ?? this.#wait(name, timeoutMs, signal)
+  }
+
+  #wait(name: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
+    return new Promise((resolve, reject) => {
+      const over = new AbortController()
+      const finish = (): void => {
+        over.abort()
+        this.#ends.delete(fail)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const fail = (error: QuorateError): void => {
+        finish()
+        forget()
+        reject(error)
+      }
+      const onAbort = (): void => fail(aborted(signal!))
+      const forget = this.#table.wait(name, this, (fencingToken, error) => {
+        finish()
+        if (fencingToken === undefined) return reject(error!)
+        // Several waits of the scope for one lock end together.
+        const lock = this.#held.get(name) ?? { fencingToken }
+        this.#held.set(name, lock)
+        resolve(lock)
+      })
+      this.#ends.add(fail)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const onTime = (): void => {
+        if (over.signal.aborted) return
+        fail(new QuorateError('timeout', `lock ${name} was not free within ${timeoutMs} ms`, { retryable: true }))
+      }
+      this.#time.delay(timeoutMs, over.signal).then(onTime, onTime)
+    })
+  }
+
+  #releaseName(name: string): boolean {
+    this.#held.delete(name)
+    return this.#table.release(name, this)
+  }
+
+  #requireOpen(): void {
+    if (this.#table.isClosed) throw new QuorateError('closed', 'the database is closed')
+    if (this.#isReleased) throw released()
+  }
+}
+
+function released(): QuorateError {
+  return new QuorateError('closed', 'the lock scope has ended')
+}
+
+function aborted(signal: AbortSignal): QuorateError {
+  return new QuorateError('aborted', 'the caller stopped waiting', { cause: signal.reason })
+}
+
+function requireTimeout({ timeoutMs = TIMEOUT_MS }: LockOptions): number {
+  if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs
+  throw new QuorateError('invalid_argument', `timeoutMs is a positive number, not ${String(timeoutMs)}`)
+}
+
+/** Texts and keys of scopes never meet: a project has no blank in its name. */
+function nameOf(key: LockKey): string {
+  if (typeof key === 'string') return ` ${key}`
+  if (typeof key !== 'object' || key === null) throw new QuorateError('invalid_argument', 'a lock has a name or a key')
+  const { project, scope = DEFAULT_SCOPE, key: name } = key
+  requireName('project', project)
+  requireName('scope', scope)
+  const isText = typeof name === 'string'
+  if (!isText && !(name instanceof Uint8Array)) throw new QuorateError('invalid_argument', 'a key is a text or bytes')
+  return `${project}/${scope}/${bytesToHex(isText ? utf8Bytes(name) : name)}`
+}
