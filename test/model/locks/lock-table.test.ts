@@ -16,7 +16,7 @@ function canFinish(owners: readonly Owner[], table: LockTable): boolean {
   for (;;) {
     const idle = owners.find(owner => owner.waits.size === 0 && owner.held.size > 0)
     if (idle === undefined) return owners.every(owner => owner.waits.size === 0)
-    for (const name of [...idle.held]) {
+    for (const name of idle.held) {
       idle.held.delete(name)
       assert.ok(table.release(name, idle))
     }
