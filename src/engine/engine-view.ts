@@ -42,6 +42,36 @@ export interface ViewParts {
   release: () => void
 }
 
+/** Keys of a pinned state. A class, so that all have one shape (see `PageWithMore`). */
+class ViewSource implements LocalSource {
+  readonly catalog: Catalog
+  readonly timeMicros: number
+  readonly onCold: OnCold
+  readonly #records: RecordsInPlace
+  readonly #access: () => Access
+  readonly #requireOpen: () => void
+
+  constructor(parts: ViewParts, { records, onCold }: NonNullable<ViewParts['inPlace']>, requireOpen: () => void) {
+    this.catalog = parts.state.catalog
+    this.timeMicros = parts.leaderTimeMicros
+    this.onCold = onCold
+    this.#records = records
+    this.#access = parts.access
+    this.#requireOpen = requireOpen
+  }
+
+  records(): RecordsInPlace {
+    this.#requireOpen()
+    return this.#records
+  }
+
+  get access(): Access {
+    return this.#access()
+  }
+
+  done(): void {}
+}
+
 /** A pinned state. A released view refuses reads. */
 export class EngineView implements StateView {
   readonly seq: number
@@ -78,21 +108,8 @@ export class EngineView implements StateView {
 
   /** Reads keys on this thread without a request. A state of its own in memory, made for an older seq, has no such source. */
   get source(): LocalSource | undefined {
-    const { inPlace, state, leaderTimeMicros, access } = this.#parts
-    if (inPlace === undefined) return undefined
-    return {
-      records: () => {
-        this.#requireOpen()
-        return inPlace.records
-      },
-      catalog: state.catalog,
-      get access() {
-        return access()
-      },
-      timeMicros: leaderTimeMicros,
-      onCold: inPlace.onCold,
-      done: () => {},
-    }
+    const { inPlace } = this.#parts
+    return inPlace === undefined ? undefined : new ViewSource(this.#parts, inPlace, () => this.#requireOpen())
   }
 
   release(): void {

@@ -5,6 +5,7 @@ import { equalBytes } from '../../encoding/index.ts'
 import { decodeCursor, encodeCursor, fingerprintOf, invalidCursor } from './cursor.ts'
 import type { QueryContext } from './names.ts'
 import { describePlan } from './explain.ts'
+import { PageWithMore } from './page-with-more.ts'
 import { openPlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import type { ReadCapture } from './read-capture.ts'
@@ -77,20 +78,8 @@ export class QueryRun {
     const { names: columns, types } = this.#plan.outputs
     const examined = this.#examined
     const { seq } = this.#context
-    if (!hasMore) return { columns, types, rows: this.#rows, examined, seq }
-    let cursor: string | undefined
-    const signed = (): string => (cursor ??= this.#cursor())
-    return {
-      columns,
-      types,
-      rows: this.#rows,
-      // Signed when it is asked for: whoever wants one page only does not pay for it.
-      get cursor(): string {
-        return signed()
-      },
-      examined,
-      seq,
-    }
+    const result = { columns, types, rows: this.#rows, examined, seq }
+    return hasMore ? new PageWithMore(result, () => this.#cursor()) : result
   }
 
   /** Of what a read policy hides, not even the number is told. */

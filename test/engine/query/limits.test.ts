@@ -259,6 +259,19 @@ describe('aggregates', () => {
 })
 
 describe('cursors', () => {
+  it('are in the JSON of a page, though they are signed only when they are asked for', async () => {
+    const whole = await run({ limit: 2, where: FIRST, select: ['id'] })
+    assert.ok(whole.cursor !== undefined)
+    assert.deepEqual(JSON.parse(JSON.stringify(whole)), {
+      columns: ['id'],
+      types: ['integer'],
+      rows: [[0], [1]],
+      cursor: whole.cursor,
+      examined: whole.examined,
+      seq: whole.seq,
+    })
+  })
+
   const context = contextFor([table], reader)
   const paged: QueryData = { ...Q, where: { op: 'eq', column: 'group', value: 1 }, limit: 7 }
 
