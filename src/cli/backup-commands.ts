@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { Engine, listBackups, rehearseRestore, verifyBackup } from '../entry/engine.ts'
+import { backupDirectory, listBackups, rehearseRestore, verifyBackup } from '../entry/engine.ts'
 import type { BackupManifest, Rehearsed } from '../entry/engine.ts'
-import { QuorateError } from '../model/index.ts'
 import { describeBackup, KEY_FILE, readKey } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
 import type { CommandContext, GlobalOptions, WithSession } from './context.ts'
@@ -24,8 +23,8 @@ export function addBackupCommands(program: Command, context: CommandContext, wit
   const outputOf = (command: Command): Output =>
     createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
   withDataKeys(backup.command('create <directory>'))
-    .description('writes a backup of a cluster that serves, or of an embedded database that no process has open')
-    .option('--data <directory>', 'data directory of an embedded database')
+    .description('writes a backup of a cluster that serves, or of a data directory that no process has open')
+    .option('--data <directory>', 'data directory of an embedded database, or of a node that does not run')
     .option('--parent <directory>', 'the backup that this one continues')
     .option('--attempts <n>', 'how often it is tried where nodes or connections fail', '3')
     .option(...KEY_FILE)
@@ -73,13 +72,8 @@ async function createOffline(
   { parent, ...options }: CreateOptions,
 ): Promise<BackupManifest> {
   const key = await readKey(context, options)
-  await requireDirectory(context, data)
-  const engine = await Engine.open(data, await keysOption(context, options))
-  try {
-    return await engine.backup(directory, { ...(parent !== undefined && { parent }), ...(key && { key }) })
-  } finally {
-    await engine.close()
-  }
+  const task = { ...(parent !== undefined && { parent }), ...(key && { key }) }
+  return await backupDirectory(data, directory, { ...(await keysOption(context, options)), ...task })
 }
 
 interface VerifyOptions extends KeyOption {
@@ -114,12 +108,6 @@ async function verifyBackups(
       }
     },
   )
-}
-
-/** A mistyped directory must not become a new, empty database. */
-async function requireDirectory({ files }: CommandContext, directory: string): Promise<void> {
-  if ((await files.size(`${directory}/identity.json`)) !== undefined) return
-  throw new QuorateError('not_found', `${directory} is no data directory`)
 }
 
 function report(output: Output, directory: string, manifest: BackupManifest): void {

@@ -14,6 +14,8 @@ export interface CommandContext {
   readonly environment: Environment
   readonly files: Files
   readonly terminal: Terminal
+  /** In place of the nodes: a directory that is explored. */
+  readonly database?: () => Promise<Database>
 }
 
 /** The options that all commands share. */
@@ -67,6 +69,7 @@ export async function openSession(context: CommandContext, command: Command): Pr
     timeoutMs,
     tls,
     database(): Promise<Database> {
+      if (context.database !== undefined) return context.database()
       opened ??= connect(
         endpoints.map(endpoint => `${tls === undefined ? 'ws' : 'wss'}://${endpoint}`),
         { timeoutMs, ...(token !== undefined && { token }), ...(tls !== undefined && { tls }) },

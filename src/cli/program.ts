@@ -6,7 +6,9 @@ import { addClusterCommands } from './cluster-commands.ts'
 import type { CommandContext, WithSession } from './context.ts'
 import { openSession } from './context.ts'
 import { addDdlCommand } from './ddl-command.ts'
+import { addDebugCommands } from './debug-commands.ts'
 import { addDevCommand } from './dev-command.ts'
+import { addDumpCommands } from './dump-commands.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
 import { addKeysCommands } from './keys-commands.ts'
@@ -87,6 +89,8 @@ function createProgram(context: CommandContext): Command {
   addQueryCommand(program, context, withSession)
   addBackupCommands(program, context, withSession)
   addTransferCommands(program, context, withSession)
+  addDumpCommands(program, context)
+  addDebugCommands(program, context, runProgram)
   addCheckCommands(program, context)
   addKeysCommands(program, context)
   addBenchCommand(program, withSession)

@@ -10,11 +10,17 @@ export { backupSource } from './backup-source.ts'
 export {
   archiveTarget,
   asParent,
+  backupDirectory,
   backupToDirectory,
   Codec,
   createBackup,
+  exportDump,
   extractArchive,
   listBackups,
+  parityOf,
+  parityOfDirectory,
+  parityOfDump,
+  parityOfSource,
   parseManifest,
   readManifest,
   receiveArchive,
@@ -22,6 +28,7 @@ export {
   rehearseRestore,
   requireContinued,
   restoreBackup,
+  restoreDump,
   restoreMember,
   signBackup,
   streamSource,
@@ -41,8 +48,12 @@ export type {
   BackupTarget,
   BackupTask,
   ByteSink,
+  DirectorySizes,
+  DumpHeader,
+  DumpSummary,
   FoundBackup,
   ParentBackup,
+  Parity,
   Rehearsed,
   Restored,
   RestoredCluster,
@@ -50,6 +61,9 @@ export type {
   RestoreOptions,
   RestorePoint,
 } from './backup/index.ts'
+export { openOffline } from './offline.ts'
+export type { OfflineOptions, OfflineState } from './offline.ts'
+export { openForReading } from './offline-core.ts'
 export { PagedStore } from './paged-store.ts'
 export type { PagedStoreOptions, StoredPage } from './paged-store.ts'
 export { openEngine } from './engine.ts'

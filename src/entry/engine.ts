@@ -1,13 +1,18 @@
 /** `quorate/engine`: the embedded database on this machine's files. */
 import {
+  backupDirectory as backUp,
+  exportDump as dump,
   extractArchive as extract,
   listBackups as list,
   openEngine,
+  openForReading as openReader,
   PagedStore as PageFile,
+  parityOf as parity,
   readManifest,
   receiveBackup as receive,
   rehearseRestore as rehearse,
   restoreBackup as restore,
+  restoreDump as restoreFromDump,
   restoreMember as restoreOne,
   signBackup as sign,
   streamSource,
@@ -18,17 +23,23 @@ import type {
   ArchiveOptions,
   ArchiveSummary,
   BackupManifest,
+  BackupOptions,
   Codec,
+  DirectorySizes,
+  DumpSummary,
   Engine as EngineDatabase,
   EngineOptions,
   FoundBackup,
+  OfflineOptions,
   PagedStoreOptions,
+  Parity,
   Rehearsed,
   Restored,
   RestoredCluster,
   RestoreOptions,
 } from '../engine/index.ts'
 import { rotateKeys as rotate } from '../log/index.ts'
+import type { Database } from '../model/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
 import { nodeFiles, nodePlatform, nodeRandom } from '../platform/node/index.ts'
 
@@ -143,6 +154,49 @@ export function verifyBackup(directory: string, key?: Uint8Array): Promise<Backu
   return verify({ files: nodeFiles() }, directory, key)
 }
 
+/**
+ * Opens the directory of an embedded database or of a cluster's node that nobody serves, to be read: its state as of the last entry that is
+ * certainly committed. Nothing is added to it, writes are refused (`invalid_argument`).
+ * @throws QuorateError `not_found` if it is no data directory; `damaged` naming file and offset; `seq_unavailable`; FileError `directory_locked`
+ */
+export function openForReading(directory: string, options: OfflineOptions = {}): Promise<Database> {
+  return openReader(directory, nodePlatform(), options)
+}
+
+/** A backup of a directory that nobody serves, of an embedded database or of a cluster's node. @throws as `openForReading` and `Engine.backup` */
+export function backupDirectory(
+  data: string,
+  directory: string,
+  options: BackupOptions & OfflineOptions = {},
+): Promise<BackupManifest> {
+  return backUp(nodePlatform(), data, directory, options)
+}
+
+/**
+ * Writes all records of a directory that nobody serves into one file, independent of pages (docs/formats/dump.md).
+ * @throws as `openForReading`; QuorateError `already_exists`
+ */
+export function exportDump(directory: string, file: string, options: OfflineOptions = {}): Promise<DumpSummary> {
+  return dump(nodePlatform(), directory, file, options)
+}
+
+/**
+ * Makes a data directory of a dump, for `Engine.open`; it begins a history of its own.
+ * @throws QuorateError `damaged`, `unsupported_version`, `not_found` of the dump; `invalid_argument` if the directory is not empty
+ */
+export function restoreDump(
+  file: string,
+  directory: string,
+  sizes: DirectorySizes = {},
+): Promise<Omit<Restored, 'seq'> & { seq: number; parity: Parity }> {
+  return restoreFromDump(nodePlatform(), file, directory, sizes)
+}
+
+/** What a directory that nobody serves, or a dump, holds, as checksums that others with the same records have alike. @throws as `exportDump` */
+export function parityOf(path: string, options: OfflineOptions = {}): Promise<DumpSummary> {
+  return parity(nodePlatform(), path, options)
+}
+
 /** What the finished backup in `directory` says of itself; its files are not looked at. @throws as `verifyBackup` */
 export function readBackup(directory: string, key?: Uint8Array): Promise<BackupManifest> {
   return readManifest(nodeFiles(), directory, key)
@@ -178,7 +232,12 @@ export type {
   BackupManifest,
   BackupOptions,
   BackupHead,
+  DirectorySizes,
+  DumpHeader,
+  DumpSummary,
   FoundBackup,
+  OfflineOptions,
+  Parity,
   Rehearsed,
   Restored,
   RestoredCluster,

@@ -190,7 +190,7 @@ function areNumbers(...values: unknown[]): boolean {
 }
 
 /** What a state machine that installs the images is told. */
-export function snapshotOf({ state, historyId }: BackupManifest): SnapshotManifest {
+export function snapshotOf({ state, historyId }: Pick<BackupManifest, 'state' | 'historyId'>): SnapshotManifest {
   const { sum, configuration, ...rest } = state
   return { ...rest, historyId, sum: { lo: sum[0], hi: sum[1] }, configuration: hexToBytes(configuration) }
 }
