@@ -6,11 +6,11 @@ export type { Origin, StateMachineTuning } from './machine-parts.ts'
 export { inspectState, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'
 export type { InspectedRegion } from './keyspace/index.ts'
-export { backupSource } from './backup-source.ts'
 export {
   archiveTarget,
   asParent,
   backupDirectory,
+  backupSource,
   backupToDirectory,
   Codec,
   createBackup,

@@ -1,5 +1,5 @@
 import type { Platform } from '../../platform/index.ts'
-import { backupSource } from '../backup-source.ts'
+import { backupSource } from './source.ts'
 import { openOffline } from '../offline.ts'
 import type { OfflineOptions } from '../offline.ts'
 import { backupToDirectory } from './create.ts'

@@ -46,8 +46,9 @@ function backUp(trio: Trio, name: string, directory: string, parent?: string): P
 
 /** Images that take their time. */
 function slow(trio: Trio, source: BackupSource): BackupSource {
-  const sourceSince = (sinceSeq: number): ReturnType<BackupSource['sourceSince']> => {
-    const images = source.sourceSince(sinceSeq)
+  const sourceSince = source.sourceSince.bind(source)
+  source.sourceSince = sinceSeq => {
+    const images = sourceSince(sinceSeq)
     const next = images.next.bind(images)
     images.next = async bytes => {
       await trio.world.delay(30)
@@ -55,7 +56,7 @@ function slow(trio: Trio, source: BackupSource): BackupSource {
     }
     return images
   }
-  return { ...source, sourceSince }
+  return source
 }
 
 /** A cluster that was written to, with a full and an incremental backup of two of its nodes; `writing` never stood still. */
@@ -189,12 +190,9 @@ describe('a backup of a node that serves', () => {
     const { trio, follower } = await backedUp()
     const { machine, log, replica } = trio.node(follower)
     const refused = new QuorateError('fenced', 'the state differs from that of its peers')
-    const source = {
-      ...backupSource(machine, log),
-      requireTrusted: () => {
-        throw refused
-      },
-    }
+    const source = backupSource(machine, log, () => {
+      throw refused
+    })
     const work = backupToDirectory(processOf(trio, follower), source, '/refused', {})
     await assert.rejects(trio.world.runToCompletion(work), refused)
     assert.equal(
