@@ -1,6 +1,6 @@
-import { isOtherPage, QuorateError, toJson } from '../model/index.ts'
+import { isOtherPage, QuorateError } from '../model/index.ts'
 import { bytesToJson } from '../encoding/index.ts'
-import type { AuditPage, NodeService } from '../model/index.ts'
+import type { AuditPage, NodeService, RunningRequests, SlowRequests } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import type { AdminApp, AdminPeer } from './admin-app.ts'
 import { addBackupRoutes } from './backup-routes.ts'
@@ -8,10 +8,12 @@ import type { BackupActions } from './backup-routes.ts'
 import type { LagLimits } from './applied-lag.ts'
 import { CONSOLE_PAGE, CONSOLE_SCRIPT, CONSOLE_STYLE } from './console/index.ts'
 import { notAllowed } from './error-answer.ts'
+import { json, numberOf } from './json-answer.ts'
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts'
 import type { MetricsSource } from './metrics.ts'
 import { addProbes, createApp } from './probe-routes.ts'
 import type { App } from './probe-routes.ts'
+import { addRequestRoutes } from './request-routes.ts'
 import { Probes } from './probes.ts'
 import type { NodeHealth } from './probes.ts'
 import { readFields } from './request-fields.ts'
@@ -47,6 +49,8 @@ export interface AdminOptions {
   actions: AdminActions
   /** Absent = this node makes none. */
   backups?: BackupActions
+  /** What the node is busy with, and what took long. */
+  requests?: { readonly running: RunningRequests; readonly slow: SlowRequests }
   serverVersion: string
   /** Further fields of `/admin/v1/status`, for example the number of clients. */
   details?: () => Readonly<Record<string, unknown>>
@@ -137,15 +141,8 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
     await actions.drain()
     return json({ isDraining: true }, 202)
   })
+  if (options.requests !== undefined) addRequestRoutes({ app, as, act, ...options.requests })
   act('/admin/v1/checkpoint', async () => json({ seq: await actions.checkpoint() }))
-}
-
-/** A whole number from 1. @throws QuorateError `invalid_argument` */
-function numberOf(text: string | undefined, name: string, absent: number, max: number): number {
-  if (text === undefined) return absent
-  const value = Number(text)
-  if (/^\d{1,16}$/.test(text) && value >= 1 && value <= max) return value
-  throw new QuorateError('invalid_argument', `${name} is a whole number from 1 to ${max}`)
 }
 
 /** A member by name or node id. @throws QuorateError `not_found` */
@@ -167,8 +164,4 @@ function operatorOf(authenticate: Authenticate, request: Request, { isLoopback, 
     headers.has('authorization') && token === undefined ? undefined : authenticate(token, isLoopback, address)
   if (caller === undefined) throw new QuorateError('unauthenticated', 'a token of an operator is needed')
   return caller
-}
-
-function json(body: unknown, status = 200): Response {
-  return new Response(toJson(body), { status, headers: { 'content-type': 'application/json' } })
 }

@@ -16,6 +16,7 @@ import { addQueryCommand } from './query-command.ts'
 import { addTableCommands } from './table-commands.ts'
 import { addCatalogCommands } from './catalog-commands.ts'
 import { VERSION } from '../node/index.ts'
+import { addRequestCommands } from './request-commands.ts'
 import { addServerCommand } from './server-command.ts'
 import { addTransferCommands } from './transfer-commands.ts'
 import { addWatchCommand } from './watch-command.ts'
@@ -81,6 +82,7 @@ function createProgram(context: CommandContext): Command {
   addDevCommand(program, context)
   addServerCommand(program, context)
   addClusterCommands(program, withSession)
+  addRequestCommands(program, withSession)
   addCatalogCommands(program, withSession)
   addKeyValueCommands(program, context, withSession)
   addTableCommands(program, context, withSession)

@@ -1,5 +1,5 @@
-import { InvariantError, QuorateError } from '../model/index.ts'
-import type { ProjectUsage, ReadRequest, ReadResult, StateView } from '../model/index.ts'
+import { cancelled, InvariantError, QuorateError } from '../model/index.ts'
+import type { ProjectUsage, ReadRequest, ReadResult, StateView, StopFlag } from '../model/index.ts'
 import type { Access, CallerAccess } from './access/index.ts'
 import type { Catalog, Project } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -85,7 +85,7 @@ export class EngineView implements StateView {
     this.#parts = parts
   }
 
-  read(request: ReadRequest, caller: string): ReadResult | Promise<ReadResult> {
+  read(request: ReadRequest, caller: string, stop?: StopFlag): ReadResult | Promise<ReadResult> {
     const step = this.#prepare(request, caller, this.#parts.reader)
     let cold: ColdPages | undefined
     try {
@@ -95,7 +95,7 @@ export class EngineView implements StateView {
       if (!(error instanceof ColdPages)) throw error
       cold = error
     }
-    return this.#goOn(step, cold)
+    return this.#goOn(step, cold, stop)
   }
 
   readSync(request: ReadRequest, caller: string): ReadResult {
@@ -119,13 +119,14 @@ export class EngineView implements StateView {
   }
 
   /** Step by step, loading what is cold and giving the loop back between slices. */
-  async #goOn(step: ReadStep, firstCold: ColdPages | undefined): Promise<ReadResult> {
+  async #goOn(step: ReadStep, firstCold: ColdPages | undefined, stop: StopFlag | undefined): Promise<ReadResult> {
     const slice = this.#parts.newSlice()
     let cold = firstCold
     for (;;) {
       if (cold !== undefined) await cold.load()
       if (slice.isOver) await slice.next()
       this.#requireOpen()
+      if (stop?.isCancelled === true) throw cancelled()
       cold = undefined
       try {
         const result = step()

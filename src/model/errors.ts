@@ -55,6 +55,8 @@ export const ERROR_CODES = [
   'expired',
   'timeout',
   'aborted',
+  'cancelled',
+  'not_cancellable',
   // Reads.
   'seq_unavailable',
   'view_expired',

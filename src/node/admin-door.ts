@@ -90,6 +90,7 @@ function appOf(parts: AdminParts, readProcess: () => ProcessReadings): AdminApp 
       checkpoint: () => replica.checkpoint(),
       audit: (limit, beforeSeq) => machine.auditRows(limit, beforeSeq),
     },
+    requests: { running: parts.requests, slow: replica.slow },
     serverVersion: version,
     details: () => ({ clients: gateway.stats.connections }),
     onAction,

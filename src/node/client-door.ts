@@ -1,5 +1,4 @@
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON } from '../model/index.ts'
-import { ReplicaCore } from '../raft/index.ts'
 import { DEFAULT_GATEWAY_LIMITS } from '../transport/gateway/index.ts'
 import { createHttpApp, httpListener, unreadableBody } from '../transport/http/index.ts'
 import { acceptWebSocket, refuse } from '../transport/websocket/index.ts'
@@ -23,10 +22,10 @@ export async function openClientDoor(
 ): Promise<ClientDoor> {
   const { gateway, node, platform, authentication, tls, version, onFault } = parts
   const service = node.replica
-  const { clock, timers, random } = platform
+  const { clock } = platform
   const app = createHttpApp({
     service,
-    core: new ReplicaCore({ service, clock, timers, random }),
+    core: parts.core,
     authenticate: (token, isLoopback, address) => authentication.callerOf('client', token, isLoopback, address),
     serverVersion: version,
     timing: { clock, latency: parts.httpLatency },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { QuorateError } from '../model/index.ts'
+import { QuorateError, SLOW_THRESHOLD_MS } from '../model/index.ts'
 import { DEFAULT_LAG_LIMITS } from '../admin/index.ts'
 import type { LagLimits } from '../admin/index.ts'
 import { DEFAULT_STORAGE } from './open-replica.ts'
@@ -124,6 +124,13 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
         .describe('For how long there may be more of them, ms'),
     })
     .prefault({}),
+  slowRequests: z
+    .strictObject({
+      thresholdMs: whole(0, 3_600_000)
+        .default(SLOW_THRESHOLD_MS)
+        .describe('Requests that take at least so long are kept and said in the log, ms; an operator can change it'),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z
@@ -184,6 +191,7 @@ export interface Configuration {
     checkpointAgeMs: number
   }
   readiness: LagLimits
+  slowRequests: { thresholdMs: number }
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   drainSeconds: number
 }

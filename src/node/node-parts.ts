@@ -1,5 +1,6 @@
-import type { LatencyHistogram } from '../model/index.ts'
+import type { LatencyHistogram, RunningRequests } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
+import type { ReplicaCore } from '../raft/index.ts'
 import type { Gateway } from '../transport/gateway/index.ts'
 import type { PeerLinkStatus } from '../transport/peer/index.ts'
 import type { Authentication } from './authentication.ts'
@@ -12,6 +13,10 @@ export interface NodeParts {
   readonly node: ReplicaNode
   readonly gateway: Gateway
   readonly platform: Platform
+  /** The node for doors whose requests have no connection. */
+  readonly core: ReplicaCore
+  /** What all doors are busy with. */
+  readonly requests: RunningRequests
   readonly authentication: Authentication
   readonly tls: NodeTls
   readonly version: string

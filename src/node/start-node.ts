@@ -1,5 +1,6 @@
-import { LatencyHistogram, QuorateError } from '../model/index.ts'
+import { LatencyHistogram, QuorateError, RunningRequests } from '../model/index.ts'
 import type { PeerTransport } from '../model/index.ts'
+import { ReplicaCore } from '../raft/index.ts'
 import type { ReplicaOptions } from '../raft/index.ts'
 import { LOG_WRITER_JOB } from '../log/index.ts'
 import { FileError } from '../platform/index.ts'
@@ -215,6 +216,7 @@ class NodeAssembly {
       authenticate: (token, isLoopback, address) => this.#authentication.callerOf('client', token, isLoopback, address),
       serverVersion: VERSION,
       onImpersonation: (actor, caller) => this.#logger.info({ actor, caller }, 'reads in the name of another caller'),
+      slow: node.replica.slow,
       onFault,
     })
     this.#gateway = gateway
@@ -231,9 +233,10 @@ class NodeAssembly {
       logger: this.#logger,
     })
     this.#closing.push(() => backups.close())
+    const { core, requests } = this.#watchRequests(node, gateway)
     const figures = { httpLatency: this.#httpLatency, links: () => this.#links?.status() ?? [] }
     const common = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault, ...figures }
-    const parts = { ...common, backups }
+    const parts = { ...common, core, requests, backups }
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
     const adminDoor = this.#adminDoor
@@ -253,6 +256,16 @@ class NodeAssembly {
       stop: reason => this.#stop(reason),
       stopped: this.#stopped,
     }
+  }
+
+  /** What is under way, and what takes long. */
+  #watchRequests({ replica }: ReplicaNode, gateway: Gateway): { core: ReplicaCore; requests: RunningRequests } {
+    const { clock, timers, random } = this.#platform
+    const { slow } = replica
+    slow.thresholdMs = this.#configuration.slowRequests.thresholdMs
+    slow.onSlow = request => this.#logger.warn({ request }, `a request took ${Math.round(request.totalMs)} ms`)
+    const core = new ReplicaCore({ service: replica, clock, timers, random, slow })
+    return { core, requests: new RunningRequests([replica.commits, gateway, core.reads]) }
   }
 
   async #reload(): Promise<void> {

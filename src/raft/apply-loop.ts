@@ -1,17 +1,19 @@
 import type { EntryBatch as EncodedBatch } from '../encoding/index.ts'
 import type { Log } from '../log/index.ts'
+import { DurationHistogram } from '../model/index.ts'
 import type { EntryOutcome, StateMachine } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import { sliceEntries } from './entries.ts'
 import { isMutant } from './mutants.ts'
 import { APPLY_SLICE_MS } from './options.ts'
+import type { ApplyTiming } from './requests.ts'
 
 export interface ApplyLoopOptions {
   machine: StateMachine
   log: Log
   clock: Clock
   timers: Timers
-  onOutcomes: (outcomes: readonly EntryOutcome[]) => void
+  onOutcomes: (outcomes: readonly EntryOutcome[], timing: ApplyTiming) => void
   /** Something waits that others wait for, such as a sync to be acknowledged: a slice ends early. */
   isPressed: () => boolean
   /** After each publication. */
@@ -27,12 +29,16 @@ const READ_BYTES = 1 << 20
  */
 export class ApplyLoop {
   readonly #options: ApplyLoopOptions
+  /** How long each batch took. */
+  readonly duration: DurationHistogram = new DurationHistogram()
+  /** Of the present batch. One object: what is told of it is over before the next one. */
+  readonly #timing = { fromMs: 0, toMs: 0 }
   #commit = 0
   #isSuspended = false
   #isScheduled = false
   #isStopped = false
   #isHeld = false
-  /** Committed entries, kept until all of them are applied: a slice may take few of them. */
+  /** Entries out of the files, kept until all of them are applied: a slice may take few of them. */
   #read: EncodedBatch | undefined
 
   constructor(options: ApplyLoopOptions) {
@@ -65,14 +71,18 @@ export class ApplyLoop {
 
   #slice(): void {
     const { machine, clock, isPressed } = this.#options
+    const timing = this.#timing
     const until = clock.monotonicMs() + APPLY_SLICE_MS
     const shouldYield = (): boolean => (isPressed() || clock.monotonicMs() >= until) && !isMutant('apply_never_yields')
     while (machine.appliedSeq < Math.min(this.#commit, this.#options.log.lastSeq)) {
       const batch = this.#next()
       if (batch === undefined) return this.#suspend(this.#readFiles())
+      timing.fromMs = clock.monotonicMs()
       const { appliedThrough, outcomes, cold } = machine.apply(batch, shouldYield)
+      timing.toMs = clock.monotonicMs()
+      this.duration.record(timing.toMs - timing.fromMs)
       this.#options.onApplied(appliedThrough)
-      if (outcomes.length > 0) this.#options.onOutcomes(outcomes)
+      if (outcomes.length > 0) this.#options.onOutcomes(outcomes, timing)
       if (cold !== undefined) return this.#suspend(cold)
       if (appliedThrough < this.#commit && shouldYield()) return this.#schedule()
     }
@@ -83,10 +93,11 @@ export class ApplyLoop {
     const { machine, log } = this.#options
     const from = machine.appliedSeq + 1
     const kept = this.#read
-    if (kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from) return kept
-    const batch = log.readCached(from, READ_BYTES, this.#commit)
-    this.#read = batch === undefined ? undefined : upTo(this.#commit, batch, from)
-    return this.#read
+    const isKept = kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from
+    if (!isKept) this.#read = undefined
+    const batch = isKept ? kept : log.readCached(from, READ_BYTES)
+    if (batch === undefined || batch.lastSeq <= this.#commit) return batch
+    return sliceEntries(batch.bytes, from, this.#commit)
   }
 
   async #readFiles(): Promise<void> {
@@ -94,7 +105,8 @@ export class ApplyLoop {
     const from = machine.appliedSeq + 1
     const commit = this.#commit
     const batch = await log.read(from, READ_BYTES)
-    this.#read = upTo(commit, batch, from)
+    // What was not committed when it was read may be overwritten before it is: it is not kept.
+    this.#read = batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
   }
 
   #schedule(): void {
@@ -136,9 +148,4 @@ export class ApplyLoop {
   stop(): void {
     this.#isStopped = true
   }
-}
-
-/** What was not committed when it was read may be overwritten before it is: it is neither applied nor kept. */
-function upTo(commit: number, batch: EncodedBatch, from: number): EncodedBatch {
-  return batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
 }

@@ -18,11 +18,12 @@ import { Peers } from './peers.ts'
 import { Persistence } from './persistence.ts'
 import { Proposer, type RefusalHandler } from './proposer.ts'
 import { type ReadGroup, Reads } from './reads.ts'
-import { RequestTable } from './requests.ts'
+import { type ApplyTiming, RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
 import { leaderHintOf, lowestMatch } from './status.ts'
 import { Transfers } from './transfers.ts'
+import { unknownEffect } from './unknown-effect.ts'
 import { WakeTimer } from './wake-timer.ts'
 import { appendWanted } from './wanted-entries.ts'
 import { isCoreMessage } from './wire/index.ts'
@@ -43,7 +44,7 @@ export class Driver {
   readonly #peers: Peers
   readonly founding: Founding
   readonly #persistence: Persistence
-  readonly #apply: ApplyLoop
+  readonly apply: ApplyLoop
   readonly reads: Reads
   readonly requests: RequestTable
   readonly #proposer: Proposer
@@ -97,8 +98,8 @@ export class Driver {
       leaderTimeMicros: () => this.time.estimated,
       leaderHint: () => leaderHintOf(core, options.members),
       onFenced: error => this.#fenced(error),
-      hold: () => this.#apply.hold(),
-      release: () => this.#apply.release(),
+      hold: () => this.apply.hold(),
+      release: () => this.apply.release(),
       send: message => this.#peers.sendNow(message),
       onFailed,
     })
@@ -136,17 +137,17 @@ export class Driver {
       clock,
       onPersisted: ioSeq => this.input({ type: 'persisted', ioSeq }),
       onAppended: bytes => this.maintenance.appended(bytes),
-      onReset: () => this.#apply.run(),
+      onReset: () => this.apply.run(),
       onFailed,
     })
-    this.#apply = new ApplyLoop({
+    this.apply = new ApplyLoop({
       machine,
       log,
       clock,
       timers,
       // A leader's own sync is seldom what its majority lacks, while a follower's answer is what its leader waits for.
       isPressed: () => !this.leads && this.#persistence.hasUnreportedSync,
-      onOutcomes: outcomes => this.#answer(outcomes),
+      onOutcomes: (outcomes, timing) => this.#answer(outcomes, timing),
       onApplied: () => this.#applied(),
       onFailed,
     })
@@ -190,17 +191,17 @@ export class Driver {
       onInstalled: meta => this.#installed(meta),
       onFailed: (reason, mustReopen) => {
         if (mustReopen) return this.fail(new QuorateError('unavailable', `the install of a snapshot failed: ${reason}`))
-        this.#apply.release()
+        this.apply.release()
         this.input({ type: 'snapshotFailed' })
         this.fence.failed()
       },
       // From its beginning on the state machine applies nothing (S3), whatever was committed before.
       beforeInstall: async sinceSeq => {
-        await this.#apply.hold()
+        await this.apply.hold()
         // What is shared with the old tree must be on file, or a restart could not go on from there.
         if (sinceSeq > 0) await this.maintenance.checkpoint()
       },
-      beforeCommit: () => this.#apply.hold(),
+      beforeCommit: () => this.apply.hold(),
       ...(options.snapshotLimits !== undefined && { limits: options.snapshotLimits }),
     })
   }
@@ -255,7 +256,7 @@ export class Driver {
       this.#peers.flush()
       // First what peers wait for, whose way is the longest, then the own disk, and apply while both are at work.
       this.#options.log.wake()
-      for (const effect of effects) if (effect.type === 'commit') this.#apply.committed(effect.seq)
+      for (const effect of effects) if (effect.type === 'commit') this.apply.committed(effect.seq)
       this.#writeInline()
       this.reads.turnEnded()
       this.#arm()
@@ -483,10 +484,10 @@ export class Driver {
   // --- outcomes ----------------------------------------------------------------------------------------------------------------
 
   /** hot path: bench/cluster. */
-  #answer(outcomes: readonly EntryOutcome[]): void {
+  #answer(outcomes: readonly EntryOutcome[], timing: ApplyTiming): void {
     const isFenced = this.fence.drift !== undefined
     for (const { seq, session, serial, outcome } of outcomes) {
-      if (!this.openings.answer(seq, outcome) && !isFenced) this.requests.answer(session, serial, outcome)
+      if (!this.openings.answer(seq, outcome) && !isFenced) this.requests.answer(session, serial, outcome, timing)
     }
   }
 
@@ -509,7 +510,7 @@ export class Driver {
   /** A snapshot replaced the state: requests whose entries it covers are answered from their sessions (S8). */
   #installed(meta: SnapshotMeta): void {
     this.input({ type: 'snapshotInstalled', meta })
-    this.#apply.release()
+    this.apply.release()
     this.fence.installed().catch((error: unknown) => this.fail(error as Error))
     for (const { session, serial } of this.requests.all()) {
       const outcome = this.#options.machine.recordedOutcome(session, serial)
@@ -547,7 +548,7 @@ export class Driver {
   }
 
   get isIdle(): boolean {
-    return this.#apply.isIdle
+    return this.apply.isIdle
   }
 
   /** Ends what is under way with peers, then the links. */
@@ -583,7 +584,7 @@ export class Driver {
     if (this.stopped !== undefined) return
     this.stopped = error
     this.#wake.cancel()
-    this.#apply.stop()
+    this.apply.stop()
     this.session.close()
     void this.shipping.close()
     this.reads.failAll(error)
@@ -593,8 +594,4 @@ export class Driver {
     this.#forwarding.failOpenings(error)
     this.transfers.ended('stopped')
   }
-}
-
-function unknownEffect(effect: never): never {
-  throw new Error(`unknown effect ${JSON.stringify(effect)}`)
 }

@@ -6,7 +6,17 @@ import {
   requestSerial,
   requestSession,
 } from '../encoding/index.ts'
-import { consistencyOfRead, PinnedView, QuorateError, ROOT_CALLER, seqOfToken, watchState } from '../model/index.ts'
+import {
+  cancelled,
+  consistencyOfRead,
+  noteSlowRead,
+  PinnedView,
+  QuorateError,
+  ROOT_CALLER,
+  RunningRead,
+  seqOfToken,
+  watchState,
+} from '../model/index.ts'
 import type {
   CoreOptions,
   CoreOutcome,
@@ -19,6 +29,8 @@ import type {
   NodeService,
   ReadRequest,
   RequestReference,
+  RequestSource,
+  SlowRequests,
   Token,
 } from '../model/index.ts'
 import { paceOn } from '../platform/index.ts'
@@ -26,6 +38,8 @@ import type { Clock, Random, Timers } from '../platform/index.ts'
 
 export interface ReplicaCoreOptions {
   service: NodeService
+  /** Where reads that take long are noted. */
+  slow?: SlowRequests
   clock: Clock
   timers: Timers
   random: Random
@@ -41,6 +55,8 @@ export class ReplicaCore implements DatabaseCore {
   readonly #options: ReplicaCoreOptions
   readonly time: DatabaseCore['time']
   #isClosed = false
+  readonly #reads: Map<number, RunningRead> = new Map()
+  #lastRead = 0
 
   constructor(options: ReplicaCoreOptions) {
     this.#options = options
@@ -124,13 +140,52 @@ export class ReplicaCore implements DatabaseCore {
       const { state, historyId } = options.view as PinnedView
       return { result: await state.read(request, caller), seq: state.seq, historyId }
     }
+    const running = new RunningRead(request, caller, this.time.monotonicMs())
+    const number = ++this.#lastRead
+    this.#reads.set(number, running)
+    const onAbort = (): void => running.end(new QuorateError('aborted', 'the caller stopped waiting'))
+    options.signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await running.whileWanted(this.#readNow(running, options))
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort)
+      this.#reads.delete(number)
+    }
+  }
+
+  async #readNow(running: RunningRead, options: CoreOptions): Promise<CoreRead> {
+    const { request, caller } = running
     const { historyId } = this.#options.service
     const consistency = consistencyOfRead(request, options.consistency ?? 'linearizable', historyId)
     const view = await this.openView({ ...options, consistency })
     try {
-      return { result: await view.state.read(request, caller), seq: view.seq, historyId: view.historyId }
+      if (running.isCancelled) throw cancelled()
+      running.startedMs = this.time.monotonicMs()
+      const result = await view.state.read(request, caller, running)
+      this.#noteIfSlow(running, view)
+      return { result, seq: view.seq, historyId: view.historyId }
     } finally {
       await view.close()
+    }
+  }
+
+  #noteIfSlow({ request, caller, sinceMs, startedMs }: RunningRead, { state }: PinnedView): void {
+    const { slow, service } = this.#options
+    const endMs = this.time.monotonicMs()
+    if (slow === undefined || endMs - sinceMs < slow.thresholdMs) return
+    const phases = { queueMs: startedMs! - sinceMs, runMs: endMs - startedMs!, replyMs: 0 }
+    void noteSlowRead(slow, { request, caller, phases, timeMicros: service.leaderTimeMicros }, state)
+  }
+
+  /** The reads that this core is busy with, those on views left out. */
+  get reads(): RequestSource {
+    return {
+      running: () => [...this.#reads].map(([number, read]) => read.describe(`read-${number}`, this.time.monotonicMs())),
+      cancel: id => {
+        const read = /^read-\d{1,16}$/.test(id) ? this.#reads.get(Number(id.slice(5))) : undefined
+        read?.end(cancelled())
+        return read !== undefined
+      },
     }
   }
 

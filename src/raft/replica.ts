@@ -1,13 +1,15 @@
 import { requestCopy, requestSession } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
-import { formatToken, QuorateError } from '../model/index.ts'
+import { formatToken, QuorateError, SlowRequests } from '../model/index.ts'
 import type {
   ClusterSettings,
   Consistency,
   DatabaseStatus,
+  DurationHistogram,
   LeaderHint,
   NodeService,
   OutcomeHandler,
+  RequestSource,
   ServiceWatch,
   SessionOwner,
   Topology,
@@ -21,6 +23,7 @@ import { Driver } from './driver.ts'
 import type { LogHold } from './maintenance.ts'
 import type { ReplicaOptions } from './options.ts'
 import type { ReadCounts } from './reads.ts'
+import { runningCommits, slowCommit } from './running-commits.ts'
 import type { ShippingProgress } from './snapshot-shipping/index.ts'
 import { leaderHintOf, replicaStatus, topologyOf } from './status.ts'
 
@@ -32,6 +35,8 @@ export class Replica implements NodeService {
   #topology: Topology
   #isDraining = false
   #resent = 0
+  /** Requests of this node that took long; reads are noted by whoever makes them. */
+  readonly slow: SlowRequests = new SlowRequests(Number.POSITIVE_INFINITY)
   /** Candidacies of this node, and terms that it has led, since the start. */
   readonly #elections: { started: number; won: number; lastTerm: number; lastRole: string } = {
     started: 0,
@@ -45,6 +50,8 @@ export class Replica implements NodeService {
     this.#driver = driver
     this.#topology = topologyOf(driver.core, options.members, 1)
     driver.onTopologyChanged = () => this.#tellTopology()
+    driver.requests.slowMs = () => this.slow.thresholdMs
+    driver.requests.onSlow = (...slow) => this.slow.add(slowCommit(...slow, this.#now))
   }
 
   /** Starts a replica from what its directory holds; opens its links. */
@@ -96,6 +103,15 @@ export class Replica implements NodeService {
     if (requestSession(request) === 0)
       return new QuorateError('malformed_request', 'a request to a group has a session')
     return undefined
+  }
+
+  get #now(): { nowMs: number; timeMicros: number } {
+    return { nowMs: this.#options.clock.monotonicMs(), timeMicros: this.leaderTimeMicros }
+  }
+
+  /** The commits that this node has taken and not answered. */
+  get commits(): RequestSource {
+    return runningCommits(this.#driver.requests, () => this.#options.clock.monotonicMs())
   }
 
   openSession(opening: Omit<SessionOpening, 'notAfterMicros'>, timeoutMs: number): Promise<number> {
@@ -231,6 +247,8 @@ export class Replica implements NodeService {
     isIdle: boolean
     elections: { readonly started: number; readonly won: number }
     checkpoints: { count: number; ageMs: number; lastDurationMs: number }
+    /** From the arrival of a commit to its outcome, and how long batches of entries took to apply. */
+    durations: { readonly commit: DurationHistogram; readonly apply: DurationHistogram }
   } {
     const { state } = this.#driver.core
     return {
@@ -245,6 +263,7 @@ export class Replica implements NodeService {
       isIdle: this.#driver.isIdle,
       elections: this.#elections,
       checkpoints: this.#driver.maintenance.checkpoints,
+      durations: { commit: this.#driver.requests.latency, apply: this.#driver.apply.duration },
     }
   }
 

@@ -1,5 +1,5 @@
 import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
-import { invariant, NumberMap, QuorateError } from '../model/index.ts'
+import { cancelled, DurationHistogram, invariant, NumberMap, QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
 import { BusySessions } from './busy-sessions.ts'
 import { isMutant } from './mutants.ts'
@@ -17,6 +17,15 @@ export interface WaitingRequest {
   /** Names it between this node and the leader it was forwarded to. */
   forwardId: number
   handlers: OutcomeHandler[]
+  /** When it came, and when it was placed last; on the monotonic clock. */
+  readonly sinceMs: number
+  placedAtMs: number
+}
+
+/** When the entries of a batch began to be applied, and when that was done; on the monotonic clock. */
+export interface ApplyTiming {
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 /**
@@ -33,9 +42,16 @@ export class RequestTable {
   readonly #busy: BusySessions
   #bytes = 0
   #count = 0
+  readonly #nowMs: () => number
+  /** From the arrival of a request to the outcome. */
+  readonly latency: DurationHistogram = new DurationHistogram()
+  /** Told of each that took at least `slowMs`, once it is answered. */
+  onSlow: ((waiting: WaitingRequest, timing: ApplyTiming, outcome: Uint8Array) => void) | undefined
+  slowMs: () => number = () => Number.POSITIVE_INFINITY
 
   /** Above `bytesMax` of waiting requests new ones are refused; `nowMs` is monotonic. */
   constructor(nowMs: () => number, bytesMax: number = DEFAULT_REQUEST_LIMITS.waitingBytes) {
+    this.#nowMs = nowMs
     this.#busy = new BusySessions(nowMs)
     this.#bytesMax = bytesMax
   }
@@ -65,7 +81,17 @@ export class RequestTable {
     }
     const number = ++this.#lastNumber
     const handlers = [onOutcome]
-    const waiting: WaitingRequest = { request, session, serial, number, placedTerm: 0, forwardId: 0, handlers }
+    const times = { sinceMs: this.#nowMs(), placedAtMs: 0 }
+    const waiting: WaitingRequest = {
+      request,
+      session,
+      serial,
+      number,
+      placedTerm: 0,
+      forwardId: 0,
+      handlers,
+      ...times,
+    }
     if (serials === undefined) {
       serials = new NumberMap()
       this.#sessions.set(session, serials)
@@ -80,10 +106,12 @@ export class RequestTable {
   /** The requests to place now, in order, up to about `bytesMax`; they count as placed in `term`. */
   takeUnplaced(term: number, bytesMax: number = Number.POSITIVE_INFINITY): WaitingRequest[] {
     const unplaced = this.#unplaced
+    const nowMs = unplaced.length === 0 ? 0 : this.#nowMs()
     let count = 0
     for (let bytes = 0; count < unplaced.length && bytes < bytesMax; count++) {
       const waiting = unplaced[count]!
       waiting.placedTerm = term
+      waiting.placedAtMs = nowMs
       bytes += waiting.request.length
     }
     this.#unplaced = count === unplaced.length ? [] : unplaced.slice(count)
@@ -136,10 +164,29 @@ export class RequestTable {
   }
 
   /** The outcome is known: whoever waits here is told. hot path: bench/cluster. */
-  answer(session: number, serial: number, outcome: Uint8Array): void {
+  answer(session: number, serial: number, outcome: Uint8Array, timing?: ApplyTiming): void {
     const waiting = this.#remove(session, serial)
     if (waiting === undefined) return
     for (const handler of waiting.handlers) handler(outcome, undefined)
+    if (timing === undefined) return
+    const totalMs = timing.toMs - waiting.sinceMs
+    this.latency.record(totalMs)
+    if (totalMs >= this.slowMs()) this.onSlow?.(waiting, timing, outcome)
+  }
+
+  /**
+   * Takes back a request that nobody has been given yet: it is certainly not applied. Undefined = no such request waits.
+   * @throws QuorateError `not_cancellable` if a log may have it
+   */
+  cancel(session: number, serial: number): true | undefined {
+    const waiting = this.#sessions.get(session)?.get(serial)
+    if (waiting === undefined) return undefined
+    if (waiting.placedTerm !== 0 || requestCopy(waiting.request) !== 0) {
+      throw new QuorateError('not_cancellable', 'the commit may be in a log already: it will be answered')
+    }
+    this.#unplaced = this.#unplaced.filter(other => other !== waiting)
+    this.fail(session, serial, cancelled())
+    return true
   }
 
   fail(session: number, serial: number, error: QuorateError): void {

@@ -50,6 +50,53 @@ describe('what an operator may do', () => {
   })
 })
 
+describe('the requests under way', () => {
+  it('are listed and cancelled, which is audited', async () => {
+    const rig = await new AdminRig().open('follower')
+    const { trio, name } = rig
+    const session = await trio.openSession(trio.leader!)
+    trio.wire.cutOff.add(name)
+    await trio.until('no leader', () => trio.node(name).replica.topology.leaderId === 0)
+    const put = { type: 'kvSet', project: 'p', key: Uint8Array.of(1), value: Uint8Array.of(2) } as const
+    const answer = trio.submit(name, trio.request(session, { mutations: [put] })).catch((error: unknown) => error)
+    const { text } = await rig.ask('GET', '/admin/v1/requests?limit=1')
+    const { count, requests } = JSON.parse(text)
+    assert.deepEqual([count, requests[0].kind, requests[0].state], [1, 'commit', 'waiting'])
+    const cancel = (id: unknown): ReturnType<AdminRig['ask']> =>
+      rig.ask('POST', '/admin/v1/requests/cancel', {}, JSON.stringify({ id }))
+    assert.equal((await cancel('commit-1-1')).status, 404)
+    assert.equal((await cancel(7)).status, 400)
+    assert.deepEqual(JSON.parse((await cancel(requests[0].id)).text), { id: requests[0].id, cancelled: true })
+    assert.equal(((await answer) as { code: string }).code, 'cancelled')
+    assert.deepEqual(
+      rig.actions,
+      Array.from({ length: 3 }, () => 'ops /admin/v1/requests/cancel'),
+    )
+    assert.equal((await rig.ask('GET', '/admin/v1/requests?limit=0')).status, 400)
+    assert.equal((await rig.ask('GET', '/admin/v1/requests', { authorization: 'Bearer other' })).status, 401)
+  })
+
+  it('that took long are kept from a threshold on, which can be changed', async () => {
+    const rig = await new AdminRig().open()
+    const { trio, name } = rig
+    const session = await trio.openSession(name)
+    const slow = async (): Promise<{ thresholdMs: number; count: number; requests: { kind: string }[] }> =>
+      JSON.parse((await rig.ask('GET', '/admin/v1/requests/slow')).text)
+    const change = async (thresholdMs: unknown): Promise<number> =>
+      (await rig.ask('POST', '/admin/v1/requests/slow', {}, JSON.stringify({ thresholdMs }))).status
+    await trio.commit(name, session, { mutations: [] })
+    assert.equal((await slow()).count, 0)
+    for (const wrong of [-1, 1.5, '0', 3_600_001]) assert.equal(await change(wrong), 400)
+    assert.equal(await change(0), 200)
+    await trio.commit(name, session, { mutations: [] })
+    const { thresholdMs, count, requests } = await slow()
+    assert.deepEqual([thresholdMs, count, requests[0]!.kind], [0, 1, 'commit'])
+    assert.equal(await change(60_000), 200)
+    await trio.commit(name, session, { mutations: [] })
+    assert.equal((await slow()).count, 1)
+  })
+})
+
 describe('the metrics', () => {
   it('are Prometheus text: every sample belongs to a family with help and type, and is a number', async () => {
     const rig = await new AdminRig().open()

@@ -1,6 +1,7 @@
 import { after } from 'node:test'
 import { createAdminApp, nodeMetrics, processMetrics } from '../../src/admin/index.ts'
 import type { AdminApp, LagLimits, NodeHealth } from '../../src/admin/index.ts'
+import { RunningRequests } from '../../src/model/index.ts'
 import { watchProcess } from '../../src/platform/node/index.ts'
 import { Trio } from '../raft/replica/trio.ts'
 
@@ -52,6 +53,7 @@ export class AdminRig {
       ...(this.readiness && { readiness: this.readiness }),
       authenticate: (token, isLoopback) => (token === 'ops' || (token === undefined && isLoopback) ? 'ops' : undefined),
       metrics: [nodeMetrics(replica), processMetrics(() => watched.read())],
+      requests: { running: new RunningRequests([replica.commits]), slow: replica.slow },
       serverVersion: '0.1.0',
       actions: {
         transferLeadership: to => replica.transferLeadership(to, 5_000),

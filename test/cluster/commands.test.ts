@@ -51,6 +51,39 @@ describe('the command line on three nodes', { timeout: 240_000 }, () => {
     assert.match((await cluster.run('status')).output, new RegExp(`${to} .* leader`))
   })
 
+  it('lists what nodes are busy with, cancels it, and shows what took long', async () => {
+    await cluster.run('project', 'create', 'bench', '--if-not-exists')
+    const watching = cluster.run('kv', 'watch', 'bench', 'app')
+    type Listed = { endpoint: string; requests: { id: string; kind: string; project: string; caller: string }[] }[]
+    const listed = async (): Promise<Listed> => {
+      const { code, output, errors } = await cluster.run('request', 'list', '--output', 'json')
+      assert.equal(code, 0, errors)
+      return JSON.parse(output) as Listed
+    }
+    assert.equal((await cluster.run('request', 'cancel', cluster.endpoints.split(',')[0]!, 'client-0-0')).code, 1)
+    // A client may still be on its way to the node that it stays with: its watch has another id there.
+    for (let isCancelled = false; !isCancelled;) {
+      for (const { endpoint, requests } of await listed()) {
+        const watch = requests.find(({ kind, project }) => kind === 'watch' && project === 'bench')
+        if (watch === undefined) continue
+        assert.match((await cluster.run('request', 'list')).output, /watch +root +bench +open/)
+        isCancelled ||= (await cluster.run('request', 'cancel', endpoint, watch.id)).code === 0
+      }
+    }
+    const ended = await watching
+    assert.equal(ended.code, 1)
+    assert.match(ended.errors, /cancelled/)
+    assert.equal((await cluster.run('request', 'slow', '--threshold-ms', '0')).code, 0)
+    await cluster.run('kv', 'set', 'bench', 'app', 'slow', 'value-of-it')
+    await cluster.run('kv', 'get', 'bench', 'app', 'slow')
+    const slow = await cluster.run('request', 'slow', '--output', 'json')
+    const kinds = (JSON.parse(slow.output) as Listed).flatMap(({ requests }) => requests.map(({ kind }) => kind))
+    assert.ok(kinds.includes('commit') && kinds.includes('get'), kinds.join())
+    assert.doesNotMatch(slow.output, /value-of-it/)
+    assert.equal((await cluster.run('request', 'slow', '--threshold-ms', '60000')).code, 0)
+    assert.ok(cluster.nodes.some(({ errors }) => /"msg":"a request took \d+ ms"/.test(errors)))
+  })
+
   it('refuses wrong usage with 2 and absent nodes with 3', async () => {
     assert.equal((await quorate('kv', 'get', 'bench')).code, 2)
     assert.equal((await quorate('nonsense')).code, 2)

@@ -52,7 +52,11 @@ export class Connection implements ClientChannel {
   #stalledSinceMs: number | undefined
   readonly openedAtMs: number
 
-  constructor(link: FrameLink, origin: ConnectionOrigin, owner: ConnectionOwner) {
+  /** Counts the connections of the gateway. */
+  readonly number: number
+
+  constructor(link: FrameLink, origin: ConnectionOrigin, owner: ConnectionOwner, number: number) {
+    this.number = number
     this.origin = origin
     this.#link = link
     this.#owner = owner

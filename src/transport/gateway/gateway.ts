@@ -1,5 +1,5 @@
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, QuorateError } from '../../model/index.ts'
-import type { GoawayReason, LeaderHint } from '../../model/index.ts'
+import type { GoawayReason, LeaderHint, RequestSource, RunningRequest } from '../../model/index.ts'
 import { delayOn } from '../../platform/index.ts'
 import type { FrameLink, Timer } from '../../platform/index.ts'
 import { CloseCode } from './close-code.ts'
@@ -18,7 +18,8 @@ export interface AcceptOptions {
   address?: string
 }
 
-export interface Gateway {
+/** Its reads, views and watches can be listed and ended; commits are listed by the service that has them. */
+export interface Gateway extends RequestSource {
   /** Takes a new link over: its frames and its end are the gateway's from now on. */
   accept(link: FrameLink, options: AcceptOptions): void
   /**
@@ -69,7 +70,12 @@ class ClientGateway implements Gateway, ConnectionOwner {
       this.stats.refusedTotal++
       return link.close(CloseCode.protocol, 'unknown subprotocol')
     }
-    const connection = new Connection(link, { subprotocol, isLoopback, token, address }, this)
+    const connection = new Connection(
+      link,
+      { subprotocol, isLoopback, token, address },
+      this,
+      this.stats.connectionsTotal + 1,
+    )
     if (this.#connections.size >= this.limits.connectionsMax) {
       this.stats.refusedTotal++
       const error = new QuorateError('too_many_connections', 'this node has as many clients as it takes', {
@@ -81,6 +87,23 @@ class ClientGateway implements Gateway, ConnectionOwner {
     this.stats.connections++
     this.stats.connectionsTotal++
     this.#sweepTimer ??= this.#sweepLater()
+  }
+
+  get slowMs(): number {
+    return this.options.slow?.thresholdMs ?? Number.POSITIVE_INFINITY
+  }
+
+  running(): RunningRequest[] {
+    const nowMs = this.options.clock.monotonicMs()
+    return [...this.#connections].flatMap(each => each.requests.running(`client-${each.number}`, nowMs))
+  }
+
+  cancel(id: string): boolean {
+    const [, number, requestId] = /^client-(\d{1,16})-(\d{1,16})$/.exec(id) ?? []
+    for (const each of this.#connections) {
+      if (String(each.number) === number) return each.requests.endRequest(Number(requestId))
+    }
+    return false
   }
 
   flushLater(connection: Connection): void {

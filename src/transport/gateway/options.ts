@@ -1,5 +1,5 @@
 import { LatencyHistogram } from '../../model/index.ts'
-import type { NodeService } from '../../model/index.ts'
+import type { NodeService, SlowRequests } from '../../model/index.ts'
 import type { Clock, Random, Timers } from '../../platform/index.ts'
 
 /**
@@ -61,6 +61,8 @@ export interface GatewayOptions {
   serverVersion: string
   /** `actor` reads or watches as `caller`: told once for each connection and caller. What it writes is audited where it is applied. */
   onImpersonation?: (actor: string, caller: string) => void
+  /** Where reads that take long are noted. */
+  slow?: SlowRequests
   /** An error that is a fault of this program; the client hears `internal`. */
   onFault?: (error: unknown) => void
 }

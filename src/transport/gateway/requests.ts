@@ -1,5 +1,14 @@
 import { encodeRequest } from '../../encoding/index.ts'
-import { consistencyOfRead, NumberMap, QuorateError, ROOT_CALLER, seqOfToken } from '../../model/index.ts'
+import {
+  cancelled,
+  consistencyOfRead,
+  describeRead,
+  noteSlowRead,
+  NumberMap,
+  QuorateError,
+  ROOT_CALLER,
+  seqOfToken,
+} from '../../model/index.ts'
 import type {
   ClientMessage,
   CommitMessage,
@@ -8,6 +17,7 @@ import type {
   ReadMessage,
   ReadRequest,
   ReadResult,
+  RunningRequest,
   StateView,
   WatchMessage,
   WireWatchEvent,
@@ -23,6 +33,9 @@ import type { WatchOwner } from './watches.ts'
 interface Waiting {
   isCancelled: boolean
   readonly sinceMs: number
+  readonly message: ReadMessage | OpenViewMessage | WatchMessage
+  /** When there was a state to read from; 0 = not yet. */
+  startedMs: number
 }
 
 /** Callers that a connection remembers to have acted for. */
@@ -173,13 +186,14 @@ export class ClientRequests implements WatchOwner {
     return undefined
   }
 
-  #begin(requestId: number): Waiting | undefined {
+  #begin(message: Waiting['message']): Waiting | undefined {
+    const { requestId } = message
     if (this.#waiting.has(requestId) || this.#watches.has(requestId)) {
       const error = new QuorateError('malformed_request', `request id ${requestId} is in use`)
       this.#connection.refuse(error, CloseCode.protocol)
       return undefined
     }
-    const waiting = { isCancelled: false, sinceMs: this.#nowMs }
+    const waiting = { isCancelled: false, sinceMs: this.#nowMs, message, startedMs: 0 }
     this.#waiting.set(requestId, waiting)
     this.#inFlight++
     return waiting
@@ -200,6 +214,30 @@ export class ClientRequests implements WatchOwner {
     this.#endWatch(requestId)
   }
 
+  /** What this connection waits for, and its watches; commits are listed by who has them. */
+  running(prefix: string, nowMs: number): RunningRequest[] {
+    const waiting = this.#waiting.entries().map(([requestId, { message, sinceMs, startedMs }]): RunningRequest => {
+      const [id, ageMs, caller] = [`${prefix}-${requestId}`, nowMs - sinceMs, this.#callerOf(message.caller)]
+      if (message.type === 'read') {
+        return describeRead(id, 'websocket', message.request, caller, startedMs !== 0, ageMs)
+      }
+      const project = message.type === 'watch' && { project: message.project }
+      const kind = message.type === 'watch' ? 'watch' : 'view'
+      return { id, door: 'websocket', kind, caller, ...project, state: 'waiting', ageMs }
+    })
+    const watches = [...this.#watches].map(([requestId, watch]) => watch.describe(`${prefix}-${requestId}`, nowMs))
+    return [...waiting, ...watches]
+  }
+
+  /** An operator ends a request. False = there is none of this id. */
+  endRequest(requestId: number): boolean {
+    const waiting = this.#waiting.get(requestId)
+    if (waiting !== undefined) this.#fail(requestId, waiting, cancelled())
+    else if (this.#watches.has(requestId)) this.watchFailed(requestId, cancelled())
+    else return false
+    return true
+  }
+
   #fail(requestId: number, waiting: Waiting, error: unknown): void {
     if (!this.#finish(requestId, waiting)) return
     if (error instanceof QuorateError) this.#connection.sendError(requestId, error)
@@ -208,7 +246,7 @@ export class ClientRequests implements WatchOwner {
 
   #read(message: ReadMessage): void {
     const { requestId, request, viewId, consistency } = message
-    const waiting = this.#begin(requestId)
+    const waiting = this.#begin(message)
     if (waiting === undefined) return
     this.#shared.stats.readsTotal++
     const caller = this.#callerOf(message.caller)
@@ -247,10 +285,13 @@ export class ClientRequests implements WatchOwner {
       this.#postponed.push(() => this.#readFrom(view, isOwned, requestId, waiting, request, caller))
       return this.#connection.choke()
     }
+    waiting.startedMs = this.#nowMs
     const answer = (result: ReadResult): void => {
+      const nowMs = this.#nowMs
+      if (nowMs - waiting.sinceMs >= this.#shared.slowMs) noteSlow(this.#shared, waiting, request, caller, view, nowMs)
       if (isOwned) view.release()
       if (!this.#finish(requestId, waiting)) return
-      this.#shared.stats.readLatency.record(this.#nowMs - waiting.sinceMs)
+      this.#shared.stats.readLatency.record(nowMs - waiting.sinceMs)
       this.#connection.send({ type: 'readResult', requestId, seq: view.seq, result })
     }
     const failed = (error: unknown): void => {
@@ -260,7 +301,9 @@ export class ClientRequests implements WatchOwner {
     try {
       const permitted = this.#permit(view, caller)
       const result =
-        permitted === undefined ? view.read(request, caller) : permitted.then(() => view.read(request, caller))
+        permitted === undefined
+          ? view.read(request, caller, waiting)
+          : permitted.then(() => view.read(request, caller, waiting))
       if (result instanceof Promise) result.then(answer, failed)
       else answer(result)
     } catch (error) {
@@ -303,7 +346,7 @@ export class ClientRequests implements WatchOwner {
 
   #openView(message: OpenViewMessage): void {
     const { requestId, consistency } = message
-    const waiting = this.#begin(requestId)
+    const waiting = this.#begin(message)
     if (waiting === undefined) return
     if (this.#views.count >= this.#shared.limits.viewsMax) {
       const text = `a connection has at most ${this.#shared.limits.viewsMax} views open`
@@ -325,7 +368,7 @@ export class ClientRequests implements WatchOwner {
       ...(table !== undefined && { table }),
       ...(key !== undefined && { key }),
     }
-    const waiting = this.#begin(requestId)
+    const waiting = this.#begin(message)
     if (waiting === undefined) return
     if (this.#watches.size >= this.#shared.limits.watchesMax) {
       const text = `a connection has at most ${this.#shared.limits.watchesMax} watches`
@@ -335,7 +378,7 @@ export class ClientRequests implements WatchOwner {
     const prefix = message.prefix.slice()
     const open = (): void => {
       if (waiting.isCancelled) return
-      const watch = new ClientWatch(this, requestId)
+      const watch = new ClientWatch(this, message, caller, this.#nowMs)
       try {
         const fromSeq = from === undefined ? undefined : seqOfToken(from, service.historyId)
         watch.start(sink => service.watch({ caller, project, scope, prefix, ...what }, fromSeq, sink))
@@ -417,6 +460,19 @@ export class ClientRequests implements WatchOwner {
   #deadline(timeoutMs: number): number {
     return this.#nowMs + (timeoutMs === 0 ? this.#shared.limits.readMs : timeoutMs)
   }
+}
+
+function noteSlow(
+  { options: { service, slow } }: Shared,
+  { sinceMs, startedMs }: Waiting,
+  request: ReadRequest,
+  caller: string,
+  view: StateView,
+  nowMs: number,
+): void {
+  const phases = { queueMs: startedMs - sinceMs, runMs: nowMs - startedMs, replyMs: 0 }
+  const { leaderTimeMicros: timeMicros } = service
+  if (slow !== undefined) void noteSlowRead(slow, { request, caller, phases, timeMicros }, view)
 }
 
 function requireImpersonate(result: ReadResult, identity: string): void {

@@ -7,6 +7,8 @@ export interface Shared {
   readonly limits: GatewayLimits
   readonly stats: GatewayStats
   readonly isDraining: boolean
+  /** Reads that take at least so long are noted. */
+  readonly slowMs: number
 }
 
 export interface ConnectionOrigin {

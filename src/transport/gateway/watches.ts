@@ -1,4 +1,13 @@
-import type { Change, QuorateError, StateView, WatchedRows, WatchSink, WireWatchEvent } from '../../model/index.ts'
+import type {
+  Change,
+  QuorateError,
+  RunningRequest,
+  StateView,
+  WatchedRows,
+  WatchMessage,
+  WatchSink,
+  WireWatchEvent,
+} from '../../model/index.ts'
 
 /** What a watch needs of its connection. */
 export interface WatchOwner {
@@ -14,12 +23,23 @@ export interface WatchOwner {
 export class ClientWatch implements WatchSink {
   readonly #owner: WatchOwner
   readonly #requestId: number
+  readonly #project: string
+  readonly #caller: string
+  readonly #sinceMs: number
   #source: { close(): void; resume(): void } | undefined
   #isOver = false
 
-  constructor(owner: WatchOwner, requestId: number) {
+  constructor(owner: WatchOwner, { requestId, project }: WatchMessage, caller: string, sinceMs: number) {
     this.#owner = owner
     this.#requestId = requestId
+    this.#project = project
+    this.#caller = caller
+    this.#sinceMs = sinceMs
+  }
+
+  describe(id: string, nowMs: number): RunningRequest {
+    const [project, caller] = [this.#project, this.#caller]
+    return { id, door: 'websocket', kind: 'watch', caller, project, state: 'open', ageMs: nowMs - this.#sinceMs }
   }
 
   start(open: (sink: WatchSink) => { close(): void; resume(): void }): void {

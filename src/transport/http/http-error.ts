@@ -51,6 +51,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   expired: 504,
   timeout: 504,
   aborted: 499,
+  cancelled: 503,
+  not_cancellable: 409,
   seq_unavailable: 410,
   view_expired: 410,
   history_changed: 409,

@@ -8,7 +8,7 @@ import {
   readServerMessage,
   serverMessagesFromJson,
 } from '../../../src/model/index.ts'
-import type { ClientMessage, NodeService, ServerMessage } from '../../../src/model/index.ts'
+import type { ClientMessage, NodeService, ServerMessage, SlowRequests } from '../../../src/model/index.ts'
 import type { FrameLink } from '../../../src/platform/index.ts'
 import { createGateway } from '../../../src/transport/gateway/index.ts'
 import type { AcceptOptions, Gateway, GatewayOptions } from '../../../src/transport/gateway/index.ts'
@@ -103,6 +103,7 @@ export interface RigOptions {
   /** Changes what the gateway sees of the node. */
   wrap?: (service: NodeService) => NodeService
   authenticate?: GatewayOptions['authenticate']
+  slow?: SlowRequests
 }
 
 /** Three nodes on virtual time, with a gateway at one of them. */
@@ -129,6 +130,7 @@ export class Rig {
       serverVersion: '0.1.0',
       authenticate: options.authenticate ?? ((token, isLoopback) => (isLoopback ? (token ?? 'root') : token)),
       limits: options.limits ?? {},
+      ...(options.slow !== undefined && { slow: options.slow }),
       onFault: error => this.faults.push(error),
       onImpersonation: (actor, caller) => this.impersonations.push(`${actor} as ${caller}`),
     })

@@ -1,0 +1,13 @@
+import { QuorateError, toJson } from '../model/index.ts'
+
+export function json(body: unknown, status = 200): Response {
+  return new Response(toJson(body), { status, headers: { 'content-type': 'application/json' } })
+}
+
+/** A whole number from 1. @throws QuorateError `invalid_argument` */
+export function numberOf(text: string | undefined, name: string, absent: number, max: number): number {
+  if (text === undefined) return absent
+  const value = Number(text)
+  if (/^\d{1,16}$/.test(text) && value >= 1 && value <= max) return value
+  throw new QuorateError('invalid_argument', `${name} is a whole number from 1 to ${max}`)
+}
