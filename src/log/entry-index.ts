@@ -80,7 +80,8 @@ export class EntryIndex {
         term = entryTerm
       }
       const known = chains?.[seq - firstSeq]
-      if (known === undefined || seq === firstSeq) chain = crc32(bytes.subarray(at, at + length), chain)
+      if (known === undefined || seq === firstSeq)
+        chain = crc32(length === end ? bytes : bytes.subarray(at, at + length), chain)
       else chain = known
       if (known !== undefined && known !== chain) this.#refuse(firstSeq, seq)
       this.#setChain(seq, chain)
