@@ -286,7 +286,7 @@ class EngineOpening {
       flush: () => sequencer.syncNow(),
       waitForDurable: async (seq: number) => {
         core.requireOpen()
-        if (sequencer.head.durableSeq < Math.min(seq, sequencer.head.visibleSeq)) sequencer.syncNow()
+        if (sequencer.head.durableSeq < Math.min(seq, sequencer.head.visibleSeq)) await sequencer.syncedThrough()
         return sequencer.head
       },
       metrics: () => {

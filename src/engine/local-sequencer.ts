@@ -384,9 +384,16 @@ export class LocalSequencer {
   /** Has everything written so far synced, in `batch` and `os` beside this thread; through which seq that is. */
   async syncedThrough(): Promise<number> {
     if (this.#failure !== undefined) throw this.#failure
-    if (this.#options.durability !== 'full') return this.#syncBeside()
-    this.syncNow()
-    return this.#durableSeq
+    if (this.#options.durability === 'full') {
+      this.syncNow()
+      return this.#durableSeq
+    }
+    try {
+      return await this.#syncBeside()
+    } catch (error) {
+      this.fail(error)
+      throw this.#failure ?? error
+    }
   }
 
   /** Takes nothing new, answers everything that was taken, and makes it durable. */

@@ -125,6 +125,23 @@ describe('the sequencer with durability batch', () => {
       batch({ batchIntervalMs: 60_000, batchBytes: 1_000 }),
     ))
 
+  it('is asked to be durable without holding the thread: others commit meanwhile', () =>
+    withEngine(
+      async engine => {
+        await setOneByOne(engine, 'a', 3)
+        const { visibleSeq } = engine.head
+        let isDurable = false
+        const waiting = engine.waitForDurable(visibleSeq).then(head => {
+          isDurable = true
+          return head
+        })
+        await setOneByOne(engine, 'b', 5)
+        assert.ok(!isDurable, 'the disk has not been given the time for it')
+        assert.ok((await waiting).durableSeq >= visibleSeq)
+      },
+      batch({ batchIntervalMs: 60_000 }),
+    ))
+
   it('takes a failed sync for the end, though everything was acknowledged', async () => {
     const world = new SimulatedWorld({ seed, drainMicrotasks })
     const machine = new SimulatedMachine(world, { name: 'one' })
@@ -146,6 +163,23 @@ describe('the sequencer with durability batch', () => {
           (error: QuorateError) => error.code === 'storage_failed',
         )
         await assert.rejects(engine.waitForDurable(engine.head.visibleSeq), { code: 'storage_failed' })
+        await engine.close()
+      })(),
+    )
+  })
+
+  it('says of a sync that fails while somebody waits for it that the storage has failed, whatever the durability', async () => {
+    const world = new SimulatedWorld({ seed, drainMicrotasks })
+    const machine = new SimulatedMachine(world, { name: 'one' })
+    const process = machine.start()
+    await world.runToCompletion(
+      (async () => {
+        const engine = await openEngine('/data', { durability: 'os' }, process)
+        await engine.ddl({ type: 'createProject', project: 'p' })
+        const path = (each: string): boolean => each.includes('/log/segment-')
+        machine.disk.inject({ operation: 'sync', path, times: 100, effect: { type: 'fail', systemCode: 'EIO' } })
+        await assert.rejects(engine.waitForDurable(engine.head.visibleSeq), { code: 'storage_failed' })
+        await assert.rejects(engine.kv('p').set('k', value), { code: 'storage_failed' })
         await engine.close()
       })(),
     )
