@@ -1,6 +1,6 @@
-import type { LatencyHistogram } from '../model/index.ts'
+import type { DurationHistogram, LatencyHistogram } from '../model/index.ts'
 
-/** One value of a family. `suffix` is `_bucket`, `_sum` or `_count` in a histogram. */
+/** One value of a family. `suffix` is `_bucket`, `_sum` or `_count` in a histogram, the latter two in a summary. */
 export interface MetricSample {
   value: number
   labels?: Readonly<Record<string, string | number>>
@@ -11,7 +11,7 @@ export interface MetricSample {
 export interface MetricFamily {
   name: string
   help: string
-  type: 'counter' | 'gauge' | 'histogram'
+  type: 'counter' | 'gauge' | 'histogram' | 'summary'
   samples: readonly MetricSample[]
 }
 
@@ -95,4 +95,19 @@ export function histogram(
 
 export function counter(name: string, help: string, value: number): MetricFamily {
   return { name, help, type: 'counter', samples: [{ value }] }
+}
+
+const QUANTILES = [0.5, 0.9, 0.99, 0.999] as const
+
+/** Percentiles since the start, right to within a hundredth. */
+export function summary(name: string, help: string, of: DurationHistogram): MetricFamily {
+  const samples = QUANTILES.map(quantile => ({
+    value: of.percentileMs(quantile * 100) / 1000,
+    labels: { quantile: String(quantile) },
+  }))
+  const totals = [
+    { suffix: '_sum', value: of.sumMs / 1000 },
+    { suffix: '_count', value: of.count },
+  ]
+  return { name, help, type: 'summary', samples: [...samples, ...totals] }
 }

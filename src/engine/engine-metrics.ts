@@ -1,6 +1,6 @@
 import { decodeOutcome } from '../encoding/index.ts'
 import { DurationHistogram } from '../model/index.ts'
-import type { DurationSummary } from '../model/index.ts'
+import type { DurationSummary, ProjectFigures } from '../model/index.ts'
 import type { KeyspaceStats } from './keyspace/index.ts'
 
 /** What an embedded database has done since it was opened, and what it holds now. Times are ms, sizes bytes. */
@@ -15,9 +15,21 @@ export interface EngineMetrics {
     readonly failed: number
     /** Submitted and not answered yet. */
     readonly inFlight: number
+    /** Conflicts among the answered, 0 to 1. */
+    readonly conflictRate: number
     /** From the submission to the answer. */
     readonly latency: DurationSummary
   }
+  /** Transactions that were refused when they were applied, by code: a group of one applies what it logs. */
+  readonly refusals: Readonly<Record<string, number>>
+  /** Queries, from the call to the answer; those of a `LocalView` are not counted. */
+  readonly queries: DurationSummary
+  /** How far reads see, how far a loss of power would leave, and how many entries lie between. */
+  readonly head: Head & { readonly lagEntries: number }
+  /** How long opening took, and the seq that it recovered to. */
+  readonly opening: { readonly ms: number; readonly seq: number }
+  /** The projects that hold most bytes, at most 20, with what was done to them. */
+  readonly projects: readonly ProjectFigures[]
   /** Groups of entries that were applied and published together. */
   readonly epochs: { readonly count: number; readonly entries: number; readonly apply: DurationSummary }
   readonly log: {
@@ -124,7 +136,15 @@ export interface MeasuredParts {
   readonly logIndexBytes: number
   readonly checkpoints: EngineMetrics['checkpoints']
   readonly sessions: number
+  readonly refusals: ReadonlyMap<string, number>
+  readonly queries: DurationHistogram
+  readonly head: Head
+  readonly opening: EngineMetrics['opening']
+  readonly projects: readonly ProjectFigures[]
 }
+
+/** Projects in the figures. */
+const PROJECTS_MAX = 20
 
 export function engineMetrics(parts: MeasuredParts): EngineMetrics {
   const { sequencer: own, keyspace: pages, budgetBytes, logTailBytes, logIndexBytes, checkpoints, sessions } = parts
@@ -137,8 +157,14 @@ export function engineMetrics(parts: MeasuredParts): EngineMetrics {
       conflicts: own.conflicts,
       failed: own.failed,
       inFlight: own.inFlight,
+      conflictRate: own.answered === 0 ? 0 : own.conflicts / own.answered,
       latency: own.latency.summary(),
     },
+    refusals: Object.fromEntries(parts.refusals),
+    queries: parts.queries.summary(),
+    head: { ...parts.head, lagEntries: parts.head.visibleSeq - parts.head.durableSeq },
+    opening: parts.opening,
+    projects: parts.projects.toSorted((a, b) => b.bytes - a.bytes).slice(0, PROJECTS_MAX),
     epochs: { count: own.epochs, entries: own.entries, apply: own.apply.summary() },
     log: { appends: own.appends, appendBytes: own.appendBytes, append: own.append.summary(), sync: own.sync.summary() },
     memory: {

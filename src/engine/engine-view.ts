@@ -1,5 +1,6 @@
-import { cancelled, InvariantError, QuorateError } from '../model/index.ts'
+import { cancelled, InvariantError, projectOf, QuorateError } from '../model/index.ts'
 import type { ProjectUsage, ReadRequest, ReadResult, StateView, StopFlag } from '../model/index.ts'
+import type { ApplyCounters } from './apply-counters.ts'
 import type { Access, CallerAccess } from './access/index.ts'
 import type { Catalog, Project } from './catalog/index.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -37,6 +38,8 @@ export interface ViewParts {
   inPlace?: { records: RecordsInPlace; onCold: OnCold }
   /** Signs cursors of queries. */
   signCursor: (bytes: Uint8Array) => Uint8Array
+  /** Where reads are counted. */
+  counters: ApplyCounters
   /** For reads that work for long. */
   newSlice: () => Slice
   release: () => void
@@ -147,6 +150,9 @@ export class EngineView implements StateView {
     this.#requireOpen()
     const { state, leaderTimeMicros } = this.#parts
     const { catalog, settings } = state
+    const project = projectOf(request)
+    const read = project === undefined ? undefined : catalog.project(project)
+    if (read !== undefined) this.#parts.counters.of(read.id).reads++
     const newest = isMutant('permissions_of_the_view') ? state.access : this.#parts.access()
     const access = newest.of(caller)
     const context: ReadContext = { reader, catalog, access, timeMicros: leaderTimeMicros }

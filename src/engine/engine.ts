@@ -130,6 +130,8 @@ class EngineOpening {
   readonly #options: EngineOptions
   readonly #platform: Platform
   #failure: unknown
+  /** How long it took to get to a state that can be read, and which. */
+  #recovered: { readonly ms: number; readonly seq: number } = { ms: 0, seq: 0 }
   /** Entries of the log from which on backups under way need them. */
   readonly #held: Set<{ readonly firstSeq: number }> = new Set()
   /** Closes what is open so far, the oldest first. */
@@ -143,6 +145,7 @@ class EngineOpening {
 
   async open(): Promise<Engine> {
     const { hotCacheBytes, inlineThresholdBytes } = this.#options
+    const startMs = this.#platform.clock.monotonicMs()
     const { log, recovered } = await this.#openLog()
     requireUndamaged(recovered)
     if (!this.#directory.isNew) await this.#directory.begin()
@@ -169,6 +172,7 @@ class EngineOpening {
     requireContinuation(machine, log)
     requireOwn(machine, recovered, this.#directory.path)
     await replay(machine, log)
+    this.#recovered = { ms: this.#platform.clock.monotonicMs() - startMs, seq: machine.appliedSeq }
     return this.#start(machine, log)
   }
 
@@ -299,6 +303,11 @@ class EngineOpening {
           logIndexBytes: log.memoryBytes - log.cachedBytes,
           checkpoints: { count, lastMs, seq: machine.newestCheckpointSeq },
           sessions: machine.sessionCount,
+          refusals: machine.counters.refusals,
+          queries: core.queries,
+          head: sequencer.head,
+          opening: this.#recovered,
+          projects: machine.projectFigures(),
         })
       },
     })

@@ -18,6 +18,7 @@ import {
 import type { Configuration, MutationResult } from '../encoding/index.ts'
 import { InvariantError } from '../model/index.ts'
 import type { EntryOutcome } from '../model/index.ts'
+import type { ApplyCounters } from './apply-counters.ts'
 import { AppliedEntry } from './applied-entry.ts'
 import { assertionDetail, recordAudit } from './audit.ts'
 import type { AuditEvent } from './audit.ts'
@@ -75,6 +76,7 @@ export class EntryApplier {
   readonly #transaction = new TransactionApplier()
   readonly #callers = new Callers()
   readonly #quotas = new Quotas()
+  readonly #counters: ApplyCounters | undefined
   /** Of the present transaction: in whose name it acts, and who really does if that is another. */
   #caller = ''
   #actor: string | undefined
@@ -85,8 +87,9 @@ export class EntryApplier {
     effects: EffectLog,
     state: ClusterState,
     leaderTimeMicros: number,
-    { gathersSlots = false }: { gathersSlots?: boolean } = {},
+    { gathersSlots = false, counters }: { gathersSlots?: boolean; counters?: ApplyCounters } = {},
   ) {
+    this.#counters = counters
     this.state = state
     this.sessions = new Sessions(gathersSlots ? store : undefined)
     this.leaderTimeMicros = leaderTimeMicros
@@ -305,6 +308,7 @@ export class EntryApplier {
 
   #commitTransaction(): void {
     this.#commit()
+    this.#counters?.onCommitted(this.#transaction.projectId)
     if (this.state.catalog.hasQuotas) this.#quotas.settle(this.#work)
   }
 
@@ -358,6 +362,7 @@ export class EntryApplier {
     if (session !== undefined) this.#recordWhole(session, serial, acknowledged, seq, outcome)
     this.#audit(refusal)
     this.#commit()
+    this.#counters?.onRefused(this.#transaction.projectId, refusal.code)
     return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, false)
   }
 

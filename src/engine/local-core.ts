@@ -1,6 +1,7 @@
 import type { EntryBatch } from '../encoding/index.ts'
 import {
   consistencyOfRead,
+  DurationHistogram,
   formatToken,
   PinnedView,
   QuorateError,
@@ -45,6 +46,8 @@ export interface LocalCoreOptions {
 /** The embedded engine as a `DatabaseCore`: every acknowledged write is applied and published, so every read is linearizable. */
 export class LocalCore implements DatabaseCore {
   readonly #options: LocalCoreOptions
+  /** How long queries take. */
+  readonly queries: DurationHistogram = new DurationHistogram()
   #isClosed = false
   readonly time: DatabaseCore['time']
 
@@ -102,7 +105,19 @@ export class LocalCore implements DatabaseCore {
     if (failure !== undefined) throw failure
   }
 
-  async read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+  read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+    return request.type === 'query' ? this.#timed(request, options) : this.#read(request, options)
+  }
+
+  async #timed(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+    const { clock } = this.#options
+    const sinceMs = clock.monotonicMs()
+    const answer = await this.#read(request, options)
+    this.queries.record(clock.monotonicMs() - sinceMs)
+    return answer
+  }
+
+  async #read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
     const caller = options.caller ?? ROOT_CALLER
     if (options.view !== undefined) {
       this.requireOpen()

@@ -1,4 +1,5 @@
-import type { ProjectUsage } from '../model/index.ts'
+import type { ProjectFigures, ProjectUsage } from '../model/index.ts'
+import type { ApplyCounters } from './apply-counters.ts'
 import type { Catalog, Project } from './catalog/index.ts'
 import type { SpaceUsage } from './keyspace/index.ts'
 import { eventsPrefix, kvPrefix } from './layers.ts'
@@ -57,4 +58,12 @@ export function sum(usages: readonly SpaceUsage[]): SpaceUsage {
     bytes += usage.bytes
   }
   return { records, bytes }
+}
+
+export function projectFigures(catalog: Catalog, counters: ApplyCounters, usageOf: UsageOf): ProjectFigures[] {
+  counters.prune(catalog)
+  return catalog.projects().map(({ id }) => ({
+    ...projectUsage(catalog, catalog.projectById(id)!, usageOf),
+    ...counters.of(id),
+  }))
 }

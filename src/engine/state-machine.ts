@@ -7,6 +7,7 @@ import type {
   CheckpointState,
   ClusterSettings,
   EntryOutcome,
+  ProjectFigures,
   RecomputedDigest,
   RequestRefusal,
   ServiceWatch,
@@ -19,6 +20,7 @@ import type {
   StateMachine,
   WatchSink,
 } from '../model/index.ts'
+import { ApplyCounters } from './apply-counters.ts'
 import { readAudit } from './audit.ts'
 import { ChangeRebuild } from './change-rebuild.ts'
 import type { ClusterState } from './cluster-state.ts'
@@ -33,13 +35,14 @@ import { EffectLog, WatchHub } from './events/index.ts'
 import type { ChangeFiles } from './events/index.ts'
 import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
-import { findEarliestExpiry } from './earliest-expiry.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
+import { loadState } from './load-state.ts'
 import type { Origin, StateMachineTuning, Surroundings } from './machine-parts.ts'
 import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
 import { NewestSource } from './newest-source.ts'
 import { PrivateStore } from './private-store.ts'
+import { projectFigures } from './project-usage.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { beginAgain, plainBytes, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
 import type { ReadEntries } from './replay.ts'
@@ -61,6 +64,8 @@ export class EngineStateMachine implements StateMachine {
   readonly #applier: EntryApplier
   readonly #effects = new EffectLog()
   readonly #requests = new RequestCheck()
+  /** What was applied and read here since the start. */
+  readonly counters: ApplyCounters = new ApplyCounters()
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
   readonly #rebuilding: ChangeRebuild
@@ -105,7 +110,7 @@ export class EngineStateMachine implements StateMachine {
       this.#effects,
       state,
       origin.leaderTimeMicros,
-      { gathersSlots: true },
+      { gathersSlots: true, counters: this.counters },
     )
     this.#applier.restore(origin.membership, earliestExpiryMicros)
     this.#published = state
@@ -404,6 +409,11 @@ export class EngineStateMachine implements StateMachine {
     this.#keyspace.superviseSuperblocks(proof, ledger)
   }
 
+  /** What every project holds, and what was done to it since the start, by name; the sums are those of the newest root. */
+  projectFigures(): ProjectFigures[] {
+    return projectFigures(this.#published.catalog, this.counters, space => this.#keyspace.newest.usage(space))
+  }
+
   get sessionCount(): number {
     return this.#published.counters.sessions
   }
@@ -544,8 +554,9 @@ export class EngineStateMachine implements StateMachine {
     })
   }
 
-  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'signCursor' | 'newSlice'> {
+  #forQueries(): Pick<ViewParts, 'newestCatalog' | 'signCursor' | 'newSlice' | 'counters'> {
     return {
+      counters: this.counters,
       newestCatalog: () => this.#published.catalog,
       signCursor: bytes => {
         // The next page is read at this seq.
@@ -583,15 +594,3 @@ export class EngineStateMachine implements StateMachine {
 }
 
 const NO_HISTORY = '0'.repeat(32)
-
-/** What is kept in memory of the newest root. */
-async function loadState(keyspace: Keyspace): Promise<{ state: ClusterState; earliestExpiryMicros: number }> {
-  const view = keyspace.view()
-  try {
-    const reader = new KeyspaceReader(view.reader, loadLater(keyspace))
-    const state = await withLoading(() => loadClusterState(reader))
-    return { state, earliestExpiryMicros: await withLoading(() => findEarliestExpiry(reader, state.settings)) }
-  } finally {
-    view.close()
-  }
-}

@@ -1,4 +1,4 @@
-import { LatencyHistogram } from '../model/index.ts'
+import { DurationHistogram, LatencyHistogram } from '../model/index.ts'
 
 /** What a log has done since it was opened. */
 export class LogStats {
@@ -6,4 +6,11 @@ export class LogStats {
   frameBytes = 0
   /** From the append of a frame to its being synced; counts only where the log was given a clock. */
   readonly syncLatency: LatencyHistogram = new LatencyHistogram()
+  /** The same, for percentiles. */
+  readonly syncDuration: DurationHistogram = new DurationHistogram()
+
+  onSynced(durationMs: number): void {
+    this.syncLatency.record(durationMs)
+    this.syncDuration.record(durationMs)
+  }
 }

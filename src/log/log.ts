@@ -297,7 +297,7 @@ export class Log {
     let at = this.#pendingAt
     const nowMs = at < ends.length && ends[at]! <= completed ? this.#settings.clock?.monotonicMs() : undefined
     for (; at < ends.length && ends[at]! <= completed; at += 4) {
-      if (nowMs !== undefined) this.stats.syncLatency.record(nowMs - ends[at + 3]!)
+      if (nowMs !== undefined) this.stats.onSynced(nowMs - ends[at + 3]!)
     }
     if (at === this.#pendingAt) return
     this.#synced = { segment: ends[at - 3]!, offset: ends[at - 2]! }

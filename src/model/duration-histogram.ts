@@ -11,6 +11,7 @@ export interface DurationSummary {
   readonly p50Ms: number
   readonly p90Ms: number
   readonly p99Ms: number
+  readonly p999Ms: number
   readonly maxMs: number
 }
 
@@ -30,6 +31,10 @@ export class DurationHistogram {
 
   get maxMs(): number {
     return this.#maxMicros / 1000
+  }
+
+  get sumMs(): number {
+    return this.#sumMicros / 1000
   }
 
   get meanMs(): number {
@@ -52,6 +57,7 @@ export class DurationHistogram {
       p50Ms: this.percentileMs(50),
       p90Ms: this.percentileMs(90),
       p99Ms: this.percentileMs(99),
+      p999Ms: this.percentileMs(99.9),
       maxMs: this.maxMs,
     }
   }

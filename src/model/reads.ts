@@ -46,6 +46,15 @@ export interface ProjectUsage extends NamedPlace {
   readonly quota: Quota
 }
 
+/** What a project holds, and what a node has done for it since it began. */
+export interface ProjectFigures extends ProjectUsage {
+  /** Transactions that changed it last of all projects that they changed, as applied here. */
+  readonly committed: number
+  readonly refused: number
+  /** Reads, but those of an embedded database that copy nothing. */
+  readonly reads: number
+}
+
 /** A row as readers see it; its cells are in the order of the columns that come with it. */
 export interface RowEntryData {
   cells: readonly Value[]

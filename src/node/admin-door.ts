@@ -7,6 +7,7 @@ import {
   groupMetrics,
   nodeMetrics,
   processMetrics,
+  requestMetrics,
   storageMetrics,
 } from '../admin/index.ts'
 import type { AdminApp, LagLimits, MetricsSource, ProcessReadings } from '../admin/index.ts'
@@ -14,7 +15,7 @@ import { watchProcess } from '../platform/node/index.ts'
 import { httpListener, unreadableBody } from '../transport/http/index.ts'
 import type { Endpoint } from './configuration.ts'
 import type { NodeParts } from './node-parts.ts'
-import { groupReadings, healthReadings, storageReadings } from './readings.ts'
+import { durationsOf, groupReadings, healthReadings, requestReadings, storageReadings } from './readings.ts'
 import type { StartProgress } from './start-progress.ts'
 import { certificates, listenOn } from './tls.ts'
 import type { NodeTls } from './tls.ts'
@@ -92,7 +93,10 @@ function appOf(parts: AdminParts, readProcess: () => ProcessReadings): AdminApp 
     },
     requests: { running: parts.requests, slow: replica.slow },
     serverVersion: version,
-    details: () => ({ clients: gateway.stats.connections }),
+    details: () => ({
+      clients: gateway.stats.connections,
+      durations: durationsOf(requestReadings(node, gateway.stats.queries)),
+    }),
     onAction,
     onFault,
   })
@@ -103,6 +107,7 @@ function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): Metric
   return [
     nodeMetrics(node.replica, gateway.stats, version, httpLatency),
     groupMetrics(() => groupReadings(node, links(), platform.clock)),
+    requestMetrics(() => requestReadings(node, gateway.stats.queries)),
     storageMetrics(storageReadings(node, platform.files)),
     processMetrics(readProcess),
     certificateMetrics(() => certificates(tls)),

@@ -1,4 +1,5 @@
-import type { GroupReadings, NodeHealth, PeerReading, StorageReadings } from '../admin/index.ts'
+import type { GroupReadings, NodeHealth, PeerReading, StorageReadings, RequestReadings } from '../admin/index.ts'
+import type { DurationHistogram, DurationSummary } from '../model/index.ts'
 import type { Clock, Files } from '../platform/index.ts'
 import type { Replica } from '../raft/index.ts'
 import type { PeerLinkStatus } from '../transport/peer/index.ts'
@@ -123,4 +124,29 @@ export function healthReadings({ replica, log }: ReplicaNode, progress: StartPro
     // A new leader knows what is committed once an entry of its own term is (Raft thesis 3.6.2).
     knowsCommit: leadership === null ? heardCommit > 0 : commit >= leadership.termStartSeq,
   }
+}
+
+/** What the metrics are told of requests and projects. */
+export function requestReadings({ machine, log, replica }: ReplicaNode, query: DurationHistogram): RequestReadings {
+  const { commit, apply } = replica.inspect().durations
+  return {
+    commit,
+    apply,
+    sync: log.stats.syncDuration,
+    query,
+    committed: machine.counters.committed,
+    refusals: machine.counters.refusals,
+    slow: replica.slow.count,
+    projects: machine.projectFigures(),
+  }
+}
+
+/** For the status of a node. */
+export function durationsOf({
+  commit,
+  apply,
+  sync,
+  query,
+}: RequestReadings): Record<'commit' | 'apply' | 'sync' | 'query', DurationSummary> {
+  return { commit: commit.summary(), apply: apply.summary(), sync: sync.summary(), query: query.summary() }
 }

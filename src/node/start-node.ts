@@ -264,7 +264,7 @@ class NodeAssembly {
     const { slow } = replica
     slow.thresholdMs = this.#configuration.slowRequests.thresholdMs
     slow.onSlow = request => this.#logger.warn({ request }, `a request took ${Math.round(request.totalMs)} ms`)
-    const core = new ReplicaCore({ service: replica, clock, timers, random, slow })
+    const core = new ReplicaCore({ service: replica, clock, timers, random, slow, queries: gateway.stats.queries })
     return { core, requests: new RunningRequests([replica.commits, gateway, core.reads]) }
   }
 

@@ -26,6 +26,7 @@ import type {
   CoreWatchSelector,
   DatabaseCore,
   DatabaseStatus,
+  DurationHistogram,
   NodeService,
   ReadRequest,
   RequestReference,
@@ -40,6 +41,8 @@ export interface ReplicaCoreOptions {
   service: NodeService
   /** Where reads that take long are noted. */
   slow?: SlowRequests
+  /** Counts how long queries take. */
+  queries?: DurationHistogram
   clock: Clock
   timers: Timers
   random: Random
@@ -170,8 +173,9 @@ export class ReplicaCore implements DatabaseCore {
   }
 
   #noteIfSlow({ request, caller, sinceMs, startedMs }: RunningRead, { state }: PinnedView): void {
-    const { slow, service } = this.#options
+    const { slow, service, queries } = this.#options
     const endMs = this.time.monotonicMs()
+    if (request.type === 'query') queries?.record(endMs - sinceMs)
     if (slow === undefined || endMs - sinceMs < slow.thresholdMs) return
     const phases = { queueMs: startedMs! - sinceMs, runMs: endMs - startedMs!, replyMs: 0 }
     void noteSlowRead(slow, { request, caller, phases, timeMicros: service.leaderTimeMicros }, state)

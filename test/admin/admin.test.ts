@@ -104,7 +104,7 @@ describe('the metrics', () => {
     assert.match(headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
     const typed = new Set<string>()
     for (const line of text.trimEnd().split('\n')) {
-      const family = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line)?.[1]
+      const family = /^# TYPE (\S+) (counter|gauge|histogram|summary)$/.exec(line)?.[1]
       if (family !== undefined) {
         assert.equal(typed.has(family), false, `${family} twice`)
         typed.add(family)

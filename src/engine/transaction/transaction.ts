@@ -33,6 +33,8 @@ export class TransactionApplier {
   readonly #acting = new Acting(this.#namespaces, Access.empty().of(''))
   readonly #mutation: MutationOutcome = { result: undefined }
   #results: MutationResult[] | undefined
+  /** The project that the last mutation of the last envelope concerned; 0 = none. */
+  projectId = 0
   #audited: AuditedChange[] | undefined
 
   /** What the mutations of the last applied envelope answer; empty if none answers anything. */
@@ -47,6 +49,7 @@ export class TransactionApplier {
 
   /** hot path (bench/apply). `cursor` is opened at the envelope. Throws `MalformedBytes` and `ColdPages`. */
   apply(work: EntryWork, cursor: EnvelopeCursor, caller: string, access: CallerAccess): Refusal | undefined {
+    this.projectId = 0
     this.#results = undefined
     this.#audited = undefined
     this.#namespaces.open(cursor)
@@ -116,6 +119,7 @@ export class TransactionApplier {
     if (!isKeyOp(cursor.op)) return this.#mutateOther(work, cursor, index)
     const scope = this.#namespaces.resolve(cursor.namespace, work.state.catalog)
     if ('code' in scope) return at(index, scope)
+    this.projectId = scope.projectId
     if (cursor.keyEnd - cursor.keyStart > keyBytesMax || cursor.keyEnd === cursor.keyStart)
       return badKey(cursor, index, keyBytesMax)
     if (cursor.op === Op.kvSet) {
@@ -168,6 +172,7 @@ export class TransactionApplier {
   #mutateTable(work: EntryWork, cursor: EnvelopeCursor, index: number): Refusal | undefined {
     const table = this.#namespaces.resolveTable(cursor.namespace, work.state.catalog)
     if ('code' in table) return at(index, table)
+    this.projectId = table.parts.projectId
     const acting = this.#acting
     // The transaction may have given the name to another table since its permissions were looked at.
     if (!acting.mayUse('tableWrite', table)) return at(index, refuse('permission_denied', 'no permission to write it'))

@@ -1,4 +1,4 @@
-import { LatencyHistogram } from '../../model/index.ts'
+import { DurationHistogram, LatencyHistogram } from '../../model/index.ts'
 import type { NodeService, SlowRequests } from '../../model/index.ts'
 import type { Clock, Random, Timers } from '../../platform/index.ts'
 
@@ -89,6 +89,8 @@ export interface GatewayStats {
   /** From the arrival of a request to its answer. */
   readonly commitLatency: LatencyHistogram
   readonly readLatency: LatencyHistogram
+  /** Of queries alone. */
+  readonly queries: DurationHistogram
 }
 
 export function newStats(): GatewayStats {
@@ -112,5 +114,6 @@ export function newStats(): GatewayStats {
     errorsTotal: 0,
     commitLatency: new LatencyHistogram(),
     readLatency: new LatencyHistogram(),
+    queries: new DurationHistogram(),
   }
 }

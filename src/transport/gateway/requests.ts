@@ -292,6 +292,7 @@ export class ClientRequests implements WatchOwner {
       if (isOwned) view.release()
       if (!this.#finish(requestId, waiting)) return
       this.#shared.stats.readLatency.record(nowMs - waiting.sinceMs)
+      if (request.type === 'query') this.#shared.stats.queries.record(nowMs - waiting.sinceMs)
       this.#connection.send({ type: 'readResult', requestId, seq: view.seq, result })
     }
     const failed = (error: unknown): void => {
