@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { backupDirectory, listBackups, rehearseRestore, verifyBackup } from '../entry/engine.ts'
 import type { BackupManifest, Rehearsed } from '../entry/engine.ts'
-import { describeBackup, KEY_FILE, readKey } from './backup-text.ts'
+import { describeBackup, KEY_FILE, readKey, scratchDirectory } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
 import type { CommandContext, GlobalOptions, WithSession } from './context.ts'
 import { addNodeBackupCommands, createFromNode } from './node-backup-commands.ts'
@@ -62,7 +62,7 @@ export function addBackupCommands(program: Command, context: CommandContext, wit
     .action(async (directories: string[], options: VerifyOptions, command: Command) => {
       await verifyBackups(context, directories, options, outputOf(command))
     })
-  addRestoreCommands(backup, context)
+  addRestoreCommands(backup, context, withSession)
 }
 
 async function createOffline(
@@ -96,7 +96,7 @@ async function verifyBackups(
     const start = found.findLastIndex(({ manifest }, at) => at <= i && manifest.type === 'full')
     if (options.filesOnly === true || !isEnd || start < 0) continue
     const chain = found.slice(start, i + 1).map(({ directory }) => directory)
-    const scratch = options.scratch ?? `${chain[0]!}.rehearsal`
+    const scratch = await scratchDirectory(context, options.scratch, `${chain[0]!}.rehearsal`)
     one.rehearsed = await rehearseRestore(chain, scratch, key && { key })
   }
   output.result(

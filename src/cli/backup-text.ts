@@ -25,3 +25,20 @@ export function describeBackup(directory: string, { type, state, head, files }: 
   const bytes = files.images.bytes + files.entries.bytes
   return `${directory}: ${type}, restores ${state.seq} to ${head.seq}, ${bytes} bytes`
 }
+
+/**
+ * A directory for what is restored only to be looked at: the given one, or the default, which an earlier run may have left behind.
+ * @throws FileError `directory_locked` if another run is at it
+ */
+export async function scratchDirectory(
+  { files }: CommandContext,
+  given: string | undefined,
+  ownName: string,
+): Promise<string> {
+  if (given !== undefined) return given
+  if ((await files.size(`${ownName}/identity.json`)) === undefined) return ownName
+  const lock = await files.lock(ownName)
+  await lock.release()
+  await files.removeTree(ownName)
+  return ownName
+}

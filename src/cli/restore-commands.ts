@@ -1,18 +1,21 @@
 import type { Command } from 'commander'
-import { restoreBackup, restoreMember } from '../entry/engine.ts'
+import { bytesToHex, streamingSha256, utf8Bytes } from '../encoding/index.ts'
+import { Engine, openForReading, readBackup, restoreBackup, restoreMember } from '../entry/engine.ts'
 import type { Restored, RestoreOptions } from '../entry/engine.ts'
-import { QuorateError } from '../model/index.ts'
+import { copyNamespace, QuorateError } from '../model/index.ts'
+import type { CopyResult, Database } from '../model/index.ts'
 import { loadConfiguration, loadDataKeys, nodePlatform } from '../node/index.ts'
-import { KEY_FILE, readKey } from './backup-text.ts'
+import { KEY_FILE, readKey, scratchDirectory } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
-import type { CommandContext, GlobalOptions } from './context.ts'
+import type { CommandContext, GlobalOptions, Session, WithSession } from './context.ts'
+import { positiveInteger } from './context.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 
-/** `quorate backup restore` and `restore-member`. */
-export function addRestoreCommands(backup: Command, context: CommandContext): void {
+/** `quorate backup restore`, `restore-member` and `restore-project`. */
+export function addRestoreCommands(backup: Command, context: CommandContext, withSession: WithSession): void {
   const outputOf = (command: Command): Output =>
     createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
   withDataKeys(backup.command('restore <target> <directories...>'))
@@ -50,6 +53,114 @@ export function addRestoreCommands(backup: Command, context: CommandContext): vo
     .action(async (directories: string[], options: MemberOptions, command: Command) => {
       await restoreMembers(context, directories, options, outputOf(command))
     })
+  addProjectCommand(backup, context, withSession)
+}
+
+function addProjectCommand(backup: Command, context: CommandContext, withSession: WithSession): void {
+  withDataKeys(backup.command('restore-project <project> <directories...>'))
+    .description(
+      'copies a project, or a scope or table of one, out of backups into a database that serves; run again after it broke off, it goes on',
+    )
+    .option('--scope <scope>', 'only this scope')
+    .option('--table <table>', 'only this table of the scope (default app)')
+    .option('--to <project>', 'the name of the copy; default: the same')
+    .option('--to-scope <scope>', 'the name of the scope there')
+    .option('--to-table <table>', 'the name of the table there')
+    .option('--data <directory>', 'into an embedded database that no process has open, in place of a cluster')
+    .option('--into-existing', 'also if it is there: keys and rows of the same keys are replaced, others stay')
+    .option('--dry-run', 'changes nothing')
+    .option('--batch <records>', 'in one commit', '500')
+    .option('--scratch <directory>', 'where the backups are restored meanwhile; default: beside the first')
+    .option('--seq <seq>', 'what was there right after this entry')
+    .option('--time <time>', 'what was committed by this time (ISO 8601)')
+    .option(...KEY_FILE)
+    .action(async (project: string, directories: string[], options: ProjectOptions, command: Command) => {
+      await withSession(session => restoreProject(context, session, project, directories, options))(command)
+    })
+}
+
+interface ProjectOptions extends KeyOption, DataKeyOptions {
+  scope?: string
+  table?: string
+  to?: string
+  toScope?: string
+  toTable?: string
+  data?: string
+  intoExisting?: boolean
+  dryRun?: boolean
+  batch: string
+  scratch?: string
+  seq?: string
+  time?: string
+}
+
+/** Restores the backups into a scratch directory, and copies what is wanted out of it. */
+async function restoreProject(
+  context: CommandContext,
+  session: Session,
+  project: string,
+  backups: readonly string[],
+  options: ProjectOptions,
+): Promise<void> {
+  const key = await readKey(context, options)
+  const { scope, table, to = project, toScope, toTable } = options
+  const scratch = await scratchDirectory(context, options.scratch, `${backups[0]!}.restoring`)
+  const point = pointOf(options)
+  const chain = await Promise.all(backups.map(directory => readBackup(directory, key)))
+  await restoreBackup(backups, scratch, { ...point, ...(key && { key }) })
+  const opened: Database[] = []
+  try {
+    const source = await openForReading(scratch)
+    opened.push(source)
+    const target = await targetOf(context, session, options)
+    if (options.data !== undefined) opened.push(target)
+    const from = { project, ...(scope !== undefined && { scope }), ...(table !== undefined && { table }) }
+    const names = {
+      project: to,
+      ...(toScope !== undefined && { scope: toScope }),
+      ...(toTable !== undefined && { table: toTable }),
+    }
+    const ids = chain.map(({ backupId }) => backupId)
+    const result = await copyNamespace(source, target, from, {
+      to: names,
+      id: identityOf([ids, point, from, names]),
+      batch: positiveInteger('--batch', options.batch),
+      isIntoExisting: options.intoExisting === true,
+      isDryRun: options.dryRun === true,
+    })
+    const { plan, ...counted } = result
+    session.output.result({ ...counted, omitted: plan.omitted, isDryRun: options.dryRun === true }, () => {
+      for (const line of describeCopy(result, options.dryRun === true)) session.output.line(line)
+    })
+  } finally {
+    for (const each of opened.toReversed()) await each.close()
+    await context.files.removeTree(scratch)
+  }
+}
+
+function describeCopy({ plan, keys, rows, skipped, expired }: CopyResult, isDryRun: boolean): string[] {
+  const done = skipped === 0 ? '' : `, ${skipped} of them in an earlier run`
+  const gone = expired === 0 ? '' : `; the time of ${expired} was over`
+  const what = isDryRun ? 'would be restored' : 'restored'
+  return [
+    ...plan.omitted.map(rule => `left out, for what it points to is not there: ${rule}`),
+    `${plan.from} as ${plan.to}: ${keys} keys and ${rows} rows ${what}${done}${gone}`,
+  ]
+}
+
+async function targetOf(context: CommandContext, session: Session, options: ProjectOptions): Promise<Database> {
+  if (options.data === undefined) return await session.database()
+  if ((await context.files.size(`${options.data}/identity.json`)) === undefined) {
+    throw new QuorateError('not_found', `${options.data} is no data directory`)
+  }
+  return await Engine.open(options.data, await keysOption(context, options))
+}
+
+/** The same for the same copy. */
+function identityOf(parts: unknown): string {
+  const hash = streamingSha256()
+  hash.update(utf8Bytes(JSON.stringify(parts)))
+  return bytesToHex(hash.finish()).slice(0, 32)
 }
 
 interface MemberOptions extends KeyOption {

@@ -92,6 +92,32 @@ describe('quorate backup', () => {
       assert.equal((await readdir(folder)).includes('x'), false)
     }))
 
+  it('restores one project out of a chain into another database, and says what it would do before', () =>
+    withFolder(async folder => {
+      const at = (name: string): string => join(folder, name)
+      await set(at('data'), 'a')
+      await run('create', at('b/1'), '--data', at('data'))
+      const second = await set(at('data'), 'b')
+      await run('create', at('b/2'), '--data', at('data'), '--parent', at('b/1'))
+      await set(at('other'), 'own')
+      const restore = (...args: string[]): Promise<Ran> =>
+        run('restore-project', 'p', at('b/1'), at('b/2'), '--data', at('other'), ...args)
+      const dry = await restore('--to', 'q', '--dry-run')
+      assert.deepEqual([dry.text, dry.error], ['p as q: 2 keys and 0 rows would be restored\n', ''])
+      const refused = await restore()
+      assert.deepEqual([refused.code, refused.error.includes('already_exists')], [ExitCode.failed, true])
+      assert.deepEqual(await keys(at('other')), ['own'])
+      assert.equal((await restore('--to', 'q')).text, 'p as q: 2 keys and 0 rows restored\n')
+      assert.equal((await restore('--to', 'earlier', '--seq', String(second - 1))).text.includes(' 1 keys'), true)
+      // As an interrupted run leaves it.
+      await run('restore', at('b/1.restoring'), at('b/1'))
+      assert.equal((await restore('--into-existing')).code, ExitCode.fine)
+      assert.deepEqual(await keys(at('other')), ['a', 'b', 'own'])
+      assert.notEqual((await run('restore-project', 'p', at('b/1'), '--data', at('dota'))).code, ExitCode.fine)
+      assert.deepEqual((await readdir(at('b'))).toSorted(), ['1', '2'])
+      assert.deepEqual((await readdir(folder)).toSorted(), ['b', 'data', 'other'])
+    }))
+
   it('says damage with its exit code, and makes no database of a wrong name', () =>
     withFolder(async folder => {
       const at = (name: string): string => join(folder, name)

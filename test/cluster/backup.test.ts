@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { connect } from '../../src/entry/client.ts'
 import type { Client } from '../../src/entry/client.ts'
-import { Engine } from '../../src/entry/engine.ts'
+import { Engine, rehearseRestore, restoreBackup, verifyBackup } from '../../src/entry/engine.ts'
 import { ProcessCluster, quorate } from './processes.ts'
 import type { CommandResult } from './processes.ts'
 
@@ -79,10 +79,9 @@ describe('quorate backup of a cluster under load', () => {
     const next = await json<{ type: string; head: { seq: number } }>(...args)
     assert.equal(next.type, 'incremental')
     assert.ok(next.head.seq > full.head.seq)
-    const verified = await quorate('backup', 'verify', path('full'), path('next'))
-    assert.match(verified.output, new RegExp(`whole, restored to ${next.head.seq} with digest`))
-    await quorate('backup', 'restore', path('one'), path('full'))
-    await quorate('backup', 'restore', path('both'), path('full'), path('next'))
+    assert.equal((await rehearseRestore([path('full'), path('next')], path('scratch'))).seq, next.head.seq)
+    await restoreBackup([path('full')], path('one'))
+    await restoreBackup([path('full'), path('next')], path('both'))
     const sums = [await sumIn(path('one')), await sumIn(path('both'))]
     assert.ok(
       sums[0]! >= before && sums[1]! > sums[0]! && sums[1]! >= between,
@@ -91,8 +90,8 @@ describe('quorate backup of a cluster under load', () => {
     assert.equal((await cluster.run('backup', 'create', path('full'))).code, 2, 'it is not empty')
     await writeFile(path('key'), Buffer.alloc(32, 5))
     await fine('backup', 'create', path('signed'), '--key-file', path('key'))
-    assert.equal((await quorate('backup', 'verify', path('signed'))).code, 2)
-    assert.equal((await quorate('backup', 'verify', path('signed'), '--key-file', path('key'), '--files-only')).code, 0)
+    await assert.rejects(verifyBackup(path('signed')), { code: 'invalid_argument' })
+    await verifyBackup(path('signed'), Buffer.alloc(32, 5))
   })
 
   it('has a node keep some itself, and fetches them, also in two runs', async () => {
@@ -119,7 +118,7 @@ describe('quorate backup of a cluster under load', () => {
       'manifest.json',
     ])
     assert.equal((await cluster.run('backup', 'on-node', 'fetch', 'hourly', path('again'))).code, 2)
-    await quorate('backup', 'restore', path('kept'), path('fetched'))
+    await restoreBackup([path('fetched')], path('kept'))
     assert.ok((await sumIn(path('kept'))) > 0)
     await fine('backup', 'on-node', 'remove', 'nightly')
     assert.match((await fine('backup', 'on-node', 'list')).output, /^hourly: incremental.*\n$/)
@@ -163,6 +162,17 @@ describe('quorate backup of a cluster under load', () => {
     } finally {
       await fresh.remove()
     }
+  })
+
+  it('gives a project back to the cluster under another name, while writers go on', async () => {
+    await fine('backup', 'create', path('lost'))
+    const { output } = await fine('backup', 'restore-project', 'p', path('lost'), '--to', 'found', '--batch', '50')
+    assert.match(output, /^p as found: 401 keys and 0 rows restored\n$/)
+    const kv = client.kv<string, number>('found', { value: NUMBERS })
+    const sum = (await kv.get('sum'))!
+    assert.ok(sum > 0)
+    assert.equal(await kv.get(`k${(sum - 1) % KEYS}`), sum)
+    assert.equal((await cluster.run('backup', 'restore-project', 'p', path('lost'), '--to', 'found')).code, 1)
   })
 
   it('leaves nothing where the nodes are gone, and says that they are', async () => {
