@@ -22,7 +22,7 @@ export interface EntriesWalk {
 
 /**
  * What a scan has found, as it was then. Whole leaves are copied, and a record is taken apart when somebody asks for it, so that a scan
- * costs no allocation for each record. The copies stay in memory for as long as this is held.
+ * costs no allocation for each record. The copies, and those next to them, stay in memory for as long as this is held.
  */
 export class LocalEntries implements Iterable<KvEntry> {
   readonly #runs: LeafRun[] = []

@@ -36,6 +36,26 @@ function refusal(work: () => unknown): string {
 }
 
 describe('reads on the caller’s thread', () => {
+  it('keeps what scans have found apart, from each other and from what is written later', () =>
+    withEngine({ pageBytes: 4096 }, async engine => {
+      const kv = engine.kv('p')
+      const name = (i: number): string => `k${String(i).padStart(4, '0')}`
+      for (let i = 0; i < 300; i++) await kv.set(name(i), utf8Bytes(`first ${i}`))
+      const keys = engine.newest().kv('p')
+      const scans = Array.from({ length: 30 }, (_, i) => keys.scan({ start: name(i * 9), limit: 20 + i }))
+      for (let i = 0; i < 300; i++) await kv.set(name(i), utf8Bytes(`later ${i}`))
+      const after = keys.scan({ limit: 300 })
+      for (const [i, scan] of scans.entries()) {
+        const found = Array.from(scan, entry => [text(entry.key), text(entry.value)])
+        const wanted = Array.from({ length: Math.min(20 + i, 300 - i * 9) }, (_, n) => [
+          name(i * 9 + n),
+          `first ${i * 9 + n}`,
+        ])
+        assert.deepEqual(found, wanted, `scan ${i}`)
+      }
+      assert.deepEqual([text(after.at(299)?.value), text(after.at(0)?.value)], ['later 299', 'later 0'])
+    }))
+
   for (const way of WAYS) {
     it(`gives what the asynchronous reads give: ${way}`, () =>
       withEngine({ pageBytes: 4096 }, async engine => {

@@ -1,5 +1,22 @@
-import { keyLength, PageRef, payloadAt, payloadLength, readKey } from './page.ts'
+import { copyUsed, keyLength, PageRef, payloadAt, payloadLength, readKey } from './page.ts'
 import { HAS_EXPIRY, IS_LARGE, recordHeaderBytesOf, RecordRef } from './record.ts'
+
+/** Copies are cut from blocks of so many pages: an array of its own costs more than to fill it. */
+const BLOCK_PAGES = 8
+
+/** The block that the next copies are cut from; it lives as long as the last of them. */
+let block = new PageRef(0)
+
+function cutPage(size: number): PageRef {
+  if (block.size !== size || block.base === block.bytes.length) {
+    const buffer = new ArrayBuffer(size * BLOCK_PAGES)
+    block = new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer))
+  }
+  const page = new PageRef(size, block.bytes, block.words)
+  page.base = block.base
+  block.base += size
+  return page
+}
 
 /** Neighbouring records of one leaf, copied with it: nobody else's page any more. */
 export class LeafRun {
@@ -8,8 +25,8 @@ export class LeafRun {
 
   /** Copies the leaf. hot path (bench/gate): one copy of the page is less than a copy of each key and value. */
   constructor(leaf: PageRef) {
-    const bytes = leaf.bytes.slice(leaf.base, leaf.base + leaf.size)
-    this.#page = new PageRef(leaf.size, bytes, new Uint32Array(bytes.buffer))
+    this.#page = cutPage(leaf.size)
+    copyUsed(this.#page, leaf)
   }
 
   /** Bytes of the payload of cell `index` if it is an inline value without an expiry, otherwise -1. */
