@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { main as access } from '../../examples/guide/access.ts'
+import { main as backup } from '../../examples/guide/backup.ts'
 import { main as dataModel } from '../../examples/guide/data-model.ts'
 import { main as queries } from '../../examples/guide/queries.ts'
 import { main as transactions } from '../../examples/guide/transactions.ts'
@@ -101,6 +102,19 @@ describe('the guide', () => {
         'ann: put new',
         'ann: put paid',
         'delete cart/ann',
+      ],
+    ],
+    [
+      'backup',
+      backup,
+      [
+        'full and incremental',
+        'the digest has 16 digits',
+        '5 orders, and the history is another: true',
+        'not before monday',
+        '3 rows',
+        'shop shop_monday',
+        'the members hold the same: true',
       ],
     ],
     ['access', access, ['bob: permission_denied', 'ann sees 1 of 2', 'ann reads note 2: nothing', 'ann sees 2 now']],
