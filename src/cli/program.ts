@@ -3,13 +3,16 @@ import { addBackupCommands } from './backup-commands.ts'
 import { addBenchCommand } from './bench-command.ts'
 import { addCheckCommands } from './check-commands.ts'
 import { addClusterCommands } from './cluster-commands.ts'
+import { addCommitCommands } from './commit-commands.ts'
 import type { CommandContext, WithSession } from './context.ts'
 import { openSession } from './context.ts'
 import { addDdlCommand } from './ddl-command.ts'
 import { addDebugCommands } from './debug-commands.ts'
 import { addDevCommand } from './dev-command.ts'
 import { addDumpCommands } from './dump-commands.ts'
+import { addEventCommands } from './event-commands.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
+import { addJobCommands } from './job-commands.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
 import { addKeysCommands } from './keys-commands.ts'
 import { addQueryCommand } from './query-command.ts'
@@ -88,6 +91,9 @@ function createProgram(context: CommandContext): Command {
   addTableCommands(program, context, withSession)
   addDdlCommand(program, context, withSession)
   addWatchCommand(program, withSession)
+  addCommitCommands(program, context, withSession)
+  addEventCommands(program, withSession)
+  addJobCommands(program, withSession)
   addQueryCommand(program, context, withSession)
   addBackupCommands(program, context, withSession)
   addTransferCommands(program, context, withSession)

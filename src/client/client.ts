@@ -9,10 +9,14 @@ import type {
   DdlResult,
   EventsOptions,
   EventStream,
+  FinishedJob,
+  JobData,
+  JobPlace,
   KeyValueOptions,
   KeyValueSpace,
   LockScope,
   NamedPlace,
+  PreflightResult,
   ProjectUsage,
   Query,
   QueryData,
@@ -197,6 +201,22 @@ class RemoteDatabase implements Client {
 
   leaderTimeMicros(): number {
     return this.#database.leaderTimeMicros()
+  }
+
+  preflight(envelope: TransactionEnvelope, options?: RequestOptions): Promise<PreflightResult> {
+    return this.#database.preflight(envelope, options)
+  }
+
+  commitWithPreflight(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult> {
+    return this.#database.commitWithPreflight(envelope, options)
+  }
+
+  jobs(place?: JobPlace, options?: RequestOptions): Promise<readonly JobData[]> {
+    return this.#database.jobs(place, options)
+  }
+
+  waitForJobs(place?: JobPlace, options?: RequestOptions): Promise<readonly FinishedJob[]> {
+    return this.#database.waitForJobs(place, options)
   }
 
   lockScope(): LockScope {

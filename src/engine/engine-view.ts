@@ -16,6 +16,8 @@ import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
 import type { Slice } from './slice.ts'
+import { readJobs } from './job-reads.ts'
+import { preflight } from './preflight.ts'
 import { visibleProjects, visibleScopes } from './place-reads.ts'
 import { describeTables, explainQuery, prepareQuery, prepareRows } from './table-reads.ts'
 import type { ReadStep, TableReadContext } from './table-reads.ts'
@@ -192,6 +194,10 @@ export class EngineView implements StateView {
         return prepareRows(this.#tableContext(caller, reader), request)
       case 'explain':
         return () => explainQuery(this.#tableContext(caller, reader), request)
+      case 'jobs':
+        return () => readJobs(this.#tableContext(caller, reader), request)
+      case 'preflight':
+        return () => preflight(this.#tableContext(caller, reader), request)
       case 'tables':
         return () => describeTables(this.#tableContext(caller, reader), request)
       default:

@@ -71,7 +71,7 @@ function walkTable(
 ): number {
   const step = stepTable(work, task, rowsMax)
   if (step?.failure === undefined && step?.cursor !== undefined) {
-    const next = { ...task, cursor: step.cursor }
+    const next = { ...task, cursor: step.cursor, done: task.done + step.visited }
     work.state = { ...work.state, jobs: withTask(work.changes, work.state.jobs, job, next) }
     return step.visited + 1
   }

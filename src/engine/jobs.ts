@@ -15,7 +15,14 @@ export type JobTask =
   | { readonly kind: 'removeScope'; readonly scopeId: number }
   | { readonly kind: 'removeRows'; readonly tableId: number }
   | { readonly kind: 'removeIndex'; readonly indexId: number }
-  | { readonly kind: 'buildIndex'; readonly tableId: number; readonly indexId: number; readonly cursor: Uint8Array }
+  | {
+      readonly kind: 'buildIndex'
+      readonly tableId: number
+      readonly indexId: number
+      readonly cursor: Uint8Array
+      /** Rows that it has come by. */
+      readonly done: number
+    }
   | {
       readonly kind: 'validate'
       readonly tableId: number
@@ -23,6 +30,7 @@ export type JobTask =
       /** Of the check or foreign key; for a column its id in decimal digits. */
       readonly name: string
       readonly cursor: Uint8Array
+      readonly done: number
     }
   | { readonly kind: 'removeEvents'; readonly scopeId: number }
   /** Removes the events below a number that are older than a leader time (us). */
@@ -44,7 +52,11 @@ const KINDS = [
   'compactEvents',
 ] as const
 const VALIDATIONS: readonly ValidationKind[] = ['notNull', 'check', 'foreignKey']
-export const NO_CURSOR: Uint8Array = new Uint8Array(0)
+/** Of a job that has not begun. */
+export const NO_PROGRESS: { readonly cursor: Uint8Array; readonly done: number } = {
+  cursor: new Uint8Array(0),
+  done: 0,
+}
 
 /** Throws `ColdPages`. */
 export function loadJobs(reader: RecordReader): Job[] {
@@ -102,12 +114,14 @@ function encodeTask(task: JobTask): Uint8Array {
       writer.u32(task.tableId)
       writer.u32(task.indexId)
       writer.bytes16(task.cursor)
+      writer.u64(task.done)
       break
     case 'validate':
       writer.u32(task.tableId)
       writer.u8(VALIDATIONS.indexOf(task.what))
       writer.text16(task.name)
       writer.bytes16(task.cursor)
+      writer.u64(task.done)
       break
     case 'compactEvents':
       writer.u32(task.scopeId)
@@ -139,16 +153,20 @@ function readTask(reader: ByteReader, code: number): JobTask {
     case 'removeIndex':
       return { kind, indexId: reader.u32() }
     case 'buildIndex':
-      return { kind, tableId: reader.u32(), indexId: reader.u32(), cursor: reader.bytes16().slice() }
+      return { kind, tableId: reader.u32(), indexId: reader.u32(), ...readProgress(reader) }
     case 'validate': {
       const tableId = reader.u32()
       const what = VALIDATIONS[reader.u8()]
       if (what === undefined) throw new MalformedBytes('validation of nothing')
-      return { kind, tableId, what, name: reader.text16(), cursor: reader.bytes16().slice() }
+      return { kind, tableId, what, name: reader.text16(), ...readProgress(reader) }
     }
     case 'compactEvents':
       return { kind, scopeId: reader.u32(), endNumber: reader.u64(), endMicros: reader.u64() }
     default:
       throw new MalformedBytes(`job ${code}`)
   }
+}
+
+function readProgress(reader: ByteReader): { cursor: Uint8Array; done: number } {
+  return { cursor: reader.bytes16().slice(), done: reader.u64() }
 }

@@ -75,15 +75,18 @@ export class RequestCheck {
     const cursor = this.#cursor
     cursor.open(request, start, request.length)
     this.#namespaces.open(cursor)
+    let mutation = -1
     while (cursor.next()) {
+      if (cursor.op >= Op.kvSet) mutation++
+      const detail = mutation < 0 ? undefined : { index: mutation, actualSeq: 0 }
       const refused =
         cursor.op >= Op.kvSet
           ? deniedMutation(cursor, this.#namespaces, state.catalog, access, caller)
           : this.#precondition(state.catalog, access)
-      if (refused !== undefined) return refusal(refused.code, refused.message)
+      if (refused !== undefined) return refusal(refused.code, refused.message, detail)
       if (cursor.op === Op.ddl) return undefined
       const missing = this.#missing(state.catalog)
-      if (missing !== undefined) return refusal(missing.code, missing.message)
+      if (missing !== undefined) return refusal(missing.code, missing.message, detail)
     }
     return undefined
   }
@@ -115,8 +118,8 @@ export class RequestCheck {
   }
 }
 
-/** `cursor` has walked the envelope to its end. */
-function checkLimits(cursor: EnvelopeCursor, settings: ClusterSettings): RequestRefusal | undefined {
+/** Whether an envelope has more than the settings allow; `cursor` has walked it to its end. */
+export function checkLimits(cursor: EnvelopeCursor, settings: ClusterSettings): RequestRefusal | undefined {
   const { mutations, assertions, grouped, points, ranges, idempotencyStart, idempotencyEnd } = cursor
   const { mutationsMax, assertionsMax, readSetMax } = settings
   if (mutations > mutationsMax) return refusal('transaction_too_large', `at most ${mutationsMax} mutations`)
@@ -129,6 +132,6 @@ function checkLimits(cursor: EnvelopeCursor, settings: ClusterSettings): Request
   return undefined
 }
 
-function refusal(code: ErrorCode, message: string): RequestRefusal {
-  return { code, message }
+function refusal(code: ErrorCode, message: string, detail?: RequestRefusal['detail']): RequestRefusal {
+  return { code, message, ...(detail !== undefined && { detail }) }
 }

@@ -102,6 +102,20 @@ function policyOf(context: TableReadContext, table: Table): Expr | undefined {
   })
 }
 
+/** Whether the caller has anything to do with the table. */
+export function maySeeTable(context: TableReadContext, table: Table): boolean {
+  const { projectId, scopeId } = table.parts
+  if (context.access.mayChangeTables(projectId, scopeId)) return true
+  return mayUse(context, 'tableRead', table) || mayUse(context, 'tableWrite', table)
+}
+
+/** How many rows there are, and which of them broke a new rule, tells of rows that the caller may not see. */
+export function maySeeRows(context: TableReadContext, table: Table): boolean {
+  const { projectId, scopeId } = table.parts
+  if (context.access.mayChangeTables(projectId, scopeId)) return true
+  return mayUse(context, 'tableRead', table) && !isGoverned(context, table)
+}
+
 /** Whether the newest policy of the table hides rows from the caller. */
 function isGoverned(context: TableReadContext, table: Table): boolean {
   const newest = context.newestCatalog().tableById(table.id) ?? table
@@ -202,19 +216,25 @@ export function describeTables(
   context: TableReadContext,
   request: Extract<ReadRequest, { type: 'tables' }>,
 ): ReadResult {
-  const { state, access, reader } = context
+  const { state, reader } = context
   const { catalog } = state
   const { project, scope, table: name } = request
-  const { id, projectId } = requireScope(catalog, project, scope)
-  const maySee = (table: Table): boolean =>
-    access.mayChangeTables(projectId, id) || mayUse(context, 'tableRead', table) || mayUse(context, 'tableWrite', table)
-  // How many rows there are, and which of them broke a new rule, tells of rows that the caller may not see.
-  const maySeeRows = (table: Table): boolean =>
-    access.mayChangeTables(projectId, id) || (mayUse(context, 'tableRead', table) && !isGoverned(context, table))
+  const { id } = requireScope(catalog, project, scope)
   const describe = (table: Table): TableDescription =>
-    describeTable(catalog, table, maySeeRows(table) ? (reader.usage?.(rowsPrefix(table.id)).records ?? 0) : undefined)
-  if (name === undefined) return { type: 'tables', tables: catalog.tables(id).filter(maySee).map(describe) }
+    describeTable(
+      catalog,
+      table,
+      maySeeRows(context, table) ? (reader.usage?.(rowsPrefix(table.id)).records ?? 0) : undefined,
+    )
+  if (name === undefined)
+    return {
+      type: 'tables',
+      tables: catalog
+        .tables(id)
+        .filter(table => maySeeTable(context, table))
+        .map(describe),
+    }
   const table = requireTable(catalog, project, scope, name)
-  if (!maySee(table)) throw permissionDenied(name)
+  if (!maySeeTable(context, table)) throw permissionDenied(name)
   return { type: 'tables', tables: [describe(table)] }
 }

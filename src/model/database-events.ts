@@ -43,12 +43,16 @@ export interface FollowEventsOptions {
   signal?: AbortSignal
 }
 
-/** The events of a scope, or of one topic in it. Reading takes the permission to read all keys of the scope, emitting that to write them. */
-export interface EventStream {
+/** The events of a scope, or of one topic in it, as of some state. Reading takes the permission to read all keys of the scope. */
+export interface EventReader {
   /**
    * One page. @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `invalid_argument`, `invalid_name`
    */
   read(options?: ReadEventsOptions): Promise<EventPage>
+}
+
+/** The events of the newest state, and those to come. Emitting takes the permission to write all keys of the scope. */
+export interface EventStream extends EventReader {
   /**
    * Every event after `after`, those to come too, each once and in order; whoever keeps the seq of the last one whose commit it has seen
    * to the end goes on after it.

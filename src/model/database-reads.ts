@@ -1,5 +1,6 @@
 import type { TableTarget, Value } from '../encoding/index.ts'
 import type { RequestOptions, Token } from './consistency.ts'
+import type { EventReader, EventsOptions } from './database-events.ts'
 import type { Query, TableReader } from './database-tables.ts'
 import type { QueryData } from './query.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
@@ -56,5 +57,7 @@ export interface View extends AsyncDisposable {
   /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
   query<R>(query: BuiltQuery<R>): Query<R>
   query(query: QueryData): Query<Record<string, Value>>
+  /** The events that transactions have emitted into a scope, as of this state. */
+  events(project: string, options?: EventsOptions): EventReader
   close(): Promise<void>
 }

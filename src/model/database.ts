@@ -2,11 +2,13 @@ import type { Assertion, ColumnType, Ddl, Row, TableTarget, TransactionEnvelope,
 import type { CommitResult } from './commit-result.ts'
 import type { Consistency, RequestOptions, Token } from './consistency.ts'
 import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
+import type { FinishedJob, JobPlace } from './database-jobs.ts'
+import type { PreflightResult } from './database-preflight.ts'
 import type { RequestReference } from './errors.ts'
 import type { LockScope } from './locks/lock-scope.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
-import type { NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
+import type { JobData, NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
 import type { KeyValueOptions, KeyValueReader, View } from './database-reads.ts'
 import type { Table, TransactionTable } from './database-table-writes.ts'
 import type { Query } from './database-tables.ts'
@@ -65,6 +67,20 @@ export interface Database extends AsyncDisposable {
   usages(options?: RequestOptions): Promise<readonly ProjectUsage[]>
   /** The tables of a scope (default `app`), by name. @throws QuorateError `project_not_found`, `scope_not_found` */
   tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]>
+  /**
+   * Whether the transaction would be committed if it were applied now, and what it would change: advice, for the state may be another
+   * one a moment later. Decided as a commit is, permissions included; nothing is changed or audited.
+   */
+  preflight(envelope: TransactionEnvelope, options?: RequestOptions): Promise<PreflightResult>
+  /**
+   * A preflight, and a commit of what it found: refused (`conflict`) if a row or key that it changes has changed in between.
+   * @throws QuorateError what the preflight or the commit is refused with
+   */
+  commitWithPreflight(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult>
+  /** What the database still does in the background, the oldest first: builds of indexes, looks at rows for new rules, removals. */
+  jobs(place?: JobPlace, options?: RequestOptions): Promise<readonly JobData[]>
+  /** Waits until the jobs of a place that there are now have ended; answers what became of each. @throws QuorateError `timeout`, `aborted` */
+  waitForJobs(place?: JobPlace, options?: RequestOptions): Promise<readonly FinishedJob[]>
   /**
    * Leader time in us, as it is estimated here from what the nodes say of it: the same for all clients, whatever the clocks of their own
    * machines say. For due times of work that others may take over; expiries (`ttlMs`) are exact and need no clock.

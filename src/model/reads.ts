@@ -94,6 +94,37 @@ export interface EventData {
   payload: string
 }
 
+export const JOB_KINDS = [
+  'buildIndex',
+  'validateNotNull',
+  'validateCheck',
+  'validateForeignKey',
+  'removeScope',
+  'removeRows',
+  'removeIndex',
+  'removeEvents',
+  'compactEvents',
+] as const
+
+/** Work that the database does in the background, in small steps, the oldest first. */
+export interface JobData {
+  /** Never used again. */
+  id: string
+  /** Of the transaction that has made it. */
+  seq: number
+  kind: (typeof JOB_KINDS)[number]
+  /** What it is about; absent where that is dropped already. */
+  project?: string
+  scope?: string
+  table?: string
+  /** The index, check, foreign key or column. */
+  name?: string
+  /** Rows that it has come by; absent for removals and for callers who may not see all rows. */
+  done?: number
+  /** About how many records are left. */
+  left?: number
+}
+
 /** What can be asked of a view; the same through every door. */
 export type ReadRequest =
   | { type: 'get'; project: string; scope: string; keys: readonly Uint8Array[] }
@@ -142,6 +173,10 @@ export type ReadRequest =
   | { type: 'rows'; project: string; scope: string; table: string; keys: readonly Row[]; readSet?: boolean }
   /** The tables of a scope by name, or one of them. */
   | { type: 'tables'; project: string; scope: string; table?: string }
+  /** The jobs that are not done, the oldest first: all, or those of a place. */
+  | { type: 'jobs'; project?: string; scope?: string; table?: string }
+  /** What a transaction (its binary form) would do if it were applied now. */
+  | { type: 'preflight'; envelope: Uint8Array }
 
 export type ReadResult =
   | { type: 'get'; entries: readonly (KvEntry | undefined)[] }
@@ -169,3 +204,10 @@ export type ReadResult =
       readSet?: ReadSet
     }
   | { type: 'tables'; tables: readonly TableDescription[] }
+  | { type: 'jobs'; jobs: readonly JobData[] }
+  /**
+   * `outcome` (encoding/outcome.ts) as it would be recorded, with the seq of the view. How many rows and keys would change, and events be
+   * emitted, as far as the caller may hear of them. `readSet`: the versions of what would change, as far as the caller may
+   * read it; absent if there are more than a read set may have.
+   */
+  | { type: 'preflight'; outcome: Uint8Array; rows: number; keys: number; events: number; readSet?: ReadSet }

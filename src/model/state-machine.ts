@@ -129,6 +129,8 @@ export interface EntryOutcome {
 export interface RequestRefusal {
   code: ErrorCode
   message: string
+  /** Which mutation, as apply would say. */
+  detail?: { index: number; actualSeq: number }
 }
 
 export interface StateDigest {

@@ -176,6 +176,6 @@ function busyError(isCopy: boolean): QuorateError {
   })
 }
 
-export function refusalError({ code, message }: RequestRefusal): QuorateError {
-  return new QuorateError(code, message)
+export function refusalError({ code, message, detail }: RequestRefusal): QuorateError {
+  return new QuorateError(code, message, detail === undefined ? {} : { detail })
 }

@@ -118,4 +118,36 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
     assert.equal((await run('table', 'drop', ...at)).output, 'table orders dropped\n')
     assert.equal((await run('table', 'drop', ...at, '--if-exists')).output, 'table orders does not exist\n')
   })
+
+  it('checks and commits transactions, reads and follows events, waits for jobs', async () => {
+    await run('project', 'create', 'till', '--if-not-exists')
+    const emit = (key: string): string =>
+      JSON.stringify({
+        mutations: [{ type: 'emitEvent', project: 'till', topic: 'sales', key, payload: '{"cents":5}' }],
+      })
+    const checked = await run('preflight', emit('a'))
+    assert.match(checked.output, /^would change 0 rows and 0 keys, and emit 1 events, as of seq \d+\n$/, checked.errors)
+    assert.equal((await run('event', 'list', 'till', 'app')).output, 'no events\n')
+    const committed = await run('commit', emit('a'), '--with-preflight', '--output', 'json')
+    const { seq } = JSON.parse(committed.output) as { seq: number }
+    assert.match((await run('event', 'emit', 'till', 'app', 'sales', 'b', '{}')).output, /^seq \d+\n$/)
+    assert.equal(
+      (await run('event', 'list', 'till', 'app', '--limit', '1')).output,
+      `${seq}\tsales\ta\t{"cents":5}\nmore: --after ${seq}\n`,
+    )
+    const followed = await run('event', 'follow', 'till', 'app', '--after', String(seq), '--limit', '1')
+    assert.match(followed.output, /^\d+\tsales\tb\t\{\}\n$/)
+    assert.equal(
+      (await run('event', 'compact', 'till', 'app', '--keep-last', '1')).output,
+      'old events are being removed\n',
+    )
+    assert.equal((await run('job', 'wait', 'till')).code, 0)
+    assert.equal((await run('job', 'list', 'till')).output, 'no jobs\n')
+    assert.match((await run('event', 'list', 'till', 'app', '--output', 'json')).output, /"removedThroughSeq":[1-9]/)
+    const refused = await run('preflight', '{"mutations":[{"type":"kvDelete","project":"none","key":{"$b":"YQ=="}}]}')
+    assert.deepEqual([refused.code, /project_not_found/.test(refused.errors)], [1, true])
+    assert.equal((await run('commit', '{"mutations":[{"type":"none"}]}')).code, 2)
+    assert.equal((await run('event', 'list', 'till', 'app', '--after', 'x')).code, 2)
+    assert.equal((await run('job', 'list', 'none')).code, 1)
+  })
 })

@@ -20,6 +20,7 @@ import {
   type Token,
 } from '../../src/model/index.ts'
 import { answerPlaceRead } from './reference-places.ts'
+import { answerPreflight, requirePlace } from './reference-preflight.ts'
 import { answerTableRead, cursorSeq, isTableRead } from './reference-query.ts'
 import { Refusal } from './reference-refusal.ts'
 import { usageOf } from './reference-usage.ts'
@@ -222,6 +223,11 @@ export class ReferenceCore implements DatabaseCore {
       if (request.type === 'projects' || request.type === 'scopes') {
         return answerPlaceRead(state, this.#state, request, caller)
       }
+      if (request.type === 'jobs') {
+        requirePlace(state, request)
+        return { type: 'jobs', jobs: [] }
+      }
+      if (request.type === 'preflight') return answerPreflight(state, request.envelope, caller)
       if (request.type === 'events') {
         const events = state.eventsOf(request.project, request.scope)
         const isAllowed = this.#state.allows(caller, 'kvRead', request, new Uint8Array(0), true)

@@ -29,6 +29,10 @@ function seen(state: ReferenceState, selector: RowsSelector, caller: string): Se
   return { table, policy, rows: new Map(visible.map(row => [bytesToHex(row.key), row])) }
 }
 
+export function seenRows(state: ReferenceState, selector: RowsSelector, caller: string): Map<string, ReferenceRow> {
+  return seen(state, selector, caller).rows
+}
+
 /** What a watch of rows is told between one state and the next: the difference of what the caller sees. */
 export function watchedRows(
   before: ReferenceState,

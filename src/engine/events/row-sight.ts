@@ -61,6 +61,11 @@ export class RowSight {
     return { kind: kind === 'expire' ? 'expire' : 'delete', cells: this.#keyCells(whole) }
   }
 
+  /** Whether the caller sees a row with these bytes, whose key is as effects have it. */
+  sees(key: Uint8Array, row: Uint8Array): boolean {
+    return this.#sees(this.#wholeKey(key), row)
+  }
+
   /** Leaves the row in the view. */
   #sees(key: Uint8Array, row: Uint8Array): boolean {
     this.#view.open(key, row)

@@ -1,7 +1,7 @@
 import type { CheckDefinition, ColumnDefinition, TableAlteration } from '../../encoding/index.ts'
 import { renameColumn } from '../conditions/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { NO_CURSOR } from '../jobs.ts'
+import { NO_PROGRESS } from '../jobs.ts'
 import { ownCatalog } from '../own-catalog.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
@@ -148,7 +148,7 @@ function setNullable(work: EntryWork, table: Table, column: Column, isNullable: 
   }
   if (!hasRows(work, table.id)) return changeColumn(work, table, id, { isNullable })
   put(work, { ...parts, pendingNotNull: [...parts.pendingNotNull, id] })
-  addJob(work, { kind: 'validate', tableId: table.id, what: 'notNull', name: String(id), cursor: NO_CURSOR })
+  addJob(work, { kind: 'validate', tableId: table.id, what: 'notNull', name: String(id), ...NO_PROGRESS })
   return true
 }
 
@@ -179,7 +179,7 @@ export function addCheck(work: EntryWork, tableId: number, { name, check }: Chec
   }
   const isValid = !hasRows(work, tableId)
   put(work, { ...parts, checks: [...parts.checks, { name, check, isValid }] })
-  if (!isValid) addJob(work, { kind: 'validate', tableId, what: 'check', name, cursor: NO_CURSOR })
+  if (!isValid) addJob(work, { kind: 'validate', tableId, what: 'check', name, ...NO_PROGRESS })
   return undefined
 }
 

@@ -1,7 +1,7 @@
 import type { ForeignKeyDefinition, ReferentialAction } from '../../encoding/index.ts'
 import type { Catalog } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { NO_CURSOR } from '../jobs.ts'
+import { NO_PROGRESS } from '../jobs.ts'
 import { ownCatalog } from '../own-catalog.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
@@ -60,7 +60,7 @@ export function addForeignKey(work: EntryWork, tableId: number, definition: Fore
   const own = ownCatalog(work)
   const { parts } = own.tableById(tableId)!
   own.putTable(work.changes, { ...parts, foreignKeys: [...parts.foreignKeys, foreignKey] })
-  if (!isEmpty) addJob(work, { kind: 'validate', tableId, what: 'foreignKey', name, cursor: NO_CURSOR })
+  if (!isEmpty) addJob(work, { kind: 'validate', tableId, what: 'foreignKey', name, ...NO_PROGRESS })
   return undefined
 }
 

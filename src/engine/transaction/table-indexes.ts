@@ -1,7 +1,7 @@
 import type { IndexDefinition } from '../../encoding/index.ts'
 import { putCounters } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { NO_CURSOR } from '../jobs.ts'
+import { NO_PROGRESS } from '../jobs.ts'
 import { ownCatalog } from '../own-catalog.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
@@ -29,7 +29,7 @@ export function addIndex(work: EntryWork, tableId: number, definition: IndexDefi
   const isReady = !hasRows(work, tableId)
   const index: TableIndex = { id: takeIndexId(work), name, columns, kind, isUnique: unique, where, isReady }
   ownCatalog(work).putTable(work.changes, { ...table.parts, indexes: [...table.parts.indexes, index] })
-  if (!isReady) addJob(work, { kind: 'buildIndex', tableId, indexId: index.id, cursor: NO_CURSOR })
+  if (!isReady) addJob(work, { kind: 'buildIndex', tableId, indexId: index.id, ...NO_PROGRESS })
   return index
 }
 

@@ -1,8 +1,27 @@
-import { encodeOutcome, JSON_DATA, MalformedBytes, permissionFromJson, readRowData } from '../../encoding/index.ts'
+import {
+  encodeEnvelope,
+  encodeOutcome,
+  JSON_DATA,
+  MalformedBytes,
+  permissionFromJson,
+  readRowData,
+  readSetFromJson,
+  transactionFromJson,
+} from '../../encoding/index.ts'
 import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 import { readQueryData } from '../query-data.ts'
-import type { CallerGrant, EventData, KvEntry, NamedPlace, ProjectUsage, ReadRequest, ReadResult } from '../reads.ts'
+import { JOB_KINDS } from '../reads.ts'
+import type {
+  CallerGrant,
+  EventData,
+  JobData,
+  KvEntry,
+  NamedPlace,
+  ProjectUsage,
+  ReadRequest,
+  ReadResult,
+} from '../reads.ts'
 import {
   asBytes,
   asMap,
@@ -82,21 +101,18 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
       const project = optionalField(map, 'project', textField)
       return project === undefined ? { type } : { type, project }
     }
+    case 'jobs':
+      only('project', 'scope', 'table')
+      return jobsFromPlain(map)
+    case 'preflight':
+      only('envelope')
+      return { type, envelope: encodeEnvelope(transactionFromJson(field(map, 'envelope'))) }
     case 'outcome':
       only('session', 'serial')
       return { type, session: integerField(map, 'session'), serial: integerField(map, 'serial') }
-    case 'events': {
+    case 'events':
       only('project', 'scope', 'topic', 'afterSeq', 'limit', 'reverse')
-      const topic = optionalField(map, 'topic', textField)
-      return {
-        type,
-        ...placeField(map),
-        ...(topic !== undefined && { topic }),
-        afterSeq: integerField(map, 'afterSeq'),
-        limit: integerField(map, 'limit', U32_MAX),
-        ...(optionalField(map, 'reverse', booleanField) === true && { reverse: true }),
-      }
-    }
+      return eventsFromPlain(map)
     case 'query':
       only('query', 'readSet')
       return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA), ...readSetFlag(map) }
@@ -115,6 +131,31 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
     }
     default:
       throw new MalformedBytes(`unknown read ${JSON.stringify(type.slice(0, 80))}`)
+  }
+}
+
+function jobsFromPlain(map: PlainMap): ReadRequest {
+  const [project, scope, table] = ['project', 'scope', 'table'].map(name => optionalField(map, name, textField))
+  if ((project === undefined && scope !== undefined) || (scope === undefined && table !== undefined)) {
+    throw new MalformedBytes('request: a place is named from its project on')
+  }
+  return {
+    type: 'jobs',
+    ...(project !== undefined && { project }),
+    ...(scope !== undefined && { scope }),
+    ...(table !== undefined && { table }),
+  }
+}
+
+function eventsFromPlain(map: PlainMap): ReadRequest {
+  const topic = optionalField(map, 'topic', textField)
+  return {
+    type: 'events',
+    ...placeField(map),
+    ...(topic !== undefined && { topic }),
+    afterSeq: integerField(map, 'afterSeq'),
+    limit: integerField(map, 'limit', U32_MAX),
+    ...(optionalField(map, 'reverse', booleanField) === true && { reverse: true }),
   }
 }
 
@@ -156,6 +197,8 @@ const RESULT_TYPES = [
   'events',
   'usage',
   'count',
+  'jobs',
+  'preflight',
 ] as const
 
 export function readResultFromPlain(value: unknown): ReadResult {
@@ -180,6 +223,14 @@ export function readResultFromPlain(value: unknown): ReadResult {
       return { type, keys: integerField(map, 'keys') }
     case 'usage':
       return { type, projects: listField(map, 'projects').map(usageFromPlain) }
+    case 'jobs':
+      return { type, jobs: listField(map, 'jobs').map(jobFromPlain) }
+    case 'preflight': {
+      const readSet = optionalField(map, 'readSet', field)
+      const [rows, keys, events] = [integerField(map, 'rows'), integerField(map, 'keys'), integerField(map, 'events')]
+      const outcome = encodeOutcome(outcomeFromPlain(field(map, 'outcome')))
+      return { type, outcome, rows, keys, events, ...(readSet !== undefined && { readSet: readSetFromJson(readSet) }) }
+    }
     case 'outcome': {
       const outcome = optionalField(map, 'outcome', field)
       return {
@@ -263,4 +314,22 @@ function grantFromPlain(value: unknown): CallerGrant {
   const map = asMap(value, 'grant')
   const delegable = optionalField(map, 'delegable', booleanField) === true && { delegable: true }
   return { ...delegable, caller: textField(map, 'caller'), permission: permissionFromJson(field(map, 'permission')) }
+}
+
+function jobFromPlain(value: unknown): JobData {
+  const map = asMap(value, 'job')
+  const job: JobData = {
+    id: textField(map, 'id'),
+    seq: integerField(map, 'seq'),
+    kind: choiceField(map, 'kind', JOB_KINDS),
+  }
+  for (const part of ['project', 'scope', 'table', 'name'] as const) {
+    const text = optionalField(map, part, textField)
+    if (text !== undefined) job[part] = text
+  }
+  for (const part of ['done', 'left'] as const) {
+    const count = optionalField(map, part, integerField)
+    if (count !== undefined) job[part] = count
+  }
+  return job
 }

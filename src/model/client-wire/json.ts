@@ -66,17 +66,23 @@ export function errorToPlain(error: QuorateError): Record<string, unknown> {
 }
 
 export function clientMessagesToJson(messages: readonly ClientMessage[]): string {
-  return toJson(messages.map(m => (m.type === 'commit' ? { ...m, envelope: decodeEnvelope(m.envelope) } : m)))
+  return toJson(
+    messages.map(m => {
+      if (m.type === 'commit') return { ...m, envelope: decodeEnvelope(m.envelope) }
+      if (m.type !== 'read' || m.request.type !== 'preflight') return m
+      return { ...m, request: { ...m.request, envelope: decodeEnvelope(m.request.envelope) } }
+    }),
+  )
 }
 
 export function serverMessagesToJson(messages: readonly ServerMessage[]): string {
   return toJson(
     messages.map(m => {
       if (m.type === 'outcome') return { ...m, outcome: decodeOutcome(m.outcome) }
-      if (m.type === 'readResult' && m.result.type === 'outcome' && m.result.outcome !== undefined) {
-        return { ...m, result: { ...m.result, outcome: decodeOutcome(m.result.outcome) } }
-      }
-      return m
+      if (m.type !== 'readResult') return m
+      const { result } = m
+      if (result.type !== 'outcome' && result.type !== 'preflight') return m
+      return result.outcome === undefined ? m : { ...m, result: { ...result, outcome: decodeOutcome(result.outcome) } }
     }),
   )
 }

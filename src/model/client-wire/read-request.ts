@@ -91,6 +91,8 @@ export const ReadCode = {
   events: 12,
   usage: 13,
   count: 14,
+  jobs: 15,
+  preflight: 16,
 } as const
 
 const SCAN_HAS_START = 1
@@ -126,6 +128,14 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
       out.u8(request.project === undefined ? 0 : 1)
       if (request.project !== undefined) out.text16(request.project)
       return
+    case 'jobs': {
+      const place = [request.project, request.scope, request.table].filter(name => name !== undefined)
+      out.u8(place.length)
+      for (const name of place) out.text16(name)
+      return
+    }
+    case 'preflight':
+      return out.bytes32(request.envelope)
     case 'outcome':
       out.u64(request.session)
       return out.u64(request.serial)
@@ -205,6 +215,18 @@ export function readReadRequest(reader: ByteReader): ReadRequest {
       return { type: 'count', project: reader.text16(), scope: reader.text16() }
     case ReadCode.usage:
       return readBoolean(reader) ? { type: 'usage', project: reader.text16() } : { type: 'usage' }
+    case ReadCode.jobs: {
+      const names = reader.u8()
+      if (names > 3) throw new MalformedBytes('place of jobs')
+      return {
+        type: 'jobs',
+        ...(names > 0 && { project: reader.text16() }),
+        ...(names > 1 && { scope: reader.text16() }),
+        ...(names > 2 && { table: reader.text16() }),
+      }
+    }
+    case ReadCode.preflight:
+      return { type: 'preflight', envelope: reader.bytes32() }
     case ReadCode.outcome:
       return { type: 'outcome', session: reader.u64(), serial: reader.u64() }
     case ReadCode.events:

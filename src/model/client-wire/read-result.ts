@@ -6,15 +6,18 @@ import {
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
-import type { CallerGrant, EventData, KvEntry, NamedPlace, ProjectUsage, ReadResult } from '../reads.ts'
+import { JOB_KINDS } from '../reads.ts'
+import type { CallerGrant, EventData, JobData, KvEntry, NamedPlace, ProjectUsage, ReadResult } from '../reads.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
 import {
   readPlan,
+  readReadSet,
   readQueryAnswer,
   readRowsAnswer,
   readTables,
   writePlan,
+  writeReadSet,
   writeQueryAnswer,
   writeRowsAnswer,
   writeTables,
@@ -63,6 +66,16 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
     case 'usage':
       out.u32(result.projects.length)
       for (const project of result.projects) writeUsage(out, project)
+      return
+    case 'jobs':
+      out.u32(result.jobs.length)
+      for (const job of result.jobs) writeJob(out, job)
+      return
+    case 'preflight':
+      out.u8(result.readSet === undefined ? 0 : 1)
+      out.bytes32(result.outcome)
+      for (const count of [result.rows, result.keys, result.events]) out.u64(count)
+      if (result.readSet !== undefined) writeReadSet(out, result.readSet)
       return
     case 'grants':
       out.u32(result.grants.length)
@@ -161,6 +174,14 @@ export function readReadResult(reader: ByteReader): ReadResult {
       return { type: 'count', keys: reader.u64() }
     case ReadCode.usage:
       return { type: 'usage', projects: readList(reader, USAGE_BYTES_MIN, readUsage) }
+    case ReadCode.jobs:
+      return { type: 'jobs', jobs: readList(reader, JOB_BYTES_MIN, readJob) }
+    case ReadCode.preflight: {
+      const hasReadSet = readBoolean(reader)
+      const outcome = reader.bytes32().slice()
+      const [rows, keys, events] = [reader.u64(), reader.u64(), reader.u64()]
+      return { type: 'preflight', outcome, rows, keys, events, ...(hasReadSet && { readSet: readReadSet(reader) }) }
+    }
     case ReadCode.grants:
       return { type: 'grants', grants: readList(reader, 5, readGrant) }
     case ReadCode.outcome: {
@@ -237,4 +258,34 @@ function readSetting(reader: ByteReader): [string, number] {
   const value = reader.f64()
   if (name === '__proto__' || !Number.isFinite(value)) throw new MalformedBytes('setting')
   return [name, value]
+}
+
+/** Parts of a job that may be absent, by bit. */
+const JOB_TEXTS = ['project', 'scope', 'table', 'name'] as const
+const JOB_COUNTS = ['done', 'left'] as const
+const JOB_BYTES_MIN = 12
+
+/** text16 id, u64 seq, u8 kind, u8 which of the rest are given (bits from 0 in this order), text16 each, u64 each. */
+function writeJob(out: ByteWriter, job: JobData): void {
+  out.text16(job.id)
+  out.u64(job.seq)
+  out.u8(JOB_KINDS.indexOf(job.kind))
+  let flags = 0
+  for (const [bit, part] of [...JOB_TEXTS, ...JOB_COUNTS].entries()) if (job[part] !== undefined) flags |= 1 << bit
+  out.u8(flags)
+  for (const part of JOB_TEXTS) if (job[part] !== undefined) out.text16(job[part])
+  for (const part of JOB_COUNTS) if (job[part] !== undefined) out.u64(job[part])
+}
+
+function readJob(reader: ByteReader): JobData {
+  const [id, seq] = [reader.text16(), reader.u64()]
+  const kind = JOB_KINDS[reader.u8()]
+  const flags = reader.u8()
+  if (kind === undefined || flags > 63) throw new MalformedBytes('job')
+  const job: JobData = { id, seq, kind }
+  for (const [bit, part] of JOB_TEXTS.entries()) if ((flags & (1 << bit)) !== 0) job[part] = reader.text16()
+  for (const [bit, part] of JOB_COUNTS.entries()) {
+    if ((flags & (1 << (bit + JOB_TEXTS.length))) !== 0) job[part] = reader.u64()
+  }
+  return job
 }

@@ -113,11 +113,11 @@ export function readCells(reader: ByteReader, count: number): Value[] {
 }
 
 /** A read set has the form that it has in an envelope. */
-function writeReadSet(out: ByteWriter, readSet: ReadSet): void {
+export function writeReadSet(out: ByteWriter, readSet: ReadSet): void {
   out.bytes32(encodeEnvelope({ readSet, mutations: [] }))
 }
 
-function readReadSet(reader: ByteReader): ReadSet {
+export function readReadSet(reader: ByteReader): ReadSet {
   const bytes = reader.bytes32()
   const { assertions = [], mutations, readSet = { points: [], ranges: [] } } = decodeEnvelope(bytes)
   if (assertions.length > 0 || mutations.length > 0) throw new MalformedBytes('more than a read set')

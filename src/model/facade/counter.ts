@@ -7,7 +7,7 @@ import { bytesCodec } from './codecs.ts'
 import { submit, type Connection } from './connection.ts'
 import { KeyValueReads } from './key-value-reads.ts'
 import { Space } from './space.ts'
-import { newestState } from './view.ts'
+import { newestState } from './sources.ts'
 
 const SHARDS_MAX = 4_096
 

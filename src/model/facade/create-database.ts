@@ -27,7 +27,9 @@ import { TableLockScope } from '../locks/lock-scope.ts'
 import { LockTable } from '../locks/lock-table.ts'
 import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
-import type { NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
+import type { FinishedJob, JobPlace } from '../database-jobs.ts'
+import type { PreflightResult } from '../database-preflight.ts'
+import type { JobData, NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
 import type { Table } from '../database-table-writes.ts'
 import type { Query } from '../database-tables.ts'
 import { rejected, requireCaller, requireSeq } from './arguments.ts'
@@ -36,14 +38,17 @@ import type { EventsOptions, EventStream } from '../database-events.ts'
 import { submitDdl } from './ddl-batch.ts'
 import { CoreEventStream } from './event-stream.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
+import { readJobs, waitForJobs } from './jobs.ts'
 import { commitResult } from './outcome-result.ts'
+import { commitChecked, preflightTransaction } from './preflight.ts'
 import { Space } from './space.ts'
 import { CoreQuery } from './tables/core-query.ts'
 import { CoreTable } from './tables/core-table.ts'
 import type { BuiltQuery, QuerySource, TableDefinition, TableShape, UntypedShape } from '../tables/index.ts'
 import { TableAccess } from './tables/table-access.ts'
 import { runAttempts } from './transaction.ts'
-import { newestState, PinnedView } from './view.ts'
+import { newestState } from './sources.ts'
+import { PinnedView } from './view.ts'
 import { watchTable } from './tables/table-watch.ts'
 import { watchDatabase } from './watch.ts'
 
@@ -179,6 +184,22 @@ class CoreDatabase implements Database {
     const { result } = await this.#read({ type: 'tables', project, scope }, requestOptions)
     if (result.type !== 'tables') throw unfitAnswer('tables', result.type)
     return result.tables
+  }
+
+  async preflight(envelope: TransactionEnvelope, options?: RequestOptions): Promise<PreflightResult> {
+    return preflightTransaction(this.#connection, envelope, options)
+  }
+
+  async commitWithPreflight(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult> {
+    return commitChecked(this.#connection, envelope, options)
+  }
+
+  async jobs(place: JobPlace = {}, options?: RequestOptions): Promise<readonly JobData[]> {
+    return readJobs(this.#connection, place, options)
+  }
+
+  async waitForJobs(place: JobPlace = {}, options?: RequestOptions): Promise<readonly FinishedJob[]> {
+    return waitForJobs(this.#connection, place, options)
   }
 
   leaderTimeMicros(): number {

@@ -3,6 +3,7 @@ import { formatToken, type RequestOptions, type Token } from '../consistency.ts'
 import type { CommitResult, CoreWatchEvent } from '../database.ts'
 import type {
   EventPage,
+  EventReader,
   EventsOptions,
   EventStream,
   FollowEventsOptions,
@@ -13,27 +14,30 @@ import { QuorateError } from '../errors.ts'
 import { requireName } from '../names.ts'
 import type { EventData } from '../reads.ts'
 import { invalid, requireSeq } from './arguments.ts'
-import { checked, coreOptions, submit, type Connection } from './connection.ts'
-import { releaseView } from './view.ts'
+import { checked, submit, type Connection } from './connection.ts'
+import type { ReadSource } from './read-source.ts'
+import { newestState, releaseView } from './sources.ts'
 
 const PAGE_EVENTS = 256
 const PAGE_EVENTS_MAX = 0xffffffff
 
-/** The events of a scope through any core. */
-export class CoreEventStream implements EventStream {
-  readonly #connection: Connection
-  readonly #project: string
-  readonly #scope: string
-  readonly #topic: string | undefined
+type Read = Pick<ReadSource, 'read'>
 
-  constructor(connection: Connection, project: string, { scope = DEFAULT_SCOPE, topic }: EventsOptions = {}) {
-    this.#connection = connection
+/** The events of a scope out of any source. */
+export class EventReads implements EventReader {
+  readonly #source: Read
+  readonly project: string
+  readonly scope: string
+  readonly topic: string | undefined
+
+  constructor(source: Read, project: string, { scope = DEFAULT_SCOPE, topic }: EventsOptions = {}) {
+    this.#source = source
     requireName('project', project)
     requireName('scope', scope)
     if (topic !== undefined) requireName('topic', topic)
-    this.#project = project
-    this.#scope = scope
-    this.#topic = topic
+    this.project = project
+    this.scope = scope
+    this.topic = topic
   }
 
   async read(options: ReadEventsOptions = {}): Promise<EventPage> {
@@ -42,24 +46,33 @@ export class CoreEventStream implements EventStream {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > PAGE_EVENTS_MAX) {
       throw invalid(`limit is a whole number from 1, not ${String(limit)}`)
     }
-    const { core } = this.#connection
-    const { result, seq, historyId } = await core.read(
+    const { result, seq, historyId } = await this.#source.read(
       {
         type: 'events',
-        project: this.#project,
-        scope: this.#scope,
-        ...(this.#topic !== undefined && { topic: this.#topic }),
+        project: this.project,
+        scope: this.scope,
+        ...(this.topic !== undefined && { topic: this.topic }),
         afterSeq: after,
         limit,
         ...(reverse && { reverse }),
       },
-      coreOptions(this.#connection, requestOptions),
+      requestOptions,
     )
     if (result.type !== 'events') {
       throw new QuorateError('internal', `a read of events was answered by ${result.type}`)
     }
     const { events, more, removedThroughSeq } = result
     return { events, more, seq, token: formatToken(historyId, seq), removedThroughSeq }
+  }
+}
+
+/** The events of a scope through any core. */
+export class CoreEventStream extends EventReads implements EventStream {
+  readonly #connection: Connection
+
+  constructor(connection: Connection, project: string, options?: EventsOptions) {
+    super(newestState(connection), project, options)
+    this.#connection = connection
   }
 
   async *follow({ after = 0, signal }: FollowEventsOptions = {}): AsyncGenerator<EventData, void, undefined> {
@@ -90,7 +103,7 @@ export class CoreEventStream implements EventStream {
   async emit(events: NewEvent | readonly NewEvent[], options?: RequestOptions): Promise<CommitResult> {
     const list: readonly NewEvent[] = Array.isArray(events) ? events : [events as NewEvent]
     if (list.length === 0) throw invalid('no event')
-    const place = { project: this.#project, scope: this.#scope }
+    const place = { project: this.project, scope: this.scope }
     const mutations = list.map(({ topic, key, payload }) => ({ type: 'emitEvent', ...place, topic, key, payload }))
     return submit(this.#connection, checked(checkedTransaction, { mutations }), options)
   }
@@ -98,8 +111,8 @@ export class CoreEventStream implements EventStream {
   /** Tells that there are events, which are then read. */
   #changesAfter(from: Token, signal: AbortSignal | undefined): AsyncIterator<CoreWatchEvent> {
     const { core, plainOptions } = this.#connection
-    const prefix = utf8Bytes(this.#topic ?? '')
-    const selector = { project: this.#project, scope: this.#scope, prefix, events: true } as const
+    const prefix = utf8Bytes(this.topic ?? '')
+    const selector = { project: this.project, scope: this.scope, prefix, events: true } as const
     const events = core.watch(selector, { ...plainOptions, from, ...(signal !== undefined && { signal }) })
     return events[Symbol.asyncIterator]()
   }

@@ -27,7 +27,7 @@ import { KeyValueReads } from './key-value-reads.ts'
 import { commitResult } from './outcome-result.ts'
 import type { Space } from './space.ts'
 import { ShardedCounter } from './counter.ts'
-import { newestState } from './view.ts'
+import { newestState } from './sources.ts'
 import { watchDatabase } from './watch.ts'
 
 type IncrementOptions = NumberOptions & { onOverflow?: 'reject' | 'saturate' }

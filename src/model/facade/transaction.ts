@@ -5,7 +5,7 @@ import { invalid } from './arguments.ts'
 import { submit, type Connection } from './connection.ts'
 import { TransactionAttempt } from './transaction-attempt.ts'
 import { conflictAfter, TransactionTime } from './transaction-time.ts'
-import { releaseView } from './view.ts'
+import { releaseView } from './sources.ts'
 
 /** What the body gave, and the commit of what it wrote, if it wrote anything. */
 export interface Completed<T> {

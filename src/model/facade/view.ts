@@ -7,37 +7,15 @@ import type { ReadRequest } from '../reads.ts'
 import type { Query, TableReader } from '../database-tables.ts'
 import { invalid } from './arguments.ts'
 import { Budget, coreOptions, type Connection } from './connection.ts'
+import type { EventReader, EventsOptions } from '../database-events.ts'
+import { EventReads } from './event-stream.ts'
 import { KeyValueReads } from './key-value-reads.ts'
-import type { Pages, ReadSource } from './read-source.ts'
+import type { ReadSource } from './read-source.ts'
 import { Space } from './space.ts'
 import { CoreQuery } from './tables/core-query.ts'
 import type { BuiltQuery, QuerySource, TableDefinition, TableShape, UntypedShape } from '../tables/index.ts'
 import { TableAccess } from './tables/table-access.ts'
 import { TableReads } from './tables/table-reads.ts'
-
-/**
- * Unpins a view that nobody reads any more. Nobody waits for it: a view whose close is lost ends by its lease, so the failure
- * changes nothing for the caller.
- */
-export function releaseView(view: CoreView): void {
-  view.close().catch(() => undefined)
-}
-
-/** Reads of the newest state; a scan of several pages pins a view of its own. */
-export function newestState(connection: Connection): ReadSource {
-  const { core } = connection
-  return {
-    read: (request, options) => core.read(request, coreOptions(connection, options)),
-    async openPages(options: RequestOptions, at?: Token): Promise<Pages> {
-      const budget = new Budget(connection, options)
-      const view = await core.openView({ ...budget.next(), ...(at !== undefined && { consistency: { atSeq: at } }) })
-      return {
-        read: async request => core.read(request, { ...budget.next(), view }),
-        close: () => releaseView(view),
-      }
-    },
-  }
-}
 
 /** A pinned state as the public surface shows it. */
 export class PinnedView implements View {
@@ -68,6 +46,10 @@ export class PinnedView implements View {
   query(query: QueryData): Query<Record<string, Value>>
   query(query: BuiltQuery<unknown> | QueryData): Query<unknown> {
     return new CoreQuery(this.#source(), query)
+  }
+
+  events(project: string, options?: EventsOptions): EventReader {
+    return new EventReads(this.#source(), project, options)
   }
 
   #source(): ReadSource {

@@ -17,8 +17,10 @@ import { exactlyOnceSection } from './exactly-once-cases.ts'
 import { bytes, fails } from './expectations.ts'
 import { expirySection } from './expiry-cases.ts'
 import { keyValueSection } from './key-value-cases.ts'
+import { jobSection } from './job-cases.ts'
 import { lockSection } from './lock-cases.ts'
 import { permissionSection } from './permission-cases.ts'
+import { preflightSection } from './preflight-cases.ts'
 import { querySection } from './query-cases.ts'
 import { rowSection } from './row-cases.ts'
 import { rowTransactionSection } from './row-transaction-cases.ts'
@@ -53,6 +55,8 @@ export const conformanceSections: readonly ConformanceSection[] = [
   quotaSection,
   tableWatchSection,
   lockSection,
+  preflightSection,
+  jobSection,
 ]
 
 /**

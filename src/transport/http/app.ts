@@ -10,8 +10,8 @@ import { parseKeyPath, splitTarget } from './paths.ts'
 import type { KeyPath } from './paths.ts'
 import { bearerToken } from './request.ts'
 import type { HttpPeer } from './request.ts'
-import { queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
-import { commitRoute, ddlRoute } from './transaction-routes.ts'
+import { eventsRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
+import { commitRoute, ddlRoute, preflightRoute } from './transaction-routes.ts'
 
 export type HttpApp = Hono<{ Bindings: HttpPeer }>
 
@@ -68,6 +68,9 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     return answer(c, call => route(call, path))
   })
   fixed(app, 'POST', '/v1/commit', c => answer(c, commitRoute))
+  fixed(app, 'POST', '/v1/preflight', c => answer(c, preflightRoute))
+  fixed(app, 'GET', '/v1/jobs', c => answer(c, jobsRoute))
+  fixed(app, 'GET', '/v1/events/*', c => answer(c, call => eventsRoute(call, splitTarget(c.env.target).path)))
   fixed(app, 'POST', '/v1/ddl', c => answer(c, ddlRoute))
   fixed(app, 'POST', '/v1/query', c => answer(c, queryRoute))
   fixed(app, 'GET', '/v1/tables/*', c => answer(c, call => tablesRoute(call, splitTarget(c.env.target).path)))

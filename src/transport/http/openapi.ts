@@ -7,8 +7,13 @@ import {
   deleteQuery,
   envelopeSchema,
   errorSchema,
+  eventsQuery,
+  eventsSchema,
+  jobsQuery,
+  jobsSchema,
   listQuery,
   listSchema,
+  preflightSchema,
   putQuery,
   queryQuery,
   readQuery,
@@ -117,6 +122,27 @@ function tablePaths(): Plain {
   }
 }
 
+function eventAndJobPaths(): Plain {
+  return {
+    '/v1/events/{project}/{scope}': {
+      get: operation(
+        'listEvents',
+        'Events that transactions have emitted, in the order of commits',
+        [PROJECT, SCOPE, ...queryParameters(eventsQuery)],
+        jsonContent(eventsSchema),
+      ),
+    },
+    '/v1/jobs': {
+      get: operation(
+        'listJobs',
+        'What is done in the background: builds, looks at rows, removals',
+        queryParameters(jobsQuery),
+        jsonContent(jobsSchema),
+      ),
+    },
+  }
+}
+
 function usagePaths(): Plain {
   const parameters = queryParameters(readQuery)
   return {
@@ -175,6 +201,15 @@ export function openApiDocument(version: string): Plain {
           jsonContent(envelopeSchema, 'input'),
         ),
       },
+      '/v1/preflight': {
+        post: operation(
+          'preflight',
+          'What a transaction would do; nothing is changed',
+          queryParameters(transactionQuery),
+          jsonContent(preflightSchema),
+          jsonContent(envelopeSchema, 'input'),
+        ),
+      },
       '/v1/ddl': {
         post: operation(
           'ddl',
@@ -186,6 +221,7 @@ export function openApiDocument(version: string): Plain {
       },
       ...tablePaths(),
       ...usagePaths(),
+      ...eventAndJobPaths(),
       '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
     },
     components: {

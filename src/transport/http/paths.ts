@@ -69,6 +69,17 @@ export function usageName(path: string): string | undefined {
   return decodeName(name)
 }
 
+const EVENTS_PREFIX = '/v1/events/'
+
+/** What `/v1/events/{project}/{scope}` names. @throws QuorateError `not_found` for a path of another form */
+export function eventNames(path: string): { project: string; scope: string } {
+  const names = path.startsWith(EVENTS_PREFIX) ? path.slice(EVENTS_PREFIX.length).split('/').map(decodeName) : []
+  const [project, scope] = names
+  if (project === undefined || scope === undefined || names.length > 2)
+    throw new QuorateError('not_found', 'no such path')
+  return { project, scope }
+}
+
 const TABLES_PREFIX = '/v1/tables/'
 
 /** What `/v1/tables/{project}/{scope}[/{table}]` names. @throws QuorateError `not_found` for a path of another form */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { JOB_KINDS } from '../../model/index.ts'
 import { tableAssertion, tableDdl, tableMutation } from './table-schemas.ts'
 
 /** What the HTTP door takes, as schemas: requests are checked against them and `/v1/openapi.json` is made of them. */
@@ -50,6 +51,36 @@ export interface QueryQuery extends ReadQuery {
 export const queryQuery: z.ZodType<QueryQuery> = z.strictObject({
   ...reads,
   explain: yesOrNo.default(false).describe('How the query would be run, instead of its rows'),
+})
+
+export interface JobsQuery extends ReadQuery {
+  project?: string | undefined
+  scope?: string | undefined
+  table?: string | undefined
+}
+
+export const jobsQuery: z.ZodType<JobsQuery> = z.strictObject({
+  ...reads,
+  project: z.string().optional().describe('Only jobs of this project'),
+  scope: z.string().optional().describe('And of this scope in it'),
+  table: z.string().optional().describe('And of this table; the scope is app by itself'),
+})
+
+export interface EventsQuery extends ReadQuery {
+  topic?: string | undefined
+  after: number
+  limit: number
+  reverse: boolean
+}
+
+export const eventsQuery: z.ZodType<EventsQuery> = z.strictObject({
+  ...reads,
+  topic: z.string().optional().describe('Only events of this topic'),
+  after: whole(0, Number.MAX_SAFE_INTEGER)
+    .default(0)
+    .describe('A seq, exclusive; 0: from the oldest, in reverse from the newest'),
+  limit: whole(1, 1_000).default(100).describe('Events at most, unless one commit has more'),
+  reverse: yesOrNo.default(false).describe('From the newest on'),
 })
 
 export interface ListQuery extends ReadQuery {
@@ -307,6 +338,41 @@ export const commitSchema: z.ZodType = z.object({
   results: z
     .array(z.union([signedInteger, z.string().regex(/^\d{1,78}$/), z.boolean(), z.null()]))
     .describe('One per mutation; empty if none answers anything'),
+})
+export const preflightSchema: z.ZodType = z.object({
+  ...written,
+  isValid: z.boolean(),
+  error: z.unknown().optional().describe('Why it would be refused: the body of that error'),
+  results: z.array(z.unknown()),
+  rows: integer.describe('That would change, of which the caller may hear'),
+  keys: integer,
+  events: integer,
+  readSet: z.unknown().optional().describe('As of a transaction: the versions of what would change'),
+})
+const jobSchema = z.object({
+  id: z.string(),
+  seq: integer,
+  kind: z.enum(JOB_KINDS),
+  project: z.string().optional(),
+  scope: z.string().optional(),
+  table: z.string().optional(),
+  name: z.string().optional(),
+  done: integer.optional(),
+  left: integer.optional(),
+})
+export const jobsSchema: z.ZodType = z.object({ ...written, jobs: z.array(jobSchema) })
+const eventSchema = z.object({
+  seq: integer,
+  timeMicros: integer,
+  topic: z.string(),
+  key: z.string(),
+  payload: z.string().describe('JSON text'),
+})
+export const eventsSchema: z.ZodType = z.object({
+  ...written,
+  events: z.array(eventSchema),
+  more: z.boolean().describe('Go on after the seq of the last one'),
+  removedThroughSeq: integer.describe('Events up to here are removed; 0 = none'),
 })
 export const ddlResultSchema: z.ZodType = z.object({ ...written, changed: z.array(z.boolean()) })
 export const listSchema: z.ZodType = z.object({

@@ -1,17 +1,19 @@
 import {
   formatToken,
+  jobsRequest,
   QuorateError,
   queryFromText,
   requireName,
   type CoreRead,
+  type JobPlace,
   type ReadRequest,
 } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
-import { tableNames, usageName } from './paths.ts'
+import { eventNames, tableNames, usageName } from './paths.ts'
 import { consistencyOf, parseQuery } from './query.ts'
 import { bodyText, readBody } from './request.ts'
-import { queryQuery, readQuery, type ReadQuery } from './schemas.ts'
+import { eventsQuery, jobsQuery, queryQuery, readQuery, type ReadQuery } from './schemas.ts'
 import { written } from './transaction-routes.ts'
 
 /** A condition may hold thousands of values. */
@@ -53,6 +55,37 @@ export async function usageRoute(call: HttpCall, path: string): Promise<Response
   const read = await readFor(call, reads, { type: 'usage', ...(project !== undefined && { project }) })
   if (read.result.type !== 'usage') throw unfit(read.result.type)
   return answered(read, { projects: read.result.projects })
+}
+
+/** GET /v1/jobs: what the database still does in the background. */
+export async function jobsRoute(call: HttpCall): Promise<Response> {
+  const { project, scope, table, ...reads } = parseQuery(jobsQuery, call.query)
+  const place: JobPlace = {
+    ...(project !== undefined && { project }),
+    ...(scope !== undefined && { scope }),
+    ...(table !== undefined && { table }),
+  }
+  const read = await readFor(call, reads, jobsRequest(place))
+  if (read.result.type !== 'jobs') throw unfit(read.result.type)
+  return answered(read, { jobs: read.result.jobs })
+}
+
+/** GET /v1/events/{project}/{scope}: events that transactions have emitted, page by page. */
+export async function eventsRoute(call: HttpCall, path: string): Promise<Response> {
+  const { topic, after, limit, reverse, ...reads } = parseQuery(eventsQuery, call.query)
+  const { project, scope } = eventNames(path)
+  requireName('project', project)
+  requireName('scope', scope)
+  if (topic !== undefined) requireName('topic', topic)
+  const request = { type: 'events', project, scope, afterSeq: after, limit } as const
+  const read = await readFor(call, reads, {
+    ...request,
+    ...(topic !== undefined && { topic }),
+    ...(reverse && { reverse }),
+  })
+  if (read.result.type !== 'events') throw unfit(read.result.type)
+  const { events, more, removedThroughSeq } = read.result
+  return answered(read, { events, more, removedThroughSeq })
 }
 
 function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {

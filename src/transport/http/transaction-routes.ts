@@ -28,6 +28,18 @@ export async function commitRoute(call: HttpCall): Promise<Response> {
   return written(token, { seq, token, results })
 }
 
+/** POST /v1/preflight: what a `TransactionEnvelope` would do; nothing is changed. */
+export async function preflightRoute(call: HttpCall): Promise<Response> {
+  const { timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS } = parseQuery(transactionQuery, call.query)
+  const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
+  const envelope = envelopeFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  const found = await createDatabase(call.options.core, { caller: call.caller }).preflight(envelope, {
+    timeoutMs,
+    signal: call.request.signal,
+  })
+  return written(found.token, found)
+}
+
 /** POST /v1/ddl: an operation or a list of them, applied all or none; `order` as of `DdlOptions`. */
 export async function ddlRoute(call: HttpCall): Promise<Response> {
   const { timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS, order } = parseQuery(ddlQuery, call.query)

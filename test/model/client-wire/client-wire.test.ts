@@ -279,6 +279,9 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
         '0a 01 010070 010073 010074 02000000 0100 0163 02 0000',
       ],
       [{ type: 'tables', project: 'p', scope: 's' }, '0b 00 010070 010073'],
+      [{ type: 'jobs' }, '0f 00'],
+      [{ type: 'jobs', project: 'p', scope: 's', table: 't' }, '0f 03 010070 010073 010074'],
+      [{ type: 'preflight', envelope: bytes(1, 2) }, '10 02000000 0102'],
       [{ type: 'tables', project: 'p', scope: 's', table: 't' }, '0b 01 010070 010073 010074'],
       [
         { type: 'events', project: 'p', scope: 's', afterSeq: 7, limit: 2 },
@@ -356,6 +359,31 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
         },
         '0b 01000000 010074 0700000000000000 01006f 0000 0000 00 01 08 010063 0900000000000000' +
           '01000000 010069 01 01000000 01006a 01006d 0400000000000000',
+      ],
+      [
+        {
+          type: 'jobs',
+          jobs: [
+            { id: 'i', seq: 1, kind: 'removeRows', left: 2 },
+            {
+              id: 'j',
+              seq: 3,
+              kind: 'validateCheck',
+              project: 'p',
+              scope: 's',
+              table: 't',
+              name: 'n',
+              done: 4,
+              left: 5,
+            },
+          ],
+        },
+        '0f 02000000 010069 0100000000000000 05 20 0200000000000000' +
+          '01006a 0300000000000000 02 3f 010070 010073 010074 01006e 0400000000000000 0500000000000000',
+      ],
+      [
+        { type: 'preflight', outcome: bytes(1), rows: 2, keys: 3, events: 4, readSet },
+        `10 01 01000000 01 0200000000000000 0300000000000000 0400000000000000 ${setHex}`,
       ],
       [
         { type: 'tables', tables: [{ name: 't', id: 7, owner: '', definition, indexes: [], failures: [] }] },

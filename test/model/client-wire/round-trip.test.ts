@@ -9,6 +9,7 @@ import {
   clientMessagesFromJson,
   clientMessagesToJson,
   ERROR_CODES,
+  JOB_KINDS,
   QuorateError,
   readClientMessage,
   readServerMessage,
@@ -67,6 +68,10 @@ const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   fc.constant<ReadRequest>({ type: 'usage' }),
   text.map(project => ({ type: 'usage', project }) as const),
   record({ type: fc.constant('count'), project: text, scope: text }),
+  fc.constant<ReadRequest>({ type: 'jobs' }),
+  record({ type: fc.constant('jobs'), project: text }),
+  record({ type: fc.constant('jobs'), project: text, scope: text, table: text }),
+  fc.constant<ReadRequest>({ type: 'preflight', envelope }),
   text.map(project => ({ type: 'scopes', project }) as const),
   text.map(caller => ({ type: 'grants', caller }) as const),
   record({ type: fc.constant('outcome'), session: u64, serial: u64 }),
@@ -165,11 +170,27 @@ const outcome = fc.oneof(
     .map(results => encodeOutcome({ status: 'committed', seq: 7, results })),
   fc.tuple(text, text).map(([code, message]) => encodeOutcome({ status: 'refused', seq: 8, code, message })),
 )
+const job = fc.record(
+  {
+    id: text,
+    seq: u64,
+    kind: fc.constantFrom(...JOB_KINDS),
+    project: text,
+    scope: text,
+    table: text,
+    name: text,
+    done: u64,
+    left: u64,
+  },
+  { requiredKeys: ['id', 'seq', 'kind'], noNullPrototype: true },
+)
 const result: fc.Arbitrary<ReadResult> = fc.oneof(
   record({ type: fc.constant('get'), entries: fc.array(fc.option(entry, { nil: undefined }), { maxLength: 9 }) }),
   record({ type: fc.constant('scan'), entries: fc.array(entry, { maxLength: 9 }), more: fc.boolean() }),
   fc.array(namedId, { maxLength: 5 }).map(projects => ({ type: 'projects', projects }) as const),
   u64.map(keys => ({ type: 'count', keys }) as const),
+  fc.array(job, { maxLength: 5 }).map(jobs => ({ type: 'jobs', jobs }) as const),
+  record({ type: fc.constant('preflight'), outcome, rows: u64, keys: u64, events: u64 }),
   fc
     .array(
       fc.tuple(

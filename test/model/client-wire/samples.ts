@@ -201,6 +201,9 @@ export const clientSamples: ClientMessage[] = [
       { type: 'usage' },
       { type: 'usage', project: 'shop' },
       { type: 'count', project: 'shop', scope: 'app' },
+      { type: 'jobs' },
+      { type: 'jobs', project: 'shop', scope: 'app', table: 'orders' },
+      { type: 'preflight', envelope },
       { type: 'events', project: 'shop', scope: 'app', afterSeq: 0, limit: 10 },
       { type: 'events', project: 'shop', scope: 'app', topic: 'orders', afterSeq: 9, limit: 1, reverse: true },
     ] as const
@@ -295,6 +298,32 @@ export const serverSamples: ServerMessage[] = [
       { type: 'projects', projects: [{ name: 'shop', id: 4 }] },
       { type: 'scopes', scopes: [] },
       { type: 'count', keys: 2 ** 40 },
+      {
+        type: 'jobs',
+        jobs: [
+          { id: '7.1', seq: 7, kind: 'removeRows', left: 9 },
+          {
+            id: '8.2',
+            seq: 8,
+            kind: 'buildIndex',
+            project: 'shop',
+            scope: 'app',
+            table: 'orders',
+            name: 'by_note',
+            done: 128,
+            left: 2 ** 40,
+          },
+        ],
+      },
+      { type: 'preflight', outcome: refused, rows: 0, keys: 0, events: 0 },
+      {
+        type: 'preflight',
+        outcome: committed,
+        rows: 1,
+        keys: 2,
+        events: 3,
+        readSet: { points: [{ project: 'shop', scope: 'app', key: bytes(1), seq: 0 }], ranges: [] },
+      },
       {
         type: 'usage',
         projects: [

@@ -280,8 +280,11 @@ describe('the description', () => {
     assert.deepEqual(Object.keys(body.paths).toSorted(), [
       '/v1/commit',
       '/v1/ddl',
+      '/v1/events/{project}/{scope}',
+      '/v1/jobs',
       '/v1/kv/{project}/{scope}',
       '/v1/kv/{project}/{scope}/{key}',
+      '/v1/preflight',
       '/v1/query',
       '/v1/status',
       '/v1/tables/{project}/{scope}',

@@ -12,7 +12,7 @@ import type {
 } from '../../database-table-writes.ts'
 import { requireSeq } from '../arguments.ts'
 import { submit, type Connection } from '../connection.ts'
-import { newestState } from '../view.ts'
+import { newestState } from '../sources.ts'
 import { claimRow } from './claim.ts'
 import type { Condition, TableShape } from '../../tables/index.ts'
 import {

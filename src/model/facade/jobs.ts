@@ -1,0 +1,87 @@
+import { DEFAULT_SCOPE } from '../../encoding/index.ts'
+import type { RequestOptions } from '../consistency.ts'
+import type { FinishedJob, JobPlace } from '../database-jobs.ts'
+import { QuorateError } from '../errors.ts'
+import { requireName } from '../names.ts'
+import type { JobData, ReadRequest, TableDescription } from '../reads.ts'
+import { invalid } from './arguments.ts'
+import { Budget, coreOptions, type Connection } from './connection.ts'
+
+const POLL_MS_MIN = 10
+const POLL_MS_MAX = 250
+
+type JobsRequest = Extract<ReadRequest, { type: 'jobs' }>
+
+export async function readJobs(
+  connection: Connection,
+  place: JobPlace,
+  options: RequestOptions = {},
+): Promise<readonly JobData[]> {
+  const { result } = await connection.core.read(jobsRequest(place), coreOptions(connection, options))
+  if (result.type !== 'jobs') throw new QuorateError('internal', `a read of jobs was answered by ${result.type}`)
+  return result.jobs
+}
+
+/** Waits until the jobs that there are now have ended. */
+export async function waitForJobs(
+  connection: Connection,
+  place: JobPlace,
+  options: RequestOptions = {},
+): Promise<readonly FinishedJob[]> {
+  const request = jobsRequest(place)
+  const budget = new Budget(connection, options)
+  const { core } = connection
+  const read = async (): Promise<readonly JobData[]> => {
+    const { result } = await core.read(request, budget.next())
+    if (result.type !== 'jobs') throw new QuorateError('internal', `a read of jobs was answered by ${result.type}`)
+    return result.jobs
+  }
+  const awaited = await read()
+  const ids = new Set(awaited.map(({ id }) => id))
+  for (let left = awaited, waitMs = POLL_MS_MIN; left.length > 0; waitMs = Math.min(2 * waitMs, POLL_MS_MAX)) {
+    await core.time.delay(Math.min(waitMs, Math.max(1, budget.remainingMs)), options.signal)
+    left = await read()
+    if (!left.some(({ id }) => ids.has(id))) break
+  }
+  const tables = new Map<string, TableDescription | undefined>()
+  const finished: FinishedJob[] = []
+  for (const job of awaited) finished.push({ ...job, ...(await failureOf(connection, job, budget, tables)) })
+  return finished
+}
+
+/** @throws QuorateError `invalid_argument`, `invalid_name` */
+export function jobsRequest({ project, scope, table }: JobPlace): JobsRequest {
+  if (project === undefined) {
+    if (scope !== undefined || table !== undefined) throw invalid('a scope or a table is named with its project')
+    return { type: 'jobs' }
+  }
+  requireName('project', project)
+  if (scope !== undefined) requireName('scope', scope)
+  if (table === undefined) return { type: 'jobs', project, ...(scope !== undefined && { scope }) }
+  requireName('table', table)
+  return { type: 'jobs', project, scope: scope ?? DEFAULT_SCOPE, table }
+}
+
+/** What the table says about a build or a validation that rows have refused. */
+async function failureOf(
+  { core }: Connection,
+  { project, scope, table, name, seq }: JobData,
+  budget: Budget,
+  tables: Map<string, TableDescription | undefined>,
+): Promise<{ failure?: string }> {
+  if (project === undefined || scope === undefined || table === undefined) return {}
+  const path = `${project}/${scope}/${table}`
+  if (!tables.has(path)) {
+    try {
+      const { result } = await core.read({ type: 'tables', project, scope, table }, budget.next())
+      tables.set(path, result.type === 'tables' ? result.tables[0] : undefined)
+    } catch (error) {
+      // What is gone meanwhile has refused nothing.
+      const isGone = error instanceof QuorateError && error.code.endsWith('_not_found')
+      if (!isGone) throw error
+      tables.set(path, undefined)
+    }
+  }
+  const failure = tables.get(path)?.failures.find(failed => failed.name === name && failed.seq > seq)
+  return failure === undefined ? {} : { failure: failure.message }
+}
