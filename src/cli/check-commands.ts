@@ -13,16 +13,23 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
   const check = program.command('check').description('check a data directory or a configuration')
   withDataKeys(check.command('data <directory>'))
     .description('reads every page, value and log frame of a directory that no node has open')
-    .action(async (directory: string, options: DataKeyOptions, command: Command) => {
+    .option(
+      '--accept <note>',
+      'if nothing is damaged: a directory that was opened permissively may be used again; says why',
+    )
+    .action(async (directory: string, options: DataKeyOptions & { accept?: string }, command: Command) => {
       const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
       const { random, ciphers } = nodePlatform()
-      const { regions, damage, verdict } = await checkDataDirectory(context.files, directory, {
+      const { regions, damage, verdict, trust } = await checkDataDirectory(context.files, directory, {
         sealing: { random, ciphers, keys: await dataKeysOf(context, options) },
+        ...(options.accept !== undefined && { accept: options.accept }),
       })
-      output.result({ directory, verdict, damage, regions }, () => {
+      output.result({ directory, verdict, damage, regions, ...(trust && { trust }) }, () => {
         for (const region of regions) if (!SOUND.has(region.state)) output.line(describe(region))
         const bytes = regions.reduce((sum, { length }) => sum + length, 0)
         output.line(`${directory}: ${verdict}; ${regions.length} regions, ${bytes} bytes checked`)
+        if (trust?.decision === null)
+          output.line('it was opened permissively: --accept decides that it may be used again')
       })
       const [first] = damage
       if (first !== undefined) throw new CommandExit(ExitCode.damage, `damaged: ${describe(first)}`)

@@ -32,14 +32,14 @@ import type { EngineStateMachine } from './state-machine.ts'
 
 export interface LocalCoreOptions {
   machine: EngineStateMachine
-  sequencer: LocalSequencer
+  sequencer: Pick<LocalSequencer, 'failure'>
   clock: Clock
   timers: Timers
   random: Random
   /** Reads log entries for views of past seqs. */
   entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>
   /** Opened. */
-  session: OwnSession
+  session: Pick<OwnSession, 'submit' | 'abandon'>
   close: () => Promise<void>
 }
 

@@ -5,7 +5,7 @@ import type { Seal } from '../sealing/index.ts'
 import { asDamaged } from './damaged-error.ts'
 import { ChangeFiles } from './events/index.ts'
 import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
-import type { InspectedRegion, KeyspaceOptions, Mutants } from './keyspace/index.ts'
+import type { InspectedRegion, KeyspaceOptions, Mutants, SalvageOptions } from './keyspace/index.ts'
 import { spaceLength } from './layers.ts'
 import { GAP_BYTES, GAP_ENTRIES } from './replay.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
@@ -72,6 +72,26 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
     }
   } catch (error) {
     await changes?.close()
+    await keyspace.close()
+    throw asDamaged(error)
+  }
+}
+
+/**
+ * The state of a directory in which anything may be wrong, as far as it can be read. Nothing but pages that nobody has is written.
+ * Rejects with `PageDamage` or QuorateError `damaged` where nothing can be read.
+ */
+export async function openForSalvage(
+  options: StateMachineOptions,
+  salvage: SalvageOptions,
+): Promise<{ machine: EngineStateMachine; isWhole: boolean }> {
+  const { files, clock, timers, cursorSecret } = options
+  const { keyspace, superblock, isWhole } = await Keyspace.salvage(keyspaceOptions(options), salvage)
+  try {
+    const changes = ChangeFiles.inMemory(files, superblock.seq)
+    const surroundings = { newSlice: () => new Slice(clock, timers), cursorSecret: cursorSecret ?? NO_SECRET }
+    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, surroundings), isWhole }
+  } catch (error) {
     await keyspace.close()
     throw asDamaged(error)
   }

@@ -6,6 +6,7 @@ import {
   listBackups as list,
   openEngine,
   openForReading as openReader,
+  openPermissively,
   PagedStore as PageFile,
   parityOf as parity,
   readManifest,
@@ -33,6 +34,8 @@ import type {
   OfflineOptions,
   PagedStoreOptions,
   Parity,
+  PermissiveEngine,
+  PermissiveOptions,
   Rehearsed,
   Restored,
   RestoredCluster,
@@ -51,8 +54,16 @@ export const Engine: {
    * @throws QuorateError `directory_locked`, `damaged`, `storage_failed`, `seal_key_missing`, `seal_key_wrong`, `not_sealed`
    */
   open(directory: string, options?: EngineOptions): Promise<EngineDatabase>
+  /**
+   * Opens what can be proven of a damaged directory, for reading (docs/guide/storage.md); `recovery` says what does not hold. The directory is
+   * marked: `open` refuses it (`untrusted_directory`) until an operator has decided with `quorate check data --accept`.
+   * @throws QuorateError `not_found`, `directory_locked`, `invalid_argument` if it belongs to a node of a cluster, `damaged` if nothing can be
+   * proven; about keys as `open`
+   */
+  openPermissively(directory: string, options?: PermissiveOptions): Promise<PermissiveEngine>
 } = {
   open: (directory, options = {}) => openEngine(directory, options, nodePlatform()),
+  openPermissively: (directory, options = {}) => openPermissively(directory, options, nodePlatform()),
 }
 
 /**
@@ -257,5 +268,6 @@ export type {
   LocalScan,
   LocalView,
 } from '../engine/index.ts'
+export type { PermissiveEngine, PermissiveOptions, RecoveryDiagnostic, RecoveryReport } from '../engine/index.ts'
 export type { ConfiguredKeys } from '../sealing/index.ts'
 export * from '../model/index.ts'

@@ -1,8 +1,10 @@
 import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
 import { readTextFile, replaceTextFile } from '../platform/index.ts'
+import { QuorateError } from '../model/index.ts'
 import { openSeal } from '../sealing/index.ts'
 import type { ConfiguredKeys, Seal } from '../sealing/index.ts'
 import type { Ciphers, DirectoryLock, Files, Random } from '../platform/index.ts'
+import { markPermissive, requireTrust } from './trust.ts'
 import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
 
@@ -61,6 +63,11 @@ export interface DataDirectoryOptions {
   /** Identity of a directory that is created, 32 hexadecimal digits; minted if not given. */
   directoryId?: string
   ciphers: Ciphers
+  /**
+   * `permissive`: to be read only, whatever is damaged; that is recorded. `strict` (default): refused after such an opening, until an operator
+   * has decided.
+   */
+  recovery?: 'strict' | 'permissive'
   /** What the directory is, or is to be, encrypted and signed with. */
   keys?: ConfiguredKeys | undefined
 }
@@ -91,6 +98,9 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
   const found = await readIdentity(files, path)
   const bootId = lock.holder.bootId
   const isNew = found?.isComplete !== true
+  const isPermissive = options.recovery === 'permissive'
+  if (isPermissive && isNew) throw new QuorateError('not_found', `${path} holds nothing yet`)
+  if (!isNew && !isPermissive) await requireTrust(files, path)
   if (isNew) await removeRemains(files, path)
   const identity: DirectoryIdentity = {
     ...(isNew ? { ...newIdentity(options), ...(options.directoryId === undefined && found) } : found),
@@ -101,7 +111,8 @@ async function openLocked(options: DataDirectoryOptions, lock: DirectoryLock): P
   if (isNew) await writeIdentity(files, path, identity)
   const { random, ciphers, keys } = options
   const sealed = { files, random, ciphers, path, directoryId: identity.directoryId, keys }
-  const seal = await openSeal(sealed, isNew ? 'create' : 'open')
+  const seal = await openSeal(sealed, isNew ? 'create' : isPermissive ? 'look' : 'open')
+  if (isPermissive) await markPermissive(files, path)
   return {
     seal,
     path,

@@ -292,7 +292,7 @@ export class Log {
   /** Moves the synced position up to what the lane has completed by now. */
   #advanceSynced(lane: Lane): void {
     const completed = lane.completedIoSeq()
-    if (completed > this.#writtenIoSeq) this.#writtenIoSeq = completed
+    if (completed > this.#writtenIoSeq) this.#source.cache.trim((this.#writtenIoSeq = completed))
     const ends = this.#pendingEnds
     let at = this.#pendingAt
     const nowMs = at < ends.length && ends[at]! <= completed ? this.#settings.clock?.monotonicMs() : undefined

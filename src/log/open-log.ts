@@ -45,6 +45,8 @@ export interface LogOptions {
   readonly ringBytes?: number
   /** Where the log ended when it was closed in order, if it was not used since: any other end is damage. */
   readonly closedAt?: LogEnd
+  /** Nothing is written, whatever is found; the log can be read and takes no appends. */
+  readonly isReadOnly?: boolean
   /** How long syncs take is counted by it (`Log.stats`). */
   readonly clock?: Clock
   /** Cumulative and in order: everything up to `ioSeq` is durable. */
@@ -170,7 +172,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const kept = await readSuspects(files, directory)
   const votes = resolveVotes(scan, slots, directory)
   const damage = [...scan.damage, ...damageOfClosedEnd(scan, options.closedAt, options.directory), ...votes.damage]
-  const verdict: LogVerdict = damage.length > 0 ? { kind: 'damaged' } : scan.verdict
+  const verdict: LogVerdict = damage.length > 0 || options.isReadOnly === true ? { kind: 'damaged' } : scan.verdict
   let repairedVoteSlots: readonly number[] = []
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {
     await repair(settings, verdict)

@@ -31,6 +31,11 @@ export class TailCache {
     this.#batches.push(batch)
     this.#ioSeqs.push(ioSeq)
     this.#bytes += batch.bytes.length
+    this.trim(writtenIoSeq)
+  }
+
+  /** hot path: bench/log. What is above the budget goes, as far as it is written. */
+  trim(writtenIoSeq: number): void {
     while (this.#bytes > this.#budgetBytes && this.#ioSeqs[this.#start]! <= writtenIoSeq) {
       this.#bytes -= this.#batches[this.#start]!.bytes.length
       this.#start++

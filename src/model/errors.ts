@@ -76,6 +76,8 @@ export const ERROR_CODES = [
   'seal_key_missing',
   'seal_key_wrong',
   'not_sealed',
+  'untrusted_directory',
+  'read_only',
   'storage_failed',
   'out_of_space',
   'configuration_mismatch',

@@ -1,7 +1,7 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { inspectState } from '../engine/index.ts'
-import { inspectLog, LogError, NO_SUPERBLOCK, readIdentity } from '../log/index.ts'
-import type { DirectoryIdentity, InspectedFrame, SuperblockProof } from '../log/index.ts'
+import { acceptDirectory, inspectLog, LogError, NO_SUPERBLOCK, readIdentity, readTrust } from '../log/index.ts'
+import type { DirectoryIdentity, InspectedFrame, SuperblockProof, TrustMarker } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { readTextFile } from '../platform/index.ts'
 import type { Files, Platform } from '../platform/index.ts'
@@ -29,6 +29,8 @@ export interface DataCheck {
   readonly verdict: 'clean' | 'torn' | 'suspect' | 'damaged'
   readonly regions: readonly DataRegion[]
   readonly damage: readonly DataRegion[]
+  /** Whether it was ever opened permissively; without a decision since, nothing opens it strictly. */
+  readonly trust?: TrustMarker
 }
 
 interface LogResult {
@@ -42,25 +44,32 @@ const INSPECTION_BUDGET_BYTES = 32 << 20
 export interface CheckOptions {
   /** Hears how much of the files has been looked at, 0 to 1. */
   readonly onShare?: (share: number) => void
+  /** An operator's decision, if nothing is damaged, that the directory may be used again after it was opened permissively: why. */
+  readonly accept?: string
   /** For a directory that is encrypted or signed. */
   readonly sealing?: Pick<Platform, 'random' | 'ciphers'> & { readonly keys?: ConfiguredKeys | undefined }
 }
 
 /**
  * Reads every page, value and frame of a data directory that no node has open; changes nothing in it but the lock for as long as that
- * takes.
+ * takes, and what `accept` records.
  * @throws FileError `directory_locked` naming the holder; QuorateError `not_found` if there is no data directory; `seal_key_missing`,
  * `seal_key_wrong`, `not_sealed` if the keys are not the directory's
  */
 export async function checkDataDirectory(
   files: Files,
   directory: string,
-  { onShare, sealing }: CheckOptions = {},
+  { onShare, sealing, accept }: CheckOptions = {},
 ): Promise<DataCheck> {
   const lock = (await files.size(`${directory}/identity.json`)) === undefined ? undefined : await files.lock(directory)
   if (lock === undefined) throw new QuorateError('not_found', `${directory} is no data directory`)
   try {
-    return await new Inspection(files, directory, onShare, sealing).run()
+    const found = await new Inspection(files, directory, onShare, sealing).run()
+    if (accept !== undefined && found.verdict !== 'damaged') {
+      await acceptDirectory(files, directory, { note: accept, verdict: found.verdict })
+    }
+    const trust = await readTrust(files, directory)
+    return { ...found, ...(trust && { trust }) }
   } finally {
     await lock.release()
   }

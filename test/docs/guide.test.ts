@@ -7,6 +7,7 @@ import { main as access } from '../../examples/guide/access.ts'
 import { main as backup } from '../../examples/guide/backup.ts'
 import { main as dataModel } from '../../examples/guide/data-model.ts'
 import { main as queries } from '../../examples/guide/queries.ts'
+import { main as storage } from '../../examples/guide/storage.ts'
 import { main as transactions } from '../../examples/guide/transactions.ts'
 import { main as watch } from '../../examples/guide/watch.ts'
 
@@ -52,6 +53,21 @@ describe('the guide', () => {
     (directory: string, print: (line: string) => void) => Promise<void>,
     string[],
   ][] = [
+    [
+      'storage',
+      storage,
+      [
+        'true true',
+        'true true',
+        'true true',
+        'a page that never changes',
+        'seal_key_missing',
+        'damaged',
+        'superblock of data; complete: true',
+        'well',
+        'untrusted_directory',
+      ],
+    ],
     [
       'data-model',
       dataModel,

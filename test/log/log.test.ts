@@ -4,6 +4,17 @@ import type { LogError } from '../../src/log/index.ts'
 import { LogWorld, batch, chainOver, entry, readAll, settle } from './log-world.ts'
 
 describe('a log on the inline lane', () => {
+  it('keeps no more of the newest entries in memory than it may, once they are written', async () => {
+    const world = new LogWorld(3, { tailCacheBytes: 500 })
+    const { log } = await world.create()
+    log.append({ entries: batch(1, 20, 1, 400) })
+    assert.ok(log.cachedBytes > 500, 'what is not written cannot be read from the file')
+    log.flushSync()
+    log.mark()
+    assert.ok(log.cachedBytes <= 500, `${log.cachedBytes} bytes`)
+    assert.deepEqual((await readAll(log)).length, 20)
+  })
+
   it('gives back after a reopening what was appended, truncated and voted', async () => {
     const world = new LogWorld()
     const { log, synced } = await world.create()

@@ -83,6 +83,13 @@ export class ChangeFiles implements ChangeHistory {
     return changes
   }
 
+  /** Without a directory: what is published from now on, as far as memory may hold it. */
+  static inMemory(files: Files, seq: number): ChangeFiles {
+    const changes = new ChangeFiles(files, '', seq, undefined)
+    changes.#breakOff()
+    return changes
+  }
+
   get knownAfterSeq(): number {
     return this.#knownAfterSeq
   }

@@ -1,4 +1,4 @@
-import { crc32, equalBytes, readU32, writeU32 } from '../../encoding/index.ts'
+import { bytesToHex, crc32, equalBytes, readU32, writeU32 } from '../../encoding/index.ts'
 import type { Seal } from '../../sealing/index.ts'
 import { CHECKSUM_BYTES } from './layout.ts'
 
@@ -30,4 +30,9 @@ export function writeChecksum(bytes: Uint8Array, at: number, checksum: Checksum)
 export function equalChecksums(a: Checksum, b: Checksum): boolean {
   if (typeof a === 'number' || typeof b === 'number') return a === b
   return equalBytes(a, b)
+}
+
+/** In hexadecimal, for people. */
+export function checksumText(checksum: Checksum): string {
+  return typeof checksum === 'number' ? checksum.toString(16).padStart(8, '0') : bytesToHex(checksum)
 }

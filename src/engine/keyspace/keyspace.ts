@@ -9,8 +9,9 @@ import { Installing, PROGRESS_BYTES } from './installing.ts'
 import type { PageReport, ScrubResult } from './scrub.ts'
 import { Scrub } from './scrub.ts'
 import { PageKind } from './layout.ts'
-import type { KeyspaceOptions, Parts } from './opening.ts'
-import { createParts, newRoot, openParts } from './opening.ts'
+import type { KeyspaceOptions, Parts, SalvageOptions } from './opening.ts'
+import { createParts, newRoot, openParts, openPartsForSalvage } from './opening.ts'
+import { PassedOver } from './passed-over.ts'
 import { NewestReader } from './newest-reader.ts'
 import { PageRef } from './page.ts'
 import type { SpaceDigest } from './spaces.ts'
@@ -130,6 +131,39 @@ export class Keyspace {
       throw error
     }
     return { keyspace, superblock }
+  }
+
+  /**
+   * What can be had of a directory in which anything may be wrong; damaged ranges and records with damaged large values are passed over.
+   * Nothing of what is on file is written over, and no checkpoint is to be made of it. `isWhole`: nothing is missing.
+   */
+  static async salvage(
+    options: KeyspaceOptions,
+    salvage: SalvageOptions,
+  ): Promise<{ keyspace: Keyspace; superblock: SuperblockState; isWhole: boolean }> {
+    const { parts, superblock, hasDigests } = await openPartsForSalvage(options, salvage)
+    const keyspace = new Keyspace(parts, options)
+    try {
+      const { damaged } = await keyspace.scrub()
+      const [pages, extents] = [new Set<number>(), new Set<number>()]
+      for (const { file, offset, checkedBytes, kind, reason = '', expected, actual } of damaged) {
+        const isExtent = kind === 'extent'
+        const place = isExtent ? extents : pages
+        place.add(offset / parts.storage.pageBytes)
+        const what = isExtent ? ('extent' as const) : ('page' as const)
+        const found = { expected: expected ?? 'the page that its pointer names', actual: actual ?? reason }
+        salvage.onDamage({ kind: what, file, offset, length: checkedBytes, ...found })
+      }
+      if (pages.has(superblock.root.page)) {
+        const { path, pageBytes } = parts.file
+        throw new PageDamage(path, superblock.root.page * pageBytes, pageBytes, 'nothing below the root can be reached')
+      }
+      if (damaged.length > 0) parts.file.passOver(new PassedOver(pages, extents))
+      return { keyspace, superblock, isWhole: hasDigests && damaged.length === 0 }
+    } catch (error) {
+      await keyspace.close()
+      throw error
+    }
   }
 
   get stats(): KeyspaceStats {

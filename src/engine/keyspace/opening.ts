@@ -82,6 +82,79 @@ export interface Opened {
   readonly slots: readonly [SuperblockSlot, SuperblockSlot]
 }
 
+/** Something of a page file that does not hold. */
+export interface KeyspaceDamage {
+  readonly kind: 'superblock' | 'digests' | 'page' | 'extent'
+  readonly file: string
+  readonly offset: number
+  readonly length: number
+  readonly expected: string
+  readonly actual: string
+}
+
+/** Which root is opened for what can be had of a damaged file, and who hears what does not hold. */
+export interface SalvageOptions {
+  readonly base: 'newest' | 'older'
+  readonly onDamage: (damage: KeyspaceDamage) => void
+}
+
+/**
+ * Opens a root of a file in which anything may be wrong. The map is not read: every page up to the superblock's end counts as taken, so
+ * that nothing is written over, and no superblock is written. False if the spaces' digests are not there: then nothing may be applied.
+ */
+export async function openPartsForSalvage(
+  options: KeyspaceOptions,
+  { base, onDamage }: SalvageOptions,
+): Promise<{ parts: Parts; superblock: SuperblockState; hasDigests: boolean }> {
+  const path = `${options.directory}/${FILE_NAME}`
+  const file = await options.files.open(path, 'readWrite')
+  try {
+    const slots = await readSlots(file, options.seal)
+    for (const { state, isEmpty, offset, length, misunderstood } of slots) {
+      if (state !== undefined || isEmpty) continue
+      const actual = misunderstood?.message ?? 'bytes that do not fit their checksum'
+      onDamage({ kind: 'superblock', file: path, offset, length, expected: 'a superblock', actual })
+    }
+    const superblock = wholeSuperblocks(slots)[base === 'newest' ? 0 : 1]
+    if (superblock === undefined) throw new PageDamage(path, 0, SUPERBLOCK_AREA_BYTES, 'no superblock holds')
+    const { historyId, groupId, directoryId } = superblock
+    const parts = assemble(options, file, superblock.pageBytes, { historyId, groupId, directoryId })
+    const hasDigests = await adoptForSalvage(parts, superblock, options.retention.now(), onDamage)
+    return { parts, superblock, hasDigests }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function adoptForSalvage(
+  { storage, file, spaces, writer, checkpointer }: Parts,
+  state: SuperblockState,
+  nowMs: number,
+  onDamage: SalvageOptions['onDamage'],
+): Promise<boolean> {
+  const { map, roots } = storage
+  const pages = state.end - map.firstPage
+  map.adopt(map.firstPage, new Uint8Array(Math.ceil(pages / 8)).fill(0xff), pages, 'live')
+  map.end = Math.max(map.end, state.end)
+  storage.table.coverPage(map.end)
+  const root = rootOf(storage, state, nowMs)
+  roots.add(root)
+  checkpointer.newest = { state, root }
+  storage.epoch = state.epoch + 1
+  writer.reset(state.root.page, state.root.seq)
+  try {
+    const digests = await readChain(file, state.spaces, PageKind.spaces)
+    spaces.decode(digests.content)
+    return equalDigests(spaces.total, state.digestS)
+  } catch (error) {
+    if (!(error instanceof PageDamage)) throw error
+    const { offset, length, expected = 'the digests of spaces', actual = error.message } = error
+    onDamage({ kind: 'digests', file: file.path, offset, length, expected, actual })
+    return false
+  }
+}
+
 /** Opens what the newest superblock that passes says; whether the other one may be bad is judged by `judgeSlots`, once the log is known. */
 export async function openParts(options: KeyspaceOptions): Promise<Opened> {
   const path = `${options.directory}/${FILE_NAME}`
@@ -91,7 +164,9 @@ export async function openParts(options: KeyspaceOptions): Promise<Opened> {
     const slots = await readSlots(file, options.seal)
     for (const { misunderstood, offset, length, slot } of slots) {
       if (misunderstood === undefined) continue
-      throw new PageDamage(path, offset, length, `superblock ${slot}: ${misunderstood.message}`, misunderstood)
+      throw new PageDamage(path, offset, length, `superblock ${slot}: ${misunderstood.message}`, {
+        cause: misunderstood,
+      })
     }
     const [newest, older] = wholeSuperblocks(slots)
     if (newest === undefined) {

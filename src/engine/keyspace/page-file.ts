@@ -1,10 +1,11 @@
 import type { File } from '../../platform/index.ts'
 import { readU32 } from '../../encoding/index.ts'
 import type { Seal } from '../../sealing/index.ts'
-import { checksumOf, equalChecksums } from './checksum.ts'
+import { checksumOf, checksumText, equalChecksums } from './checksum.ts'
 import type { Checksum } from './checksum.ts'
 import { PageDamage } from './damage.ts'
 import { AT_FORMAT, AT_KIND, AT_PAGE, PAGE_FORMAT, PAGE_HEADER_BYTES, PageKind } from './layout.ts'
+import type { PassedOver } from './passed-over.ts'
 import { openPage, sealPage } from './page-seal.ts'
 
 /** The page file and its latch: the first failed write or sync is final (rule D9). */
@@ -13,6 +14,7 @@ export class PageFile {
   readonly pageBytes: number
   readonly #file: File
   readonly #seal: Seal | undefined
+  #passedOver: PassedOver | undefined
   readonly #pending: Set<Promise<void>> = new Set()
   failure: unknown
   /** Told of that failure, once and at once, whoever has asked for the write. */
@@ -31,6 +33,11 @@ export class PageFile {
 
   readSync(target: Uint8Array, position: number): number {
     return this.#file.readSync(target, position)
+  }
+
+  /** From now on these are read as if they were empty: for what can be had of a damaged file. */
+  passOver(damaged: PassedOver): void {
+    this.#passedOver = damaged
   }
 
   /** Makes a page, or an extent with its header, ready to be written, in place. Does nothing where nothing is encrypted. */
@@ -95,15 +102,25 @@ export class PageFile {
   /** Decrypts a page that was read, in place, and checks it against the checksum in its pointer and against its own header. */
   verify(bytes: Uint8Array, page: number, checksum: Checksum, kind: 'tree' | PageKind, ownClaim: boolean): void {
     const offset = page * this.pageBytes
+    if (kind === 'tree' && this.#passedOver?.leaveOut(page, bytes) === true) return
     this.#open(bytes, page)
-    if (!ownClaim && !equalChecksums(checksumOf(this.#seal, bytes), checksum)) {
-      throw new PageDamage(this.path, offset, bytes.length, `page ${page} is not the one that its pointer names`)
+    const actual = ownClaim ? checksum : checksumOf(this.#seal, bytes)
+    if (!equalChecksums(actual, checksum)) {
+      const detail = { expected: checksumText(checksum), actual: checksumText(actual) }
+      throw new PageDamage(
+        this.path,
+        offset,
+        bytes.length,
+        `page ${page} is not the one that its pointer names`,
+        detail,
+      )
     }
     const found = bytes[AT_KIND]!
     const isKind = kind === 'tree' ? found === PageKind.leaf || found === PageKind.branch : found === kind
     if (!isKind || bytes[AT_FORMAT] !== PAGE_FORMAT || readU32(bytes, AT_PAGE) !== page) {
       throw new PageDamage(this.path, offset, bytes.length, `page ${page} has a header of something else`)
     }
+    if (kind === 'tree') this.#passedOver?.leaveOutValues(bytes)
   }
 
   /** Reads a page that is no part of the tree: maps, space digests. */
@@ -123,10 +140,12 @@ export class PageFile {
   /** Decrypts an extent that was read, header and all, in place, checks it, and returns its value. */
   verifyExtent(bytes: Uint8Array, page: number, checksum: Checksum): Uint8Array {
     this.#open(bytes, page)
-    const isSame = equalChecksums(checksumOf(this.#seal, bytes), checksum)
+    const actual = checksumOf(this.#seal, bytes)
+    const isSame = equalChecksums(actual, checksum)
     if (!isSame || bytes[AT_KIND] !== PageKind.extent || readU32(bytes, AT_PAGE) !== page) {
       const reason = `extent ${page} is not the one that its pointer names`
-      throw new PageDamage(this.path, page * this.pageBytes, bytes.length, reason)
+      const detail = { expected: checksumText(checksum), actual: checksumText(actual) }
+      throw new PageDamage(this.path, page * this.pageBytes, bytes.length, reason, detail)
     }
     return bytes.subarray(PAGE_HEADER_BYTES)
   }

@@ -26,6 +26,9 @@ export interface PageReport {
   readonly seq: number
   readonly state: 'ok' | 'damaged' | 'in_memory'
   readonly reason?: string
+  /** What the pointer names and what is there, if that can be said. */
+  readonly expected?: string | undefined
+  readonly actual?: string | undefined
   /** First key and key behind the last that depend on it; undefined = to the end. */
   readonly lower: Uint8Array
   readonly upper: Uint8Array | undefined
@@ -149,7 +152,8 @@ export class Scrub {
       return { ...place, kind: pageLevel(this.#page) === 0 ? 'leaf' : 'branch', state: 'ok' }
     } catch (error) {
       if (!(error instanceof PageDamage)) throw error
-      return { ...place, kind: 'unknown', state: 'damaged', reason: error.message }
+      const { expected, actual, message } = error
+      return { ...place, kind: 'unknown', state: 'damaged', reason: message, expected, actual }
     }
   }
 
@@ -201,7 +205,8 @@ export class Scrub {
       return { ...place, state: 'ok' }
     } catch (error) {
       if (!(error instanceof PageDamage)) throw error
-      return { ...place, state: 'damaged', reason: error.message }
+      const { expected, actual, message } = error
+      return { ...place, state: 'damaged', reason: message, expected, actual }
     }
   }
 }

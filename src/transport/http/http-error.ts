@@ -69,6 +69,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   seal_key_missing: 500,
   seal_key_wrong: 500,
   not_sealed: 500,
+  untrusted_directory: 500,
+  read_only: 403,
   storage_failed: 500,
   out_of_space: 507,
   configuration_mismatch: 500,
