@@ -110,6 +110,21 @@ describe('a quota', () => {
     assert.deepEqual(usage(harness, 'r').quota, {})
   })
 
+  it('counts what has expired until a tick has removed it, and no longer', async () => {
+    const harness = await Harness.withProject()
+    await ddl(harness, { type: 'setQuota', project: 'p', records: 2 })
+    await committed(harness, set('short', '1', 1_000), set('long', '1'))
+    harness.timeMicros += 2_000_000
+    assert.equal(await refusal(harness, set('more', '1')), 'quota_exceeded')
+    const count = (): unknown => harness.read({ type: 'count', project: 'p', scope: 'app' })
+    assert.deepEqual(count(), { type: 'count', keys: 1 }, 'readers see it no more')
+    assert.equal(usage(harness).keys, 2)
+    await harness.tick()
+    assert.deepEqual(count(), { type: 'count', keys: 1 })
+    await committed(harness, set('more', '1'))
+    assert.equal(await refusal(harness, set('again', '1')), 'quota_exceeded')
+  })
+
   it('is set by who administers the database only, and what a project holds is told to who administers it', async () => {
     const harness = await Harness.withProject()
     await ddl(

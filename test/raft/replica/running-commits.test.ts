@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { utf8Bytes } from '../../../src/encoding/index.ts'
+import { encodeEnvelope, encodeRequest, utf8Bytes } from '../../../src/encoding/index.ts'
 import type { TransactionEnvelope } from '../../../src/encoding/index.ts'
 import type { QuorateError } from '../../../src/model/index.ts'
+import { RequestTable } from '../../../src/raft/requests.ts'
 import { Trio } from './trio.ts'
 
 const set = (key: string): TransactionEnvelope => ({
@@ -61,6 +62,24 @@ describe('a commit under way', () => {
     trio.wire.cutOff.clear()
     assert.equal((await trio.world.runToCompletion(answer)).status, 'committed')
   })
+})
+
+it('what is cancelled is placed nowhere', () => {
+  const requests = new RequestTable(() => 5)
+  const told: unknown[] = []
+  const header = { caller: 'ann', session: 3, acknowledgedThrough: 0, notAfterMicros: 0, copy: 0 }
+  for (const serial of [1, 2, 3]) {
+    const request = encodeRequest({ ...header, serial }, encodeEnvelope(set(`k${serial}`)))
+    requests.add(request, (_, error) => told.push([serial, error?.code]))
+  }
+  assert.equal(requests.cancel(3, 2), true)
+  assert.equal(requests.cancel(3, 2), undefined)
+  assert.deepEqual(told, [[2, 'cancelled']])
+  assert.deepEqual(
+    requests.takeUnplaced(1).map(({ serial }) => serial),
+    [1, 3],
+  )
+  assert.throws(() => requests.cancel(3, 1), { code: 'not_cancellable' })
 })
 
 describe('a commit that takes long', () => {

@@ -23,14 +23,18 @@ export class HttpRig {
   readonly trio: Trio
   readonly app: HttpApp
   readonly faults: unknown[] = []
+  readonly core: ReplicaCore
+  readonly name: string
 
   constructor(trio: Trio, name: string, options: Partial<HttpOptions>) {
     this.trio = trio
     const { clock, timers, random } = trio.machines.get(name)!.process!
     const service = trio.node(name).replica
+    this.name = name
+    this.core = new ReplicaCore({ service, clock, timers, random })
     this.app = createHttpApp({
       service,
-      core: new ReplicaCore({ service, clock, timers, random }),
+      core: this.core,
       authenticate: (token, isLoopback) => token ?? (isLoopback ? 'root' : undefined),
       serverVersion: '0.1.0',
       onFault: error => this.faults.push(error),
