@@ -28,6 +28,8 @@ export interface PageReadings {
   readonly loadedPages: number
   readonly extentBytes: number
   readonly retainedRoots: number
+  readonly heldRoots: number
+  readonly oldestHeldMs: number
   readonly records: number
   readonly isBusy: boolean
 }
@@ -91,6 +93,8 @@ function pageFamilies(pages: PageReadings): MetricFamily[] {
     counter('quorate_pages_loaded_total', 'Pages and large values read from the file', pages.loadedPages),
     gauge('quorate_pages_extent_bytes', 'Memory of large values', pages.extentBytes),
     gauge('quorate_pages_roots', 'Roots that are kept for reads of the past', pages.retainedRoots),
+    gauge('quorate_pages_held_roots', 'Of them, those that views or work under way hold', pages.heldRoots),
+    gauge('quorate_pages_oldest_held_seconds', 'Age of the oldest root that is held', pages.oldestHeldMs / 1000),
     gauge('quorate_pages_records', 'Records', pages.records),
     gauge('quorate_pages_is_busy', '1 while new writes are refused, because too much waits', pages.isBusy ? 1 : 0),
   ]

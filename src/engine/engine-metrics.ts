@@ -59,6 +59,9 @@ export interface EngineMetrics {
     readonly evicted: number
     readonly loaded: number
     readonly retainedRoots: number
+    /** Of them, those that views hold, and how long ago the oldest of those was the newest state, ms. */
+    readonly heldRoots: number
+    readonly oldestHeldMs: number
   }
   readonly checkpoints: { readonly count: number; readonly lastMs: number; readonly seq: number }
   readonly records: number
@@ -191,6 +194,8 @@ export function engineMetrics(parts: MeasuredParts): EngineMetrics {
       evicted: pages.evictedPages,
       loaded: pages.loadedPages,
       retainedRoots: pages.retainedRoots,
+      heldRoots: pages.heldRoots,
+      oldestHeldMs: pages.oldestHeldMs,
     },
     checkpoints,
     records: pages.records,

@@ -30,6 +30,9 @@ export interface KeyspaceStats {
   filePages: number
   extentBytes: number
   retainedRoots: number
+  /** Of them, those that views and work under way hold, and the age of the oldest such, ms. */
+  heldRoots: number
+  oldestHeldMs: number
   epoch: number
   pageBytes: number
   /** What the budget allows to be in memory. */
@@ -169,6 +172,7 @@ export class Keyspace {
   get stats(): KeyspaceStats {
     const { storage, spaces, pager } = this.#parts
     const { table, map, extents, roots, epoch, traffic } = storage
+    const held = roots.all.filter(({ holders, superblocks }) => holders > superblocks)
     return {
       records: spaces.records,
       residentPages: table.residentPages,
@@ -177,6 +181,8 @@ export class Keyspace {
       filePages: map.end,
       extentBytes: extents.bytes,
       retainedRoots: roots.all.length,
+      heldRoots: held.length,
+      oldestHeldMs: held.length === 0 ? 0 : this.#now() - held[0]!.publishedAtMs,
       epoch,
       pageBytes: storage.pageBytes,
       pagesMax: pager.pagesMax,
