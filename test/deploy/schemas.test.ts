@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { StatefulSet } from 'kubernetes-models/apps/v1'
+import { CronJob } from 'kubernetes-models/batch/v1'
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { ConfigMap, Namespace, Secret, Service, ServiceAccount } from 'kubernetes-models/v1'
@@ -16,6 +17,7 @@ type Model = new (data: never) => { validate(): void }
 /** The models of what deploy/k8s consists of, by `apiVersion/kind`. */
 const MODELS: Readonly<Record<string, Model>> = {
   'apps/v1/StatefulSet': StatefulSet,
+  'batch/v1/CronJob': CronJob,
   'networking.k8s.io/v1/NetworkPolicy': NetworkPolicy,
   'policy/v1/PodDisruptionBudget': PodDisruptionBudget,
   'v1/ConfigMap': ConfigMap,
@@ -73,6 +75,17 @@ describe('the schemas of Kubernetes', () => {
       assert.equal(unknownFields(directory, manifests), '')
     })
   }
+
+  it('hold for what docs/operate/backup.md shows', () => {
+    const page = readFileSync(join(ROOT, 'docs/operate/backup.md'), 'utf8')
+    const manifests = [...page.matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, text = '']) => manifestsOf(text))
+    assert.deepEqual(
+      manifests.map(({ kind }) => kind),
+      ['CronJob'],
+    )
+    for (const manifest of manifests) validate(manifest)
+    assert.equal(unknownFields(directory, manifests), '')
+  })
 
   it('are asked: a wrong type, a wrong value and a field that does not exist are found', () => {
     const manifests = manifestsOf(snapshot('base'))

@@ -23,7 +23,7 @@ interface Fields {
   current?: { name: string } | null
   ended: { job: number; error?: { code: string } }
   last: { seq: number } | null
-  backups: { name: string; manifest: { type: string; head: { seq: number } } }[]
+  backups: { name: string; error?: { code: string }; manifest: { type: string; head: { seq: number } } }[]
 }
 
 const NOTHING: Fields = { ended: { job: 0 }, last: null, backups: [] }
@@ -268,6 +268,7 @@ describe('backups of a node in its own directory', () => {
     await rig.ask('POST', '/admin/v1/backups', { name: 'a' })
     await rig.idle()
     const { seq } = rig.desk.readings.last!
+    await rig.run(rig.files.makeDirectory(`${DIRECTORY}/half`))
     await rig.run(rig.trio.node(rig.name).close())
     rig.trio.crash(rig.name)
     await rig.trio.start(rig.name)
@@ -277,6 +278,17 @@ describe('backups of a node in its own directory', () => {
     assert.match(text, new RegExp(`^quorate_backup_last_seq ${seq}$`, 'm'))
     const age = Number(/^quorate_backup_age_seconds (\S+)$/m.exec(text)?.[1])
     assert.ok(age >= 5 && age < 60, `${age} s`)
+    const { json } = await rig.ask('GET', '/admin/v1/backups')
+    assert.deepEqual(
+      json.backups.map(({ name, error }) => [name, error?.code]),
+      [
+        ['a', undefined],
+        ['half', 'not_found'],
+      ],
+    )
+    assert.equal((await rig.ask('POST', '/admin/v1/backups', { name: 'half' })).json.code, 'already_exists')
+    assert.equal((await rig.ask('DELETE', '/admin/v1/backups/half')).status, 200)
+    assert.equal((await rig.ask('POST', '/admin/v1/backups', { name: 'half' })).status, 202)
   })
 })
 

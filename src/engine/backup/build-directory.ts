@@ -4,6 +4,7 @@ import { createLog, openDataDirectory, readIdentity } from '../../log/index.ts'
 import type { ChainPoint, DataDirectory, Log } from '../../log/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { SnapshotManifest } from '../../model/index.ts'
+import { FileError } from '../../platform/index.ts'
 import type { Files, Platform } from '../../platform/index.ts'
 import type { ConfiguredKeys } from '../../sealing/index.ts'
 import { LOCAL_TERM } from '../local-sequencer.ts'
@@ -141,12 +142,16 @@ export async function requireUnused(files: Files, target: string): Promise<void>
   if (await isUsed(files, target)) throw new QuorateError('invalid_argument', `${target} is not empty`)
 }
 
+/** What file systems put into the root of a volume is nobody's. */
+const OF_THE_VOLUME: ReadonlySet<string> = new Set(['lost+found'])
+
 async function isUsed(files: Files, target: string): Promise<boolean> {
   try {
-    const names = await files.list(target)
+    const names = (await files.list(target)).filter(name => !OF_THE_VOLUME.has(name))
     if (!names.includes('identity.json')) return names.length > 0
-  } catch {
-    return false
+  } catch (error) {
+    if (error instanceof FileError && error.code === 'not_found') return false
+    throw error
   }
   return (await readIdentity(files, target))?.isComplete === true
 }

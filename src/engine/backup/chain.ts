@@ -1,7 +1,7 @@
-import { readEntryHeader } from '../../encoding/index.ts'
+import { MalformedBytes, readEntryHeader } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { Files } from '../../platform/index.ts'
-import { ENTRIES, IMAGES, readManifest } from './manifest.ts'
+import { damaged, ENTRIES, IMAGES, readManifest } from './manifest.ts'
 import type { BackupManifest } from './manifest.ts'
 import { readRecords, verifyFile } from './record-file.ts'
 
@@ -44,6 +44,8 @@ export async function listBackups(
 ): Promise<FoundBackup[]> {
   const found: FoundBackup[] = []
   for (const name of ['', ...(await files.list(root))]) {
+    // What file systems put into the root of a volume is nobody's to read.
+    if (name === 'lost+found') continue
     const directory = name === '' ? root : `${root}/${name}`
     try {
       found.push({ directory, manifest: await readManifest(files, directory, key) })
@@ -94,14 +96,27 @@ export async function targetSeq(
   if (timeMicros === undefined || timeMicros >= last.leaderTimeMicros) return last.seq
   let found = 0
   for (const { directory, manifest } of chain) {
+    const path = `${directory}/${ENTRIES}`
     if (manifest.state.leaderTimeMicros <= timeMicros) found = Math.max(found, manifest.state.seq)
-    for await (const bytes of readRecords(files, `${directory}/${ENTRIES}`, manifest.files.entries)) {
-      for (let at = 0; at < bytes.length;) {
-        const header = readEntryHeader(bytes, at, bytes.length)
-        if (header.leaderTimeMicros <= timeMicros) found = Math.max(found, header.seq)
-        at += header.length
-      }
+    for await (const bytes of readRecords(files, path, manifest.files.entries)) {
+      found = Math.max(found, lastBy(timeMicros, bytes, path))
     }
+  }
+  return found
+}
+
+/** The newest of some entries that is not later; 0 = none. */
+function lastBy(timeMicros: number, bytes: Uint8Array, path: string): number {
+  let found = 0
+  try {
+    for (let at = 0; at < bytes.length;) {
+      const { leaderTimeMicros, seq, length } = readEntryHeader(bytes, at, bytes.length)
+      if (leaderTimeMicros <= timeMicros) found = seq
+      at += length
+    }
+  } catch (error) {
+    if (!(error instanceof MalformedBytes)) throw error
+    throw damaged(path, error.message, 0, error)
   }
   return found
 }

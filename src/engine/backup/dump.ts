@@ -1,5 +1,5 @@
 import { ByteReader, bytesToHex, digestBytes, MalformedBytes, utf8Bytes, zeroDigest } from '../../encoding/index.ts'
-import { QuorateError, SnapshotMismatch, VERSION } from '../../model/index.ts'
+import { QuorateError, VERSION } from '../../model/index.ts'
 import type { Files, Platform } from '../../platform/index.ts'
 import { FIRST_COUNTERS } from '../catalog/index.ts'
 import { ImageWriter, LARGE_REFERENCE_BYTES, recordHeaderBytes, writeLargeReference } from '../keyspace/index.ts'
@@ -13,6 +13,7 @@ import type { DirectorySizes } from './build-directory.ts'
 import { parentOf } from './file-tree.ts'
 import { damaged, snapshotOf } from './manifest.ts'
 import type { BackupManifest } from './manifest.ts'
+import { asDamagedBackup } from './restoring.ts'
 import { encodeRecord, ParitySum, recordsOfChunk } from './parity.ts'
 import type { LogicalRecord, Parity } from './parity.ts'
 import { DiskFileSink, readFramed, RecordFileWriter } from './record-file.ts'
@@ -286,8 +287,7 @@ async function install(files: Files, dump: string, machine: EngineStateMachine):
     await write(waiting ?? [], undefined)
     await sink.commit()
   } catch (error) {
-    if (error instanceof SnapshotMismatch) throw damaged(dump, error.message, 0, error)
-    throw error
+    throw asDamagedBackup(dump, error)
   }
 }
 

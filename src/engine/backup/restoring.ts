@@ -1,6 +1,6 @@
-import { equalDigests, readEntryHeader } from '../../encoding/index.ts'
+import { equalDigests, MalformedBytes, readEntryHeader } from '../../encoding/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
-import { SnapshotMismatch } from '../../model/index.ts'
+import { InvariantError, SnapshotMismatch } from '../../model/index.ts'
 import type { Files } from '../../platform/index.ts'
 import type { EngineStateMachine } from '../state-machine.ts'
 import { unavailable } from './chain.ts'
@@ -47,8 +47,7 @@ export class Restoring {
       }
       await sink.commit()
     } catch (error) {
-      if (error instanceof SnapshotMismatch) throw damaged(path, error.message, 0, error)
-      throw error
+      throw asDamagedBackup(path, error)
     }
   }
 
@@ -58,13 +57,17 @@ export class Restoring {
     if (machine.appliedSeq >= seq) return
     const path = `${directory}/${ENTRIES}`
     for await (const bytes of readRecords(this.#files, path, manifest.files.entries)) {
-      const batch = cut(bytes, seq)
-      if (batch === undefined) return
-      if (batch.lastSeq <= machine.appliedSeq) continue
-      if (batch.firstSeq > machine.appliedSeq + 1) throw unavailable(this.#chain, seq)
-      while (machine.appliedSeq < batch.lastSeq) {
-        const { cold } = machine.apply(batch, () => false)
-        if (cold !== undefined) await cold
+      try {
+        const batch = cut(bytes, seq)
+        if (batch === undefined) return
+        if (batch.lastSeq <= machine.appliedSeq) continue
+        if (batch.firstSeq > machine.appliedSeq + 1) throw unavailable(this.#chain, seq)
+        while (machine.appliedSeq < batch.lastSeq) {
+          const { cold } = machine.apply(batch, () => false)
+          if (cold !== undefined) await cold
+        }
+      } catch (error) {
+        throw asDamagedBackup(path, error)
       }
     }
   }
@@ -80,6 +83,13 @@ export class Restoring {
       head.effectChain === digest.effectChain && equalDigests({ lo: head.sum[0], hi: head.sum[1] }, digest.sum)
     if (!isSame) throw damaged(path, `the state after entry ${head.seq} is not the one that was backed up`)
   }
+}
+
+/** Bytes that hold their sums and are none of what was written: another program's, or of a version that this one does not know. */
+export function asDamagedBackup(path: string, error: unknown): unknown {
+  const isMisfit =
+    error instanceof SnapshotMismatch || error instanceof MalformedBytes || error instanceof InvariantError
+  return isMisfit ? damaged(path, error.message, 0, error) : error
 }
 
 /** The entries of a record through `seq`; undefined if all are later. */

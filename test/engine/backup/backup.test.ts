@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { listBackups, openEngine, rehearseRestore, restoreBackup, verifyBackup } from '../../../src/engine/index.ts'
-import { writeManifest } from '../../../src/engine/backup/manifest.ts'
+import { readManifest, writeManifest } from '../../../src/engine/backup/manifest.ts'
+import { DiskFileSink, readRecords, RecordFileWriter } from '../../../src/engine/backup/record-file.ts'
 import type { BackupManifest, Engine, EngineOptions, RestoreOptions } from '../../../src/engine/index.ts'
 import { createTable, defineTable, integer, QuorateError, text } from '../../../src/model/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
@@ -231,6 +232,82 @@ describe('a full backup', () => {
         await bed.write(engine, 5)
         await engine.backup('/other')
         await engine.close()
+      })(),
+    )
+  })
+})
+
+describe('a backup of another make', () => {
+  /** Replaces a file of records, with sums that fit. */
+  async function replace(
+    bed: Bed,
+    directory: string,
+    name: 'images' | 'entries',
+    records: Uint8Array[],
+  ): Promise<void> {
+    const { files } = bed.process
+    const manifest = await readManifest(files, directory, undefined)
+    await files.remove(`${directory}/${name}`)
+    const writer = new RecordFileWriter(await DiskFileSink.create(files, `${directory}/${name}`))
+    for (const record of records) await writer.add(record)
+    const described = { ...manifest.files, [name]: await writer.finish() }
+    await writeManifest(files, directory, { ...manifest, files: described }, undefined)
+    await verifyBackup(bed.process, directory)
+  }
+
+  it('is damaged where its bytes hold their sums and mean nothing, and nothing is made of it', async () => {
+    const bed = new Bed()
+    await bed.run(
+      (async () => {
+        const engine = await bed.create()
+        await bed.write(engine, 20)
+        await engine.backup('/full')
+        await bed.write(engine, 30)
+        const { head, files } = await engine.backup('/next', { parent: '/full' })
+        await engine.close()
+        const chain = ['/full', '/next']
+        // Entries lead there; the images are for the end of the backup.
+        const before = { seq: head.seq - 1 }
+        const records = async (name: 'images' | 'entries'): Promise<Uint8Array[]> => {
+          const found: Uint8Array[] = []
+          for await (const one of readRecords(bed.process.files, `/next/${name}`, files[name])) found.push(one)
+          return found
+        }
+        const [images, tail] = [await records('images'), await records('entries')]
+        const bad = (bytes: Uint8Array, at: number): Uint8Array =>
+          bytes.map((byte, i) => (i === at ? byte ^ 0x55 : byte))
+        const wrong = [[bad(images[0]!, 0)], [new Uint8Array(3)], [images[0]!.slice(0, -4)], [...images, ...images]]
+        for (const change of wrong) {
+          await replace(bed, '/next', 'images', change)
+          assert.equal(await code(bed.restore(chain, '/restored')), 'damaged')
+        }
+        await replace(bed, '/next', 'images', images)
+        for (const at of [0, 4, 5, 8]) {
+          await replace(bed, '/next', 'entries', [bad(tail[0]!, at), ...tail.slice(1)])
+          const found = await code(bed.restore(chain, '/restored', before))
+          assert.ok(found === 'damaged' || found === 'seq_unavailable', `${found} at ${at}`)
+        }
+        await replace(bed, '/next', 'entries', [bad(tail[0]!, 4), ...tail.slice(1)])
+        const byTime = { timeMicros: head.leaderTimeMicros - 1 }
+        assert.equal(await code(bed.restore(chain, '/restored', byTime)), 'damaged')
+        await replace(bed, '/next', 'entries', tail)
+        await bed.restore(chain, '/restored', before)
+      })(),
+    )
+  })
+
+  it('is restored into the root of a volume, whatever the file system keeps there', async () => {
+    const bed = new Bed()
+    await bed.run(
+      (async () => {
+        const engine = await bed.create()
+        await engine.backup('/backups/one')
+        await engine.close()
+        for (const root of ['/volume', '/backups', '/used']) await bed.process.files.makeDirectory(`${root}/lost+found`)
+        await bed.process.files.makeDirectory('/used/photos')
+        assert.equal((await listBackups(bed.process, '/backups')).length, 1)
+        await bed.restore(['/backups/one'], '/volume')
+        assert.equal(await code(bed.restore(['/backups/one'], '/used')), 'invalid_argument')
       })(),
     )
   })
