@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { main as access } from '../../examples/guide/access.ts'
 import { main as backup } from '../../examples/guide/backup.ts'
+import { main as consistency } from '../../examples/guide/consistency.ts'
 import { main as dataModel } from '../../examples/guide/data-model.ts'
 import { main as queries } from '../../examples/guide/queries.ts'
 import { main as storage } from '../../examples/guide/storage.ts'
@@ -105,6 +106,18 @@ describe('the guide', () => {
         '1 1.1 1.2',
         '150 149',
         'index customer_cents, ordered by it: true',
+      ],
+    ],
+    [
+      'consistency',
+      consistency,
+      [
+        '10',
+        '10 then, 7 now',
+        'seq_unavailable: up to 1 after the insert',
+        '7 and 7 in views, true',
+        '0 in the checkpoint, true',
+        'durable: true',
       ],
     ],
     [
