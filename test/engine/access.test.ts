@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Ddl, Permission } from '../../src/encoding/index.ts'
 import { QuorateError } from '../../src/model/index.ts'
-import type { ErrorCode } from '../../src/model/index.ts'
+import type { ErrorCode, ReadResult } from '../../src/model/index.ts'
 import { at, bytes, Harness, set } from './harness.ts'
 
 async function ddl(harness: Harness, ...operations: Ddl[]): Promise<(string | boolean | undefined)[]> {
@@ -51,6 +51,29 @@ describe('permissions', () => {
       codeOf(() => harness.read({ type: 'grants' }, caller)),
       'permission_denied',
     )
+  })
+
+  it('on projects and scopes that were dropped do not count against the number that a caller may have', async () => {
+    const harness = await Harness.withProject()
+    const caller = 'service'
+    const dropped: Ddl[] = [
+      { type: 'createProject', project: 'gone' },
+      { type: 'createScope', project: 'p', scope: 'gone' },
+    ]
+    assert.deepEqual(await ddl(harness, ...dropped), [true, true])
+    const grants = Array.from({ length: 1_000 }, (_, number): Ddl => {
+      const place = number % 2 === 0 ? { project: 'gone', scope: 'app' } : { project: 'p', scope: 'gone' }
+      return { type: 'grant', caller, permission: { type: 'kvRead', ...place, prefix: bytes(`${number}`) } }
+    })
+    for (let from = 0; from < grants.length; from += 100) await ddl(harness, ...grants.slice(from, from + 100))
+    const read: Permission = { type: 'kvRead', project: 'p', scope: 'app' }
+    const full = await ddl(harness, { type: 'grant', caller, permission: read })
+    assert.deepEqual(full, ['transaction_too_large'], 'as many as there may be')
+    await ddl(harness, { type: 'dropProject', project: 'gone' }, { type: 'dropScope', project: 'p', scope: 'gone' })
+    await grant(harness, caller, read)
+    assert.equal(harness.get('a', 'app', caller), undefined)
+    const { grants: left } = harness.read({ type: 'grants', caller }) as Extract<ReadResult, { type: 'grants' }>
+    assert.deepEqual(left, [{ caller, permission: read }])
   })
 
   it('reach as far as project, scope and prefix say, reading and writing apart', async () => {

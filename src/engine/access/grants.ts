@@ -245,6 +245,11 @@ export function grantOf(catalog: Catalog, permission: Permission, isDelegable: b
   return table === undefined ? undefined : { ...grant, tableId: table.id }
 }
 
+/** Whether what the grant reaches is there: the ids of what was dropped are never used again. */
+export function isInForce(catalog: Catalog, grant: Grant): boolean {
+  return permissionOf(catalog, grant) !== undefined
+}
+
 function permissionOf(catalog: Catalog, grant: Grant): Permission | undefined {
   const { type } = grant
   if (type === 'admin' || type === 'impersonate') return { type }

@@ -1,7 +1,7 @@
 import { DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl } from '../../encoding/index.ts'
 import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
-import { equalGrants, grantOf } from '../access/index.ts'
+import { equalGrants, grantOf, isInForce } from '../access/index.ts'
 import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
@@ -174,7 +174,8 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
   if (grant === undefined) return refuse('not_found', 'the project, scope or table of the permission does not exist')
   const { keyBytesMax } = work.state.settings
   if (grant.prefix.length > keyBytesMax) return refuse('key_too_large', `a key has at most ${keyBytesMax} bytes`)
-  const grants = access.of(caller).grants
+  // What was granted on a dropped project or scope goes with the next change: nobody could take it back by name.
+  const grants = access.of(caller).grants.filter(other => isInForce(catalog, other))
   const others = grants.filter(other => !equalGrants(other, grant))
   const found = grants.find(other => equalGrants(other, grant))
   if (operation.type === 'revoke') {
