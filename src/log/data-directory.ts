@@ -1,7 +1,7 @@
 import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
-import { readTextFile, replaceTextFile } from '../platform/index.ts'
 import { QuorateError } from '../model/index.ts'
-import { openSeal } from '../sealing/index.ts'
+import { FileError, readTextFile, replaceTextFile } from '../platform/index.ts'
+import { KEYS_NAME, openSeal } from '../sealing/index.ts'
 import type { ConfiguredKeys, Seal } from '../sealing/index.ts'
 import type { Ciphers, DirectoryLock, Files, Random } from '../platform/index.ts'
 import { markPermissive, requireTrust } from './trust.ts'
@@ -152,17 +152,39 @@ function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
   }
 }
 
-/** The identity of the directory, undefined if it has none. Reads only: fit for a directory in use. */
+/**
+ * The identity of the directory, undefined if it has none and nothing else either. Reads only: fit for a directory in use.
+ * @throws LogError `damaged` if it cannot be read, or is missing where log, pages or keys are: it is the first that is written
+ */
 export async function readIdentity(files: Files, directory: string): Promise<DirectoryIdentity | undefined> {
   const path = `${directory}/${NAME}`
   const text = await readTextFile(files, path)
-  if (text === undefined) return undefined
-  const identity = parseIdentity(text)
+  const identity = text === undefined ? undefined : parseIdentity(text)
   if (identity !== undefined) return identity
-  const what = 'not an identity of a data directory'
+  if (text === undefined && !(await holdsData(files, directory))) return undefined
+  const what =
+    text === undefined ? 'the identity is missing, and there are data' : 'not an identity of a data directory'
   throw new LogError('damaged', `${path}: ${what}`, {
     damage: [{ kind: 'identity', file: path, offset: 0, what, intactEnd: { seq: 0, term: 0 } }],
   })
+}
+
+/** Whether there is anything that is written only once there is an identity. */
+async function holdsData(files: Files, directory: string): Promise<boolean> {
+  if ((await files.size(`${directory}/${KEYS_NAME}`)) !== undefined) return true
+  for (const area of ['log', 'pages']) {
+    const names = await files.list(`${directory}/${area}`).catch((error: unknown): string[] => {
+      if (error instanceof FileError && error.code === 'not_found') return []
+      throw error
+    })
+    if (names.length > 0) return true
+  }
+  return false
+}
+
+/** Whether the directory is a node's or a database's, be it a damaged one. */
+export async function isDataDirectory(files: Files, directory: string): Promise<boolean> {
+  return (await files.size(`${directory}/${NAME}`)) !== undefined || holdsData(files, directory)
 }
 
 function parseIdentity(text: string): DirectoryIdentity | undefined {

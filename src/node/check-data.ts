@@ -1,6 +1,14 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { inspectState } from '../engine/index.ts'
-import { acceptDirectory, inspectLog, LogError, NO_SUPERBLOCK, readIdentity, readTrust } from '../log/index.ts'
+import {
+  acceptDirectory,
+  inspectLog,
+  isDataDirectory,
+  LogError,
+  NO_SUPERBLOCK,
+  readIdentity,
+  readTrust,
+} from '../log/index.ts'
 import type { DirectoryIdentity, InspectedFrame, SuperblockProof, TrustMarker } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { readTextFile } from '../platform/index.ts'
@@ -61,8 +69,10 @@ export async function checkDataDirectory(
   directory: string,
   { onShare, sealing, accept }: CheckOptions = {},
 ): Promise<DataCheck> {
-  const lock = (await files.size(`${directory}/identity.json`)) === undefined ? undefined : await files.lock(directory)
-  if (lock === undefined) throw new QuorateError('not_found', `${directory} is no data directory`)
+  if (!(await isDataDirectory(files, directory))) {
+    throw new QuorateError('not_found', `${directory} is no data directory`)
+  }
+  const lock = await files.lock(directory)
   try {
     const found = await new Inspection(files, directory, onShare, sealing).run()
     if (accept !== undefined && found.verdict !== 'damaged') {

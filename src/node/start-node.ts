@@ -2,7 +2,7 @@ import { LatencyHistogram, QuorateError, RunningRequests } from '../model/index.
 import type { PeerTransport } from '../model/index.ts'
 import { ReplicaCore } from '../raft/index.ts'
 import type { ReplicaOptions } from '../raft/index.ts'
-import { LOG_WRITER_JOB } from '../log/index.ts'
+import { isDataDirectory, LOG_WRITER_JOB } from '../log/index.ts'
 import { FileError } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { nodePlatform } from '../platform/node/index.ts'
@@ -105,7 +105,7 @@ async function requireUndamaged(
   progress: StartProgress,
   keys: ConfiguredKeys | undefined,
 ): Promise<void> {
-  if ((await files.size(`${dataDirectory}/identity.json`)) === undefined) return
+  if (!(await isDataDirectory(files, dataDirectory))) return
   const startMs = clock.monotonicMs()
   const { damage, regions, verdict } = await checkDataDirectory(files, dataDirectory, {
     onShare: share => progress.report('check', share),

@@ -158,4 +158,20 @@ describe('a data directory', () => {
       disk.flipBit('/data/identity.json', position, position % 8)
     }
   })
+
+  for (const name of ['log/segment-0000000001', 'pages/data', 'keys.json']) {
+    it(`refuses to begin anew where its identity is missing beside ${name}`, async () => {
+      const disk = new SimulatedDisk({ seed: 5 })
+      const files = disk.files()
+      await files.makeDirectory('/data/log')
+      await files.makeDirectory('/data/pages')
+      assert.equal(await readIdentity(files, '/data'), undefined, 'empty directories may have been made beforehand')
+      const file = await files.open(`/data/${name}`, 'create')
+      await file.close()
+      const refused: unknown = await openOn(disk).catch((error: unknown) => error)
+      assert.ok(refused instanceof LogError, String(refused))
+      assert.deepEqual([refused.code, refused.damage[0]?.file], ['damaged', '/data/identity.json'])
+      assert.notEqual(await files.size(`/data/${name}`), undefined, 'and what is there stays')
+    })
+  }
 })

@@ -149,6 +149,12 @@ describe('damage', { timeout: 240_000 }, () => {
     regions = (await checkDataDirectory(files, data)).regions
   })
 
+  it('is reported for an identity that is missing: nothing is begun anew over the data', async () => {
+    const file = join(data, 'identity.json')
+    await requireReported(file, () => rm(file), 'no identity', { file, offset: 0 })
+    assert.equal((await checkDataDirectory(files, data)).verdict, 'clean')
+  })
+
   it('keeps a node from starting, which names file and offset', async () => {
     for (const kind of ['superblock', 'leaf', 'extent', 'vote', 'segment_header', 'frame', 'identity']) {
       const { file, offset } = regions.find(region => region.kind === kind)!
