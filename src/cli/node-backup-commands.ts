@@ -13,6 +13,8 @@ import { positiveInteger } from './context.ts'
 const BACKUPS = '/admin/v1/backups'
 const POLL_MS = 200
 const TRIES = '3'
+/** A backup is read as a whole before the node answers. */
+const VERIFY_MS = 6 * 3_600_000
 
 /** What a node says of its backups. */
 export interface NodeBackups {
@@ -48,7 +50,8 @@ export function addNodeBackupCommands(backup: Command, context: CommandContext, 
     .description('has the node compare every file and record of a backup with its checksum')
     .action(
       withSession(async (session, command) => {
-        const answer = await call(session, 'POST', `${BACKUPS}/${nameOf(command)}/verify`)
+        const asked = { method: 'POST', path: `${BACKUPS}/${nameOf(command)}/verify`, timeoutMs: VERIFY_MS } as const
+        const answer: unknown = JSON.parse(await adminAnswer(session, nodeOf(session), asked))
         session.output.result(answer, () => session.output.line(`${nameOf(command)}: whole`))
       }),
     )
