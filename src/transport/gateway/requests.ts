@@ -349,12 +349,14 @@ export class ClientRequests implements WatchOwner {
     const { requestId, consistency } = message
     const waiting = this.#begin(message)
     if (waiting === undefined) return
-    if (this.#views.count >= this.#shared.limits.viewsMax) {
-      const text = `a connection has at most ${this.#shared.limits.viewsMax} views open`
-      return this.#fail(requestId, waiting, new QuorateError('busy', text, { retryable: true, backoffMs: 100 }))
-    }
+    if (this.#areViewsFull) return this.#fail(requestId, waiting, tooMany('views open', this.#shared.limits.viewsMax))
     this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
       if (view === undefined) return this.#fail(requestId, waiting, error!)
+      // Others that were asked for together with it may have been opened meanwhile.
+      if (this.#areViewsFull) {
+        view.release()
+        return this.#fail(requestId, waiting, tooMany('views open', this.#shared.limits.viewsMax))
+      }
       if (!this.#finish(requestId, waiting)) return view.release()
       const { seq } = view
       this.#connection.send({ type: 'viewOpened', requestId, viewId: this.keepView(view), seq })
@@ -371,14 +373,12 @@ export class ClientRequests implements WatchOwner {
     }
     const waiting = this.#begin(message)
     if (waiting === undefined) return
-    if (this.#watches.size >= this.#shared.limits.watchesMax) {
-      const text = `a connection has at most ${this.#shared.limits.watchesMax} watches`
-      return this.#fail(requestId, waiting, new QuorateError('busy', text, { retryable: true, backoffMs: 1_000 }))
-    }
+    const { watchesMax } = this.#shared.limits
     const caller = this.#callerOf(message.caller)
     const prefix = message.prefix.slice()
     const open = (): void => {
       if (waiting.isCancelled) return
+      if (this.#watches.size >= watchesMax) return this.#fail(requestId, waiting, tooMany('watches', watchesMax))
       const watch = new ClientWatch(this, message, caller, this.#nowMs)
       try {
         const fromSeq = from === undefined ? undefined : seqOfToken(from, service.historyId)
@@ -404,6 +404,10 @@ export class ClientRequests implements WatchOwner {
       }
       view.release()
     })
+  }
+
+  get #areViewsFull(): boolean {
+    return this.#views.count >= this.#shared.limits.viewsMax
   }
 
   sendEvent(requestId: number, event: WireWatchEvent): void {
@@ -461,6 +465,10 @@ export class ClientRequests implements WatchOwner {
   #deadline(timeoutMs: number): number {
     return this.#nowMs + (timeoutMs === 0 ? this.#shared.limits.readMs : timeoutMs)
   }
+}
+
+function tooMany(what: string, most: number): QuorateError {
+  return new QuorateError('busy', `a connection has at most ${most} ${what}`, { retryable: true, backoffMs: 500 })
 }
 
 function noteSlow(

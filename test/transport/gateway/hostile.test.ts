@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, QuorateError } from '../../../src/model/index.ts'
-import type { NodeService, OutcomeHandler } from '../../../src/model/index.ts'
-import { commit, get, hello, put, Rig, watch } from './client.ts'
+import type { ClientMessage, NodeService, OutcomeHandler } from '../../../src/model/index.ts'
+import { commit, ddl, get, hello, put, Rig, watch } from './client.ts'
 import type { TestClient } from './client.ts'
 
 const seed = Number(process.env['QUORATE_SEED'] ?? 1)
@@ -231,6 +231,28 @@ describe('a connection', () => {
     client.link.onClose!(1006, '')
     assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [0, 0])
   })
+})
+
+describe('what a client may have open', () => {
+  for (const consistency of ['linearizable', 'local'] as const) {
+    it(`is bounded when it asks for everything in one frame, ${consistency}`, async () => {
+      const rig = await Rig.open({ limits: { viewsMax: 2, watchesMax: 2 } })
+      const client = await rig.welcome()
+      const permission = { type: 'kvRead', project: 'p' } as const
+      client.say(commit(20, 1, { mutations: [ddl({ type: 'grant', caller: 'somebody', permission })] }))
+      await rig.until('the permission', () => client.find('outcome', 20) !== undefined)
+      const asked = [2, 3, 4, 5, 6].flatMap((requestId): ClientMessage[] => [
+        { type: 'openView', requestId, timeoutMs: 0, consistency, caller: '' },
+        watch(requestId + 10, { caller: 'somebody' }),
+      ])
+      client.say(...asked)
+      await rig.until('all answers', () => client.all('viewOpened').length + client.all('error').length >= 8)
+      assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [2, 2])
+      assert.deepEqual([codeOf(client, 4), codeOf(client, 6), codeOf(client, 16)], ['busy', 'busy', 'busy'])
+      client.link.onClose!(1006, '')
+      assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [0, 0])
+    })
+  }
 })
 
 describe('a client that does not take its answers', () => {
