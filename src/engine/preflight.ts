@@ -113,9 +113,10 @@ function changesOf(context: TableReadContext, work: EntryWork): Omit<Preflight, 
     const id = `${effect.tableId} ${effect.scopeId} ${bytesToHex(effect.key)}`
     if (effect.isEvent) changed.events++
     else if (effect.tableId === 0) {
-      changed.keys.add(id)
       const point = pointOfKey(context, effect)
-      if (point !== undefined) points.set(id, point)
+      if (point === undefined) continue
+      changed.keys.add(id)
+      points.set(id, point)
     } else {
       const sight = sightOf(context, work, effect.tableId, sights)
       if (sight === undefined || sight.changeOf(effect) === 'nothing') continue

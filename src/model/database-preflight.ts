@@ -12,6 +12,7 @@ export interface PreflightResult {
   results: readonly MutationResult[]
   /** Rows that it would change, referential actions included, of which the caller may hear. */
   rows: number
+  /** Keys that it would change, of which the caller may hear: a deletion changes only what is there. */
   keys: number
   events: number
   seq: number

@@ -19,11 +19,9 @@ export function answerPreflight(state: ReferenceState, bytes: Uint8Array, caller
     const rows = changedRows(state, next, caller, points)
     const keys = new Set<string>()
     for (const { project, scope, key, isEvent } of next.changes) {
-      if (isEvent === true) continue
+      if (isEvent === true || !state.allows(caller, 'kvRead', { project, scope }, key)) continue
       const id = `${project}/${scope}/${bytesToHex(key)}`
-      if (!keys.has(id) && state.allows(caller, 'kvRead', { project, scope }, key)) {
-        points.push({ project, scope, key, seq: state.find({ project, scope, key })?.seq ?? 0 })
-      }
+      if (!keys.has(id)) points.push({ project, scope, key, seq: state.find({ project, scope, key })?.seq ?? 0 })
       keys.add(id)
     }
     const events = next.changes.filter(({ isEvent }) => isEvent === true).length

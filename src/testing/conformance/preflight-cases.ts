@@ -94,7 +94,7 @@ export const preflightSection: ConformanceSection = {
     {
       name: 'is made in the name of its caller, who hears of no more than it may read',
       async run(context) {
-        const { database, project } = context
+        const { database, project, kv } = context
         const { target } = await accounts(context)
         const caller = `${project}-ann`
         const ann = database.as(caller)
@@ -116,10 +116,16 @@ export const preflightSection: ConformanceSection = {
           mutations: [{ type: 'upsert', ...target, rows: [{ id: 9, owner: 'x', cents: 1 }] }],
         })
         deepEqual([hidden.isValid, hidden.rows, hidden.readSet?.points], [true, 0, []])
-        const blind = await ann.preflight({
-          mutations: [{ type: 'kvSet', project, key: bytes('k'), value: bytes('1') }],
-        })
-        deepEqual([blind.isValid, blind.keys, blind.readSet?.points], [true, 1, []])
+        await kv.set('there', bytes('1'))
+        for (const key of ['there', 'absent']) {
+          const blind = await ann.preflight({
+            mutations: [
+              { type: 'kvSet', project, key: bytes('k'), value: bytes('1') },
+              { type: 'kvDelete', project, key: bytes(key) },
+            ],
+          })
+          deepEqual([blind.isValid, blind.keys, blind.readSet?.points], [true, 0, []], `whether it is ${key}`)
+        }
       },
     },
     {
