@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decodeEnvelope, encodeEnvelope, type Mutation, type TransactionEnvelope } from '../../src/encoding/index.ts'
+import {
+  decodeEnvelope,
+  encodeEnvelope,
+  encodeOutcome,
+  type Mutation,
+  type TransactionEnvelope,
+} from '../../src/encoding/index.ts'
 import { createDatabase, type CoreOptions, type QueryData } from '../../src/model/index.ts'
 import { conformanceSections } from '../../src/testing/index.ts'
 import { ReferenceCore } from '../model/reference-core.ts'
@@ -171,6 +177,59 @@ const mutants: Readonly<Record<string, [section: string, Mutant]>> = {
       core.watch = (selector, options) => watch({ ...selector, prefix: new Uint8Array(0) }, options)
     },
   ],
+  'a watch of rows ignores the key that it is given': [
+    'a watch of a table',
+    core => {
+      const watch = core.watch.bind(core)
+      core.watch = (selector, options) => watch({ ...selector, key: {} }, options)
+    },
+  ],
+  'a watch of rows tells everything to everybody': [
+    'a watch of a table',
+    core => {
+      const watch = core.watch.bind(core)
+      core.watch = (selector, { caller: _, ...options }) => watch(selector, options)
+    },
+  ],
+  'a watch of rows begins anew instead of resuming': [
+    'a watch of a table',
+    core => {
+      const watch = core.watch.bind(core)
+      const beginning = `${core.token.split(':')[0]}:0`
+      core.watch = (selector, options) => watch(selector, { ...options, from: beginning })
+    },
+  ],
+  'a watch of rows goes on where its sight has changed': [
+    'a watch of a table',
+    core => {
+      const watch = core.watch.bind(core)
+      core.watch = async function* (selector, options) {
+        for await (const event of watch(selector, options)) {
+          if (event.type === 'reset') void event.view.close()
+          else yield event
+        }
+      }
+    },
+  ],
+  'a preflight is made in the name of root': [
+    'a preflight',
+    core => {
+      changeReads(core, ({ caller: _, ...rest }) => rest)
+    },
+  ],
+  'a preflight forgets what it has found': ['a preflight', core => changePreflights(core, { readSet: { points: [] } })],
+  'a preflight says that everything is fine': [
+    'a preflight',
+    core => changePreflights(core, { outcome: encodeOutcome({ status: 'committed', seq: 1, results: [2n, true] }) }),
+  ],
+}
+
+function changePreflights(core: ReferenceCore, change: object): void {
+  const read = core.read.bind(core)
+  core.read = async (request, options) => {
+    const found = await read(request, options)
+    return found.result.type === 'preflight' ? { ...found, result: { ...found.result, ...change } } : found
+  }
 }
 
 /** How many cases of the section fail on the mutant. */
