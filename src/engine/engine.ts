@@ -3,7 +3,7 @@ import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { CheckpointSchedule, createLog, IdleMarker, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
 import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
-import type { Database } from '../model/index.ts'
+import type { Database, SlowRequests } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
 import { asDamaged } from './damaged-error.ts'
@@ -78,6 +78,8 @@ export interface Engine extends Database {
   readonly head: Head
   /** Resolves once everything through `seq` is synced, and has it synced if nothing else does. @throws QuorateError `storage_failed` */
   waitForDurable(seq: number): Promise<Head>
+  /** Commits and queries that took long: set `thresholdMs` (at first Infinity: none), read `list()`, or be told by `onSlow`. */
+  readonly slow: SlowRequests
   /** What this database has done since it was opened, and what it holds. */
   metrics(): EngineMetrics
   /** Makes everything acknowledged durable, whatever the durability. */
@@ -287,6 +289,7 @@ class EngineOpening {
           this.#held.delete(held)
         }
       },
+      slow: core.slow,
       flush: () => sequencer.syncNow(),
       waitForDurable: async (seq: number) => {
         core.requireOpen()

@@ -3,10 +3,12 @@ import {
   consistencyOfRead,
   DurationHistogram,
   formatToken,
+  noteSlowRead,
   PinnedView,
   QuorateError,
   ROOT_CALLER,
   seqOfToken,
+  SlowRequests,
   watchState,
 } from '../model/index.ts'
 import type {
@@ -39,13 +41,15 @@ export interface LocalCoreOptions {
   /** Reads log entries for views of past seqs. */
   entries: (fromSeq: number, throughSeq: number) => Promise<EntryBatch>
   /** Opened. */
-  session: Pick<OwnSession, 'submit' | 'abandon'>
+  session: Pick<OwnSession, 'submit' | 'abandon'> & { readonly slow?: SlowRequests }
   close: () => Promise<void>
 }
 
 /** The embedded engine as a `DatabaseCore`: every acknowledged write is applied and published, so every read is linearizable. */
 export class LocalCore implements DatabaseCore {
   readonly #options: LocalCoreOptions
+  /** Commits and queries that took long. */
+  readonly slow: SlowRequests
   /** How long queries take. */
   readonly queries: DurationHistogram = new DurationHistogram()
   #isClosed = false
@@ -53,6 +57,7 @@ export class LocalCore implements DatabaseCore {
 
   constructor(options: LocalCoreOptions) {
     this.#options = options
+    this.slow = options.session.slow ?? new SlowRequests(Number.POSITIVE_INFINITY)
     this.time = paceOn(options)
   }
 
@@ -109,25 +114,40 @@ export class LocalCore implements DatabaseCore {
     return request.type === 'query' ? this.#timed(request, options) : this.#read(request, options)
   }
 
-  async #timed(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+  #timed(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
     const { clock } = this.#options
     const sinceMs = clock.monotonicMs()
-    const answer = await this.#read(request, options)
-    this.queries.record(clock.monotonicMs() - sinceMs)
-    return answer
+    const { slow } = this
+    return this.#read(request, options, view => {
+      const runMs = clock.monotonicMs() - sinceMs
+      this.queries.record(runMs)
+      if (runMs < slow.thresholdMs) return
+      const { caller = ROOT_CALLER } = options
+      const phases = { queueMs: 0, runMs, replyMs: 0 }
+      void noteSlowRead(slow, { request, caller, phases, timeMicros: view.leaderTimeMicros }, view)
+    })
   }
 
-  async #read(request: ReadRequest, options: CoreOptions & { view?: CoreView }): Promise<CoreRead> {
+  /** `onAnswer` is called before the view is let go. */
+  async #read(
+    request: ReadRequest,
+    options: CoreOptions & { view?: CoreView },
+    onAnswer?: (view: StateView) => void,
+  ): Promise<CoreRead> {
     const caller = options.caller ?? ROOT_CALLER
     if (options.view !== undefined) {
       this.requireOpen()
       const { state } = options.view as PinnedView
-      return { result: await state.read(request, caller), seq: state.seq, historyId: this.#historyId }
+      const result = await state.read(request, caller)
+      onAnswer?.(state)
+      return { result, seq: state.seq, historyId: this.#historyId }
     }
     const asked = options.consistency ?? 'linearizable'
     const view = await this.#stateFor(consistencyOfRead(request, asked, this.#historyId))
     try {
-      return { result: await view.read(request, caller), seq: view.seq, historyId: this.#historyId }
+      const result = await view.read(request, caller)
+      onAnswer?.(view)
+      return { result, seq: view.seq, historyId: this.#historyId }
     } finally {
       view.release()
     }

@@ -89,6 +89,8 @@ export class LocalSequencer {
   readonly #written: { batch: EntryBatch; proposals: readonly Proposal[] }[] = []
   /** The monotonic clock as it was last read: it is read once between two steps of a turn. */
   #nowMs = 0
+  /** How long the last batch took to apply. */
+  lastApplyMs = 0
   #sliceEndMs = 0
   readonly #shouldYield = (): boolean => this.#options.clock.monotonicMs() >= this.#sliceEndMs
   #isApplying = false
@@ -291,6 +293,7 @@ export class LocalSequencer {
     const fromSeq = machine.appliedSeq
     const result = machine.apply(batch, this.#shouldYield)
     const durationMs = this.#lap()
+    this.lastApplyMs = durationMs
     if (result.appliedThrough === fromSeq) return result
     metrics.apply.record(durationMs)
     metrics.epochs++

@@ -1,5 +1,5 @@
 import { decodeOutcome, EntryKind, encodeRequest, encodeSessionOpening } from '../encoding/index.ts'
-import { QuorateError, ROOT_CALLER } from '../model/index.ts'
+import { QuorateError, refusalCode, requestContent, ROOT_CALLER, SlowRequests } from '../model/index.ts'
 import type { RequestReference } from '../model/index.ts'
 import type { Clock, Random } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
@@ -32,6 +32,8 @@ export interface Submission {
  * sent again under a new session, in the order in which it was issued.
  */
 export class OwnSession {
+  /** What took long; off until it is given a threshold. */
+  readonly slow: SlowRequests = new SlowRequests(Number.POSITIVE_INFINITY)
   readonly #machine: EngineStateMachine
   readonly #sequencer: LocalSequencer
   readonly #random: Random
@@ -104,10 +106,26 @@ export class OwnSession {
     const startMs = this.#clock.monotonicMs()
     metrics.inFlight++
     this.#sequencer.propose(EntryKind.transaction, request, (outcome, error) => {
-      metrics.onAnswer(outcome, this.#sequencer.appliedMs - startMs)
+      const durationMs = this.#sequencer.appliedMs - startMs
+      metrics.onAnswer(outcome, durationMs)
+      if (durationMs >= this.slow.thresholdMs && outcome !== undefined) this.#noteSlow(request, outcome, durationMs)
       if (session === this.#id) this.#answered = serial
       if (outcome !== undefined && isSessionEnded(outcome)) this.#submitAgain(submission)
       else submission.settle(outcome, error)
+    })
+  }
+
+  /** In a group of one a commit is given to the log at once: it waits for the log, and for what is applied before it. */
+  #noteSlow(request: Uint8Array, outcome: Uint8Array, totalMs: number): void {
+    const code = refusalCode(outcome)
+    const applyMs = Math.min(totalMs, this.#sequencer.lastApplyMs)
+    this.slow.add({
+      timeMicros: this.#machine.leaderTimeMicros,
+      kind: 'commit',
+      ...requestContent(request),
+      totalMs,
+      phases: { queueMs: 0, commitMs: totalMs - applyMs, applyMs, replyMs: 0 },
+      ...(code !== undefined && { code }),
     })
   }
 

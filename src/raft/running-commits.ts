@@ -1,11 +1,4 @@
-import {
-  decodeOutcome,
-  decodeRequestHeader,
-  EnvelopeCursor,
-  MalformedBytes,
-  plainCommitSeq,
-  readNamespaces,
-} from '../encoding/index.ts'
+import { refusalCode, requestContent } from '../model/index.ts'
 import type { RequestSource, RunningRequest, SlowRequest } from '../model/index.ts'
 import type { ApplyTiming, RequestTable, WaitingRequest } from './requests.ts'
 
@@ -24,13 +17,12 @@ export function runningCommits(requests: RequestTable, nowMs: () => number): Req
 
 function describe(waiting: WaitingRequest, nowMs: number): RunningRequest {
   const { session, serial, placedTerm, sinceMs, request } = waiting
-  const { caller, project } = contentOf(request)
+  const { mutations: _, ...content } = requestContent(request)
   return {
     id: `commit-${session}-${serial}`,
     door: 'node',
     kind: 'commit',
-    caller,
-    ...(project !== undefined && { project }),
+    ...content,
     state: placedTerm === 0 ? 'waiting' : 'submitted',
     ageMs: nowMs - sinceMs,
   }
@@ -43,15 +35,13 @@ export function slowCommit(
   outcome: Uint8Array,
   { nowMs, timeMicros }: { nowMs: number; timeMicros: number },
 ): SlowRequest {
-  const { caller, project, mutations } = contentOf(request)
-  const code = codeOf(outcome)
+  const code = refusalCode(outcome)
   // One that came while its entry was applied already was not placed again.
   const placed = Math.max(sinceMs, placedAtMs)
   return {
     timeMicros,
     kind: 'commit',
-    caller,
-    ...(project !== undefined && { project }),
+    ...requestContent(request),
     totalMs: nowMs - sinceMs,
     phases: {
       queueMs: placed - sinceMs,
@@ -59,26 +49,6 @@ export function slowCommit(
       applyMs: toMs - fromMs,
       replyMs: nowMs - toMs,
     },
-    mutations,
     ...(code !== undefined && { code }),
-  }
-}
-
-function codeOf(outcome: Uint8Array): string | undefined {
-  if (plainCommitSeq(outcome) !== undefined) return undefined
-  const decoded = decodeOutcome(outcome)
-  return decoded.status === 'refused' ? decoded.code : undefined
-}
-
-/** The project is that of the first name in the envelope. */
-function contentOf(request: Uint8Array): { caller: string; project: string | undefined; mutations: number } {
-  try {
-    const { caller, envelope } = decodeRequestHeader(request)
-    const cursor = new EnvelopeCursor()
-    cursor.open(envelope, 0, envelope.length)
-    return { caller, project: readNamespaces(cursor)[0]?.project, mutations: cursor.mutations }
-  } catch (error) {
-    if (!(error instanceof MalformedBytes)) throw error
-    return { caller: '', project: undefined, mutations: 0 }
   }
 }

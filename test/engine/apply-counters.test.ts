@@ -43,6 +43,36 @@ it('what is applied is counted once, by project and by the code of a refusal', a
   )
 })
 
+it('an embedded database notes commits and queries that take long once it is given a threshold', async () => {
+  const world = new SimulatedWorld({ seed, drainMicrotasks })
+  const machine = new SimulatedMachine(world, { name: 'engine' })
+  const work = async (): Promise<void> => {
+    await using engine = await openEngine('/data', {}, machine.start())
+    await engine.ddl({ type: 'createProject', project: 'p' })
+    const columns = [{ name: 'id', type: 'integer' }] as const
+    await engine.ddl({ type: 'createTable', project: 'p', table: 't', columns, primaryKey: ['id'] })
+    assert.deepEqual(engine.slow.list(), [])
+    engine.slow.thresholdMs = 0
+    await engine.as('root').kv('p').set('k', Uint8Array.of(1), { ifAbsent: true })
+    await assert.rejects(engine.kv('p').set('k', Uint8Array.of(1), { ifAbsent: true }))
+    await engine.kv('p').get('k')
+    await engine.query({ project: 'p', from: 't', limit: 1 }).all()
+    assert.deepEqual(
+      engine.slow.list().map(({ kind, caller, project, code, plan }) => [kind, caller, project, code ?? plan?.path]),
+      [
+        ['query', 'root', 'p', 'fullScan'],
+        ['commit', 'root', 'p', 'assertion_failed'],
+        ['commit', 'root', 'p', undefined],
+      ],
+    )
+    for (const { totalMs, phases } of engine.slow.list()) {
+      const { queueMs, commitMs = 0, applyMs = 0, runMs = 0, replyMs } = phases
+      assert.equal(queueMs + commitMs + applyMs + runMs + replyMs, totalMs)
+    }
+  }
+  await world.runToCompletion(work())
+})
+
 it('an embedded database tells what it refused, how long queries take, how far it is durable and what projects hold', async () => {
   const world = new SimulatedWorld({ seed, drainMicrotasks })
   const machine = new SimulatedMachine(world, { name: 'engine' })
