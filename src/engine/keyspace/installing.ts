@@ -116,7 +116,8 @@ export class Installing {
     kept.own.forEach((page, count) => storage.map.revive(page, count))
     storage.epoch = Math.max(storage.epoch, kept.epoch)
     const stream = new PageStream(storage, file)
-    const builder = new TreeBuilder(storage, stream, own, pager.pagesMax, open, kept.gapSeq)
+    const gapSeq = storage.mutants.gapSeqLost === true ? 0 : kept.gapSeq
+    const builder = new TreeBuilder(storage, stream, own, pager.pagesMax, open, gapSeq)
     const spaces = live.blank()
     spaces.decode(kept.spaces)
     const tree = base === 'current' ? this.#baseTree(dead) : undefined
@@ -160,7 +161,7 @@ export class Installing {
     const { pager, checkpointer } = parts
     const baseNumber = checkpointer.newest?.state.number ?? 0
     const record: InstallHost['record'] = async progress => {
-      await parts.file.syncSoFar()
+      if (parts.storage.mutants.progressBeforePages !== true) await parts.file.syncSoFar()
       const recorded = { ...progress, manifest: manifest!, baseNumber }
       await file.save(recorded)
       this.#kept = recorded

@@ -14,6 +14,10 @@ export interface Mutants {
   readonly usageKeepsOverwritten?: boolean
   /** An install goes on where one of another snapshot has come to. */
   readonly progressOfAnother?: boolean
+  /** The progress of an install is on file before the pages that it names. */
+  readonly progressBeforePages?: boolean
+  /** An install that goes on does not know what changed last before it was interrupted. */
+  readonly gapSeqLost?: boolean
   /** A page that splits gives its sibling no seq. */
   readonly seqLostOnSplit?: boolean
   /** A superblock names the newest applied seq, whatever its root holds (D12). */

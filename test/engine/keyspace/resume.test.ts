@@ -64,12 +64,17 @@ interface Scene {
 }
 
 /** A sender, and a receiver that has nothing in common with it, or what the sender had at `since`. */
-async function scene(seed: number, isIncremental: boolean, mutants: Mutants = {}): Promise<Scene> {
+async function scene(
+  seed: number,
+  isIncremental: boolean,
+  mutants: Mutants = {},
+  sectorBytes: number = 512,
+): Promise<Scene> {
   const dice = new Dice(seed)
   const from = await Keyspace.create(optionsFor(new SimulatedDisk({ seed }).files(), 4096))
   const model: Model = new Map()
   let seq = await run(from, model, dice, 0, 20)
-  const disk = new SimulatedDisk({ seed: seed + 1 })
+  const disk = new SimulatedDisk({ seed: seed + 1, sectorBytes })
   const to = await Keyspace.create(receiverOptions(disk, { mutants }))
   const since = isIncremental ? seq : 0
   const old: Model = isIncremental ? new Map(model) : new Map()
@@ -237,6 +242,40 @@ describe('a test of interrupted installs', () => {
     await ship(to, { from, since: 0, chunksMax: 10 })
     await run(from, model, new Dice(SEED + 9), from.seq, 6)
     await assert.rejects(ship(to, { from, since: 0, manifest: Uint8Array.of(7) }), InstallMismatch)
+  })
+})
+
+describe('a test of installs that lose power', () => {
+  /** Whether what was on file after a loss of power at that call was enough to go on from; undefined: there was no such call. */
+  const isKept = async (call: number, mutants: Mutants): Promise<boolean | undefined> => {
+    // A sector is a page: of those that are not synced each is lost by itself.
+    const { from, model, disk, to } = await scene(20_261, false, mutants, 4096)
+    disk.crashAt(call, 'after')
+    try {
+      await ship(to, { from, since: 0 })
+      return undefined
+    } catch (error) {
+      assert.ok(isCrash(error), String(error))
+    }
+    const opened = (await Keyspace.open(receiverOptions(disk))).keyspace
+    if (opened.seq === from.seq) return true
+    try {
+      await ship(opened, { from, since: 0 })
+      await assertIs(opened, model)
+      return true
+    } catch (error) {
+      if (error instanceof Error && error.name === 'PageDamage') return false
+      throw error
+    }
+  }
+
+  it('would show progress that is on file before the pages that it names', async () => {
+    const lost: number[] = []
+    for (let call = 1, kept = await isKept(call, {}); kept !== undefined; kept = await isKept((call += 3), {})) {
+      assert.ok(kept, `call ${call}`)
+      if ((await isKept(call, { progressBeforePages: true })) === false) lost.push(call)
+    }
+    assert.ok(lost.length > 0)
   })
 })
 
