@@ -186,8 +186,13 @@ export class SimulatedCluster {
   readonly fences: { up: number; down: number } = { up: 0, down: 0 }
   /** Frames that a link did not take. */
   fullLinks = 0
-  /** Installs of snapshots, those that went on with an interrupted one, and deaths in the midst of one. */
-  readonly installs: { begun: number; resumed: number; died: number } = { begun: 0, resumed: 0, died: 0 }
+  /** Installs of snapshots, those of changes only, those that went on with an interrupted one, and deaths in the midst of one. */
+  readonly installs: { begun: number; incremental: number; resumed: number; died: number } = {
+    begun: 0,
+    incremental: 0,
+    resumed: 0,
+    died: 0,
+  }
   readonly #options: ClusterOptions
   readonly #random: SeededRandom
   readonly #rotting: SeededRandom
@@ -326,10 +331,16 @@ export class SimulatedCluster {
         if (host.state !== 'dead') this.#options.oracle.onApplied(name, report)
       },
       applyMs: () => this.applyMs,
-      onInstall: isResumed => {
+      onInstall: (isResumed, sinceSeq) => {
         this.installs.begun++
+        if (sinceSeq > 0) this.installs.incremental++
         if (isResumed) this.installs.resumed++
-        this.trace.note(`${name} ${isResumed ? 'goes on with' : 'begins'} an install`)
+        this.trace.note(`${name} ${isResumed ? 'goes on with' : 'begins'} an install of what changed after ${sinceSeq}`)
+      },
+      onMisfit: error => {
+        const isExcused = this.nodes.some(node => this.#options.oracle.mayBeWrong(node.name) || this.mayBeDamaged(node))
+        if (!isExcused)
+          this.fail(new Violation(`what ${name} installs does not fit, and nobody has drifted: ${error.message}`))
       },
       onInstallStep: () => {
         const kind = this.#deathInInstall()

@@ -117,6 +117,11 @@ export class EntryOracle {
   /** Told whether such a node's digest is right; answers whether it need not be. */
   excusesDigest: (node: string, isRight: boolean) => boolean = () => false
 
+  /** Whether the state of the node may differ from that of its peers. */
+  mayBeWrong(node: string): boolean {
+    return this.isDrifting(node) || this.mayDiffer(node)
+  }
+
   /** Told the leader time of each entry once. */
   onTime: ((seq: number, timeMicros: number) => void) | undefined
 

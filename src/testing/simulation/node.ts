@@ -61,8 +61,10 @@ export interface NodeOpening {
   readonly onApplied: (report: AppliedReport) => void
   /** Processor time that applying an entry takes. */
   readonly applyMs: () => number
-  /** An install has begun; `isResumed`: where an earlier one was interrupted. */
-  readonly onInstall: (isResumed: boolean) => void
+  /** An install has begun; `isResumed`: where an earlier one was interrupted; `sinceSeq`: of what changed after it, 0 = of everything. */
+  readonly onInstall: (isResumed: boolean, sinceSeq: number) => void
+  /** What arrived did not make the state that its sender had announced. */
+  readonly onMisfit: (error: Error) => void
   /** It has taken a chunk, or is about to commit. */
   readonly onInstallStep: () => void
   /** Whether the next call of `apply` is to stop after one entry. */

@@ -1,4 +1,5 @@
 import type { EngineStateMachine, KeyspaceMutants } from '../../engine/index.ts'
+import { SnapshotMismatch } from '../../model/index.ts'
 import type { ApplyResult } from '../../model/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
 import { openReplicaNode } from '../../node/index.ts'
@@ -56,21 +57,29 @@ export async function openSimulatedReplica(
   }
 }
 
-/** Reports the beginning of each install, and each of its steps. */
-function observeInstalls(machine: EngineStateMachine, { onInstall, onInstallStep }: NodeOpening): void {
+/** Reports the beginning of each install, each of its steps, and that it did not fit. */
+function observeInstalls(machine: EngineStateMachine, { onInstall, onInstallStep, onMisfit }: NodeOpening): void {
+  const judged = async <T>(step: Promise<T>): Promise<T> => {
+    try {
+      return await step
+    } catch (error) {
+      if (error instanceof SnapshotMismatch) onMisfit(error)
+      throw error
+    }
+  }
   const begin = machine.beginInstall.bind(machine)
   machine.beginInstall = async manifest => {
     const sink = await begin(manifest)
-    onInstall(sink.resumeAfter !== undefined)
+    onInstall(sink.resumeAfter !== undefined, manifest.sinceSeq)
     return {
       resumeAfter: sink.resumeAfter,
       write: async chunk => {
-        await sink.write(chunk)
+        await judged(sink.write(chunk))
         onInstallStep()
       },
       commit: () => {
         onInstallStep()
-        return sink.commit()
+        return judged(sink.commit())
       },
       abort: () => sink.abort(),
     }

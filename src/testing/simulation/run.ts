@@ -111,6 +111,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       fenced: cluster.fences.up,
       rebuilt: cluster.fences.down,
       installs: cluster.installs.begun,
+      incremental: cluster.installs.incremental,
       resumed: cluster.installs.resumed,
       installDeaths: cluster.installs.died,
       undecided: history.undecided,

@@ -13,7 +13,7 @@ import { BUSY_APPLY, DRIFT, HUNG_READS, MISFIT, runScenario } from '../scenarios
 import type { Scenario } from '../scenarios.ts'
 import { CORE_MUTANTS, CORE_RULES } from './core-mutants.ts'
 import type { Mutant } from './mutant.ts'
-import { WEATHER } from './weather.ts'
+import { CAUGHT_BY, WEATHER } from './weather.ts'
 
 /** Each room's switches, and the promise that each breaks. */
 const ENGINE_RULES: Readonly<Partial<Record<EngineMutant, string>>> = {
@@ -100,7 +100,7 @@ function inNodes(name: string, rule: string, plant: () => void, keyspace?: Keysp
       restoreHealth()
     }
   }
-  return { name, rule, simulator: 'nodes', run }
+  return { name, rule, simulator: 'nodes', caughtBy: CAUGHT_BY[name], run }
 }
 
 /** Bugs that break what a staged run asks for. */

@@ -6,6 +6,8 @@ export interface Mutant {
   readonly rule: string
   /** `nodes`: whole nodes; `core`: the Raft core under its own network. */
   readonly simulator: 'nodes' | 'core'
+  /** What its failure must say; undefined = anything. */
+  readonly caughtBy?: RegExp | undefined
   /** Runs one seed, with the bug or without: what was found wrong. */
   run(seed: number, isPlanted: boolean): Promise<string | undefined>
 }
@@ -41,7 +43,7 @@ export async function findMutant(mutant: Mutant, { budget, from = 1, isControlle
   }
   for (let seed = from; seed < from + budget; seed++) {
     const failure = await mutant.run(seed, true)
-    if (failure === undefined) continue
+    if (failure === undefined || mutant.caughtBy?.test(failure) === false) continue
     if (!isControlled || (await mutant.run(seed, false)) === undefined) return verdict(seed, failure)
   }
   return verdict(undefined, `not caught in ${budget} seeds`)
