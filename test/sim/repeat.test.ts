@@ -10,7 +10,7 @@ function everything(profile: Profile): Profile {
   const on = Object.fromEntries(Object.keys(profile.faults).map(name => [name, true]))
   return {
     ...profile,
-    faults: { ...profile.faults, ...on, hasLyingDisk: false, hasLyingDisks: false, hasRot: false },
+    faults: { ...profile.faults, ...on, hasLyingDisk: false, hasLyingLog: false, hasLyingDisks: false, hasRot: false },
     troubleMs: 4_000,
     endsInBlackout: false,
     meanFaultGapMs: 250,

@@ -20,6 +20,8 @@ export interface DiskFault {
   /** How many calls are hit; 1 if not given. */
   times?: number
   effect: DiskFaultEffect
+  /** Told of each call that is hit. */
+  onHit?: (path: string) => void
 }
 
 /**
@@ -62,6 +64,7 @@ export class FaultPlan {
         continue
       }
       if (--entry.times === 0) this.#faults = this.#faults.filter(other => other !== entry)
+      entry.fault.onHit?.(path)
       return entry.fault.effect
     }
     return undefined

@@ -125,6 +125,11 @@ export class SimulatedDisk implements DiskCalls {
     }
   }
 
+  /** The medium gets what it lacks of a file's clean pages: lost writes come to it after all. */
+  repent(path: string): void {
+    if (this.has(path)) this.#fileAt(path).repent()
+  }
+
   /** Takes what is under a name out of the disk, also from the medium, as if another disk had been put in its place. */
   wipe(path: string): void {
     const names = splitPath(path)

@@ -136,6 +136,11 @@ export class StoredFile {
     this.#diverged.clear()
   }
 
+  /** The medium gets the clean pages as the cache has them. */
+  repent(): void {
+    this.#diverged.clear()
+  }
+
   /** The power went: the medium keeps an arbitrary part of what was not synced, and the cache is gone. */
   losePower(): void {
     const random = this.#random

@@ -12,6 +12,7 @@ import { DriftFault } from './drift-fault.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import { LeaderTimeOracle } from './leader-time-oracle.ts'
 import type { ConfiguredMember, NodeInspection, OpenNode, RunningNode } from './node.ts'
+import { LyingLog } from './lying-log.ts'
 import { SimulatedPeerTransport } from './peer-transport.ts'
 import type { FrameFaults } from './peer-transport.ts'
 import { ATTEMPT_MS } from './profile.ts'
@@ -68,6 +69,7 @@ export class ClusterNode {
     this.machine = machine
     machine.onDeath = kind => {
       if (this.#node !== undefined) cluster.promises.onDeath(this.name, this.#node.inspect(), cluster.world.nowMs)
+      if (this === cluster.nodes[0]) cluster.lyingLog.onDeath(kind, this.#node !== undefined)
       this.#node = undefined
       this.#host = undefined
       cluster.onDeath(this, kind)
@@ -180,6 +182,8 @@ export class SimulatedCluster {
   applyMs: number
   /** For scenarios: shown every frame that leaves a node. */
   readonly frameWatchers: ((frame: Uint8Array) => void)[] = []
+  /** Of the first node. */
+  readonly lyingLog: LyingLog
   readonly promises: PromiseOracle = new PromiseOracle()
   readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
   /** How often a node was seen to be fenced, and not any more. */
@@ -225,6 +229,7 @@ export class SimulatedCluster {
       })
       return new ClusterNode(this, machine)
     })
+    this.lyingLog = new LyingLog(this, this.nodes[0]!, world.random.split('lying log'))
   }
 
   get keys(): ConfiguredKeys | undefined {
@@ -373,8 +378,8 @@ export class SimulatedCluster {
 
   /** Whether what is wrong on this node's disk is the disk's doing. */
   mayBeDamaged(owner: ClusterNode): boolean {
-    const { hasLyingDisk, hasLyingDisks, hasRot } = this.profile.faults
-    return hasLyingDisks || (owner === this.nodes[0] && (hasLyingDisk || hasRot))
+    const { hasLyingDisk, hasLyingLog, hasLyingDisks, hasRot } = this.profile.faults
+    return hasLyingDisks || (owner === this.nodes[0] && (hasLyingDisk || hasLyingLog || hasRot))
   }
 
   /** Whether a crash may leave an end of the log that says neither that it was acknowledged nor that it was not. */

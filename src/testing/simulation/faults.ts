@@ -20,6 +20,7 @@ type FaultName =
   | 'jump'
   | 'transfer'
   | 'lie'
+  | 'lieLog'
 
 const LOG_SYNC: CallFilter = (operation, path) => operation === 'sync' && path.includes('/log/segment')
 
@@ -67,8 +68,8 @@ export class FaultInjector {
 
   /** A leader's state goes to others before it is found; whoever does not lead is found first. */
   #driftOnce(): void {
-    const { faults } = this.#cluster.profile
-    if (!faults.hasDrift || faults.hasLyingDisk || faults.hasRot) return
+    const { hasDrift, hasLyingDisk, hasLyingLog, hasRot } = this.#cluster.profile.faults
+    if (!hasDrift || hasLyingDisk || hasLyingLog || hasRot) return
     const random = this.#cluster.world.random.split('drift fault')
     this.#cluster.world.schedule(random.uniform(200, 8000), () => {
       const leader = this.#cluster.leader()
@@ -82,8 +83,8 @@ export class FaultInjector {
   /** Somebody loses its directory and comes back without: from then on the two others are all. */
   #wipeOnce(): void {
     const cluster = this.#cluster
-    const { hasWipe, hasLyingDisk, hasRot, hasDrift } = cluster.profile.faults
-    if (!hasWipe || hasLyingDisk || hasRot || hasDrift) return
+    const { hasWipe, hasLyingDisk, hasLyingLog, hasRot, hasDrift } = cluster.profile.faults
+    if (!hasWipe || hasLyingDisk || hasLyingLog || hasRot || hasDrift) return
     const random = cluster.world.random.split('wipe')
     cluster.world.schedule(random.uniform(200, 10_000), () => {
       if (this.#isHealing) return
@@ -161,6 +162,8 @@ export class FaultInjector {
         return this.#transfer()
       case 'lie':
         return this.#lie(this.#cluster.profile.faults.hasLyingDisks ? victim : nodes[0]!)
+      case 'lieLog':
+        return this.#cluster.lyingLog.begin()
       default:
         throw new RangeError(`fault ${String(name satisfies never)}`)
     }
@@ -300,5 +303,6 @@ function choicesOf(faults: FaultClasses): FaultName[] {
   add(faults.hasClockJumps, 'jump')
   add(faults.hasTransfers, 'transfer')
   add(faults.hasLyingDisk, 'lie')
+  add(faults.hasLyingLog, 'lieLog')
   return choices
 }

@@ -25,6 +25,8 @@ export interface FaultClasses {
   readonly hasTransfers: boolean
   /** Of one node: writes of pages that are lost or land elsewhere. */
   readonly hasLyingDisk: boolean
+  /** Of the first node: writes of the log that are lost or land elsewhere. */
+  readonly hasLyingLog: boolean
   /** The disks of the others do it too: safety is all that can be asked for then. */
   readonly hasLyingDisks: boolean
   /** Of the first node: bits of its files flip while it is down. */
@@ -119,9 +121,10 @@ export function drawProfile(random: SeededRandom): Profile {
     hasLyingDisks: false,
     hasHungReads: !isCalm && random.split('hung reads').chance(0.3),
     hasRot: !isCalm && random.split('rot').chance(0.2),
+    hasLyingLog: !isCalm && random.split('lying log').chance(0.12),
   }
   // Who is wrong is found by a majority: no other node may be missing for good.
-  const isSpared = isCalm || drawn.hasLyingDisk || drawn.hasRot
+  const isSpared = isCalm || drawn.hasLyingDisk || drawn.hasLyingLog || drawn.hasRot
   const hasWipe = !isSpared && random.split('wipe').chance(0.1)
   const hasDrift = !isSpared && !hasWipe && random.split('drift').chance(0.3)
   const faults: FaultClasses = { ...drawn, hasWipe, hasDrift }

@@ -114,8 +114,14 @@ export class PromiseOracle {
 
   /** Whether nothing was written for so long that the end of the log is marked (DESIGN 6). */
   wasIdle(node: string, nowMs: number): boolean {
+    return this.idleSince(node, nowMs) !== undefined
+  }
+
+  /** Since when a node that has died had written nothing but the mark, if that was long ago. */
+  idleSince(node: string, nowMs: number): number | undefined {
     const { last, changedAtMs } = this.#of(node)
-    return last !== undefined && last.syncedSeq >= last.lastSeq && nowMs - changedAtMs > MARKED_MS
+    const isIdle = last !== undefined && last.syncedSeq >= last.lastSeq && nowMs - changedAtMs > MARKED_MS
+    return isIdle ? changedAtMs : undefined
   }
 
   /** The node, or its disk, stands still until then. */

@@ -107,6 +107,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       events: world.eventCount,
       ...workload.counts,
       ...faults.counts,
+      logLies: cluster.lyingLog.counts.hit,
+      logLiesShown: cluster.lyingLog.counts.shown,
       fullLinks: cluster.fullLinks,
       fenced: cluster.fences.up,
       rebuilt: cluster.fences.down,

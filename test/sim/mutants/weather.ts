@@ -47,7 +47,7 @@ const LAGGING = all(
 const INCREMENTAL = all(
   LAGGING,
   storage({ digestInterval: 16 }),
-  faults({ hasDrift: false, hasLyingDisk: false, hasRot: false, hasWipe: false }),
+  faults({ hasDrift: false, hasLyingDisk: false, hasLyingLog: false, hasRot: false, hasWipe: false }),
 )
 const POWER = faults({ hasPowerLosses: true, hasCrashesInside: true })
 
@@ -73,7 +73,7 @@ const BOUNDED: Weather = profile => ({
 })
 
 /** Somebody loses its directory. */
-const WIPED = faults({ hasWipe: true, hasLyingDisk: false, hasRot: false, hasDrift: false })
+const WIPED = faults({ hasWipe: true, hasLyingDisk: false, hasLyingLog: false, hasRot: false, hasDrift: false })
 
 export const WEATHER: Readonly<Record<string, Weather>> = {
   'keyspace: checksumInPage': all(CHURN, CHECKPOINTS, faults({ hasLyingDisk: true, hasPowerLosses: true })),
