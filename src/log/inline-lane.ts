@@ -131,13 +131,25 @@ export class InlineLane implements Lane {
     const through = this.#submitted
     const file = this.#writer.unsynced
     try {
-      if (file !== undefined) await (await this.#descriptorFor(file)).sync()
+      const own = file === undefined ? undefined : await this.#openBeside(file, through)
+      if (own !== undefined) await own.sync()
     } catch (error) {
       this.#writer.abandon(asError(error))
       this.#events.onFailed(asError(error))
       return
     }
     if (!this.#writer.hasFailed) this.#complete(through)
+  }
+
+  /** Undefined if the thread has synced everything meanwhile: then the file may be gone. */
+  async #openBeside(file: File, through: number): Promise<File | undefined> {
+    try {
+      return await this.#descriptorFor(file)
+    } catch (error) {
+      this.#beside = undefined
+      if (this.#completed < through) throw error
+      return undefined
+    }
   }
 
   #descriptorFor(file: File): Promise<File> {

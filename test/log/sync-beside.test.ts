@@ -90,6 +90,24 @@ describe('a sync beside the thread', () => {
     await log.close()
   })
 
+  it('needs no descriptor for what the thread has synced meanwhile: its segment may have been removed', async () => {
+    const world = new LogWorld()
+    const { log, synced, failures } = await world.create()
+    await settle()
+    const path = (each: string): boolean => each.includes('segment')
+    world.disk.inject({ operation: 'read', path, effect: { type: 'fail', systemCode: 'EIO' } })
+    write(log, 1)
+    const done = log.syncBeside()
+    await Promise.resolve()
+    log.flushSync()
+    await done
+    assert.deepEqual([synced, failures], [[1], []])
+    write(log, 2)
+    await log.syncBeside()
+    assert.deepEqual(synced, [1, 2])
+    await log.close()
+  })
+
   it('D9: latches the log at its first failure, and acknowledges nothing', async () => {
     const world = new LogWorld()
     const { log, synced, failures } = await world.create()

@@ -52,7 +52,7 @@ const INCREMENTAL = all(
 const POWER = faults({ hasPowerLosses: true, hasCrashesInside: true })
 
 /** Nothing but a loss of power excuses a log whose end is in doubt, and that not where it tears between sectors. */
-const TELLING = faults({ hasFailedSyncs: false, hasRot: false, hasLyingDisk: false })
+const TELLING = faults({ hasFailedSyncs: false, hasRot: false, hasLyingLog: false, hasLyingDisk: false })
 
 /** Much is written and not synced when the power goes. */
 const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }), profile => ({ ...profile, syncMs: 5 }))
@@ -98,7 +98,7 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
     faults({ hasRot: true, hasProcessCrashes: true, hasPartitions: true }),
     workload({ clients: 1, meanGapMs: 120, valueBytes: 1500 }),
   ),
-  'log: truncate_at_damage': faults({ hasRot: true, hasProcessCrashes: true }),
+  'log: truncate_at_damage': faults({ hasRot: true, hasLyingLog: true, hasProcessCrashes: true }),
   'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
   'core: skip vote sync': all(POWER, faults({ hasPartitions: true }), profile => ({ ...profile, syncMs: 5 })),
   'core: snapshot ends without ack': LAGGING,
