@@ -149,9 +149,27 @@ export const MISFIT: Scenario = {
       const leader = cluster.leader()!
       const lagging = nodes.find(node => node !== leader)!
       network.partition([[lagging.name], nodes.filter(node => node !== lagging).map(({ name }) => name)])
-      leader.drift.arm()
+      leader.drift.arm('sum')
     })
     world.schedule(4_000, () => network.heal())
+  },
+}
+
+/** Promise 5 for what no read of a row shows: an entry of an index differs, and nothing else. */
+export const INDEX_DRIFT: Scenario = {
+  name: 'a replica of which an entry of an index drifts is fenced and rebuilt',
+  adjust: drawn => {
+    const profile = calm(drawn)
+    const mix = { ...USUAL_MIX, rows: 60 }
+    const workload = { ...profile.workload, clients: 2, meanGapMs: 50, callers: 0, sessionLifetimeMs: 0, mix }
+    return { ...profile, storage: { ...profile.storage, digestInterval: 16 }, workload }
+  },
+  drama: ({ cluster }) => {
+    const { world, fences } = cluster
+    world.schedule(500, () => cluster.nodes.find(node => node !== cluster.leader())!.drift.arm('index'))
+    world.schedule(6_000, () => {
+      cluster.guard(() => require(fences.up > 0 && fences.down > 0, () => 'nobody has found the entry that differs'))
+    })
   },
 }
 

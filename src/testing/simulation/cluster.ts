@@ -21,6 +21,7 @@ import { PromiseOracle } from './promise-oracle.ts'
 import { rot } from './rot.ts'
 import { Violation } from './trace.ts'
 import type { Trace } from './trace.ts'
+import { hasTables } from './write-mix.ts'
 
 export const DIRECTORY = '/data'
 const PEER_PORT = 7410
@@ -329,6 +330,8 @@ export class SimulatedCluster {
       requestLimits: this.profile.bounds?.requests,
       keys: this.#options.keys,
       drift: owner.drift,
+      // Every record that is written goes through it: only where there are indexes.
+      alterValue: hasTables(this.profile.workload.mix) ? owner.drift.alterValue : undefined,
       onFatal: error => {
         if (host.state !== 'dead') this.onStop(owner, error, false)
       },

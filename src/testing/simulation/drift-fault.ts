@@ -1,25 +1,43 @@
+/** Layer of index entries (docs/formats/layers.md). */
+const INDEX_LAYER = 18
+
+/** What drifts: S alone, or an entry of an index and with it S. */
+export type DriftKind = 'sum' | 'index'
+
 /**
- * A planted drift of one node, once: the digest of the first record that is overwritten after `arm` stays in S. Nobody is told anything
- * wrong by it, so that every other oracle goes on; the replica must find it, fence itself and be rebuilt.
+ * A planted drift of one node, once: after `arm` the digest of the first record that is overwritten stays in S, or the first entry of an
+ * index that is written gets a value, which none has. Nobody is told anything wrong by it, so that every other oracle goes on; the replica
+ * must find it, fence itself and be rebuilt.
  */
 export class DriftFault {
-  #isArmed = false
+  #armed: DriftKind | undefined
   #hasDrifted = false
 
-  arm(): void {
-    this.#isArmed = true
+  arm(kind: DriftKind): void {
+    this.#armed = kind
   }
 
   /** Asked by the keyspace for each record that is overwritten. */
   get digestKeepsOverwritten(): boolean {
-    if (!this.#isArmed) return false
-    this.#isArmed = false
-    this.#hasDrifted = true
+    if (this.#armed !== 'sum') return false
+    this.#drift()
     return true
   }
 
+  /** Asked by the state machine for each record that is written. */
+  readonly alterValue: (key: Uint8Array, value: Uint8Array) => Uint8Array = (key, value) => {
+    if (this.#armed !== 'index' || key[0] !== INDEX_LAYER) return value
+    this.#drift()
+    return Uint8Array.of(...value, 1)
+  }
+
+  #drift(): void {
+    this.#armed = undefined
+    this.#hasDrifted = true
+  }
+
   get isPossible(): boolean {
-    return this.#isArmed || this.#hasDrifted
+    return this.#armed !== undefined || this.#hasDrifted
   }
 
   /** Whether a digest may differ. One that does not, once it could, shows that the node was rebuilt, or has applied the entry again. */

@@ -2,6 +2,7 @@ import type { CallFilter, SeededRandom } from '../../platform/simulated/index.ts
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { FaultClasses } from './profile.ts'
 import type { Workload } from './workload.ts'
+import { hasTables } from './write-mix.ts'
 
 type FaultName =
   | 'partition'
@@ -76,7 +77,7 @@ export class FaultInjector {
       const victim = random.pick(this.#cluster.nodes.filter(node => node !== leader))
       this.counts['drift'] = 1
       this.#cluster.trace.note(`${victim.name} drifts`)
-      victim.drift.arm()
+      victim.drift.arm(hasTables(this.#cluster.profile.workload.mix) && random.chance(0.5) ? 'index' : 'sum')
     })
   }
 

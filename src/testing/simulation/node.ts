@@ -1,4 +1,4 @@
-import type { KeyspaceMutants } from '../../engine/index.ts'
+import type { KeyspaceMutants, StateMachineTuning } from '../../engine/index.ts'
 import type { EntryBatch } from '../../encoding/index.ts'
 import type { EntryOutcome, NodeService, PeerIdentity, PeerTransport, StateDigest } from '../../model/index.ts'
 import type { RequestLimits } from '../../raft/index.ts'
@@ -55,8 +55,10 @@ export interface NodeOpening {
   readonly requestLimits: RequestLimits | undefined
   /** What directories are encrypted and signed with. */
   readonly keys: ConfiguredKeys | undefined
-  /** Planted in the keyspace of this node. */
+  /** Planted in the keyspace of this node, or in what it writes there. */
   readonly drift: Pick<KeyspaceMutants, 'digestKeepsOverwritten'>
+  /** Undefined: nothing of it will ever be. */
+  readonly alterValue: StateMachineTuning['alterValue'] | undefined
   readonly onFatal: (error: unknown) => void
   readonly onApplied: (report: AppliedReport) => void
   /** Processor time that applying an entry takes. */

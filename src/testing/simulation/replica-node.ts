@@ -11,6 +11,7 @@ export async function openSimulatedReplica(
   keyspaceMutants?: KeyspaceMutants,
 ): Promise<RunningNode> {
   const { platform, directory, name, members, createTransport, storage, requestLimits, keys, drift, onFatal } = opening
+  const { alterValue } = opening
   let observed: EngineStateMachine | undefined
   const { replica } = await openReplicaNode({
     platform,
@@ -21,7 +22,7 @@ export async function openSimulatedReplica(
     storage,
     ...(requestLimits !== undefined && { requestLimits }),
     keys,
-    tuning: { digestInterval: storage.digestInterval },
+    tuning: { digestInterval: storage.digestInterval, ...(alterValue !== undefined && { alterValue }) },
     onFatal,
     keyspaceMutants: keyspaceMutants ?? drift,
     onMachine: machine => {

@@ -9,7 +9,7 @@ import type { MutantName } from '../../../src/raft/core/index.ts'
 import { setReplicaMutants } from '../../../src/raft/mutants.ts'
 import type { ReplicaMutant } from '../../../src/raft/mutants.ts'
 import { runSeed } from '../run-seed.ts'
-import { BUSY_APPLY, DRIFT, HUNG_READS, MISFIT, runScenario } from '../scenarios.ts'
+import { BUSY_APPLY, DRIFT, HUNG_READS, INDEX_DRIFT, MISFIT, runScenario } from '../scenarios.ts'
 import type { Scenario } from '../scenarios.ts'
 import { CORE_MUTANTS, CORE_RULES } from './core-mutants.ts'
 import type { Mutant } from './mutant.ts'
@@ -113,6 +113,7 @@ const STAGED: readonly [name: string, rule: string, scenario: Scenario, plant: (
     () => setEngineMutants('cold_pages_read_at_once'),
   ],
   ['raft: drift_not_fenced', 'promise 5', DRIFT, () => setReplicaMutants('drift_not_fenced')],
+  ['raft: drift_not_fenced (index)', 'promise 5', INDEX_DRIFT, () => setReplicaMutants('drift_not_fenced')],
   ['raft: misfit_not_examined', 'promise 5', MISFIT, () => setReplicaMutants('misfit_not_examined')],
 ]
 
