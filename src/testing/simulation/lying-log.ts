@@ -1,5 +1,27 @@
-import type { SeededRandom } from '../../platform/simulated/index.ts'
-import type { ClusterNode, SimulatedCluster } from './cluster.ts'
+import type {
+  SeededRandom,
+  SimulatedMachine,
+  SimulatedNetwork,
+  SimulatedWorld,
+} from '../../platform/simulated/index.ts'
+import type { PromiseOracle } from './promise-oracle.ts'
+import type { Trace } from './trace.ts'
+
+/** The node, and what it lives in. */
+interface Owner {
+  readonly name: string
+  readonly machine: SimulatedMachine
+  crash(kind: 'power' | 'process'): void
+}
+
+interface Surroundings {
+  readonly world: SimulatedWorld
+  readonly network: SimulatedNetwork
+  readonly nodes: readonly Owner[]
+  readonly trace: Trace
+  readonly promises: PromiseOracle
+  readonly isHealing: boolean
+}
 
 const SECTOR_BYTES = 512
 
@@ -10,15 +32,15 @@ const SECTOR_BYTES = 512
  * thinks better of it.
  */
 export class LyingLog {
-  readonly #cluster: SimulatedCluster
-  readonly #owner: ClusterNode
+  readonly #cluster: Surroundings
+  readonly #owner: Owner
   readonly #random: SeededRandom
   #isComing = false
   #hit: { readonly path: string; readonly atMs: number } | undefined
   /** Writes that went wrong, and those of them that a loss of power has shown. */
   readonly counts: { hit: number; shown: number } = { hit: 0, shown: 0 }
 
-  constructor(cluster: SimulatedCluster, owner: ClusterNode, random: SeededRandom) {
+  constructor(cluster: Surroundings, owner: Owner, random: SeededRandom) {
     this.#cluster = cluster
     this.#owner = owner
     this.#random = random
