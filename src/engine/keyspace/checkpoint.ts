@@ -65,9 +65,7 @@ export class Checkpointer {
   async writeAll(capture: Capture): Promise<void> {
     const { extents, pageBytes } = this.#storage
     for (const { page, bytes } of capture.map.pages) {
-      const written = bytes.slice()
-      this.#file.seal(written)
-      await this.#file.write(written, page * pageBytes)
+      await this.#file.write(this.#file.sealed(bytes), page * pageBytes)
     }
     await this.#pager.writeExtents(extents.dirty(capture.root.epoch))
     await this.writeTree(capture.root.page)

@@ -45,6 +45,14 @@ export class PageFile {
     if (this.#seal?.isEncrypting === true) sealPage(this.#seal, bytes)
   }
 
+  /** The same, of a copy. */
+  sealed(bytes: Uint8Array): Uint8Array {
+    if (this.#seal?.isEncrypting !== true) return bytes
+    const copy = bytes.slice()
+    sealPage(this.#seal, copy)
+    return copy
+  }
+
   /** Writes pages and extents that were made ready by `seal`, or a superblock. */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     this.requireHealthy()
