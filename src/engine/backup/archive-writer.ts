@@ -4,8 +4,7 @@ import type { File } from '../../platform/index.ts'
 import { ARCHIVE_FORMAT, ARCHIVE_HEADER_BYTES, ARCHIVE_MAGIC, CHUNK_BYTES, endPlace, Item } from './archive-items.ts'
 import { STREAM_FORMAT, UNKNOWN_BYTES } from './archive-items.ts'
 import type { Place, Seal } from './archive-seal.ts'
-import { pack } from './compression.ts'
-import type { Codec } from './compression.ts'
+import { Codec, pack } from './compression.ts'
 import type { FileSink } from './record-file.ts'
 
 export interface ArchiveSummary {
@@ -30,6 +29,9 @@ interface Packed {
   readonly payload: Uint8Array
 }
 
+/** After a chunk that packing has hardly made smaller, so many are stored as they are: what does not pack comes in runs. */
+const STORED_RUN = 7
+
 /** Writes an archive from its beginning to its end. Holds a few chunks in memory, whatever the size. */
 export class ArchiveWriter {
   readonly #sink: ByteSink
@@ -38,6 +40,8 @@ export class ArchiveWriter {
   #at = 0
   #count = 0
   #fileBytes = 0
+  /** Chunks of streams that are not tried to be packed. */
+  #untried = 0
 
   constructor(sink: ByteSink, seal: Seal, codec: Codec) {
     this.#sink = sink
@@ -85,7 +89,7 @@ export class ArchiveWriter {
     let [used, chunk, bytes] = [0, 0, 0]
     const packed: Promise<Packed>[] = []
     const start = (raw: Uint8Array): void => {
-      const next = this.#pack(raw)
+      const next = this.#packIfWorthIt(raw)
       next.catch(() => undefined)
       packed.push(next)
     }
@@ -153,6 +157,17 @@ export class ArchiveWriter {
     const length = await source.read(raw, from)
     if (length < raw.length) throw new QuorateError('conflict', `${source.path} became shorter while it was read`)
     return await this.#pack(raw)
+  }
+
+  /** Whoever sends while it is made has other things to do than to pack what does not pack. */
+  async #packIfWorthIt(raw: Uint8Array): Promise<Packed> {
+    if (this.#untried > 0) {
+      this.#untried--
+      return { rawBytes: raw.length, codec: Codec.stored, payload: raw }
+    }
+    const packed = await this.#pack(raw)
+    if (packed.payload.length > raw.length - (raw.length >>> 4)) this.#untried = STORED_RUN
+    return packed
   }
 
   async #pack(raw: Uint8Array): Promise<Packed> {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { plainSeal } from '../../../src/engine/backup/archive-seal.ts'
 import { streamSource } from '../../../src/engine/backup/archive-source.ts'
@@ -7,7 +10,7 @@ import { ArchiveWriter } from '../../../src/engine/backup/archive-writer.ts'
 import { Codec, receiveArchive } from '../../../src/engine/backup/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
 import type { Files } from '../../../src/platform/index.ts'
-import { drainMicrotasks } from '../../../src/platform/node/index.ts'
+import { drainMicrotasks, nodeFiles } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
 import { seed } from '../seed.ts'
 
@@ -66,6 +69,10 @@ class Bed {
   }
 }
 
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes)
+}
+
 function noise(length: number): Uint8Array {
   let state = length
   return Uint8Array.from({ length }, () => (state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 24)
@@ -91,6 +98,23 @@ describe('an archive that is sent while it is made', () => {
           assert.equal(Buffer.compare(found, Buffer.concat(parts)), 0, name)
         }
       }
+    }
+  })
+
+  it('packs what packs, and soon gives up on what does not, until it does again', async () => {
+    const [bad, good] = [noise(CHUNK), new Uint8Array(CHUNK)]
+    const chunks = [bad, ...Array.from({ length: 18 }, () => good)]
+    const archive = await stream({ a: chunks }, 'end', Codec.deflate)
+    const stored = Math.round(archive.length / CHUNK)
+    assert.ok(stored >= 5 && stored <= 9, `${stored} of ${chunks.length} chunks are stored`)
+    const packed = await stream({ a: chunks.slice(1) }, 'end', Codec.deflate)
+    assert.ok(packed.length < CHUNK)
+    const folder = await mkdtemp(join(tmpdir(), 'quorate-stream-'))
+    try {
+      await receiveArchive(nodeFiles(), streamSource('a node', once(archive)), join(folder, 't'))
+      assert.equal(Buffer.compare(await readFile(join(folder, 't/a')), Buffer.concat(chunks)), 0)
+    } finally {
+      await rm(folder, { recursive: true })
     }
   })
 
