@@ -155,15 +155,7 @@ export function searchPage(ref: PageRef, key: Uint8Array, length: number, lo: nu
   const { bytes, words, base } = ref
   const prefix = prefixLength(ref)
   let hi = cellCount(ref)
-  if (prefix > 0) {
-    const at = base + ref.size - prefix
-    const common = prefix < length ? prefix : length
-    for (let i = 0; i < common; i++) {
-      const difference = key[i]! - bytes[at + i]!
-      if (difference !== 0) return difference < 0 ? ~lo : ~hi
-    }
-    if (length < prefix) return ~lo
-  }
+  if (prefix > 0 && !hasPrefix(ref, prefix, key, length)) return isBelowPrefix(ref, prefix, key, length) ? ~lo : ~hi
   const head = keyHead(key, prefix, length)
   const suffix = length - prefix
   const slots = (base >>> 2) + FIRST_SLOT_WORD
@@ -180,6 +172,41 @@ export function searchPage(ref: PageRef, key: Uint8Array, length: number, lo: nu
     }
   }
   return ~lo
+}
+
+/**
+ * Whether the key begins with the page's prefix, which ends the page and so lies in whole words of it, counted from the end. A loop over
+ * its bytes takes a sixth of a read.
+ */
+function hasPrefix(ref: PageRef, prefix: number, key: Uint8Array, length: number): boolean {
+  if (length < prefix) return false
+  const { bytes, words } = ref
+  const end = ref.base + ref.size
+  const at = end - prefix
+  if (prefix < 4) {
+    for (let i = 0; i < prefix; i++) if (bytes[at + i] !== key[i]) return false
+    return true
+  }
+  let word = end >>> 2
+  let i = prefix
+  for (; i >= 4; i -= 4) {
+    word--
+    if ((words[word]! ^ (key[i - 4]! | (key[i - 3]! << 8) | (key[i - 2]! << 16) | (key[i - 1]! << 24))) !== 0)
+      return false
+  }
+  // None to three bytes are left: all three are compared, because not to ask how many there are is quicker.
+  return ((bytes[at]! ^ key[0]!) | (bytes[at + 1]! ^ key[1]!) | (bytes[at + 2]! ^ key[2]!)) === 0
+}
+
+/** For a key that does not begin with the prefix: whether it lies below all that do. */
+function isBelowPrefix(ref: PageRef, prefix: number, key: Uint8Array, length: number): boolean {
+  const at = ref.base + ref.size - prefix
+  const common = prefix < length ? prefix : length
+  for (let i = 0; i < common; i++) {
+    const difference = key[i]! - ref.bytes[at + i]!
+    if (difference !== 0) return difference < 0
+  }
+  return length < prefix
 }
 
 /** Cell against key, their heads being equal. */

@@ -27,4 +27,38 @@ describe('a page with a prefix', () => {
     assert.deepEqual(copyKey(page, 0), key)
     assert.equal(searchPage(page, key, key.length, 0), 0)
   })
+
+  it('finds keys, and the places of those that it has not, whatever of its prefix they have', () => {
+    const scratch = PageRef.scratch(PAGE_BYTES)
+    for (let prefix = 0; prefix <= 14; prefix++) {
+      const stem = Uint8Array.from({ length: prefix }, (_, i) => 100 + i)
+      const cells = [[], [0], [7, 7, 7, 7], [7, 7, 7, 7, 9, 1, 2], [200]].map(rest => Uint8Array.of(...stem, ...rest))
+      // One byte of the prefix is another, or some are missing; and whatever has the prefix.
+      const others = Array.from(stem, (byte, i) =>
+        [byte - 1, byte + 1].flatMap(wrong => [
+          Uint8Array.of(...stem.subarray(0, i), wrong, ...stem.subarray(i + 1), 7, 7),
+          Uint8Array.of(...stem.subarray(0, i), wrong),
+          stem.slice(0, i),
+        ]),
+      ).flat()
+      const wanted = [...cells, ...others, Uint8Array.of(...stem, 7), Uint8Array.of(...stem, 7, 7, 7, 7, 9, 1, 3)]
+      for (const base of [0, PAGE_BYTES]) {
+        const buffer = new ArrayBuffer(2 * PAGE_BYTES)
+        const page = new PageRef(PAGE_BYTES, new Uint8Array(buffer), new Uint32Array(buffer))
+        page.base = base
+        initPage(page, PageKind.leaf, 0, 7, 1)
+        setPrefix(page, stem, prefix)
+        cells.forEach((cell, i) => insertCell(page, scratch, i, cell, cell.length, 8))
+        for (const key of wanted) {
+          const at = cells.findIndex(cell => Buffer.compare(cell, key) >= 0)
+          const place = at < 0 ? cells.length : at
+          const expected = at >= 0 && Buffer.compare(cells[at]!, key) === 0 ? at : ~place
+          // What lies behind the key in its array does not count.
+          const longer = Uint8Array.of(...key, 100, 101, 102, 103)
+          assert.equal(searchPage(page, key, key.length, 0), expected, `${key.join()} among ${prefix}`)
+          assert.equal(searchPage(page, longer, key.length, 0), expected, `${key.join()} and more`)
+        }
+      }
+    }
+  })
 })
