@@ -41,6 +41,8 @@ describe('a quota', () => {
     await committed(harness, set('abc', '1234567'))
     assert.equal(await refusal(harness, set('x', '')), 'quota_exceeded')
     assert.equal(await refusal(harness, set('abc', '12345678')), 'quota_exceeded')
+    const outcome = await harness.commit({ mutations: [set('x', 'y')] })
+    assert.match(outcome.status === 'refused' ? outcome.message : '', /p would hold more than its quota of 10 bytes/)
     assert.equal(harness.get('abc'), '1234567')
     await committed(harness, set('abc', '7654321'))
     await committed(harness, set('abc', '12'), set('de', '345'))

@@ -83,9 +83,9 @@ export class Quotas {
     const held = this.#holds(work, projectId)
     for (const what of ['records', 'bytes'] as const) {
       const limit = quota[what]
-      const after = held[what] + more[what]
-      if (limit === undefined || more[what] <= 0 || after <= limit) continue
-      return refuse('quota_exceeded', `project ${name} would hold ${after} ${what}, its quota is ${limit}`)
+      if (limit === undefined || more[what] <= 0 || held[what] + more[what] <= limit) continue
+      // What it holds is for its administrators.
+      return refuse('quota_exceeded', `project ${name} would hold more than its quota of ${limit} ${what}`)
     }
     return undefined
   }
