@@ -104,6 +104,9 @@ export async function createFromNode(
       const body = { ...(parent && { parent }) }
       const parts = await adminStream(session, endpoint, { method: 'POST', path: `${BACKUPS}/stream`, body })
       const manifest = await receiveBackup(endpoint, parts, directory, key)
+      if (manifest.parentId !== before?.backupId) {
+        throw new QuorateError('internal', `${endpoint} has sent a backup that does not continue ${options.parent}`)
+      }
       session.output.result({ directory, endpoint, ...manifest }, () =>
         session.output.line(`${describeBackup(directory, manifest)}, of ${endpoint}`),
       )

@@ -1,4 +1,4 @@
-import { hexToBytes } from '../encoding/index.ts'
+import { decodeConfiguration, ENTRY_HEADER_BYTES, EntryKind, hexToBytes, readEntryHeader } from '../encoding/index.ts'
 import { openDataDirectory, openLog, readIdentity } from '../log/index.ts'
 import type { DataDirectory, Log, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
@@ -98,7 +98,7 @@ async function openIn(
   opened.push(() => machine.close())
   requireSuperblocks(machine, log, recovered)
   const checkpointSeq = machine.appliedSeq
-  const committedSeq = committedIn(machine, log, recovered)
+  const committedSeq = committedIn(machine, log, recovered, await isAlone(machine, log))
   if (committedSeq > checkpointSeq) requireContinuation(machine, log)
   const through = throughSeq ?? committedSeq
   if (through < checkpointSeq || through > committedSeq) {
@@ -112,13 +112,22 @@ async function openIn(
 }
 
 /** What is certainly committed: for a group of one all that its log has, otherwise what the log says of it. */
-function committedIn(machine: EngineStateMachine, log: Log, { hardState }: Recovered): number {
+function committedIn(machine: EngineStateMachine, log: Log, { hardState }: Recovered, isGroupOfOne: boolean): number {
   const { appliedSeq, appliedTerm: term, appliedChain: chain } = machine
   // After an install of another past the entries of the log are void (DESIGN 5).
   if (machine.isInstalled && !log.holds({ seq: appliedSeq, term, chain })) return appliedSeq
-  const isAlone = (machine.configuration?.members.length ?? 1) === 1
-  const known = isAlone ? log.lastSeq : Math.min(hardState.commitSeq, log.lastSeq)
+  const known = isGroupOfOne ? log.lastSeq : Math.min(hardState.commitSeq, log.lastSeq)
   return Math.max(appliedSeq, known)
+}
+
+/** A group of one commits by its own log. Before the first checkpoint the first entry of the log says who belongs to the group. */
+async function isAlone({ configuration }: EngineStateMachine, log: Log): Promise<boolean> {
+  if (configuration !== undefined) return configuration.members.length === 1
+  if (log.lastSeq === log.base.seq) return false
+  const { bytes } = await log.read(log.base.seq + 1, 1)
+  const { kind, length } = readEntryHeader(bytes, 0, bytes.length)
+  if (kind !== EntryKind.configuration) return false
+  return decodeConfiguration(bytes.slice(ENTRY_HEADER_BYTES, length)).members.length === 1
 }
 
 async function applyThrough(machine: EngineStateMachine, log: Log, throughSeq: number): Promise<void> {

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { utf8Bytes } from '../../../src/encoding/index.ts'
-import { backupSource, backupToDirectory, openEngine, restoreBackup, restoreMember } from '../../../src/engine/index.ts'
+import {
+  backupSource,
+  backupToDirectory,
+  openEngine,
+  openForReading,
+  restoreBackup,
+  restoreMember,
+} from '../../../src/engine/index.ts'
 import type { BackupManifest, BackupSource, RestoredCluster } from '../../../src/engine/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
 import type { Files } from '../../../src/platform/index.ts'
@@ -206,6 +213,35 @@ describe('a backup of a node that serves', () => {
 })
 
 describe('the directory of a node', () => {
+  it('is read as far as it is certainly committed, also before its first checkpoint', async () => {
+    const trio = new Trio(seed, { checkpointAgeMs: 600_000, checkpointLogBytes: 64 << 20 })
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    await trio.commit(leader, session, set('kept', 5))
+    // The commit is in the log's own frames with the next append.
+    await trio.commit(leader, session, set('also', 5))
+    const { log, machine } = trio.node(leader)
+    const committed = machine.appliedSeq
+    for (const name of NAMES) if (name !== leader) trio.wire.cutOff.add(name)
+    trio.submit(leader, trio.request(session, set('lost', 5))).catch(() => undefined)
+    await trio.until(
+      'it is in the log of the leader alone',
+      () => log.lastSeq > committed && log.syncedIoSeq === log.ioSeq,
+    )
+    assert.equal(machine.newestCheckpointSeq, 0)
+    trio.crash(leader)
+    const process = trio.machines.get(leader)!.start()
+    const database = await trio.world.runToCompletion(openForReading('/data', process, { budgetBytes: 1 << 20 }))
+    const found = await trio.world.runToCompletion(database.kv('p').getMany(['kept', 'lost']))
+    assert.deepEqual(
+      found.map(value => value?.length),
+      [5, undefined],
+    )
+    await trio.world.runToCompletion(database.close())
+  })
+
   it('is not opened as a database of one process, which would go on with what a majority has to agree on', async () => {
     const trio = new Trio(seed)
     await trio.start()
