@@ -90,8 +90,10 @@ export function parseEndpoints(text: string): string[] {
     const given = part.trim().replace(/^(ws|http)s?:\/\//, '')
     const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:]+):)?(\d{1,5})$/.exec(given) ?? /^([^:]+)$/.exec(given)
     if (match === null) throw new QuorateError('invalid_argument', `not an endpoint (host:port): '${part}'`)
+    const port = match[2] ?? '7400'
+    if (Number(port) > 65_535) throw new QuorateError('invalid_argument', `a port is at most 65535: '${part}'`)
     host = match[1] ?? host
-    return `${host}:${match[2] ?? '7400'}`
+    return `${host}:${port}`
   })
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { nodePlatform, rotateKeys } from '../node/index.ts'
+import { QuorateError } from '../model/index.ts'
+import { isDataDirectory, nodePlatform, rotateKeys } from '../node/index.ts'
 import { readKeyNumbers } from '../sealing/index.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { dataKeysOf, withDataKeys } from './data-keys.ts'
@@ -14,6 +15,9 @@ export function addKeysCommands(program: Command, context: CommandContext): void
     .description('the keys that a directory has, and by which configured ones they are wrapped; needs none of them')
     .action(async (directory: string, _options: unknown, command: Command) => {
       const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      if (!(await isDataDirectory(context.files, directory))) {
+        throw new QuorateError('not_found', `${directory} is no data directory`)
+      }
       const found = await readKeyNumbers(context.files, directory)
       output.result({ directory, keys: found }, () => {
         if (found.length === 0) output.line(`${directory}: neither encrypted nor signed`)

@@ -41,7 +41,8 @@ export async function runProgram(context: CommandContext, args: readonly string[
   }
 }
 
-function createProgram(context: CommandContext): Command {
+/** The commands with their arguments and options; `runProgram` runs them. */
+export function createProgram(context: CommandContext): Command {
   const { terminal } = context
   const program = new Command('quorate')
     .description('A replicated, transactional database of tables and keys')

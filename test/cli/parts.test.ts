@@ -14,6 +14,8 @@ describe('endpoints', () => {
     assert.deepEqual(parseEndpoints('127.0.0.1:7400,7401'), ['127.0.0.1:7400', '127.0.0.1:7401'])
     assert.deepEqual(parseEndpoints('h1,ws://h2:1,[::1]:2'), ['h1:7400', 'h2:1', '[::1]:2'])
     assert.throws(() => parseEndpoints('h1:x'), /not an endpoint/)
+    assert.throws(() => parseEndpoints('h1:65536'), { code: 'invalid_argument' })
+    assert.deepEqual(parseEndpoints('h1:65535'), ['h1:65535'])
   })
 })
 
