@@ -265,5 +265,8 @@ class Salvage {
 function requireOwn({ configuration }: EngineStateMachine, recovered: Recovered | undefined, path: string): void {
   const isOwnTerm = (recovered?.hardState.term ?? LOCAL_TERM) <= LOCAL_TERM
   if (isOwnTerm && (configuration?.members.length ?? 1) === 1) return
-  throw new QuorateError('invalid_argument', `${path} belongs to a node of a cluster, which its other members hold as well`)
+  throw new QuorateError(
+    'invalid_argument',
+    `${path} belongs to a node of a cluster, which its other members hold as well`,
+  )
 }
