@@ -14,6 +14,7 @@ import type { MetricsSource } from './metrics.ts'
 import { addProbes, createApp } from './probe-routes.ts'
 import type { App } from './probe-routes.ts'
 import { addRequestRoutes } from './request-routes.ts'
+import type { Act } from './request-routes.ts'
 import { Probes } from './probes.ts'
 import type { NodeHealth } from './probes.ts'
 import { readFields } from './request-fields.ts'
@@ -124,11 +125,12 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
   })
   for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/figures', '/admin/v1/audit'])
     app.all(path, () => notAllowed('GET, HEAD'))
-  const act = (path: string, run: (body: Record<string, unknown>) => Promise<Response>): void => {
+  const act: Act = (path, run, what) => {
     app.post(path, async c => {
       const caller = as(c.req.raw, c.env)
       const body = await readFields(c.req.raw)
-      options.onAction?.(caller, path)
+      const named = what?.(body)
+      options.onAction?.(caller, named === undefined ? path : `${path} ${named}`)
       return run(body)
     })
     app.all(path, () => notAllowed('POST'))

@@ -9,6 +9,15 @@ const PATH = '/admin/v1/requests'
 const LISTED = 100
 const LISTED_MAX = 10_000
 const THRESHOLD_MS_MAX = 3_600_000
+/** Of an id in the log. */
+const ID_CHARACTERS_MAX = 80
+
+/** Adds a path that changes something: audited, with `what` it is about where that says more than the path. */
+export type Act = (
+  path: string,
+  run: (body: Record<string, unknown>) => Promise<Response>,
+  what?: (body: Record<string, unknown>) => string | undefined,
+) => void
 
 export interface RequestRoutes {
   readonly app: App
@@ -16,8 +25,7 @@ export interface RequestRoutes {
   readonly slow: SlowRequests
   /** Who asks. @throws QuorateError `unauthenticated` */
   readonly as: (request: Request, peer: AdminPeer) => string
-  /** A path that changes something: audited. */
-  readonly act: (path: string, run: (body: Record<string, unknown>) => Promise<Response>) => void
+  readonly act: Act
 }
 
 /** What a node is busy with, what took long, and how to end it. */
@@ -41,9 +49,13 @@ export function addRequestRoutes({ app, running, slow, as, act }: RequestRoutes)
     slow.thresholdMs = Number(thresholdMs)
     return json({ thresholdMs: slow.thresholdMs })
   })
-  act(`${PATH}/cancel`, async ({ id }) => {
-    if (typeof id !== 'string') throw new QuorateError('invalid_argument', 'id is the id of a request')
-    running.cancel(id)
-    return json({ id, cancelled: true })
-  })
+  act(
+    `${PATH}/cancel`,
+    async ({ id }) => {
+      if (typeof id !== 'string') throw new QuorateError('invalid_argument', 'id is the id of a request')
+      running.cancel(id)
+      return json({ id, cancelled: true })
+    },
+    ({ id }) => (typeof id === 'string' ? id.slice(0, ID_CHARACTERS_MAX) : undefined),
+  )
 }

@@ -70,7 +70,7 @@ describe('the requests under way', () => {
     assert.equal(((await answer) as { code: string }).code, 'cancelled')
     assert.deepEqual(
       rig.actions,
-      Array.from({ length: 3 }, () => 'ops /admin/v1/requests/cancel'),
+      [' commit-1-1', '', ` ${requests[0].id}`].map(id => `ops /admin/v1/requests/cancel${id}`),
     )
     assert.equal((await rig.ask('GET', '/admin/v1/requests?limit=0')).status, 400)
     assert.equal((await rig.ask('GET', '/admin/v1/requests', { authorization: 'Bearer other' })).status, 401)
