@@ -11,6 +11,7 @@ import type { CommandContext, GlobalOptions, Session, WithSession } from './cont
 import { positiveInteger } from './context.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
+import { readTextFile } from '../platform/index.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 
@@ -46,6 +47,7 @@ export function addRestoreCommands(backup: Command, context: CommandContext, wit
       'makes the data directory of a member of a new cluster, as its configuration names it; several, of several configurations',
     )
     .requiredOption('--config <file...>', 'configuration of the node, as quorate server takes it')
+    .option('--skip-existing', 'leaves a directory alone that holds something already, instead of failing')
     .option('--restore-id <id>', 'the same for all members, wherever they are restored; used once for each')
     .option('--seq <seq>', 'restores the state right after this entry')
     .option('--time <time>', 'restores what was committed by this time (ISO 8601)')
@@ -54,6 +56,12 @@ export function addRestoreCommands(backup: Command, context: CommandContext, wit
       await restoreMembers(context, directories, options, outputOf(command))
     })
   addProjectCommand(backup, context, withSession)
+}
+
+/** A data directory that was finished: what an interrupted restore has left is not. */
+async function isFinished({ files }: CommandContext, directory: string): Promise<boolean> {
+  const text = await readTextFile(files, `${directory}/identity.json`)
+  return text !== undefined && /"isComplete": *true/.test(text)
 }
 
 function addProjectCommand(backup: Command, context: CommandContext, withSession: WithSession): void {
@@ -165,6 +173,7 @@ function identityOf(parts: unknown): string {
 
 interface MemberOptions extends KeyOption {
   config: string[]
+  skipExisting?: boolean
   restoreId?: string
   seq?: string
   time?: string
@@ -189,6 +198,10 @@ async function restoreMembers(
   }
   const restoreId = options.restoreId ?? Buffer.from(nodePlatform().random.bytes(16)).toString('hex')
   for (const { name, dataDirectory, members: listed, storage, encryption, integrity } of nodes) {
+    if (options.skipExisting === true && (await isFinished(context, dataDirectory))) {
+      context.terminal.writeError(`${dataDirectory} is in use already, and stays as it is\n`)
+      continue
+    }
     const { pageBytes, budgetBytes } = storage
     const keys = await loadDataKeys(files, { encryption: encryption.keyFile, integrity: integrity.keyFile })
     const listedMembers = listed.map(({ name: member, peer, client }) => ({

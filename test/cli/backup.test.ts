@@ -118,6 +118,25 @@ describe('quorate backup', () => {
       assert.deepEqual((await readdir(folder)).toSorted(), ['b', 'data', 'other'])
     }))
 
+  it('makes a member anew, or leaves alone what is there where that is wanted', () =>
+    withFolder(async folder => {
+      const at = (name: string): string => join(folder, name)
+      await set(at('data'), 'a')
+      await run('create', at('b'), '--data', at('data'))
+      await writeFile(at('config.yaml'), 'name: n0\ndataDirectory: ./member\n')
+      const restore = (...args: string[]): Promise<Ran> =>
+        run('restore-member', at('b'), '--config', at('config.yaml'), ...args)
+      const first = await restore('--skip-existing')
+      assert.deepEqual([first.code, first.error], [ExitCode.fine, ''])
+      const identity = await readFile(at('member/identity.json'), 'utf8')
+      assert.equal((await restore()).code, ExitCode.usage)
+      const again = await restore('--skip-existing')
+      assert.deepEqual([again.code, again.error.includes('stays as it is')], [ExitCode.fine, true])
+      assert.equal(await readFile(at('member/identity.json'), 'utf8'), identity)
+      await writeFile(at('member/identity.json'), identity.replace('"isComplete": true', '"isComplete": false'))
+      assert.notEqual((await restore('--skip-existing')).code, ExitCode.fine, 'a changed identity is damage')
+    }))
+
   it('says damage with its exit code, and makes no database of a wrong name', () =>
     withFolder(async folder => {
       const at = (name: string): string => join(folder, name)
