@@ -6,6 +6,7 @@ import type { Engine, EngineOptions, InspectedRegion, PermissiveEngine } from '.
 import { NO_SUPERBLOCK, readIdentity } from '../../src/log/index.ts'
 import { QuorateError } from '../../src/model/index.ts'
 import { checkDataDirectory } from '../../src/node/index.ts'
+import type { ConfiguredKeys } from '../../src/sealing/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
 import type { SimulatedProcess } from '../../src/platform/simulated/index.ts'
@@ -35,17 +36,17 @@ class Damaged {
     return ended
   }
 
-  open(): Promise<Engine> {
-    return this.run(openEngine('/data', OPTIONS, this.process))
+  open(keys?: ConfiguredKeys): Promise<Engine> {
+    return this.run(openEngine('/data', { ...OPTIONS, ...(keys && { keys }) }, this.process))
   }
 
-  permissive(): Promise<PermissiveEngine> {
-    return this.run(openPermissively('/data', {}, this.process))
+  permissive(keys?: ConfiguredKeys): Promise<PermissiveEngine> {
+    return this.run(openPermissively('/data', keys === undefined ? {} : { keys }, this.process))
   }
 
   /** Keys, some of them large, in the state of two checkpoints; then `later` more in the log alone. */
-  async prepare(later = 0): Promise<void> {
-    const engine = await this.open()
+  async prepare(later = 0, keys?: ConfiguredKeys): Promise<void> {
+    const engine = await this.open(keys)
     await this.run(engine.ddl({ type: 'createProject', project: 'p' }))
     await this.run(this.#write(engine, 0, KEYS))
     await this.run(engine.checkpoint())
@@ -226,6 +227,27 @@ describe('a permissive opening', () => {
       assert.equal(engine.recovery.diagnostics.length > 0, what !== 'map', 'the map is not looked at')
       await damaged.run(engine.close())
     }
+  })
+
+  it('of an encrypted and signed directory needs its keys, and passes over pages that are not its own', async () => {
+    const keys = { encryption: [new Uint8Array(32).fill(1)], integrity: [new Uint8Array(32).fill(2)] }
+    const damaged = new Damaged()
+    await damaged.prepare(2, keys)
+    await assert.rejects(damaged.permissive(), hasCode('seal_key_missing'))
+    const whole = await damaged.permissive(keys)
+    assert.deepEqual([whole.recovery.isComplete, (await shown(damaged, whole)).size], [true, KEYS + 2])
+    await damaged.run(whole.close())
+    const { files } = damaged.process
+    const { ciphers, random } = damaged.process
+    const sealing = { ciphers, random, keys }
+    const { regions } = await damaged.run(checkDataDirectory(files, '/data', { sealing }))
+    const leaves = regions.filter(({ kind }) => kind === 'leaf')
+    damaged.flip(PAGES, leaves[leaves.length >> 1]!.offset + 500)
+    const engine = await damaged.permissive(keys)
+    assert.deepEqual([engine.recovery.isComplete, engine.recovery.diagnostics.length], [false, 1])
+    const missing = KEYS - (await shown(damaged, engine)).size
+    assert.ok(missing > 0 && missing < 60, `${missing} keys are missing`)
+    await damaged.run(engine.close())
   })
 
   it('is refused where there is nothing', async () => {
