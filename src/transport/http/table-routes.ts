@@ -25,7 +25,10 @@ export async function queryRoute(call: HttpCall): Promise<Response> {
   const query = queryFromText(bodyText(await readBody(call.request, QUERY_BYTES_MAX)), QUERY_BYTES_MAX)
   const read = await readFor(call, reads, { type: explain ? 'explain' : 'query', query })
   const { result } = read
-  if (result.type === 'query') return answered(read, result.result)
+  if (result.type === 'query') {
+    const { columns, types, rows, cursor, examined } = result.result
+    return answered(read, { columns, types, rows, cursor, examined })
+  }
   if (result.type === 'explain') return answered(read, result.plan)
   throw unfit(result.type)
 }
