@@ -1,4 +1,4 @@
-import { bytesToHex, crc32, utf8Bytes } from '../encoding/index.ts'
+import { bytesToHex, crc32, hexToBytes, utf8Bytes } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { FileError, readTextFile, replaceTextFile } from '../platform/index.ts'
 import { KEYS_NAME, openSeal } from '../sealing/index.ts'
@@ -6,6 +6,7 @@ import type { ConfiguredKeys, Seal } from '../sealing/index.ts'
 import type { Ciphers, DirectoryLock, Files, Random } from '../platform/index.ts'
 import { markPermissive, requireTrust } from './trust.ts'
 import type { LogEnd } from './closed-end.ts'
+import { holdsEntries } from './creation-remains.ts'
 import { LogError } from './errors.ts'
 
 /**
@@ -154,16 +155,23 @@ function newIdentity(options: DataDirectoryOptions): DirectoryIdentity {
 
 /**
  * The identity of the directory, undefined if it has none and nothing else either. Reads only: fit for a directory in use.
- * @throws LogError `damaged` if it cannot be read, or is missing where log, pages or keys are: it is the first that is written
+ * @throws LogError `damaged` if it cannot be read, is missing where log, pages or keys are (it is the first that is written), or is
+ * of an unfinished creation where the log has entries
  */
 export async function readIdentity(files: Files, directory: string): Promise<DirectoryIdentity | undefined> {
   const path = `${directory}/${NAME}`
   const text = await readTextFile(files, path)
   const identity = text === undefined ? undefined : parseIdentity(text)
-  if (identity !== undefined) return identity
+  const isOutdated =
+    identity?.isComplete === false && (await holdsEntries(files, directory, hexToBytes(identity.directoryId)))
+  if (identity !== undefined && !isOutdated) return identity
   if (text === undefined && !(await holdsData(files, directory))) return undefined
   const what =
-    text === undefined ? 'the identity is missing, and there are data' : 'not an identity of a data directory'
+    text === undefined
+      ? 'the identity is missing, and there are data'
+      : isOutdated
+        ? 'the identity is older than the log, which has entries'
+        : 'not an identity of a data directory'
   throw new LogError('damaged', `${path}: ${what}`, {
     damage: [{ kind: 'identity', file: path, offset: 0, what, intactEnd: { seq: 0, term: 0 } }],
   })

@@ -3,6 +3,7 @@ import { cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { checkConfiguration, checkDataDirectory, nodePlatform, startNode } from '../../src/node/index.ts'
 import type { DataRegion, RunningNode } from '../../src/node/index.ts'
 import { connect, QuorateError } from '../../src/entry/client.ts'
@@ -152,6 +153,17 @@ describe('damage', { timeout: 240_000 }, () => {
   it('is reported for an identity that is missing: nothing is begun anew over the data', async () => {
     const file = join(data, 'identity.json')
     await requireReported(file, () => rm(file), 'no identity', { file, offset: 0 })
+  })
+
+  it('is reported for the identity of an unfinished creation, put back', async () => {
+    const file = join(data, 'identity.json')
+    const { checksum: _, ...identity } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
+    const unfinished = { ...identity, isComplete: false, lastBootId: '', closedAt: null }
+    const checksum = crc32(Buffer.from(JSON.stringify(unfinished)))
+      .toString(16)
+      .padStart(8, '0')
+    const text = `${JSON.stringify({ ...unfinished, checksum }, null, 2)}\n`
+    await requireReported(file, () => writeFile(file, text), 'an unfinished identity', { file, offset: 0 })
     assert.equal((await checkDataDirectory(files, data)).verdict, 'clean')
   })
 
