@@ -412,9 +412,12 @@ export class Log {
     return this.#waiters.add(ioSeq)
   }
 
-  /** Entries from `fromSeq` on if they are in memory: at least one, otherwise at most `maxBytes`. */
-  readCached(fromSeq: number, maxBytes: number): EntryBatch | undefined {
-    return this.#source.cache.read(fromSeq, maxBytes)
+  /**
+   * Entries from `fromSeq` on if they are in memory: at least one, otherwise at most `maxBytes`. Who needs those up to `throughSeq` says
+   * so, and is not given many more.
+   */
+  readCached(fromSeq: number, maxBytes: number, throughSeq?: number): EntryBatch | undefined {
+    return this.#source.cache.read(fromSeq, maxBytes, throughSeq)
   }
 
   /**

@@ -67,8 +67,11 @@ export class TailCache {
     this.#bytes = 0
   }
 
-  /** Entries from `fromSeq` on, at least one and otherwise at most `maxBytes`; undefined if `fromSeq` is not held. */
-  read(fromSeq: number, maxBytes: number): EntryBatch | undefined {
+  /**
+   * hot path: bench/cluster. Entries from `fromSeq` on, at least one and otherwise at most `maxBytes`; undefined if `fromSeq` is not
+   * held. Batches are joined by copying them, as far as entries up to `throughSeq` are in them.
+   */
+  read(fromSeq: number, maxBytes: number, throughSeq: number = Infinity): EntryBatch | undefined {
     const first = this.#find(fromSeq)
     if (first === undefined) return undefined
     const head = this.#batches[first]!
@@ -77,9 +80,10 @@ export class TailCache {
     if (headBytes > maxBytes) return takeEntries(head.bytes, skipped, fromSeq, maxBytes)
     let count = 1
     let total = headBytes
-    while (first + count < this.#batches.length && total + this.#batches[first + count]!.bytes.length <= maxBytes) {
-      total += this.#batches[first + count]!.bytes.length
-      count++
+    for (; first + count < this.#batches.length; count++) {
+      const { firstSeq, bytes } = this.#batches[first + count]!
+      if (firstSeq > throughSeq || total + bytes.length > maxBytes) break
+      total += bytes.length
     }
     const lastSeq = this.#batches[first + count - 1]!.lastSeq
     if (count === 1)

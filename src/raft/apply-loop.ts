@@ -38,7 +38,7 @@ export class ApplyLoop {
   #isScheduled = false
   #isStopped = false
   #isHeld = false
-  /** Entries out of the files, kept until all of them are applied: a slice may take few of them. */
+  /** Committed entries, kept until all of them are applied: a slice may take few of them. */
   #read: EncodedBatch | undefined
 
   constructor(options: ApplyLoopOptions) {
@@ -93,11 +93,10 @@ export class ApplyLoop {
     const { machine, log } = this.#options
     const from = machine.appliedSeq + 1
     const kept = this.#read
-    const isKept = kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from
-    if (!isKept) this.#read = undefined
-    const batch = isKept ? kept : log.readCached(from, READ_BYTES)
-    if (batch === undefined || batch.lastSeq <= this.#commit) return batch
-    return sliceEntries(batch.bytes, from, this.#commit)
+    if (kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from) return kept
+    const batch = log.readCached(from, READ_BYTES, this.#commit)
+    this.#read = batch === undefined ? undefined : upTo(this.#commit, batch, from)
+    return this.#read
   }
 
   async #readFiles(): Promise<void> {
@@ -105,8 +104,7 @@ export class ApplyLoop {
     const from = machine.appliedSeq + 1
     const commit = this.#commit
     const batch = await log.read(from, READ_BYTES)
-    // What was not committed when it was read may be overwritten before it is: it is not kept.
-    this.#read = batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
+    this.#read = upTo(commit, batch, from)
   }
 
   #schedule(): void {
@@ -148,4 +146,9 @@ export class ApplyLoop {
   stop(): void {
     this.#isStopped = true
   }
+}
+
+/** What was not committed when it was read may be overwritten before it is: it is neither applied nor kept. */
+function upTo(commit: number, batch: EncodedBatch, from: number): EncodedBatch {
+  return batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
 }

@@ -137,7 +137,7 @@ export class Peers {
   #readCached({ firstSeq, lastSeq, byteLength }: EntryRange): EncodedBatch | undefined {
     const parts: EncodedBatch[] = []
     for (let next = firstSeq; next <= lastSeq;) {
-      const part = this.#options.log.readCached(next, Math.max(byteLength, READ_BYTES))
+      const part = this.#options.log.readCached(next, Math.max(byteLength, READ_BYTES), lastSeq)
       if (part === undefined) return undefined
       parts.push(part.lastSeq <= lastSeq ? part : sliceEntries(part.bytes, next, lastSeq))
       next = part.lastSeq + 1

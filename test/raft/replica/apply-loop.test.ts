@@ -8,31 +8,39 @@ import type { Timers } from '../../../src/platform/index.ts'
 import { ApplyLoop } from '../../../src/raft/apply-loop.ts'
 import { encodeDrafts } from '../../../src/raft/entries.ts'
 
-/** A log whose entries are all in files, and a machine that takes one entry at a time. */
+/** A log whose entries are all in files, or all in memory, and a machine that takes one entry at a time. */
 class Rig {
   reads = 0
+  /** Up to where entries out of memory were asked for. */
+  readonly asked: (number | undefined)[] = []
   readonly applied: number[] = []
   term = 1
   appliedSeq = 0
   cold: Promise<void> | undefined
   readonly loop: ApplyLoop
 
-  constructor(lastSeq: number) {
-    const read = (fromSeq: number): Promise<EntryBatch> => {
+  constructor(lastSeq: number, { isCached = false } = {}) {
+    const entries = (fromSeq: number): EntryBatch => {
       this.reads++
       const drafts = Array.from({ length: lastSeq - fromSeq + 1 }, () => ({
         kind: EntryKind.noop,
         payload: new Uint8Array([this.term]),
       }))
       const slot = { firstSeq: fromSeq, term: this.term, prevChain: 0 }
-      return Promise.resolve({ firstSeq: fromSeq, lastSeq, bytes: encodeDrafts(drafts, slot, 0).ref as Uint8Array })
+      return { firstSeq: fromSeq, lastSeq, bytes: encodeDrafts(drafts, slot, 0).ref as Uint8Array }
+    }
+    const read = (fromSeq: number): Promise<EntryBatch> => Promise.resolve(entries(fromSeq))
+    const readCached: Log['readCached'] = (fromSeq, _maxBytes, throughSeq) => {
+      if (!isCached) return undefined
+      this.asked.push(throughSeq)
+      return entries(fromSeq)
     }
     const machine = Object.defineProperty({ apply: (batch: EntryBatch) => this.#apply(batch) }, 'appliedSeq', {
       get: () => this.appliedSeq,
     })
     this.loop = new ApplyLoop({
       machine: machine as unknown as StateMachine,
-      log: { lastSeq, readCached: () => undefined, read } as unknown as Log,
+      log: { lastSeq, readCached, read } as unknown as Log,
       clock: { monotonicMs: () => 0, wallMicros: () => 0 },
       timers: { endOfTurn: task => setImmediate(task) } as Partial<Timers> as Timers,
       isPressed: () => false,
@@ -58,6 +66,18 @@ describe('applying what is committed', () => {
     await settled()
     assert.equal(rig.appliedSeq, 100)
     assert.equal(rig.reads, 1)
+  })
+
+  it('asks memory for what is committed, once, however few of them a slice takes', async () => {
+    const rig = new Rig(100, { isCached: true })
+    rig.loop.committed(40)
+    await settled()
+    assert.equal(rig.appliedSeq, 40)
+    rig.term = 2
+    rig.loop.committed(100)
+    await settled()
+    assert.deepEqual(rig.asked, [40, 100])
+    assert.deepEqual([rig.applied[39], rig.applied[40], rig.applied.length], [1, 2, 100])
   })
 
   it('keeps nothing that was read before it was committed: another leader may have overwritten it', async () => {
