@@ -250,6 +250,8 @@ export class SimulatedClient {
       if (outcome !== undefined && owner.inspect()?.isFenced === true) {
         this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
       }
+      // Its time is over for this node, which lets go what was issued behind it; by leader time a copy elsewhere may still be applied.
+      if (error?.code === 'timeout') this.#oracle.order.excuse(session, serial)
       // On a line an answer is lost with all that come after it.
       if (!sending.isOpen()) return
       if (this.#random.chance(profile.workload.lostAnswers)) return this.#line && sending.fail()
