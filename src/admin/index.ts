@@ -24,4 +24,11 @@ export type { ProcessReadings } from './process-metrics.ts'
 export { requestMetrics } from './request-metrics.ts'
 export type { RequestReadings } from './request-metrics.ts'
 export { storageMetrics } from './storage-metrics.ts'
-export type { CheckpointReadings, DiskReadings, LogReadings, PageReadings, StorageReadings } from './storage-metrics.ts'
+export type {
+  CheckpointReadings,
+  DiskReadings,
+  LogReadings,
+  OpeningReading,
+  PageReadings,
+  StorageReadings,
+} from './storage-metrics.ts'

@@ -1,3 +1,4 @@
+import { CONFLICT_CODES } from '../model/index.ts'
 import type { DurationHistogram, ProjectFigures } from '../model/index.ts'
 import { counter, gauge, labelled, summary } from './metrics.ts'
 import type { MetricFamily, MetricsSource } from './metrics.ts'
@@ -34,12 +35,23 @@ export function requestMetrics(read: () => RequestReadings): MetricsSource {
         labelled('counter', 'quorate_transactions_refused_total', 'Transactions applied here and refused', 'code', [
           ...refusals,
         ]),
+        counter(
+          'quorate_transactions_conflicts_total',
+          'Of the refused: something read had changed, or an assertion did not hold',
+          conflictsOf(refusals),
+        ),
         counter('quorate_requests_slow_total', 'Requests that took longer than the threshold', slow),
         gauge('quorate_projects', 'Projects', projects.length),
         ...projectFamilies(named.divide(projects)),
       ]
     },
   }
+}
+
+function conflictsOf(refusals: ReadonlyMap<string, number>): number {
+  let sum = 0
+  for (const code of CONFLICT_CODES) sum += refusals.get(code) ?? 0
+  return sum
 }
 
 /**

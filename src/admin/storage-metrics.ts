@@ -11,6 +11,8 @@ export interface LogReadings {
   readonly memoryBytes: number
   readonly firstSeq: number
   readonly lastSeq: number
+  /** Newest entry that a loss of power leaves here. */
+  readonly syncedSeq: number
   /** Its end is suspect, and no leader has supplied the place again yet. */
   readonly isSuspect: boolean
   readonly isLatched: boolean
@@ -27,6 +29,11 @@ export interface PageReadings {
   readonly evictedPages: number
   readonly loadedPages: number
   readonly extentBytes: number
+  /** Large values in memory, how much of them may be, reads of such since the start, and how many went to the file. */
+  readonly cachedValueBytes: number
+  readonly cachedValueBytesMax: number
+  readonly valueReads: number
+  readonly valueLoads: number
   readonly retainedRoots: number
   readonly heldRoots: number
   readonly oldestHeldMs: number
@@ -41,6 +48,16 @@ export interface CheckpointReadings {
   readonly seq: number
 }
 
+/** How the node was opened. */
+export interface OpeningReading {
+  /** From the start until log and pages were open. */
+  readonly ms: number
+  /** Of the state that the pages held. */
+  readonly seq: number
+  /** What was known to be committed then: through it the log is applied before the node has started. */
+  readonly committedSeq: number
+}
+
 export interface DiskReadings {
   /** Bytes of the files, by directory. */
   readonly fileBytes: readonly (readonly [area: string, bytes: number])[]
@@ -51,6 +68,7 @@ export interface StorageReadings {
   log(): LogReadings
   pages(): PageReadings
   checkpoints(): CheckpointReadings
+  opening(): OpeningReading
   /** Asks the file system. */
   disk(): Promise<DiskReadings>
 }
@@ -62,6 +80,7 @@ export function storageMetrics(readings: StorageReadings): MetricsSource {
       ...logFamilies(readings.log()),
       ...pageFamilies(readings.pages()),
       ...checkpointFamilies(readings.checkpoints()),
+      ...openingFamilies(readings.opening()),
       ...diskFamilies(await readings.disk()),
     ],
   }
@@ -76,6 +95,12 @@ function logFamilies(log: LogReadings): MetricFamily[] {
     gauge('quorate_log_memory_bytes', 'Memory of the index and of the newest entries', log.memoryBytes),
     gauge('quorate_log_first_seq', 'Oldest entry that the log has', log.firstSeq),
     gauge('quorate_log_last_seq', 'Newest entry that the log has', log.lastSeq),
+    gauge('quorate_log_synced_seq', 'Newest entry that a loss of power leaves here', log.syncedSeq),
+    gauge(
+      'quorate_log_unsynced_entries',
+      'Entries of the log that a loss of power could take here',
+      Math.max(0, log.lastSeq - log.syncedSeq),
+    ),
     gauge('quorate_log_is_suspect', '1 while the end of the log cannot be decided', log.isSuspect ? 1 : 0),
     gauge('quorate_log_is_latched', '1 after a failed write or sync', log.isLatched ? 1 : 0),
   ]
@@ -92,6 +117,14 @@ function pageFamilies(pages: PageReadings): MetricFamily[] {
     counter('quorate_pages_evicted_total', 'Pages that left memory', pages.evictedPages),
     counter('quorate_pages_loaded_total', 'Pages and large values read from the file', pages.loadedPages),
     gauge('quorate_pages_extent_bytes', 'Memory of large values', pages.extentBytes),
+    gauge('quorate_values_cache_bytes', 'Large values in memory: the hot cache', pages.cachedValueBytes),
+    gauge('quorate_values_cache_budget_bytes', 'How much the hot cache may take', pages.cachedValueBytesMax),
+    counter(
+      'quorate_values_cache_hits_total',
+      'Reads of large values that were in memory',
+      Math.max(0, pages.valueReads - pages.valueLoads),
+    ),
+    counter('quorate_values_cache_misses_total', 'Reads of large values that went to the file', pages.valueLoads),
     gauge('quorate_pages_roots', 'Roots that are kept for reads of the past', pages.retainedRoots),
     gauge('quorate_pages_held_roots', 'Of them, those that views or work under way hold', pages.heldRoots),
     gauge('quorate_pages_oldest_held_seconds', 'Age of the oldest root that is held', pages.oldestHeldMs / 1000),
@@ -106,6 +139,14 @@ function checkpointFamilies({ count, ageMs, lastDurationMs, seq }: CheckpointRea
     gauge('quorate_checkpoint_age_seconds', 'Time since the last checkpoint, or the start', ageMs / 1000),
     gauge('quorate_checkpoint_duration_seconds', 'How long the last checkpoint took', lastDurationMs / 1000),
     gauge('quorate_checkpoint_seq', 'Seq from which a restart begins', seq),
+  ]
+}
+
+function openingFamilies({ ms, seq, committedSeq }: OpeningReading): MetricFamily[] {
+  return [
+    gauge('quorate_start_open_seconds', 'From the start until log and pages were open', ms / 1000),
+    gauge('quorate_start_opened_seq', 'Seq of the state that the pages held at the start', seq),
+    gauge('quorate_start_committed_seq', 'Seq through which the log was known to be committed then', committedSeq),
   ]
 }
 

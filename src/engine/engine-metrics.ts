@@ -1,5 +1,5 @@
 import { decodeOutcome } from '../encoding/index.ts'
-import { DurationHistogram } from '../model/index.ts'
+import { CONFLICT_CODES, DurationHistogram } from '../model/index.ts'
 import type { DurationSummary, ProjectFigures } from '../model/index.ts'
 import type { KeyspaceStats } from './keyspace/index.ts'
 
@@ -89,8 +89,6 @@ export interface Head {
   readonly durableSeq: number
 }
 
-const CONFLICTS: ReadonlySet<string> = new Set(['conflict', 'assertion_failed'])
-
 /** Counted by the sequencer. */
 export class SequencerMetrics {
   answered = 0
@@ -122,7 +120,7 @@ export class SequencerMetrics {
   #onRefusal(outcome: Uint8Array): void {
     this.refused++
     const decoded = decodeOutcome(outcome)
-    if (decoded.status === 'refused' && CONFLICTS.has(decoded.code)) this.conflicts++
+    if (decoded.status === 'refused' && CONFLICT_CODES.has(decoded.code)) this.conflicts++
   }
 }
 

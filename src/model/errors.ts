@@ -176,3 +176,6 @@ export class InvariantError extends Error {
 export function invariant(condition: boolean, message: string, state?: () => unknown): asserts condition {
   if (!condition) throw new InvariantError(message, state?.())
 }
+
+/** Refusals because of others: something that was read had changed, or an assertion did not hold. */
+export const CONFLICT_CODES: ReadonlySet<string> = new Set(['conflict', 'assertion_failed'])

@@ -102,13 +102,13 @@ function appOf(parts: AdminParts, readProcess: () => ProcessReadings): AdminApp 
   })
 }
 
-function metricsOf(parts: NodeParts, readProcess: () => ProcessReadings): MetricsSource[] {
+function metricsOf(parts: AdminParts, readProcess: () => ProcessReadings): MetricsSource[] {
   const { node, gateway, platform, tls, version, httpLatency, links } = parts
   return [
     nodeMetrics(node.replica, gateway.stats, version, httpLatency),
     groupMetrics(() => groupReadings(node, links(), platform.clock)),
     requestMetrics(() => requestReadings(node, gateway.stats.queries)),
-    storageMetrics(storageReadings(node, platform.files)),
+    storageMetrics(storageReadings(node, platform.files, parts.progress)),
     processMetrics(readProcess),
     certificateMetrics(() => certificates(tls)),
     authenticationMetrics(() => parts.authentication.attempts),

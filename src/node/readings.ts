@@ -10,7 +10,11 @@ const CHANNELS = ['control', 'log', 'snapshot'] as const
 const AREAS = ['log', 'pages', 'changes'] as const
 
 /** What the metrics are told of log, pages and disk. */
-export function storageReadings({ machine, log, directory, replica }: ReplicaNode, files: Files): StorageReadings {
+export function storageReadings(
+  { machine, log, directory, replica }: ReplicaNode,
+  files: Files,
+  progress: StartProgress,
+): StorageReadings {
   return {
     log: () => ({
       frames: log.stats.frames,
@@ -20,11 +24,13 @@ export function storageReadings({ machine, log, directory, replica }: ReplicaNod
       memoryBytes: log.memoryBytes,
       firstSeq: log.base.seq + 1,
       lastSeq: log.lastSeq,
+      syncedSeq: replica.inspect().core.storage.durableSeq,
       isSuspect: replica.inspect().core.recovery.kind !== 'clean',
       isLatched: log.state === 'latched',
     }),
     pages: () => ({ ...machine.keyspaceStats, isBusy: machine.isBusy }),
     checkpoints: () => ({ ...checkpointsOf(replica), seq: machine.newestCheckpointSeq }),
+    opening: () => progress.opening,
     disk: async () => ({
       fileBytes: await Promise.all(
         AREAS.map(async area => [area, await bytesBelow(files, `${directory.path}/${area}`)] as const),

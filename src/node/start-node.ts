@@ -60,7 +60,7 @@ export async function startNode(
     const { encryption, integrity } = configuration
     const keyFiles = { encryption: encryption.keyFile, integrity: integrity.keyFile }
     const keys = await loadDataKeys(platform.files, keyFiles)
-    const progress = new StartProgress()
+    const progress = new StartProgress(() => platform.clock.monotonicMs())
     const adminDoor = await openAdminDoor(configuration.admin, tls.admin, progress).catch((error: unknown) =>
       portTaken(error, configuration, platform),
     )

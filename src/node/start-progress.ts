@@ -1,10 +1,24 @@
-import type { StartPhase, StartReading } from '../admin/index.ts'
+import type { OpeningReading, StartPhase, StartReading } from '../admin/index.ts'
 
 /** How far the start of a node has come; told by those who do the work, read by the probes. */
 export class StartProgress {
   #phase: StartPhase = 'check'
   #share = 0
   #readReplay: (() => number) | undefined
+  readonly #nowMs: () => number
+  readonly #startedMs: number
+  #opening: OpeningReading = { ms: 0, seq: 0, committedSeq: 0 }
+
+  /** `nowMs` is the monotonic clock; the start begins now. */
+  constructor(nowMs: () => number = () => 0) {
+    this.#nowMs = nowMs
+    this.#startedMs = nowMs()
+  }
+
+  /** How long it took until log and pages were open, the state that the pages held, and what the log knew to be committed. */
+  get opening(): OpeningReading {
+    return this.#opening
+  }
 
   /** The work of a phase before the replay: 0 to 1. A phase never goes back. */
   report(phase: 'check' | 'open', share: number): void {
@@ -16,6 +30,7 @@ export class StartProgress {
   /** From now on entries are applied: those after `fromSeq` through `toSeq` were known to be committed when the node was opened. */
   replay(fromSeq: number, toSeq: number, appliedSeq: () => number): void {
     this.#phase = 'replay'
+    this.#opening = { ms: this.#nowMs() - this.#startedMs, seq: fromSeq, committedSeq: Math.max(fromSeq, toSeq) }
     this.#readReplay = () => (toSeq <= fromSeq ? 1 : (appliedSeq() - fromSeq) / (toSeq - fromSeq))
   }
 

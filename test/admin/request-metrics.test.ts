@@ -27,7 +27,20 @@ function readings(projects: readonly ProjectFigures[]): RequestReadings {
     DurationHistogram,
   ]
   for (let i = 1; i <= 1_000; i++) commit.record(i)
-  return { commit, apply, sync, query, committed: 5, refusals: new Map([['conflict', 2]]), slow: 1, projects }
+  return {
+    commit,
+    apply,
+    sync,
+    query,
+    committed: 5,
+    refusals: new Map([
+      ['conflict', 2],
+      ['assertion_failed', 3],
+      ['permission_denied', 4],
+    ]),
+    slow: 1,
+    projects,
+  }
 }
 
 it('twenty projects have lines of their own for as long as they exist, the others are one together', async () => {
@@ -58,6 +71,7 @@ it('a project that bears the name of the others counts among them, and quotas st
   assert.doesNotMatch(text, /quota_bytes\{project="_other"/)
   assert.doesNotMatch(text, /quota_records\{/)
   assert.match(text, /^quorate_transactions_refused_total\{code="conflict"\} 2$/m)
+  assert.match(text, /^quorate_transactions_conflicts_total 5$/m)
   for (const [quantile, seconds] of [
     ['0.5', 0.5],
     ['0.9', 0.9],

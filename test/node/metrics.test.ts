@@ -102,6 +102,12 @@ describe('the metrics of a node', { timeout: 120_000 }, () => {
     await client.ddl({ type: 'createProject', project: 'p' })
     for (let i = 0; i < 30; i++) await client.kv('p').set(`k${i}`, new Uint8Array(100))
     for (let i = 0; i < 10; i++) await client.kv('p').get(`k${i}`)
+    await client.ddl({ type: 'createProject', project: 'q' })
+    await client.kv('q').set('large', new Uint8Array(20_000))
+    await client.kv('q').get('large')
+    await assert.rejects(client.kv('q').set('large', new Uint8Array(1), { ifAbsent: true }), {
+      code: 'assertion_failed',
+    })
     const { leader, members: known } = await client.status()
     const leads = known.findIndex(({ nodeId }) => nodeId === leader?.nodeId)
     const client2 = await fetch(`http://${members[leads]!.client}/v1/kv/p/app/k1`)
@@ -177,6 +183,13 @@ describe('the metrics of a node', { timeout: 120_000 }, () => {
     const synced = families.get('quorate_log_sync_seconds')!.samples.find(({ name }) => name.endsWith('_count'))!
     assert.ok(synced.value >= 20, `${synced.value} syncs`)
     assert.ok(value('quorate_log_segments') >= 1)
+    assert.equal(value('quorate_log_synced_seq') + value('quorate_log_unsynced_entries'), value('quorate_log_last_seq'))
+    assert.ok(value('quorate_log_synced_seq') > 30, 'most of the log is synced')
+    assert.ok(value('quorate_start_open_seconds') > 0)
+    assert.equal(value('quorate_start_opened_seq'), 0, 'it began empty')
+    assert.ok(value('quorate_values_cache_budget_bytes') > 0)
+    assert.ok(value('quorate_values_cache_hits_total') + value('quorate_values_cache_misses_total') > 0)
+    assert.equal(value('quorate_transactions_conflicts_total'), 1)
     assert.equal(value('quorate_log_is_suspect'), 0)
     assert.ok(value('quorate_pages_resident') >= 1)
     assert.ok(value('quorate_pages_budget') > 1000)

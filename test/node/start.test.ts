@@ -127,14 +127,18 @@ describe('a node that starts', { timeout: 60_000 }, () => {
 
 describe('the progress of a start', () => {
   it('goes from phase to phase, never back, and ends when what was committed is applied', () => {
-    const progress = new StartProgress()
+    let nowMs = 1_000
+    const progress = new StartProgress(() => nowMs)
     progress.report('check', 0.5)
     progress.report('check', 0.2)
     assert.deepEqual(progress.reading, { phase: 'check', share: 0.5 })
     progress.report('open', 0.1)
     assert.deepEqual(progress.reading, { phase: 'open', share: 0.1 })
     let applied = 100
+    nowMs = 1_250
     progress.replay(100, 300, () => applied)
+    nowMs = 9_000
+    assert.deepEqual(progress.opening, { ms: 250, seq: 100, committedSeq: 300 })
     assert.deepEqual(progress.reading, { phase: 'replay', share: 0 })
     applied = 250
     assert.deepEqual(progress.reading, { phase: 'replay', share: 0.75 })
