@@ -211,6 +211,17 @@ const mutants: Readonly<Record<string, [section: string, Mutant]>> = {
       }
     },
   ],
+  'what layers assert is not checked': [
+    'a layer',
+    core => changeEnvelopes(core, envelope => ({ ...envelope, assertions: [] })),
+  ],
+  'what is done by the callers of layers is done in the name of root': [
+    'a layer',
+    core => {
+      const submit = core.submit.bind(core)
+      core.submit = (bytes, { caller: _, ...options }) => submit(bytes, options)
+    },
+  ],
   'a preflight is made in the name of root': [
     'a preflight',
     core => {

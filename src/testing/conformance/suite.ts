@@ -18,6 +18,7 @@ import { bytes, fails } from './expectations.ts'
 import { expirySection } from './expiry-cases.ts'
 import { keyValueSection } from './key-value-cases.ts'
 import { jobSection } from './job-cases.ts'
+import { layerSection } from './layer-cases.ts'
 import { lockSection } from './lock-cases.ts'
 import { permissionSection } from './permission-cases.ts'
 import { preflightSection } from './preflight-cases.ts'
@@ -57,6 +58,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   lockSection,
   preflightSection,
   jobSection,
+  layerSection,
 ]
 
 /**
