@@ -67,7 +67,7 @@ export class SimulatedClient {
   readonly #oracle: EntryOracle
   readonly #history: History
   readonly #random: SeededRandom
-  readonly #open = new Map<number, OpenRequest>()
+  readonly #open = new Set<OpenRequest>()
   /** A client that has one keeps the order of its requests; others send each by itself, to any node. */
   readonly #line: OrderedLine<OpenRequest> | undefined
   readonly #denied: { readonly session: number; readonly serial: number; readonly code: string }[] = []
@@ -177,7 +177,7 @@ export class SimulatedClient {
       isEnded: false,
       answer: undefined,
     }
-    this.#open.set(request.serial, request)
+    this.#open.add(request)
     // Its first sending may be refused by what catalog or permissions say, and its copies be judged behind what came meanwhile.
     if (this.caller !== ROOT_CALLER || request.scopes.some(({ scope = SCOPE }) => scope !== SCOPE))
       this.#oracle.order.excuse(request.session, request.serial)
@@ -381,7 +381,7 @@ export class SimulatedClient {
 
   #end(request: OpenRequest, ending: Ending): void {
     request.isEnded = true
-    if (this.#open.get(request.serial) === request) this.#open.delete(request.serial)
+    this.#open.delete(request)
     if (request.session === this.#session && ending.type !== 'unknown') {
       this.#answered.add(request.serial)
       while (this.#answered.delete(this.#acknowledgedThrough + 1)) this.#acknowledgedThrough++
