@@ -4,12 +4,18 @@ import { bigEndianToBigint, bigEndianToSigned, bigintToBigEndian, signedToBigEnd
 /**
  * What applying a transaction gave: the same bytes in the session window and on the client wire (docs/formats/outcome.md).
  *
- *   0 u8 format (1)   1 u8 status (0 committed, 1 refused)   2 u16 zero   4 u64 seq
+ *   0 u8 format (1)   1 u8 status (0 committed, 1 refused)   2 u16 flags (1 = repeated; only committed, never recorded)   4 u64 seq
  *   committed: u32 results, then each: u8 tag (0 none, 1 u64, 2 u256, 3 boolean, 4 negative i64) and its bytes, big-endian
  *   refused: text16 code, text16 message, u8 has detail, [u32 index, u64 actual seq]
  */
 export type Outcome =
-  | { status: 'committed'; seq: number; results: readonly MutationResult[] }
+  | {
+      status: 'committed'
+      seq: number
+      results: readonly MutationResult[]
+      /** The transaction had been applied before, at `seq`: this answers a repetition of it. Absent = it is the first answer. */
+      isDuplicate?: true
+    }
   | { status: 'refused'; seq: number; code: string; message: string; detail?: RefusalDetail }
 
 /**
@@ -27,6 +33,9 @@ export interface RefusalDetail {
 }
 
 const COMMITTED_PLAIN_BYTES = 16
+const STATUS_AT = 1
+const FLAGS_AT = 2
+const REPEATED = 1
 
 /** A committed outcome without results: what most writes answer. `results` counts mutations that answer nothing. */
 export function encodePlainCommit(seq: number): Uint8Array {
@@ -36,22 +45,38 @@ export function encodePlainCommit(seq: number): Uint8Array {
   return bytes
 }
 
-function writeHead(writer: ByteWriter, status: number, seq: number): void {
+/** The answer to a repetition of what gave `outcome`: a copy that tells so. Refusals stay as they are. */
+export function repeatedOutcome(outcome: Uint8Array): Uint8Array {
+  if (outcome[STATUS_AT] !== 0) return outcome
+  const repeated = outcome.slice()
+  repeated[FLAGS_AT] = REPEATED
+  return repeated
+}
+
+/** What was answered first, by the answer to a repetition; any other outcome is its own first answer. */
+export function firstOutcome(outcome: Uint8Array): Uint8Array {
+  if (outcome[FLAGS_AT] !== REPEATED) return outcome
+  const first = outcome.slice()
+  first[FLAGS_AT] = 0
+  return first
+}
+
+function writeHead(writer: ByteWriter, status: number, seq: number, flags: number): void {
   writer.u8(1)
   writer.u8(status)
-  writer.u16(0)
+  writer.u16(flags)
   writer.u64(seq)
 }
 
 export function encodeOutcome(outcome: Outcome): Uint8Array {
   const writer = new ByteWriter(64)
   if (outcome.status === 'committed') {
-    writeHead(writer, 0, outcome.seq)
+    writeHead(writer, 0, outcome.seq, outcome.isDuplicate === true ? REPEATED : 0)
     writer.u32(outcome.results.length)
     for (const result of outcome.results) writeResult(writer, result)
     return writer.finish()
   }
-  writeHead(writer, 1, outcome.seq)
+  writeHead(writer, 1, outcome.seq, 0)
   writer.text16(outcome.code)
   writer.text16(outcome.message)
   writer.u8(outcome.detail === undefined ? 0 : 1)
@@ -89,14 +114,15 @@ export function decodeOutcome(bytes: Uint8Array): Outcome {
   const reader = new ByteReader(bytes)
   if (reader.u8() !== 1) throw new MalformedBytes('outcome format')
   const status = reader.u8()
-  if (reader.u16() !== 0 || status > 1) throw new MalformedBytes('outcome status')
+  const flags = reader.u16()
+  if (status > 1 || flags > (status === 0 ? REPEATED : 0)) throw new MalformedBytes('outcome status')
   const seq = reader.u64()
-  const outcome = status === 0 ? readCommitted(reader, seq) : readRefused(reader, seq)
+  const outcome = status === 0 ? readCommitted(reader, seq, flags === REPEATED) : readRefused(reader, seq)
   reader.expectEnd()
   return outcome
 }
 
-function readCommitted(reader: ByteReader, seq: number): Outcome {
+function readCommitted(reader: ByteReader, seq: number, isDuplicate: boolean): Outcome {
   const count = reader.u32()
   if (count > reader.remaining) throw new MalformedBytes('outcome results')
   const results: MutationResult[] = []
@@ -108,7 +134,7 @@ function readCommitted(reader: ByteReader, seq: number): Outcome {
     else if (tag === 4) results.push(readNegative(reader))
     else throw new MalformedBytes('outcome result')
   }
-  return { status: 'committed', seq, results }
+  return isDuplicate ? { status: 'committed', seq, results, isDuplicate } : { status: 'committed', seq, results }
 }
 
 function readNegative(reader: ByteReader): bigint {

@@ -8,6 +8,7 @@ import {
   EnvelopeCursor,
   EntryKind,
   MalformedBytes,
+  repeatedOutcome,
   REQUEST_HEADER_BYTES,
   requestAcknowledgedThrough,
   requestEnvelopeStart,
@@ -231,7 +232,7 @@ export class EntryApplier {
       if (!this.state.access.of(session.caller).mayImpersonate) return this.#notImpersonated(seq, id, serial)
     }
     const slot = this.sessions.lookUp(this.#changes, session, serial)
-    if (slot.state === 'recorded') return new AppliedEntry(seq, id, serial, slot.outcome, true)
+    if (slot.state === 'recorded') return new AppliedEntry(seq, id, serial, repeatedOutcome(slot.outcome), true)
     return slot.state === 'refused' ? this.#unrecorded(seq, id, serial, slot.refusal) : undefined
   }
 
@@ -380,7 +381,7 @@ export class EntryApplier {
       this.#recordCommitted(session, serial, acknowledged, known.seq, outcome, results)
       this.#commit()
     }
-    return new AppliedEntry(seq, session?.id ?? 0, serial, outcome, true)
+    return new AppliedEntry(seq, session?.id ?? 0, serial, repeatedOutcome(outcome), true)
   }
 
   #unrecorded(seq: number, session: number, serial: number, refusal: Refusal): EntryOutcome {

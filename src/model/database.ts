@@ -50,7 +50,8 @@ export interface Database extends AsyncDisposable {
   /** Every change of the selected keys, in order, never half a commit; resumes after `from`. */
   watch(selector: WatchSelector, options?: WatchOptions): AsyncIterable<WatchEvent>
   /**
-   * The recorded outcome of a request whose answer was lost, while its session lives; undefined = nothing is recorded.
+   * The recorded outcome of a request whose answer was lost, while its session lives; undefined = nothing is recorded. `isDuplicate` is
+   * true: asking applies nothing.
    * @throws QuorateError the refusal, if the request was refused
    */
   outcome(reference: RequestReference): Promise<CommitResult | undefined>

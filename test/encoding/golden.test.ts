@@ -19,12 +19,16 @@ import {
   encodeEntry,
   encodeEnvelope,
   encodeOutcome,
+  firstOutcome,
+  hexToBytes,
+  MalformedBytes,
   encodePlainCommit,
   encodeRequest,
   encodeSessionOpening,
   encodeTick,
   EntryKind,
   plainCommitSeq,
+  repeatedOutcome,
   raiseCopy,
   readEntryHeader,
   requestCopy,
@@ -191,8 +195,10 @@ describe('golden bytes of the request', () => {
 })
 
 describe('golden bytes of the outcome', () => {
-  const cases: [Outcome, string][] = [
+  type Case = [Outcome, string]
+  const cases: Case[] = [
     [{ status: 'committed', seq: 9, results: [] }, '01 00 0000 0900000000000000 00000000'],
+    [{ status: 'committed', seq: 9, results: [], isDuplicate: true }, '01 00 0100 0900000000000000 00000000'],
     [
       { status: 'committed', seq: 9, results: [undefined, 258n, 1n << 64n, true] },
       `01 00 0000 0900000000000000 04000000  00  01 0000000000000102  02 ${'00'.repeat(23)}01${'00'.repeat(8)}  03 01`,
@@ -212,10 +218,26 @@ describe('golden bytes of the outcome', () => {
     assert.equal(bytesToHex(encodePlainCommit(9)), layout(cases[0]![1]))
   })
 
+  it('the answer to a repetition is the first answer with a flag, and a refusal as it is', () => {
+    const [[plain], [repeated], [, numbers], [, refused]] = cases as [Case, Case, Case, Case]
+    assert.deepEqual(repeatedOutcome(encodeOutcome(plain)), encodeOutcome(repeated))
+    assert.equal(plainCommitSeq(encodeOutcome(repeated)), undefined)
+    for (const bytes of [numbers, refused].map(text => hexToBytes(layout(text)))) {
+      const before = bytesToHex(bytes)
+      assert.equal(bytesToHex(firstOutcome(repeatedOutcome(bytes))), before)
+      assert.equal(bytesToHex(bytes), before, 'it was changed in place')
+    }
+    const refusal = hexToBytes(layout(refused))
+    assert.equal(repeatedOutcome(refusal), refusal)
+    refusal[2] = 1
+    assert.throws(() => decodeOutcome(refusal), MalformedBytes)
+    assert.throws(() => decodeOutcome(hexToBytes(layout('01 00 0200 0900000000000000 00000000'))), MalformedBytes)
+  })
+
   it('the plain commit, read in place', () => {
     assert.deepEqual(
       cases.map(([outcome]) => plainCommitSeq(encodeOutcome(outcome))),
-      [9, undefined, undefined, undefined],
+      [9, undefined, undefined, undefined, undefined],
     )
     assert.equal(plainCommitSeq(encodePlainCommit(2 ** 50)), 2 ** 50)
   })

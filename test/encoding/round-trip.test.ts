@@ -260,6 +260,7 @@ const decoders: { name: string; samples: fc.Arbitrary<Uint8Array>; decode: (data
     name: 'outcome',
     samples: fc.constantFrom(
       encodeOutcome({ status: 'committed', seq: 4, results: [1n, undefined, true, 1n << 200n] }),
+      encodeOutcome({ status: 'committed', seq: 4, results: [], isDuplicate: true }),
       encodeOutcome({ status: 'refused', seq: 4, code: 'conflict', message: 'ü', detail: { index: 1, actualSeq: 2 } }),
     ),
     decode(data) {

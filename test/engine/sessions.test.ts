@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decodeOutcome, EntryKind } from '../../src/encoding/index.ts'
+import { decodeOutcome, EntryKind, repeatedOutcome } from '../../src/encoding/index.ts'
 import type { Assertion, Mutation } from '../../src/encoding/index.ts'
 import { setEngineMutants } from '../../src/engine/mutants.ts'
 import { at, bytes, Harness, nonce, request, SECOND, set } from './harness.ts'
@@ -37,7 +37,9 @@ describe('a session', () => {
       const second = await harness.submit({ mutations }, { session, serial })
       assert.equal(first.isDuplicate, false, name)
       assert.equal(second.isDuplicate, true, name)
-      assert.deepEqual(second.outcome, first.outcome, name)
+      assert.deepEqual(second.outcome, repeatedOutcome(first.outcome), name)
+      const told = decodeOutcome(second.outcome)
+      assert.equal(told.status === 'committed' && told.isDuplicate === true, name !== 'a refusal', name)
       assert.deepEqual({ ...harness.core.digest, seq: 0 }, { ...before, seq: 0 }, `${name}: the copy changed something`)
       assert.deepEqual(harness.core.recordedOutcome(session, serial), first.outcome, name)
     }
@@ -74,7 +76,7 @@ describe('a session', () => {
     const first = await harness.submit({ mutations: [add] }, { session, serial: 1, notAfterMicros })
     harness.timeMicros += 2 * SECOND
     const copy = await harness.submit({ mutations: [add] }, { session, serial: 1, notAfterMicros })
-    assert.deepEqual(copy.outcome, first.outcome)
+    assert.deepEqual(copy.outcome, repeatedOutcome(first.outcome))
     assert.equal(await harness.refusal({ mutations: [add] }, { session, serial: 2, notAfterMicros }), 'expired')
     assert.equal(await harness.refusal({ mutations: [add] }, { session, serial: 2 }), 'expired', 'it stays expired')
   })
@@ -182,10 +184,12 @@ describe('an idempotency key', () => {
     const first = await harness.submit(once)
     const again = await harness.submit(once)
     assert.equal(again.isDuplicate, true)
-    assert.deepEqual(again.outcome, first.outcome)
+    const told = repeatedOutcome(first.outcome)
+    assert.deepEqual(again.outcome, told)
     const inSession = await harness.submit(once, { session, serial: 1 })
-    assert.deepEqual(inSession.outcome, first.outcome)
-    assert.deepEqual((await harness.submit(once, { session, serial: 1 })).outcome, first.outcome)
+    assert.deepEqual(inSession.outcome, told)
+    assert.deepEqual(harness.core.recordedOutcome(session, 1), first.outcome)
+    assert.deepEqual((await harness.submit(once, { session, serial: 1 })).outcome, told)
     assert.deepEqual(harness.get('n'), Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]).toString())
   })
 

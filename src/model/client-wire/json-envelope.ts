@@ -10,7 +10,10 @@ export function outcomeFromPlain(value: unknown): Outcome {
   const map = asMap(value, 'outcome')
   const status = choiceField(map, 'status', ['committed', 'refused'])
   const seq = integerField(map, 'seq')
-  if (status === 'committed') return { status, seq, results: listField(map, 'results').map(mutationResult) }
+  if (status === 'committed') {
+    const results = listField(map, 'results').map(mutationResult)
+    return map['isDuplicate'] === true ? { status, seq, results, isDuplicate: true } : { status, seq, results }
+  }
   const detail = optionalField(map, 'detail', refusalDetail)
   const refusal = { status, seq, code: textField(map, 'code'), message: textField(map, 'message') }
   return detail === undefined ? refusal : { ...refusal, detail }

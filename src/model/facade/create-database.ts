@@ -141,7 +141,7 @@ class CoreDatabase implements Database {
     requireSeq('session', reference.session)
     requireSeq('serial', reference.serial)
     const recorded = await this.#connection.core.outcome(reference, this.#connection.plainOptions)
-    return recorded === undefined ? undefined : commitResult(recorded)
+    return recorded === undefined ? undefined : { ...commitResult(recorded), isDuplicate: true }
   }
 
   async projects(options?: RequestOptions): Promise<readonly NamedPlace[]> {

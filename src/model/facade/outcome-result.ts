@@ -30,10 +30,11 @@ export function refusalError(refusal: Omit<Extract<Outcome, { status: 'refused' 
 export function commitResult(answer: CoreOutcome): CommitResult {
   const { outcome: bytes, historyId } = answer
   const seq = plainCommitSeq(bytes)
-  if (seq !== undefined) return { seq, token: formatToken(historyId, seq), results: NO_RESULTS }
+  if (seq !== undefined) return { seq, token: formatToken(historyId, seq), results: NO_RESULTS, isDuplicate: false }
   const outcome = decode(bytes)
   if (outcome.status === 'refused') throw refusalError(outcome)
-  return { seq: outcome.seq, token: formatToken(historyId, outcome.seq), results: outcome.results }
+  const { results, isDuplicate = false } = outcome
+  return { seq: outcome.seq, token: formatToken(historyId, outcome.seq), results, isDuplicate }
 }
 
 function decode(bytes: Uint8Array): Outcome {

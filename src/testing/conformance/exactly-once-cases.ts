@@ -1,4 +1,5 @@
-import { equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import type { TransactionEnvelope } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { ConformanceSection } from './context.ts'
 import { bytes, fails, refused, text } from './expectations.ts'
@@ -17,9 +18,29 @@ export const exactlyOnceSection: ConformanceSection = {
         const again = await kv.set('k', bytes('1'), { idempotencyKey: `${project}/2` })
         equal(again.seq, first.seq)
         equal(again.token, first.token)
+        deepEqual([first.isDuplicate, again.isDuplicate], [false, true])
         const both = { idempotencyKey: `${project}/both` }
         const parallel = await Promise.all(Array.from({ length: 5 }, () => kv.increment('m', 1, both)))
         ok(parallel.every(value => value === 1n))
+      },
+    },
+    {
+      name: 'is told from a first one, with the results and the seq of the first',
+      async run({ database, kv, project }) {
+        const scope = { project, scope: 'app' }
+        const add = { type: 'kvIncrement', ...scope, key: bytes('n'), by: 5n, width: 64 } as const
+        const envelope: TransactionEnvelope = { idempotencyKey: `${project}/told`, mutations: [add] }
+        const first = await database.commit(envelope)
+        equal(first.isDuplicate, false)
+        const between = await kv.set('k', bytes('1'))
+        equal(between.isDuplicate, false)
+        const again = await database.commit(envelope)
+        deepEqual(again, { ...first, isDuplicate: true })
+        ok(again.seq < between.seq)
+        deepEqual(again.results, [5n])
+        const other = await database.commit({ ...envelope, idempotencyKey: `${project}/other` })
+        equal(other.isDuplicate, false)
+        deepEqual(other.results, [10n])
       },
     },
     {

@@ -1,4 +1,11 @@
-import { decodeEnvelope, decodeOutcome, encodeEnvelope, encodeRequest, equalBytes } from '../../encoding/index.ts'
+import {
+  decodeEnvelope,
+  decodeOutcome,
+  encodeEnvelope,
+  encodeRequest,
+  equalBytes,
+  firstOutcome,
+} from '../../encoding/index.ts'
 import type { Outcome, TransactionEnvelope } from '../../encoding/index.ts'
 import { QuorateError, ROOT_CALLER } from '../../model/index.ts'
 import type { SeededRandom } from '../../platform/simulated/index.ts'
@@ -290,7 +297,7 @@ export class SimulatedClient {
     const isLost = outcome.status === 'refused' && outcome.code === 'session_ended'
     const isForgotten = outcome.status === 'refused' && outcome.code === 'serial_out_of_window'
     const applied = this.#oracle.outcomeAt(outcome.seq)
-    require(applied !== undefined && equalBytes(applied, bytes), () =>
+    require(applied !== undefined && equalBytes(firstOutcome(applied), firstOutcome(bytes)), () =>
       `${owner.name} answers ${id} with ${show(outcome)}, but entry ${outcome.seq} answered otherwise`)
     if (isForgotten) {
       require(request.isEnded, () => `${id} is forgotten, and its client still waits`)
@@ -315,7 +322,7 @@ export class SimulatedClient {
     require(recorded !== undefined && recorded.outcome.status === outcome.status, () =>
       `${id} is answered with ${show(outcome)}, the session recorded ${JSON.stringify(recorded?.outcome.status)}`)
     const first = request.answer
-    require(first === undefined || equalBytes(first, bytes), () =>
+    require(first === undefined || equalBytes(firstOutcome(first), firstOutcome(bytes)), () =>
       `${id} is answered with ${show(outcome)}, before with ${show(decodeOutcome(first!))}`)
     require(request.hasIdempotencyKey || outcome.seq > request.floor, () =>
       `${id} was applied at ${outcome.seq}, though ${request.floor} was acknowledged before its call`)

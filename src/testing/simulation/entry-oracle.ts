@@ -6,6 +6,7 @@ import {
   ENTRY_HEADER_BYTES,
   EntryKind,
   equalBytes,
+  firstOutcome,
   readEntryHeader,
   requestSerial,
   requestSession,
@@ -141,9 +142,12 @@ export class EntryOracle {
     if (expected === undefined) throw new Violation(`${node} answers entry ${seq}, which asks nothing`)
     const actual = decodeOutcome(outcome)
     if (actual.status === 'refused' && actual.code === 'serial_out_of_window' && expected.mayBeForgotten) return
+    const isTold = actual.status === 'committed' && actual.isDuplicate === true
+    require(!isTold || expected.repeats !== undefined, () => `entry ${seq} repeats nothing: ${show(outcome)}`)
     if (expected.repeats !== undefined) {
       const first = this.#applied[expected.repeats]!.outcome
-      require(isDuplicate && (first === undefined || equalBytes(first, outcome)), () =>
+      const isSame = first === undefined || equalBytes(firstOutcome(first), firstOutcome(outcome))
+      require(isDuplicate && isSame && isTold === (actual.status === 'committed'), () =>
         `entry ${seq} repeats ${expected.repeats}: ${show(outcome)}, but the first answer was ${show(first!)}`)
     }
     require(isAsExpected(expected, outcome), () => `entry ${seq}: ${show(outcome)}, expected ${showExpected(expected)}`)

@@ -32,7 +32,7 @@ export type ExpectedOutcome =
 
 export interface Expected {
   readonly outcome: ExpectedOutcome
-  /** Seq of the entry that this one repeats: its outcome must come back byte for byte. */
+  /** Seq of the entry that this one repeats: its outcome must come back byte for byte, but for the flag that tells a repetition. */
   readonly repeats: number | undefined
   /** The engine may also say that it has forgotten this serial. */
   readonly mayBeForgotten: boolean

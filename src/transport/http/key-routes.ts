@@ -71,6 +71,6 @@ async function writeKey(
     ...(assertion.length > 0 && { assertions: assertion }),
     mutations: [mutation],
   })
-  const { seq, token } = await submit(call, envelope, timeoutMs)
-  return written(token, { seq, token })
+  const { seq, token, isDuplicate } = await submit(call, envelope, timeoutMs)
+  return written(token, { seq, token, isDuplicate })
 }

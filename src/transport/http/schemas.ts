@@ -332,9 +332,11 @@ export const envelopeSchema: z.ZodType = z.strictObject({
 })
 
 const written = { seq: integer, token: z.string() }
-export const writtenSchema: z.ZodType = z.object(written)
+const repeated = { isDuplicate: z.boolean().describe('It had been applied before, at seq, and was not applied again') }
+export const writtenSchema: z.ZodType = z.object({ ...written, ...repeated })
 export const commitSchema: z.ZodType = z.object({
   ...written,
+  ...repeated,
   results: z
     .array(z.union([signedInteger, z.string().regex(/^\d{1,78}$/), z.boolean(), z.null()]))
     .describe('One per mutation; empty if none answers anything'),

@@ -1,5 +1,5 @@
 import { decodeOutcome, encodeEnvelope } from '../../encoding/index.ts'
-import type { MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
+import type { TransactionEnvelope } from '../../encoding/index.ts'
 import {
   createDatabase,
   ddlFromJson,
@@ -9,7 +9,7 @@ import {
   refusalError,
   toJson,
 } from '../../model/index.ts'
-import type { Token } from '../../model/index.ts'
+import type { CommitResult, Token } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
 import { parseQuery } from './query.ts'
@@ -24,8 +24,8 @@ export async function commitRoute(call: HttpCall): Promise<Response> {
   const { timeout_ms: timeoutMs } = parseQuery(transactionQuery, call.query)
   const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
   const envelope = envelopeFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
-  const { seq, token, results } = await submit(call, encoded(withKeyOfHeader(call, envelope)), timeoutMs)
-  return written(token, { seq, token, results })
+  const result = await submit(call, encoded(withKeyOfHeader(call, envelope)), timeoutMs)
+  return written(result.token, result)
 }
 
 /** POST /v1/preflight: what a `TransactionEnvelope` would do; nothing is changed. */
@@ -87,13 +87,13 @@ export async function submit(
   call: HttpCall,
   envelope: Uint8Array,
   timeoutMs: number = DEFAULT_TIMEOUT_MS,
-): Promise<{ seq: number; token: Token; results: readonly MutationResult[] }> {
+): Promise<CommitResult> {
   const { options, request, caller } = call
   const answer = await options.core.submit(envelope, { caller, signal: request.signal, timeoutMs })
   const outcome = decodeOutcome(answer.outcome)
   if (outcome.status === 'refused') throw refusalError(outcome)
-  const { seq, results } = outcome
-  return { seq, token: formatToken(answer.historyId, seq), results }
+  const { seq, results, isDuplicate = false } = outcome
+  return { seq, token: formatToken(answer.historyId, seq), results, isDuplicate }
 }
 
 export function written(token: Token, body: unknown): Response {

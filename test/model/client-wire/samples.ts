@@ -258,6 +258,7 @@ export const clientSamples: ClientMessage[] = [
 
 const entry = { key: bytes(1), value: bytes(5, 6), seq: 8, createdSeq: 7, expiresAtMicros: undefined }
 const committed = encodeOutcome({ status: 'committed', seq: 55, results: [undefined, true, false, 9n, 2n ** 100n] })
+const repeated = encodeOutcome({ status: 'committed', seq: 55, results: [9n], isDuplicate: true })
 const refused = encodeOutcome({
   status: 'refused',
   seq: 56,
@@ -290,6 +291,7 @@ export const serverSamples: ServerMessage[] = [
   },
   { type: 'topology', requestId: 0, topology },
   { type: 'outcome', requestId: 2, leaderTimeMicros: 1_790_000_000_000_001, outcome: committed },
+  { type: 'outcome', requestId: 2, leaderTimeMicros: 1_790_000_000_000_001, outcome: repeated },
   { type: 'outcome', requestId: 3, leaderTimeMicros: 0, outcome: refused },
   ...(
     [

@@ -61,6 +61,12 @@ describe('a key over HTTP', () => {
     const first = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '1', headers })
     const again = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '1', headers })
     assert.equal(again.body.seq, first.body.seq)
+    assert.deepEqual([first.body.isDuplicate, again.body.isDuplicate], [false, true])
+    const commit = { body: JSON.stringify({ mutations: [] }), headers: { 'idempotency-key': 'order-8' } }
+    const firstCommit = await rig.ask('POST', '/v1/commit', commit)
+    const nextCommit = await rig.ask('POST', '/v1/commit', commit)
+    assert.deepEqual(nextCommit.body, { ...firstCommit.body, isDuplicate: true })
+    assert.equal(firstCommit.body.isDuplicate, false)
     const other = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '2', headers })
     assert.deepEqual([other.status, other.body.code], [422, 'idempotency_mismatch'])
   })
