@@ -34,7 +34,7 @@ import type { EngineStateMachine } from './state-machine.ts'
 
 export interface LocalCoreOptions {
   machine: EngineStateMachine
-  sequencer: Pick<LocalSequencer, 'failure'>
+  sequencer: Pick<LocalSequencer, 'failure' | 'durableSeq' | 'untilDurable'>
   clock: Clock
   timers: Timers
   random: Random
@@ -76,7 +76,9 @@ export class LocalCore implements DatabaseCore {
     const { timeoutMs, caller = ROOT_CALLER } = options
     const notAfterMicros = timeoutMs === undefined ? 0 : clock.wallMicros() + Math.ceil(timeoutMs * 1000)
     return new Promise((resolve, reject) => {
-      const submission = new Waiting(caller, envelope, notAfterMicros, this.#options.machine, resolve, reject)
+      const submission = new Waiting(caller, envelope, notAfterMicros, this.#options, resolve, reject)
+      submission.isEconomic = options.writeClass === 'economic'
+      submission.isDurableAwaited = options.finality === 'durable'
       if (timeoutMs !== undefined || options.signal !== undefined) {
         submission.guard = this.#guard(submission, options, reject)
       }
@@ -192,7 +194,7 @@ export class LocalCore implements DatabaseCore {
   outcome(reference: RequestReference, options: CoreOptions): Promise<CoreOutcome | undefined> {
     return this.read({ type: 'outcome', ...reference }, options).then(({ result, historyId }) => {
       if (result.type !== 'outcome' || result.outcome === undefined) return undefined
-      return { outcome: result.outcome, historyId }
+      return { outcome: result.outcome, historyId, durableSeq: this.#options.sequencer.durableSeq }
     })
   }
 
@@ -225,11 +227,14 @@ class Waiting implements Submission {
   readonly caller: string
   readonly envelope: Uint8Array
   readonly notAfterMicros: number
-  readonly #machine: EngineStateMachine
+  readonly #parts: Pick<LocalCoreOptions, 'machine' | 'sequencer'>
   readonly #resolve: (outcome: CoreOutcome) => void
   readonly #reject: (error: QuorateError) => void
   reference: RequestReference = NO_REFERENCE
   isAbandoned = false
+  isEconomic = false
+  /** Applied is not enough for its caller. */
+  isDurableAwaited = false
   /** Ends the watching of the caller's own timeout and abort. */
   guard: (() => void) | undefined = undefined
 
@@ -237,23 +242,52 @@ class Waiting implements Submission {
     caller: string,
     envelope: Uint8Array,
     notAfterMicros: number,
-    machine: EngineStateMachine,
+    parts: Pick<LocalCoreOptions, 'machine' | 'sequencer'>,
     resolve: (outcome: CoreOutcome) => void,
     reject: (error: QuorateError) => void,
   ) {
     this.caller = caller
     this.envelope = envelope
     this.notAfterMicros = notAfterMicros
-    this.#machine = machine
+    this.#parts = parts
     this.#resolve = resolve
     this.#reject = reject
   }
 
   settle(outcome: Uint8Array | undefined, error: QuorateError | undefined): void {
+    if (outcome !== undefined && this.isDurableAwaited) return this.#settleDurable(outcome)
     this.guard?.()
     if (outcome === undefined) this.#reject(error!)
-    else this.#resolve({ outcome, historyId: this.#machine.historyId })
+    else this.#answer(outcome)
   }
+
+  #answer(outcome: Uint8Array): void {
+    const { machine, sequencer } = this.#parts
+    this.#resolve({ outcome, historyId: machine.historyId, durableSeq: sequencer.durableSeq })
+  }
+
+  /** What was refused, or applied before, is answered then too: it tells of what others have written. */
+  #settleDurable(outcome: Uint8Array): void {
+    const { machine, sequencer } = this.#parts
+    sequencer.untilDurable(machine.appliedSeq).then(
+      () => {
+        this.guard?.()
+        this.#answer(outcome)
+      },
+      (error: unknown) => {
+        this.guard?.()
+        this.#reject(storageFailed(error))
+      },
+    )
+  }
+}
+
+/** It is applied, and may be gone after a loss of power. */
+function storageFailed(cause: unknown): QuorateError {
+  return new QuorateError('storage_failed', 'it was applied, and could not be made durable', {
+    applied: 'unknown',
+    cause,
+  })
 }
 
 function abortedBefore(signal: AbortSignal): QuorateError {

@@ -59,6 +59,8 @@ interface Proposal {
   kind: EntryKind
   payload: Uint8Array
   onOutcome: OutcomeHandler | undefined
+  /** Applied only when it is synced, whatever the durability. */
+  isEconomic: boolean
 }
 
 /**
@@ -106,6 +108,8 @@ export class LocalSequencer {
   /** What `#expiryTimer` waits for, leader time in us. */
   #expiryMicros = 0
   #idle: (() => void)[] = []
+  /** Under way for those who wait for their commits to be durable. */
+  #sharedSync: Promise<number> | undefined
 
   constructor(options: LocalSequencerOptions) {
     this.#options = options
@@ -113,14 +117,17 @@ export class LocalSequencer {
     this.#durableSeq = options.log.lastSeq
   }
 
-  /** Proposes an entry; `onOutcome` hears of it once it is durable and applied. The payload belongs to the sequencer. */
-  propose(kind: EntryKind, payload: Uint8Array, onOutcome: OutcomeHandler | undefined): void {
+  /**
+   * Proposes an entry; `onOutcome` hears of it once it is durable and applied: as durable as the database's durability asks, an economic
+   * one synced. The payload belongs to the sequencer.
+   */
+  propose(kind: EntryKind, payload: Uint8Array, onOutcome: OutcomeHandler | undefined, isEconomic = false): void {
     const refusal = this.#refusal()
     if (refusal !== undefined) {
       onOutcome?.(undefined, refusal)
       return
     }
-    this.#queue.push({ kind, payload, onOutcome })
+    this.#queue.push({ kind, payload, onOutcome, isEconomic })
     this.#queueBytes += payload.length
     this.#schedule()
   }
@@ -169,7 +176,11 @@ export class LocalSequencer {
     const { durability, batchBytes } = this.#options
     const proposals = this.#queue
     let length = 0
-    for (const { payload } of proposals) length += ENTRY_HEADER_BYTES + payload.length
+    let isEconomic = false
+    for (const proposal of proposals) {
+      length += ENTRY_HEADER_BYTES + proposal.payload.length
+      isEconomic ||= proposal.isEconomic
+    }
     const batch = this.#encode(proposals, length)
     this.#loneFrames = proposals.length === 1 ? this.#loneFrames + 1 : 0
     this.#queue = []
@@ -178,6 +189,7 @@ export class LocalSequencer {
     this.#append(batch)
     batch.lastChain = this.#options.log.lastChain
     if (durability === 'full') this.#sync()
+    else if (isEconomic) this.#syncBatch()
     else if (durability === 'batch') {
       this.#unsyncedBytes += length
       if (this.#unsyncedBytes >= batchBytes) this.#onManyUnsynced()
@@ -364,6 +376,11 @@ export class LocalSequencer {
     return this.#nowMs
   }
 
+  /** Everything through it is synced. */
+  get durableSeq(): number {
+    return this.#durableSeq
+  }
+
   get head(): Head {
     return { visibleSeq: this.#options.machine.appliedSeq, durableSeq: this.#durableSeq }
   }
@@ -396,6 +413,14 @@ export class LocalSequencer {
     } catch (error) {
       this.fail(error)
       throw this.#failure ?? error
+    }
+  }
+
+  /** Resolves once everything through `seq` is synced; those who wait share a sync. Rejects as `syncedThrough`. */
+  async untilDurable(seq: number): Promise<void> {
+    while (this.#durableSeq < seq) {
+      this.#sharedSync ??= this.syncedThrough().finally(() => (this.#sharedSync = undefined))
+      await this.#sharedSync
     }
   }
 

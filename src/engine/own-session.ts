@@ -1,6 +1,6 @@
 import { decodeOutcome, EntryKind, encodeRequest, encodeSessionOpening } from '../encoding/index.ts'
 import { QuorateError, refusalCode, requestContent, ROOT_CALLER, SlowRequests } from '../model/index.ts'
-import type { RequestReference } from '../model/index.ts'
+import type { OutcomeHandler, RequestReference } from '../model/index.ts'
 import type { Clock, Random } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
 import type { EngineStateMachine } from './state-machine.ts'
@@ -18,6 +18,8 @@ export interface Submission {
   readonly envelope: Uint8Array
   /** Leader time in us; 0 = none. */
   readonly notAfterMicros: number
+  /** Synced before it is applied, whatever the durability. */
+  readonly isEconomic: boolean
   /** Under what it was sent last; zeros before. */
   reference: RequestReference
   /** Nobody waits any more. */
@@ -105,14 +107,15 @@ export class OwnSession {
     const { metrics } = this.#sequencer
     const startMs = this.#clock.monotonicMs()
     metrics.inFlight++
-    this.#sequencer.propose(EntryKind.transaction, request, (outcome, error) => {
+    const onOutcome: OutcomeHandler = (outcome, error) => {
       const durationMs = this.#sequencer.appliedMs - startMs
       metrics.onAnswer(outcome, durationMs)
       if (durationMs >= this.slow.thresholdMs && outcome !== undefined) this.#noteSlow(request, outcome, durationMs)
       if (session === this.#id) this.#answered = serial
       if (outcome !== undefined && isSessionEnded(outcome)) this.#submitAgain(submission)
       else submission.settle(outcome, error)
-    })
+    }
+    this.#sequencer.propose(EntryKind.transaction, request, onOutcome, submission.isEconomic)
   }
 
   /** In a group of one a commit is given to the log at once: it waits for the log, and for what is applied before it. */

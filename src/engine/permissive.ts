@@ -236,7 +236,8 @@ class Salvage {
       },
       abandon: () => undefined,
     }
-    const sequencer = { failure: undefined }
+    // Nothing is written, so nobody waits for it.
+    const sequencer = { failure: undefined, durableSeq: machine.appliedSeq, untilDurable: () => Promise.resolve() }
     let closing: Promise<void> | undefined
     const close = (): Promise<void> => (closing ??= this.close())
     const core = new LocalCore({ machine, sequencer, clock, timers, random, entries, session, close })

@@ -12,4 +12,9 @@ export interface CommitResult {
    * sending of this very request, whose answer was lost on the way.
    */
   isDuplicate: boolean
+  /**
+   * No loss of power takes it away: synced, in a cluster by a majority. False only from an embedded engine with durability `batch` or
+   * `os` that has not synced it yet.
+   */
+  isDurable: boolean
 }

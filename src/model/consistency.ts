@@ -18,6 +18,18 @@ export type Consistency =
   | 'checkpoint'
   | 'local'
 
+/**
+ * How a commit is written. `standard` (default): as durable as the database's durability says. `economic`: synced before it is applied,
+ * seen and answered, whatever the durability; in a cluster every commit is that.
+ */
+export type WriteClass = 'standard' | 'economic'
+
+/**
+ * What a commit's answer waits for. `visible` (default): that it is applied, as durable as its write class says. `durable`: also that it
+ * is synced; others may see it before. In a cluster every answer is that.
+ */
+export type Finality = 'visible' | 'durable'
+
 export interface RequestOptions {
   signal?: AbortSignal
   /** Time budget of the whole call with all its retries, in ms. */
@@ -25,6 +37,10 @@ export interface RequestOptions {
   consistency?: Consistency
   /** Makes a write apply once across sessions and processes. */
   idempotencyKey?: string
+  /** Of a write; makes a difference where an embedded engine has durability `batch` or `os`. */
+  writeClass?: WriteClass
+  /** Of a write; makes a difference where an embedded engine has durability `batch` or `os`. */
+  finality?: Finality
 }
 
 export function formatToken(historyId: string, seq: number): Token {

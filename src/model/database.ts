@@ -1,6 +1,6 @@
 import type { Assertion, ColumnType, Ddl, Row, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
 import type { CommitResult } from './commit-result.ts'
-import type { Consistency, RequestOptions, Token } from './consistency.ts'
+import type { Consistency, Finality, RequestOptions, Token, WriteClass } from './consistency.ts'
 import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
 import type { FinishedJob, JobPlace } from './database-jobs.ts'
 import type { PreflightResult } from './database-preflight.ts'
@@ -291,12 +291,16 @@ export interface CoreOptions {
   signal?: AbortSignal
   timeoutMs?: number
   consistency?: Consistency
+  writeClass?: WriteClass
+  finality?: Finality
 }
 
 export interface CoreOutcome {
   /** encoding/outcome.ts */
   outcome: Uint8Array
   historyId: string
+  /** Through where everything was synced when it was answered; absent: whatever is answered is durable, as in a cluster. */
+  durableSeq?: number
 }
 
 export interface CoreRead {

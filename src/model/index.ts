@@ -18,7 +18,7 @@ export { bytesCodec, integerCodec, jsonCodec, textCodec } from './facade/codecs.
 export { createDatabase } from './facade/create-database.ts'
 export type { DatabaseDetails } from './facade/create-database.ts'
 export { jobsRequest } from './facade/jobs.ts'
-export { refusalError } from './facade/outcome-result.ts'
+export { commitResult, refusalError } from './facade/outcome-result.ts'
 export type { HeldLock, LockKey, LockOptions, LockScope } from './locks/lock-scope.ts'
 export * from './copying/index.ts'
 export * from './migrations/index.ts'

@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import { bytesToHex, decodeEnvelope, encodeOutcome, equalBytes, type Outcome } from '../../src/encoding/index.ts'
+import {
+  bytesToHex,
+  decodeEnvelope,
+  encodeOutcome,
+  equalBytes,
+  repeatedOutcome,
+  type Outcome,
+} from '../../src/encoding/index.ts'
 import {
   formatToken,
   refusalError,
@@ -152,7 +159,7 @@ export class ReferenceCore implements DatabaseCore {
     }
     if (recorded !== undefined) {
       return recorded.envelope === bytesToHex(bytes)
-        ? recorded.outcome
+        ? repeatedOutcome(recorded.outcome)
         : refuse('idempotency_mismatch', 'other content')
     }
     if (bytes.length > next.settings.transactionBytesMax) return refuse('transaction_too_large', 'bytes')

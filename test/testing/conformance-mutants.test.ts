@@ -4,6 +4,7 @@ import {
   decodeEnvelope,
   encodeEnvelope,
   encodeOutcome,
+  firstOutcome,
   type Mutation,
   type TransactionEnvelope,
 } from '../../src/encoding/index.ts'
@@ -51,6 +52,23 @@ const mutants: Readonly<Record<string, [section: string, Mutant]>> = {
   'assertions are not checked': [
     'a commit',
     core => changeEnvelopes(core, envelope => ({ ...envelope, assertions: [] })),
+  ],
+  'what was asked to be durable is not, when it is answered': [
+    'a commit',
+    core => {
+      const submit = core.submit.bind(core)
+      core.submit = async (bytes, options) => ({ ...(await submit(bytes, options)), durableSeq: 0 })
+    },
+  ],
+  'a repetition is not told from a first request': [
+    'a write that is sent again',
+    core => {
+      const submit = core.submit.bind(core)
+      core.submit = async (bytes, options) => {
+        const answer = await submit(bytes, options)
+        return { ...answer, outcome: firstOutcome(answer.outcome) }
+      }
+    },
   ],
   'idempotency keys are forgotten': [
     'a write that is sent again',

@@ -1,5 +1,5 @@
 import { utf8Bytes } from '../../encoding/index.ts'
-import { parseToken, type Consistency, type RequestOptions } from '../consistency.ts'
+import { parseToken, type Consistency, type Finality, type RequestOptions, type WriteClass } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 
 /** Checks of what callers pass in, before anything is sent. All throw QuorateError, `invalid_argument` unless said otherwise. */
@@ -9,6 +9,9 @@ const IDEMPOTENCY_KEY_BYTES_MAX = 128
 const CALLER_BYTES_MAX = 255
 /** A hundred years: leader time plus any accepted lifetime stays a safe integer of microseconds. */
 const TTL_MS_MAX = 3_155_760_000_000
+/** `volatile`, which is not logged, is not among them: whatever is answered is in the log. */
+const WRITE_CLASSES: readonly string[] = ['standard', 'economic'] satisfies WriteClass[]
+const FINALITIES: readonly string[] = ['visible', 'durable'] satisfies Finality[]
 const LEVELS: readonly unknown[] = ['linearizable', 'lease', 'checkpoint', 'local']
 
 export function invalid(message: string): QuorateError {
@@ -87,12 +90,14 @@ export function requireIdempotencyKey(key: string): string {
 
 /** @throws QuorateError `aborted` if the signal is aborted already */
 export function requireOptions(options: RequestOptions): void {
-  const { signal, timeoutMs, consistency, idempotencyKey } = options
+  const { signal, timeoutMs, consistency, idempotencyKey, writeClass, finality } = options
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0)) {
     throw invalid(`timeoutMs is a positive number, not ${String(timeoutMs)}`)
   }
   if (consistency !== undefined) requireConsistency(consistency)
   if (idempotencyKey !== undefined) requireIdempotencyKey(idempotencyKey)
+  requireOneOf('writeClass', writeClass, WRITE_CLASSES)
+  requireOneOf('finality', finality, FINALITIES)
   if (signal?.aborted === true) throw abortedError(signal)
 }
 

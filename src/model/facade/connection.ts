@@ -24,13 +24,15 @@ export function connectAs(core: DatabaseCore, caller: string | undefined, locks:
 export function coreOptions(connection: Connection, options: RequestOptions | undefined): CoreOptions {
   if (options === undefined) return connection.plainOptions
   requireOptions(options)
-  const { signal, timeoutMs, consistency } = options
+  const { signal, timeoutMs, consistency, writeClass, finality } = options
   const { caller } = connection
   return {
     ...(caller !== undefined && { caller }),
     ...(signal !== undefined && { signal }),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(consistency !== undefined && { consistency }),
+    ...(writeClass !== undefined && { writeClass }),
+    ...(finality !== undefined && { finality }),
   }
 }
 

@@ -28,13 +28,22 @@ export function refusalError(refusal: Omit<Extract<Outcome, { status: 'refused' 
 
 /** What a commit resolves with. @throws QuorateError for a refused outcome; hot path: bench/facade */
 export function commitResult(answer: CoreOutcome): CommitResult {
-  const { outcome: bytes, historyId } = answer
+  const { outcome: bytes, historyId, durableSeq = Infinity } = answer
   const seq = plainCommitSeq(bytes)
-  if (seq !== undefined) return { seq, token: formatToken(historyId, seq), results: NO_RESULTS, isDuplicate: false }
+  if (seq !== undefined) {
+    const token = formatToken(historyId, seq)
+    return { seq, token, results: NO_RESULTS, isDuplicate: false, isDurable: seq <= durableSeq }
+  }
   const outcome = decode(bytes)
   if (outcome.status === 'refused') throw refusalError(outcome)
   const { results, isDuplicate = false } = outcome
-  return { seq: outcome.seq, token: formatToken(historyId, outcome.seq), results, isDuplicate }
+  return {
+    seq: outcome.seq,
+    token: formatToken(historyId, outcome.seq),
+    results,
+    isDuplicate,
+    isDurable: outcome.seq <= durableSeq,
+  }
 }
 
 function decode(bytes: Uint8Array): Outcome {

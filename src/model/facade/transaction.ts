@@ -66,11 +66,13 @@ async function runAttempt<T>(
   if (envelope === undefined) return { value, commit: undefined }
   try {
     // The caller's own signal, not the transaction's: when time runs out now, the core knows what became of the request.
-    const { signal, idempotencyKey } = options
+    const { signal, idempotencyKey, writeClass, finality } = options
     const commit = await submit(connection, envelope, {
       ...time.timeout(),
       ...(signal !== undefined && { signal }),
       ...(idempotencyKey !== undefined && { idempotencyKey }),
+      ...(writeClass !== undefined && { writeClass }),
+      ...(finality !== undefined && { finality }),
     })
     return { value, commit }
   } catch (error) {

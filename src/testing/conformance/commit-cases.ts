@@ -7,6 +7,7 @@ import {
   type TransactionEnvelope,
 } from '../../encoding/index.ts'
 import { ConflictError, DEFAULT_SETTINGS } from '../../model/index.ts'
+import type { RequestOptions } from '../../model/index.ts'
 import type { ConformanceContext, ConformanceSection } from './context.ts'
 import { bytes, fails, keysOf, refused, text } from './expectations.ts'
 
@@ -32,6 +33,19 @@ async function withSetting(
 export const commitSection: ConformanceSection = {
   title: 'a commit',
   cases: [
+    {
+      name: 'is durable when it is answered if it is economic or waits for that; a volatile one is refused everywhere',
+      async run({ database, kv }) {
+        equal((await kv.set('k', bytes('1'), { writeClass: 'economic' })).isDurable, true)
+        const second = await kv.set('k', bytes('2'), { finality: 'durable', writeClass: 'standard' })
+        deepEqual([second.isDurable, second.isDuplicate], [true, false])
+        for (const options of [{ writeClass: 'volatile' }, { finality: 'never' }] as unknown as RequestOptions[]) {
+          await refused((async () => kv.set('k', bytes('3'), options))(), 'invalid_argument')
+          await refused((async () => database.commit({ mutations: [] }, options))(), 'invalid_argument')
+        }
+        equal(text(await kv.get('k')), '2')
+      },
+    },
     {
       name: 'applies its mutations in order at one seq and answers each',
       async run({ database, project, kv }) {

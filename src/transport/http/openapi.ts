@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  commitQuery,
   commitSchema,
   ddlQuery,
   ddlResultSchema,
@@ -196,7 +197,7 @@ export function openApiDocument(version: string): Plain {
         post: operation(
           'commit',
           'Applies a transaction, all or nothing',
-          [IDEMPOTENCY_KEY, ...queryParameters(transactionQuery)],
+          [IDEMPOTENCY_KEY, ...queryParameters(commitQuery)],
           jsonContent(commitSchema),
           jsonContent(envelopeSchema, 'input'),
         ),

@@ -100,14 +100,32 @@ export const listQuery: z.ZodType<ListQuery> = z.strictObject({
   values: yesOrNo.default(true).describe('false leaves the values out'),
 })
 
+/** What these say is so of every commit of a cluster; a program that also uses an embedded engine may say it here too. */
+const durability = {
+  write_class: z
+    .enum(['standard', 'economic'])
+    .optional()
+    .describe('Every commit of a cluster is synced: both are the same here'),
+  finality: z
+    .enum(['visible', 'durable'])
+    .optional()
+    .describe('Every answer of a cluster is durable: both are the same here'),
+}
+
+export interface CommitQuery extends TimedQuery {
+  write_class?: 'standard' | 'economic' | undefined
+  finality?: 'visible' | 'durable' | undefined
+}
+
 const condition = {
   ...timeout,
+  ...durability,
   if_seq: whole(0, Number.MAX_SAFE_INTEGER)
     .optional()
     .describe('Only if the last change of the key has this seq; 0 = absent'),
 }
 
-export interface DeleteQuery extends TimedQuery {
+export interface DeleteQuery extends CommitQuery {
   if_seq?: number | undefined
 }
 
@@ -122,6 +140,7 @@ export const putQuery: z.ZodType<PutQuery> = z.strictObject({
 })
 
 export const transactionQuery: z.ZodType<TimedQuery> = z.strictObject(timeout)
+export const commitQuery: z.ZodType<CommitQuery> = z.strictObject({ ...timeout, ...durability })
 
 export interface DdlQuery extends TimedQuery {
   order?: 'given' | 'dependencies' | undefined

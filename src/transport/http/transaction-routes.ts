@@ -1,31 +1,24 @@
-import { decodeOutcome, encodeEnvelope } from '../../encoding/index.ts'
+import { encodeEnvelope } from '../../encoding/index.ts'
 import type { TransactionEnvelope } from '../../encoding/index.ts'
-import {
-  createDatabase,
-  ddlFromJson,
-  envelopeFromJson,
-  formatToken,
-  QuorateError,
-  refusalError,
-  toJson,
-} from '../../model/index.ts'
+import { commitResult, createDatabase, ddlFromJson, envelopeFromJson, QuorateError, toJson } from '../../model/index.ts'
 import type { CommitResult, Token } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
 import { parseQuery } from './query.ts'
 import { bodyText, readBody } from './request.ts'
-import { ddlQuery, idempotencyKeyHeader, transactionQuery } from './schemas.ts'
+import { commitQuery, ddlQuery, idempotencyKeyHeader, transactionQuery } from './schemas.ts'
 
 /** JSON of a transaction is longer than its binary form: base64, names, quotes. */
 const JSON_FACTOR = 2
 
 /** POST /v1/commit: a `TransactionEnvelope`. */
 export async function commitRoute(call: HttpCall): Promise<Response> {
-  const { timeout_ms: timeoutMs } = parseQuery(transactionQuery, call.query)
+  const { timeout_ms: timeoutMs } = parseQuery(commitQuery, call.query)
   const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
   const envelope = envelopeFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
   const result = await submit(call, encoded(withKeyOfHeader(call, envelope)), timeoutMs)
-  return written(result.token, result)
+  const { seq, token, results, isDuplicate } = result
+  return written(token, { seq, token, results, isDuplicate })
 }
 
 /** POST /v1/preflight: what a `TransactionEnvelope` would do; nothing is changed. */
@@ -90,10 +83,7 @@ export async function submit(
 ): Promise<CommitResult> {
   const { options, request, caller } = call
   const answer = await options.core.submit(envelope, { caller, signal: request.signal, timeoutMs })
-  const outcome = decodeOutcome(answer.outcome)
-  if (outcome.status === 'refused') throw refusalError(outcome)
-  const { seq, results, isDuplicate = false } = outcome
-  return { seq, token: formatToken(answer.historyId, seq), results, isDuplicate }
+  return commitResult(answer)
 }
 
 export function written(token: Token, body: unknown): Response {

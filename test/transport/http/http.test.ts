@@ -67,6 +67,15 @@ describe('a key over HTTP', () => {
     const nextCommit = await rig.ask('POST', '/v1/commit', commit)
     assert.deepEqual(nextCommit.body, { ...firstCommit.body, isDuplicate: true })
     assert.equal(firstCommit.body.isDuplicate, false)
+    for (const path of ['/v1/kv/p/app/a', '/v1/commit']) {
+      const method = path === '/v1/commit' ? 'POST' : 'PUT'
+      const body = method === 'PUT' ? '3' : JSON.stringify({ mutations: [] })
+      const economic = await rig.ask(method, `${path}?write_class=economic&finality=durable`, { body })
+      assert.equal(economic.status, 200)
+      const volatile = await rig.ask(method, `${path}?write_class=volatile`, { body: '4' })
+      assert.deepEqual([volatile.status, volatile.body.code], [400, 'invalid_argument'])
+    }
+    assert.equal(Buffer.from((await rig.ask('GET', '/v1/kv/p/app/a')).bytes).toString(), '3')
     const other = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '2', headers })
     assert.deepEqual([other.status, other.body.code], [422, 'idempotency_mismatch'])
   })
