@@ -11,7 +11,7 @@ for (const readFrom of ['leader', 'any'] as const) {
   conformanceSuite({
     name: `a client of three nodes that reads from ${readFrom} (seed ${seed})`,
     runner: { describe, it: (name, body) => it(name, () => world.runToCompletion(body())) },
-    hooks: ['advanceTimeMs'],
+    hooks: ['advanceTimeMs', 'checkpoint'],
     async open() {
       const cluster = new RealCluster(world)
       await cluster.open()
@@ -19,6 +19,11 @@ for (const readFrom of ['leader', 'any'] as const) {
         database: await cluster.connect({ readFrom }),
         close: () => cluster.close(),
         advanceTimeMs: ms => world.delay(ms),
+        checkpoint: async () => {
+          // All have applied what is acknowledged before any of them takes its checkpoint.
+          await world.delay(1_000)
+          for (const node of cluster.trio.nodes.values()) await node.replica.checkpoint()
+        },
       }
     },
   })

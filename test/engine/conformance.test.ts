@@ -27,7 +27,7 @@ conformanceSuite({
   name: `the embedded engine on virtual time (seed ${seed})`,
   // Virtual time passes only while somebody runs the world: here, while a case has not ended.
   runner: { describe, it: (name, body) => it(name, () => world.runToCompletion(body())) },
-  hooks: ['advanceTimeMs', 'forgetChanges'],
+  hooks: ['advanceTimeMs', 'forgetChanges', 'checkpoint'],
   async open() {
     const machine = new SimulatedMachine(world, { name: 'engine' })
     const process = machine.start()
@@ -37,6 +37,7 @@ conformanceSuite({
       close: () => Promise.resolve(),
       advanceTimeMs: ms => process.world.delay(ms, process),
       forgetChanges: () => writeChanges(database, CHANGES_KEPT_BYTES),
+      checkpoint: async () => void (await database.checkpoint()),
     }
   },
 })
@@ -44,11 +45,14 @@ conformanceSuite({
 conformanceSuite({
   name: 'the embedded engine in a folder of this machine',
   runner: { describe, it },
+  hooks: ['checkpoint'],
   async open() {
     const folder = await mkdtemp(join(tmpdir(), 'quorate-conformance-'))
+    const database = await Engine.open(folder)
     return {
-      database: await Engine.open(folder),
+      database,
       close: () => rm(folder, { recursive: true }),
+      checkpoint: async () => void (await database.checkpoint()),
     }
   },
 })

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import { formatToken, parseToken } from '../../model/index.ts'
+import { formatToken, parseToken, QuorateError } from '../../model/index.ts'
 import type { ConformanceSection } from './context.ts'
 import { bytes, fails, keysOf, text } from './expectations.ts'
 
@@ -48,6 +48,59 @@ export const consistencySection: ConformanceSection = {
         for (const consistency of [{ atSeq: other }, { minSeq: other }]) {
           await fails(kv.get('a', { consistency }), 'history_changed')
         }
+      },
+    },
+    {
+      name: 'by the lease of the leader sees every write that was acknowledged before, whether leases are allowed or not',
+      async run({ database, kv }) {
+        const allow = (value: number): Promise<unknown> =>
+          database.ddl({ type: 'setSetting', name: 'leaseReads', value })
+        for (const isAllowed of [0, 1]) {
+          await allow(isAllowed)
+          for (let i = 0; i < 5; i++) {
+            const { seq } = await kv.set('k', bytes(`${isAllowed} ${i}`))
+            equal(text(await kv.get('k', { consistency: 'lease' })), `${isAllowed} ${i}`)
+            await using view = await database.view({ consistency: 'lease' })
+            ok(view.seq >= seq)
+          }
+        }
+        await allow(0)
+      },
+    },
+    {
+      name: 'of the newest checkpoint sees what was written before it, and nothing of what came after',
+      needs: 'checkpoint',
+      async run({ database, project, kv, hooks }) {
+        const first = await kv.set('k', bytes('1'))
+        await hooks.checkpoint()
+        const second = await kv.set('k', bytes('2'))
+        const old = await database.view({ consistency: 'checkpoint' })
+        ok(old.seq >= first.seq && old.seq < second.seq)
+        equal(text(await old.kv(project).get('k')), '1')
+        equal(text(await kv.get('k', { consistency: 'checkpoint' })), '1')
+        await hooks.checkpoint()
+        equal(text(await kv.get('k', { consistency: 'checkpoint' })), '2')
+        equal(text(await old.kv(project).get('k')), '1')
+        await old.close()
+      },
+    },
+    {
+      name: 'through a view that is kept for long shows its state or ends with view_expired, and never shows another',
+      needs: ['checkpoint', 'advanceTimeMs'],
+      async run({ database, project, kv, hooks }) {
+        await kv.set('k', bytes('0'))
+        await using view = await database.view()
+        for (let i = 1; i <= 4; i++) {
+          await kv.set('k', bytes(`${i}`))
+          await hooks.checkpoint()
+          await hooks.advanceTimeMs(40_000)
+          const seen = await view
+            .kv(project)
+            .get('k')
+            .then(text, (error: unknown) => (error instanceof QuorateError ? error.code : String(error)))
+          ok(seen === '0' || seen === 'view_expired', `after ${i} checkpoints: ${seen}`)
+        }
+        equal(text(await kv.get('k')), '4')
       },
     },
     {

@@ -12,6 +12,8 @@ export interface ConformanceHooks {
   advanceTimeMs?(ms: number): Promise<void>
   /** Forgets the changes up to now, so that a watch from an earlier point must be reset. */
   forgetChanges?(): Promise<void>
+  /** Every node that may answer takes a checkpoint of all that is acknowledged. */
+  checkpoint?(): Promise<void>
 }
 
 export interface OpenedDatabase extends ConformanceHooks {
@@ -42,7 +44,7 @@ export interface ConformanceContext {
 export interface ConformanceCase {
   /** Reads as the end of a sentence that begins with the section's title. */
   readonly name: string
-  readonly needs?: keyof ConformanceHooks
+  readonly needs?: keyof ConformanceHooks | readonly (keyof ConformanceHooks)[]
   readonly run: (context: ConformanceContext) => Promise<void>
 }
 

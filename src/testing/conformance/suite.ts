@@ -23,6 +23,7 @@ import { lockSection } from './lock-cases.ts'
 import { permissionSection } from './permission-cases.ts'
 import { preflightSection } from './preflight-cases.ts'
 import { querySection } from './query-cases.ts'
+import { referenceSection } from './reference-cases.ts'
 import { rowSection } from './row-cases.ts'
 import { rowTransactionSection } from './row-transaction-cases.ts'
 import { tablePermissionSection, tableSection } from './table-cases.ts'
@@ -48,6 +49,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   tableSection,
   rowSection,
   constraintSection,
+  referenceSection,
   querySection,
   rowTransactionSection,
   tablePermissionSection,
@@ -74,7 +76,7 @@ export function conformanceSuite(options: ConformanceOptions): void {
     for (const section of sections) {
       runner.describe(section.title, () => {
         for (const { name, needs, run } of section.cases) {
-          if (needs !== undefined && !hooks.includes(needs)) continue
+          if (needs !== undefined && ![needs].flat().every(hook => hooks.includes(hook))) continue
           const project = `case-${++cases}`
           runner.it(name, async () => run(await contextFor(await opened(), project)))
         }
@@ -103,6 +105,7 @@ async function contextFor(target: OpenedDatabase, project: string): Promise<Conf
     hooks: {
       advanceTimeMs: ms => target.advanceTimeMs?.(ms) ?? missing('advanceTimeMs'),
       forgetChanges: () => target.forgetChanges?.() ?? missing('forgetChanges'),
+      checkpoint: () => target.checkpoint?.() ?? missing('checkpoint'),
     },
   }
 }

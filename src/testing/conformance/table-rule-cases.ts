@@ -330,6 +330,32 @@ export const tableRuleSection: ConformanceSection = {
       },
     },
     {
+      name: 'bounds what one query may hold in memory at once',
+      async run(context) {
+        const { database } = context
+        const { table } = await things(context)
+        const kind = 'x'.repeat(40_000)
+        for (let id = 0; id < 60; id += 10) {
+          await table.insertMany(Array.from({ length: 10 }, (_, i) => ({ id: id + i, kind: `${kind}${id + i}` })))
+        }
+        const sorted = table.query(q => q.orderBy('kind', 'desc').limit(60).select('id', 'kind').allowFullScan())
+        const limit = (value: number): Promise<unknown> =>
+          database.ddl({ type: 'setSetting', name: 'queryBytesMax', value })
+        await limit(1 << 20)
+        try {
+          await fails(sorted.all(), 'materialization_budget_exceeded')
+          const few = table.query(q => q.orderBy('kind', 'desc').limit(2).select('id').allowFullScan())
+          deepEqual(
+            (await few.page()).rows.map(row => row['id']),
+            [9, 8],
+          )
+        } finally {
+          await limit(64 << 20)
+        }
+        equal((await sorted.all()).length, 60)
+      },
+    },
+    {
       name: 'of queries refuses what cannot be meant',
       async run(context) {
         const { database, project } = context

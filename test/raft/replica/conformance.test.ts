@@ -13,7 +13,7 @@ for (const place of ['leader', 'follower'] as const) {
   conformanceSuite({
     name: `a replica that is the ${place} of three (seed ${seed})`,
     runner: { describe, it: (name, body) => it(name, () => world.runToCompletion(body())) },
-    hooks: ['advanceTimeMs'],
+    hooks: ['advanceTimeMs', 'checkpoint'],
     async open() {
       const trio = new Trio(world)
       for (const name of NAMES) await trio.open(name)
@@ -28,6 +28,11 @@ for (const place of ['leader', 'follower'] as const) {
           for (const node of trio.nodes.values()) await node.close()
         },
         advanceTimeMs: ms => world.delay(ms),
+        checkpoint: async () => {
+          // All have applied what is acknowledged before any of them takes its checkpoint.
+          await world.delay(1_000)
+          for (const node of trio.nodes.values()) await node.replica.checkpoint()
+        },
       }
     },
   })
