@@ -35,20 +35,14 @@ describe('a caller with kvRead and kvWrite of a prefix', () => {
     const outcome = await harness.commit({ mutations: computing('a/n') }, { caller: 'ann' })
     assert.equal(outcome.status, 'committed')
     assert.deepEqual(outcome.status === 'committed' ? outcome.results.slice(0, 4) : [], [5n, 3n, 5n, 3n])
-    const counter = harness.read(
-      { type: 'counter', project: 'p', scope: 'app', key: bytes('a/nc'), shards: 4 },
-      'ann',
-    )
-    assert.equal(counter.type === 'counter' && counter.value, 3n)
   })
 
-  it('computes with none outside of it, and not with one alone in a transaction', async () => {
+  it('computes with none outside of it, and a transaction that tries changes nothing', async () => {
     const harness = await harnessOf('kvRead', 'kvWrite')
     // 'a' and 'a0' lie just before and just behind the prefix.
-    for (const key of ['b/n', 'a', 'a0', '']) {
-      if (key === '') continue
+    for (const key of ['b/n', 'a', 'a0']) {
       for (const mutation of computing(key)) {
-        const { mutations } = { mutations: [...computing('a/n'), mutation] }
+        const mutations = [...computing('a/n'), mutation]
         assert.equal(await harness.refusal({ mutations }, { caller: 'ann' }), 'permission_denied', key)
       }
     }
