@@ -17,6 +17,8 @@ export interface WaitingRequest {
   /** Names it between this node and the leader it was forwarded to. */
   forwardId: number
   handlers: OutcomeHandler[]
+  /** Its callers have been told. */
+  isAnswered: boolean
   /** When it came, and when it was placed last; on the monotonic clock. */
   readonly sinceMs: number
   placedAtMs: number
@@ -90,6 +92,7 @@ export class RequestTable {
       placedTerm: 0,
       forwardId: 0,
       handlers,
+      isAnswered: false,
       ...times,
     }
     if (serials === undefined) {
@@ -103,8 +106,14 @@ export class RequestTable {
     return waiting
   }
 
-  /** The requests to place now, in order, up to about `bytesMax`; they count as placed in `term`. */
+  /**
+   * The requests to place now, in order, up to about `bytesMax`; they count as placed in `term`. What was answered before it could be
+   * placed again is not among them: as a first sending that comes late it could be refused, in the name of a copy that waits by then.
+   */
   takeUnplaced(term: number, bytesMax: number = Number.POSITIVE_INFINITY): WaitingRequest[] {
+    if (this.#unplaced.some(({ isAnswered }) => isAnswered)) {
+      this.#unplaced = this.#unplaced.filter(({ isAnswered }) => !isAnswered)
+    }
     const unplaced = this.#unplaced
     const nowMs = unplaced.length === 0 ? 0 : this.#nowMs()
     let count = 0
@@ -120,7 +129,7 @@ export class RequestTable {
 
   /** What was taken last came to no link: it is taken first the next time, unchanged, for nobody has seen it. */
   putBack(taken: readonly WaitingRequest[]): void {
-    const waiting = taken.filter(each => this.#sessions.get(each.session)?.get(each.serial) === each)
+    const waiting = taken.filter(({ isAnswered }) => !isAnswered)
     for (const each of waiting) each.placedTerm = 0
     this.#unplaced = [...waiting, ...this.#unplaced]
   }
@@ -201,6 +210,7 @@ export class RequestTable {
     const waiting = serials?.get(serial)
     if (serials === undefined || waiting === undefined) return undefined
     serials.delete(serial)
+    waiting.isAnswered = true
     if (waiting.forwardId !== 0) this.#forwarded.delete(waiting.forwardId)
     this.#bytes -= waiting.request.length
     this.#count--
@@ -221,7 +231,7 @@ export class RequestTable {
       const isUnsent = waiting.placedTerm === 0 && requestCopy(waiting.request) === 0
       this.fail(session, serial, timedOut(isUnsent ? 'no' : 'unknown', session, serial))
     }
-    this.#unplaced = this.#unplaced.filter(({ session, serial }) => this.#sessions.get(session)?.has(serial) === true)
+    this.#unplaced = this.#unplaced.filter(({ isAnswered }) => !isAnswered)
   }
 
   /** Tells everybody who waits: certainly not applied, or in doubt, as far as the request had come. */

@@ -59,3 +59,17 @@ describe('a table of requests that is full', () => {
     assert.equal(rig.isTaken(8, 1, 10), true)
   })
 })
+
+describe('a table of requests', () => {
+  it('places nothing that was answered while it waited to be placed again', () => {
+    const { table } = new Rig()
+    const taken = [1, 2, 3].map(serial => table.add(requestOf(7, serial, 10), () => undefined)!)
+    table.answer(7, 1, new Uint8Array(0))
+    assert.deepEqual(table.takeUnplaced(1), [taken[1], taken[2]])
+    table.replaceAll()
+    table.answer(7, 2, new Uint8Array(0))
+    const copy = table.add(requestOf(7, 2, 10, 4), () => undefined)!
+    assert.deepEqual(table.takeUnplaced(2), [taken[2], copy], 'the copy that has come since is another request')
+    assert.equal(table.hasUnplaced, false)
+  })
+})
