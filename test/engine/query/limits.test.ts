@@ -151,6 +151,33 @@ describe('queries that do too much', () => {
     assert.deepEqual([found, examined], [[[ROWS]], ROWS])
   })
 
+  it('look at about as many rows as their limit, where no index and no order asks for more', async () => {
+    for (const limit of [1, 10, 300]) {
+      const ways: [Partial<QueryData>, number][] = [
+        [{}, limit + 1],
+        [{ orderBy: [{ column: 'id', direction: 'desc' }] }, limit + 1],
+        [{ offset: 20 }, limit + 21],
+        // Every other row fits.
+        [{ where: { op: 'eq', column: 'float', value: 1 } }, 2 * (limit + 1)],
+        [
+          { select: ['id', { compute: { op: 'add', left: { column: 'id' }, right: { value: 1 } }, as: 'next' }] },
+          limit + 1,
+        ],
+      ]
+      for (const [query, examinedMax] of ways) {
+        const { rows, examined } = await run({ ...query, limit })
+        assert.equal(rows.length, limit)
+        assert.ok(
+          examined >= limit && examined <= examinedMax,
+          `${examined} rows for ${limit}: ${JSON.stringify(query)}`,
+        )
+      }
+      // An order that no index has needs all of them.
+      const { examined } = await run({ limit, orderBy: [{ column: 'text' }], allowFullScan: true })
+      assert.equal(examined, ROWS)
+    }
+  })
+
   it('do not tell how many rows a read policy hides', async () => {
     const governed = makeTable(7, {
       name: 'g',
