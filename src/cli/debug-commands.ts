@@ -13,7 +13,7 @@ import { CommandExit, ExitCode } from './exit-codes.ts'
 import { createOutput } from './output.ts'
 
 /** Commands that only read, so that they can be given a directory in place of nodes. */
-const READING: ReadonlySet<string> = new Set(['project', 'scope', 'table', 'query', 'kv', 'export'])
+const READING: ReadonlySet<string> = new Set(['project', 'scope', 'table', 'query', 'kv', 'export', 'audit'])
 const ENTRIES = '100'
 
 interface LogOptions extends DataKeyOptions {
@@ -32,7 +32,7 @@ export function addDebugCommands(
   const debug = program.command('debug').description('looks into data directories that nobody serves')
   withDataKeys(debug.command('explore <directory> [command...]'))
     .description(
-      'runs a command that reads (project, scope, table, query, kv, export) on a directory in place of nodes: debug explore DIR -- kv scan P app',
+      'runs a command that reads (project, scope, table, query, kv, audit, export) on a directory in place of nodes: debug explore DIR -- kv scan P app',
     )
     .allowUnknownOption()
     .action(async (directory: string, args: string[], options: DataKeyOptions, command: Command) => {

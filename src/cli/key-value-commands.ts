@@ -74,6 +74,27 @@ function addReads(kv: Command, withSession: WithSession): void {
         }
       }),
     )
+  kv.command('scan-scopes <project>')
+    .description('prints keys and values of all scopes that the caller may read, scope by scope')
+    .option('--prefix <text>', 'only keys that start so')
+    .option('--limit <count>', 'at most so many')
+    .option('--reverse', 'from the last scope and key')
+    .action(
+      withSession(async (session, command) => {
+        const { prefix, limit, reverse } = command.opts<{ prefix?: string; limit?: string; reverse?: boolean }>()
+        const [project = ''] = command.args
+        const found = (await session.database()).scanScopes<Uint8Array>(project, {
+          key: bytesCodec,
+          ...(prefix !== undefined && { prefix: utf8Bytes(prefix) }),
+          ...(limit !== undefined && { limit: positiveInteger('--limit', limit) }),
+          ...(reverse === true && { reverse }),
+        })
+        for await (const entry of found) {
+          const { scope, key, value } = entry
+          session.output.result(entry, () => session.output.line(`${scope}\t${printable(key)}\t${printable(value)}`))
+        }
+      }),
+    )
   addKeyWatchCommand(kv, withSession)
 }
 

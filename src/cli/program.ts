@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
+import { addAuditCommands } from './audit-commands.ts'
 import { addBackupCommands } from './backup-commands.ts'
 import { addBenchCommand } from './bench-command.ts'
 import { addCheckCommands } from './check-commands.ts'
@@ -87,6 +88,7 @@ export function createProgram(context: CommandContext): Command {
   addServerCommand(program, context)
   addClusterCommands(program, withSession)
   addRequestCommands(program, withSession)
+  addAuditCommands(program, withSession)
   addCatalogCommands(program, withSession)
   addKeyValueCommands(program, context, withSession)
   addTableCommands(program, context, withSession)

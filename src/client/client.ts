@@ -1,6 +1,8 @@
 import type { Ddl, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
 import { createDatabase, QuorateError } from '../model/index.ts'
 import type {
+  AuditPage,
+  AuditVerification,
   BuiltQuery,
   CommitResult,
   Database,
@@ -20,8 +22,11 @@ import type {
   ProjectUsage,
   Query,
   QueryData,
+  ReadAuditOptions,
   RequestOptions,
   RequestReference,
+  ScanScopesOptions,
+  ScopedEntry,
   Table,
   TableDefinition,
   TableDescription,
@@ -32,6 +37,7 @@ import type {
   Transaction,
   TransactionOptions,
   UntypedShape,
+  VerifyAuditOptions,
   View,
   WatchEvent,
   WatchOptions,
@@ -142,6 +148,13 @@ class RemoteDatabase implements Client {
     return this.#database.kv(project, options)
   }
 
+  scanScopes<K = string, V = Uint8Array>(
+    project: string,
+    options?: ScanScopesOptions<K, V>,
+  ): AsyncIterable<ScopedEntry<K, V>> {
+    return this.#database.scanScopes(project, options)
+  }
+
   table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
   table(target: TableTarget): Table<UntypedShape>
   table(source: TableTarget | TableDefinition): Table<UntypedShape> {
@@ -197,6 +210,14 @@ class RemoteDatabase implements Client {
 
   tables(project: string, options?: RequestOptions & { scope?: string }): Promise<readonly TableDescription[]> {
     return this.#database.tables(project, options)
+  }
+
+  audit(options?: ReadAuditOptions): Promise<AuditPage> {
+    return this.#database.audit(options)
+  }
+
+  verifyAudit(options?: VerifyAuditOptions): Promise<AuditVerification> {
+    return this.#database.verifyAudit(options)
   }
 
   leaderTimeMicros(): number {

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, bytesToHex, readDdl, readU64, sha256, writeU64 } from '../encoding/index.ts'
 import type { Ddl } from '../encoding/index.ts'
-import type { AuditPage, AuditRow } from '../model/index.ts'
+import { AUDIT_KINDS, AUDIT_PAGE_ROWS_MAX, QuorateError } from '../model/index.ts'
+import type { AuditPage, AuditRow, ReadRequest } from '../model/index.ts'
 import type { EntryWork } from './entry-work.ts'
 import { auditKey, AUDIT_COUNT_KEY, AUDIT_PREFIX, readU64BE } from './layers.ts'
 import { prefixEnd } from './record-store.ts'
@@ -10,18 +11,7 @@ const FORMAT = 2
 /** Of rows without a chain. */
 const FORMAT_UNCHAINED = 1
 /** By their numbers in records. */
-const KINDS = [
-  '',
-  'impersonated',
-  'denied',
-  'granted',
-  'revoked',
-  'policySet',
-  'policyCleared',
-  'ownerChanged',
-  'settingChanged',
-  'assertionFailed',
-] as const
+const KINDS = ['', ...AUDIT_KINDS] as const
 /** Rows that may go for each that comes: more than one, so that a lower bound is reached. */
 const REMOVED_MAX = 4
 const AUDIT_ROW_KEY_AT = 2
@@ -121,6 +111,16 @@ export function readAudit(reader: RecordReader, limit: number, beforeSeq: number
     })
   }
   return { rows, isIntact, count, headHash: bytesToHex(hash) }
+}
+
+/** The page that a request asks for. Throws `ColdPages`. @throws QuorateError `invalid_argument` */
+export function auditPage(reader: RecordReader, request: Extract<ReadRequest, { type: 'audit' }>): AuditPage {
+  const { limit, beforeSeq } = request
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new QuorateError('invalid_argument', 'the limit of a page of audit rows is at least 1')
+  }
+  const before = beforeSeq === 0 ? Number.MAX_SAFE_INTEGER : beforeSeq
+  return readAudit(reader, Math.min(limit, AUDIT_PAGE_ROWS_MAX), before)
 }
 
 interface Head {

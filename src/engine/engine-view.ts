@@ -1,5 +1,6 @@
 import { cancelled, InvariantError, projectOf, QuorateError } from '../model/index.ts'
 import type { ProjectUsage, ReadRequest, ReadResult, StateView, StopFlag } from '../model/index.ts'
+import { auditPage } from './audit.ts'
 import type { ApplyCounters } from './apply-counters.ts'
 import type { Access, CallerAccess } from './access/index.ts'
 import type { Catalog, Project } from './catalog/index.ts'
@@ -186,6 +187,9 @@ export class EngineView implements StateView {
         const scan = new EventScan(context, request)
         return () => scan.step()
       }
+      case 'audit':
+        if (!access.isAdmin) throw new QuorateError('permission_denied', 'the audit needs the admin permission')
+        return () => ({ type: 'audit', ...auditPage(reader, request) })
       case 'outcome':
         return () => this.#readOutcome(request, caller, reader)
       case 'query':

@@ -39,6 +39,15 @@ export interface ScanOptions<K> extends RequestOptions {
   limit?: number
 }
 
+export interface ScanScopesOptions<K, V> extends ScanOptions<K> {
+  key?: Codec<K>
+  value?: Codec<V>
+}
+
+export interface ScopedEntry<K, V> extends Entry<K, V> {
+  scope: string
+}
+
 export interface KeyValueReader<K, V> {
   get(key: K, options?: RequestOptions): Promise<V | undefined>
   getMany(keys: readonly K[], options?: RequestOptions): Promise<(V | undefined)[]>
@@ -51,6 +60,11 @@ export interface View extends AsyncDisposable {
   readonly seq: number
   readonly token: Token
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V>
+  /** As `Database.scanScopes`, in this state. */
+  scanScopes<K = string, V = Uint8Array>(
+    project: string,
+    options?: ScanScopesOptions<K, V>,
+  ): AsyncIterable<ScopedEntry<K, V>>
   /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
   table<S extends TableShape>(definition: TableDefinition<S>): TableReader<S>
   table(target: TableTarget): TableReader<UntypedShape>

@@ -1,4 +1,5 @@
 import type { Assertion, ColumnType, Ddl, Row, TableTarget, TransactionEnvelope, Value } from '../encoding/index.ts'
+import type { AuditPage, AuditVerification, ReadAuditOptions, VerifyAuditOptions } from './audit.ts'
 import type { CommitResult } from './commit-result.ts'
 import type { Consistency, Finality, RequestOptions, Token, WriteClass } from './consistency.ts'
 import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
@@ -9,7 +10,7 @@ import type { LockScope } from './locks/lock-scope.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
 import type { JobData, NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
-import type { KeyValueOptions, KeyValueReader, View } from './database-reads.ts'
+import type { KeyValueOptions, KeyValueReader, ScanScopesOptions, ScopedEntry, View } from './database-reads.ts'
 import type { Table, TransactionTable } from './database-table-writes.ts'
 import type { Query } from './database-tables.ts'
 import type { Change, TableWatchEvent, WatchEvent, WatchOptions } from './watch-events.ts'
@@ -30,6 +31,14 @@ export interface Database extends AsyncDisposable {
   commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult>
   /** The keys of a scope (default `app`). Keys are strings (UTF-8) and values bytes unless codecs say otherwise. */
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V>
+  /**
+   * The keys of all scopes of a project, scope by scope by name, each in key order, all of one state. A scope that the caller may not read in
+   * this range is left out. @throws QuorateError `project_not_found`, `permission_denied` if it may read none
+   */
+  scanScopes<K = string, V = Uint8Array>(
+    project: string,
+    options?: ScanScopesOptions<K, V>,
+  ): AsyncIterable<ScopedEntry<K, V>>
   /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
   table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
   table(target: TableTarget): Table<UntypedShape>
@@ -82,6 +91,16 @@ export interface Database extends AsyncDisposable {
   jobs(place?: JobPlace, options?: RequestOptions): Promise<readonly JobData[]>
   /** Waits until the jobs of a place that there are now have ended; answers what became of each. @throws QuorateError `timeout`, `aborted` */
   waitForJobs(place?: JobPlace, options?: RequestOptions): Promise<readonly FinishedJob[]>
+  /**
+   * The newest audit rows, or those before a seq, newest first, whole entries; needs the admin permission.
+   * @throws QuorateError `permission_denied`, `invalid_argument`
+   */
+  audit(options?: ReadAuditOptions): Promise<AuditPage>
+  /**
+   * Follows the hashes of all audit rows that are kept, in one state. The node that is asked calculates each from the row itself.
+   * @throws QuorateError `permission_denied`, `invalid_argument`
+   */
+  verifyAudit(options?: VerifyAuditOptions): Promise<AuditVerification>
   /**
    * Leader time in us, as it is estimated here from what the nodes say of it: the same for all clients, whatever the clocks of their own
    * machines say. For due times of work that others may take over; expiries (`ttlMs`) are exact and need no clock.

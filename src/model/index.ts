@@ -1,5 +1,5 @@
 /** What everybody speaks: the Database surface, errors, consistency, settings, and the StateMachine that a sequencer drives. */
-export type { AuditPage, AuditRow } from './audit.ts'
+export * from './audit.ts'
 export * from './client-wire/index.ts'
 export { orderDdl } from './ddl/order.ts'
 export type { ReferringTable } from './ddl/order.ts'

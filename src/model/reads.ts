@@ -1,4 +1,5 @@
 import type { ColumnType, Expr, Permission, ReadSet, Row, TableDefinitionData, Value } from '../encoding/index.ts'
+import type { AuditPage } from './audit.ts'
 import type { QueryData, QueryPlan, QueryResult } from './query.ts'
 
 /** A key's record as readers see it. */
@@ -175,6 +176,8 @@ export type ReadRequest =
   | { type: 'tables'; project: string; scope: string; table?: string }
   /** The jobs that are not done, the oldest first: all, or those of a place. */
   | { type: 'jobs'; project?: string; scope?: string; table?: string }
+  /** The newest audit rows below `beforeSeq` (0 = all), newest first, whole entries: takes the admin permission. */
+  | { type: 'audit'; beforeSeq: number; limit: number }
   /** What a transaction (its binary form) would do if it were applied now. */
   | { type: 'preflight'; envelope: Uint8Array }
 
@@ -205,6 +208,7 @@ export type ReadResult =
     }
   | { type: 'tables'; tables: readonly TableDescription[] }
   | { type: 'jobs'; jobs: readonly JobData[] }
+  | ({ type: 'audit' } & AuditPage)
   /**
    * `outcome` (encoding/outcome.ts) as it would be recorded, with the seq of the view. How many rows and keys would change, and events be
    * emitted, as far as the caller may hear of them. `readSet`: the versions of what would change, as far as the caller may

@@ -42,6 +42,7 @@ async function withData(body: (at: (name: string) => string) => Promise<void>): 
   try {
     const engine = await Engine.open(at('data'))
     await engine.ddl([{ type: 'createProject', project: 'p' }, createTable(things)])
+    await engine.ddl({ type: 'grant', caller: 'p-ann', permission: { type: 'kvRead', project: 'p' } })
     await engine.kv('p').set('secret', new TextEncoder().encode('hidden'))
     await engine.table(things).insertMany([1, 2, 3].map(id => ({ id, name: `n${id}` })))
     await engine.close()
@@ -60,6 +61,13 @@ describe('quorate debug', () => {
       assert.match((await explore('table', 'list', 'p', 'app')).text, /things/)
       assert.equal((await explore('kv', 'get', 'p', 'app', 'secret')).text, 'hidden')
       assert.match((await explore('kv', 'scan', 'p', 'app', '--limit', '5')).text, /secret/)
+      assert.equal((await explore('kv', 'scan-scopes', 'p', '--prefix', 'sec')).text, 'app\tsecret\thidden\n')
+      const listedRows = await explore('audit', 'list', '--limit', '1')
+      assert.match(listedRows.text, /granted[^\n]*p-ann[^\n]*\n1 kept, head [0-9a-f]{64}\n$/)
+      const head = /head ([0-9a-f]{64})/.exec(listedRows.text)![1]!
+      const verified = await explore('audit', 'verify', '--known', head)
+      assert.deepEqual([verified.code, verified.text.includes('1 rows')], [ExitCode.fine, true])
+      assert.equal((await explore('audit', 'verify', '--known', 'ab'.repeat(32))).code, ExitCode.failed)
       const rows = await explore('export', 'p', 'app', 'things')
       assert.deepEqual(
         rows.text

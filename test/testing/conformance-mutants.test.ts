@@ -240,6 +240,23 @@ const mutants: Readonly<Record<string, [section: string, Mutant]>> = {
       core.submit = (bytes, { caller: _, ...options }) => submit(bytes, options)
     },
   ],
+  'all scopes are read in the name of root': [
+    'a scan of all scopes',
+    core => {
+      changeReads(core, ({ caller: _, ...rest }) => rest)
+    },
+  ],
+  'a scan of all scopes reads only one': [
+    'a scan of all scopes',
+    core => {
+      const read = core.read.bind(core)
+      core.read = async (request, options) => {
+        const found = await read(request, options)
+        if (found.result.type !== 'scopes') return found
+        return { ...found, result: { ...found.result, scopes: found.result.scopes.slice(0, 1) } }
+      }
+    },
+  ],
   'a preflight is made in the name of root': [
     'a preflight',
     core => {

@@ -36,6 +36,7 @@ import {
   textField,
   type PlainMap,
 } from './fields.ts'
+import { auditFromPlain } from './json-audit.ts'
 import { outcomeFromPlain } from './json-envelope.ts'
 import { planFromPlain, queryAnswerFromPlain, rowsAnswerFromPlain, tableFromPlain } from './json-tables.ts'
 
@@ -107,6 +108,9 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
     case 'preflight':
       only('envelope')
       return { type, envelope: encodeEnvelope(transactionFromJson(field(map, 'envelope'))) }
+    case 'audit':
+      only('beforeSeq', 'limit')
+      return { type, beforeSeq: integerField(map, 'beforeSeq'), limit: integerField(map, 'limit', U32_MAX) }
     case 'outcome':
       only('session', 'serial')
       return { type, session: integerField(map, 'session'), serial: integerField(map, 'serial') }
@@ -199,6 +203,7 @@ const RESULT_TYPES = [
   'count',
   'jobs',
   'preflight',
+  'audit',
 ] as const
 
 export function readResultFromPlain(value: unknown): ReadResult {
@@ -231,6 +236,8 @@ export function readResultFromPlain(value: unknown): ReadResult {
       const outcome = encodeOutcome(outcomeFromPlain(field(map, 'outcome')))
       return { type, outcome, rows, keys, events, ...(readSet !== undefined && { readSet: readSetFromJson(readSet) }) }
     }
+    case 'audit':
+      return { type, ...auditFromPlain(map) }
     case 'outcome': {
       const outcome = optionalField(map, 'outcome', field)
       return {

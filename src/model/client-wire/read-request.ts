@@ -93,6 +93,7 @@ export const ReadCode = {
   count: 14,
   jobs: 15,
   preflight: 16,
+  audit: 17,
 } as const
 
 const SCAN_HAS_START = 1
@@ -136,6 +137,10 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
     }
     case 'preflight':
       return out.bytes32(request.envelope)
+    case 'audit':
+      if (!(request.limit >= 0)) throw new RangeError(`limit ${request.limit}`)
+      out.u64(request.beforeSeq)
+      return out.u32(Math.min(request.limit, U32_MAX))
     case 'outcome':
       out.u64(request.session)
       return out.u64(request.serial)
@@ -227,6 +232,8 @@ export function readReadRequest(reader: ByteReader): ReadRequest {
     }
     case ReadCode.preflight:
       return { type: 'preflight', envelope: reader.bytes32() }
+    case ReadCode.audit:
+      return { type: 'audit', beforeSeq: reader.u64(), limit: reader.u32() }
     case ReadCode.outcome:
       return { type: 'outcome', session: reader.u64(), serial: reader.u64() }
     case ReadCode.events:

@@ -8,6 +8,7 @@ import {
 } from '../../encoding/index.ts'
 import { JOB_KINDS } from '../reads.ts'
 import type { CallerGrant, EventData, JobData, KvEntry, NamedPlace, ProjectUsage, ReadResult } from '../reads.ts'
+import { readAudit, writeAudit } from './audit-bytes.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
 import {
@@ -85,6 +86,8 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
         out.u8(delegable === true ? 1 : 0)
       }
       return
+    case 'audit':
+      return writeAudit(out, result)
     case 'outcome':
       out.u8((result.outcome === undefined ? 0 : 1) | (result.sessionEnded ? 2 : 0))
       return out.bytes32(result.outcome ?? new Uint8Array(0))
@@ -184,6 +187,8 @@ export function readReadResult(reader: ByteReader): ReadResult {
     }
     case ReadCode.grants:
       return { type: 'grants', grants: readList(reader, 5, readGrant) }
+    case ReadCode.audit:
+      return { type: 'audit', ...readAudit(reader) }
     case ReadCode.outcome: {
       const flags = reader.u8()
       const outcome = reader.bytes32()

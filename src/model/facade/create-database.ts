@@ -1,5 +1,6 @@
 import { checkedTransaction, DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type { Ddl, TableTarget, TransactionEnvelope, Value } from '../../encoding/index.ts'
+import type { AuditPage, AuditVerification, ReadAuditOptions, VerifyAuditOptions } from '../audit.ts'
 import type { RequestOptions } from '../consistency.ts'
 import type {
   CommitResult,
@@ -11,6 +12,8 @@ import type {
   DdlResult,
   KeyValueOptions,
   KeyValueSpace,
+  ScanScopesOptions,
+  ScopedEntry,
   TableWatchEvent,
   TableWatchSelector,
   Transaction,
@@ -32,6 +35,7 @@ import type { PreflightResult } from '../database-preflight.ts'
 import type { JobData, NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
 import type { Table } from '../database-table-writes.ts'
 import type { Query } from '../database-tables.ts'
+import { readAudit, verifyAudit } from './audit.ts'
 import { rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
 import type { EventsOptions, EventStream } from '../database-events.ts'
@@ -41,6 +45,7 @@ import { CoreKeyValueSpace } from './key-value-space.ts'
 import { readJobs, waitForJobs } from './jobs.ts'
 import { commitResult } from './outcome-result.ts'
 import { commitChecked, preflightTransaction } from './preflight.ts'
+import { scanScopes } from './scan-scopes.ts'
 import { Space } from './space.ts'
 import { CoreQuery } from './tables/core-query.ts'
 import { CoreTable } from './tables/core-table.ts'
@@ -96,6 +101,13 @@ class CoreDatabase implements Database {
 
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V> {
     return new CoreKeyValueSpace(this.#connection, new Space(project, options))
+  }
+
+  scanScopes<K = string, V = Uint8Array>(
+    project: string,
+    options?: ScanScopesOptions<K, V>,
+  ): AsyncIterable<ScopedEntry<K, V>> {
+    return scanScopes(newestState(this.#connection), project, options)
   }
 
   table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
@@ -200,6 +212,14 @@ class CoreDatabase implements Database {
 
   async waitForJobs(place: JobPlace = {}, options?: RequestOptions): Promise<readonly FinishedJob[]> {
     return waitForJobs(this.#connection, place, options)
+  }
+
+  audit(options?: ReadAuditOptions): Promise<AuditPage> {
+    return readAudit(this.#connection, options)
+  }
+
+  verifyAudit(options?: VerifyAuditOptions): Promise<AuditVerification> {
+    return verifyAudit(this.#connection, options)
   }
 
   leaderTimeMicros(): number {

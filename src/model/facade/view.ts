@@ -1,6 +1,14 @@
 import type { TableTarget, Value } from '../../encoding/index.ts'
 import { formatToken, type RequestOptions, type Token } from '../consistency.ts'
-import type { CoreRead, CoreView, KeyValueOptions, KeyValueReader, View } from '../database.ts'
+import type {
+  CoreRead,
+  CoreView,
+  KeyValueOptions,
+  KeyValueReader,
+  ScanScopesOptions,
+  ScopedEntry,
+  View,
+} from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import type { QueryData } from '../query.ts'
 import type { ReadRequest } from '../reads.ts'
@@ -11,6 +19,7 @@ import type { EventReader, EventsOptions } from '../database-events.ts'
 import { EventReads } from './event-stream.ts'
 import { KeyValueReads } from './key-value-reads.ts'
 import type { ReadSource } from './read-source.ts'
+import { scanScopes } from './scan-scopes.ts'
 import { Space } from './space.ts'
 import { CoreQuery } from './tables/core-query.ts'
 import type { BuiltQuery, QuerySource, TableDefinition, TableShape, UntypedShape } from '../tables/index.ts'
@@ -34,6 +43,13 @@ export class PinnedView implements View {
 
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V> {
     return new KeyValueReads(new Space(project, options), this.#source())
+  }
+
+  scanScopes<K = string, V = Uint8Array>(
+    project: string,
+    options?: ScanScopesOptions<K, V>,
+  ): AsyncIterable<ScopedEntry<K, V>> {
+    return scanScopes(this.#source(), project, options)
   }
 
   table<S extends TableShape>(definition: TableDefinition<S>): TableReader<S>

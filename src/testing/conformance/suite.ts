@@ -1,5 +1,6 @@
 import { equal } from 'node:assert/strict'
 import type { Database } from '../../model/index.ts'
+import { auditSection } from './audit-cases.ts'
 import { catalogSection } from './catalog-cases.ts'
 import { commitSection } from './commit-cases.ts'
 import { consistencySection } from './consistency-cases.ts'
@@ -26,6 +27,7 @@ import { querySection } from './query-cases.ts'
 import { referenceSection } from './reference-cases.ts'
 import { rowSection } from './row-cases.ts'
 import { rowTransactionSection } from './row-transaction-cases.ts'
+import { scanScopesSection } from './scan-scopes-cases.ts'
 import { tablePermissionSection, tableSection } from './table-cases.ts'
 import { tableRuleSection } from './table-rule-cases.ts'
 import { tableWatchSection } from './table-watch-cases.ts'
@@ -61,6 +63,8 @@ export const conformanceSections: readonly ConformanceSection[] = [
   preflightSection,
   jobSection,
   layerSection,
+  scanScopesSection,
+  auditSection,
 ]
 
 /**

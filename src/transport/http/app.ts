@@ -6,10 +6,11 @@ import { AbsentKey, deleteKey, getKey, putKey } from './key-routes.ts'
 import { listKeys } from './list-route.ts'
 import { openApiDocument } from './openapi.ts'
 import type { HttpCall, HttpOptions } from './options.ts'
-import { parseKeyPath, splitTarget } from './paths.ts'
+import { parseKeyPath, parseProjectPath, splitTarget } from './paths.ts'
 import type { KeyPath } from './paths.ts'
 import { bearerToken } from './request.ts'
 import type { HttpPeer } from './request.ts'
+import { listScopes } from './scopes-route.ts'
 import { eventsRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
 import { commitRoute, ddlRoute, preflightRoute } from './transaction-routes.ts'
 
@@ -62,7 +63,12 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     // HEAD reaches the routes as GET and loses its body above.
     const method = c.req.method === 'HEAD' ? 'GET' : c.req.method
     const route = keyRoutes[method]
-    const path = parseKeyPath(splitTarget(c.env.target).path)
+    const target = splitTarget(c.env.target).path
+    const project = parseProjectPath(target)
+    if (project !== undefined) {
+      return method === 'GET' ? answer(c, call => listScopes(call, project)) : notAllowed(['GET', 'HEAD'])
+    }
+    const path = parseKeyPath(target)
     const allowed = path.key === undefined ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'PUT', 'DELETE']
     if (route === undefined || !allowed.includes(method)) return notAllowed(allowed)
     return answer(c, call => route(call, path))

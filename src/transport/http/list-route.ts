@@ -44,7 +44,8 @@ export async function listKeys(call: HttpCall, { project, scope }: KeyPath): Pro
   return new Response(toJson(body), { headers: { 'content-type': 'application/json', 'quorate-token': token } })
 }
 
-function range(
+/** The keys that are left of a list. */
+export function range(
   prefix: Uint8Array,
   lastKey: Uint8Array | undefined,
   reverse: boolean,
@@ -62,7 +63,8 @@ function after(key: Uint8Array): Uint8Array {
   return next
 }
 
-function plainEntry(
+/** An entry as lists tell it. */
+export function plainEntry(
   { key, value, seq, createdSeq, expiresAtMicros }: KvEntry,
   values: boolean,
 ): Record<string, unknown> {

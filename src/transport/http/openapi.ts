@@ -14,6 +14,7 @@ import {
   jobsSchema,
   listQuery,
   listSchema,
+  scopesListSchema,
   preflightSchema,
   putQuery,
   queryQuery,
@@ -191,6 +192,14 @@ export function openApiDocument(version: string): Plain {
           'Keys in order, page by page, all of one seq',
           [...names, ...queryParameters(listQuery)],
           jsonContent(listSchema),
+        ),
+      },
+      '/v1/kv/{project}': {
+        get: operation(
+          'listScopesKeys',
+          'Keys of all scopes of a project that the caller may read, page by page, all of one seq',
+          [PROJECT, ...queryParameters(listQuery)],
+          jsonContent(scopesListSchema),
         ),
       },
       '/v1/commit': {

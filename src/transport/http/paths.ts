@@ -35,6 +35,14 @@ export function parseKeyPath(path: string): KeyPath {
   return { project, scope, key: keyAt < 0 ? undefined : percentDecode(rest.slice(keyAt + 1)) }
 }
 
+/** The project of `/v1/kv/{project}`; undefined for a path that names more. @throws QuorateError as `parseKeyPath` */
+export function parseProjectPath(path: string): string | undefined {
+  if (!path.startsWith(PREFIX) || path.includes('/', PREFIX.length) || path.length === PREFIX.length) return undefined
+  const project = decodeName(path.slice(PREFIX.length))
+  requireName('project', project)
+  return project
+}
+
 function decodeName(text: string): string {
   return new TextDecoder().decode(percentDecode(text))
 }

@@ -396,19 +396,24 @@ export const eventsSchema: z.ZodType = z.object({
   removedThroughSeq: integer.describe('Events up to here are removed; 0 = none'),
 })
 export const ddlResultSchema: z.ZodType = z.object({ ...written, changed: z.array(z.boolean()) })
+const listedEntry = {
+  key: bytes,
+  text: z.string().optional().describe('The key, if it is UTF-8'),
+  value: bytes.optional(),
+  seq: integer,
+  createdSeq: integer,
+  expiresAtMicros: integer.optional(),
+}
+const nextCursor = z.string().optional().describe('For the next page; absent on the last one')
 export const listSchema: z.ZodType = z.object({
   ...written,
-  entries: z.array(
-    z.object({
-      key: bytes,
-      text: z.string().optional().describe('The key, if it is UTF-8'),
-      value: bytes.optional(),
-      seq: integer,
-      createdSeq: integer,
-      expiresAtMicros: integer.optional(),
-    }),
-  ),
-  cursor: z.string().optional().describe('For the next page; absent on the last one'),
+  entries: z.array(z.object(listedEntry)),
+  cursor: nextCursor,
+})
+export const scopesListSchema: z.ZodType = z.object({
+  ...written,
+  entries: z.array(z.object({ scope: z.string(), ...listedEntry })),
+  cursor: nextCursor,
 })
 export const errorSchema: z.ZodType = z.object({
   code: z.string(),

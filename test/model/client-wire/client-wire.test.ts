@@ -282,6 +282,7 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       [{ type: 'jobs' }, '0f 00'],
       [{ type: 'jobs', project: 'p', scope: 's', table: 't' }, '0f 03 010070 010073 010074'],
       [{ type: 'preflight', envelope: bytes(1, 2) }, '10 02000000 0102'],
+      [{ type: 'audit', beforeSeq: 7, limit: 2 }, '11 0700000000000000 02000000'],
       [{ type: 'tables', project: 'p', scope: 's', table: 't' }, '0b 01 010070 010073 010074'],
       [
         { type: 'events', project: 'p', scope: 's', afterSeq: 7, limit: 2 },
@@ -380,6 +381,28 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
         },
         '0f 02000000 010069 0100000000000000 05 20 0200000000000000' +
           '01006a 0300000000000000 02 3f 010070 010073 010074 01006e 0400000000000000 0500000000000000',
+      ],
+      [
+        {
+          type: 'audit',
+          rows: [
+            {
+              seq: 9,
+              timeMicros: 5,
+              kind: 'assertionFailed',
+              actor: 'a',
+              caller: 'b',
+              code: 'c',
+              assertion: { index: 2, actualSeq: 7 },
+              hash: 'ab'.repeat(32),
+              previousHash: 'cd'.repeat(32),
+            },
+          ],
+          isIntact: true,
+          count: 3,
+          headHash: '01'.repeat(32),
+        },
+        `11 01 0300000000000000 ${'01'.repeat(32)} 01000000 0900000000000000 0500000000000000 08 010061 010062 010063 06 02000000 0700000000000000 ${'ab'.repeat(32)} ${'cd'.repeat(32)}`,
       ],
       [
         { type: 'preflight', outcome: bytes(1), rows: 2, keys: 3, events: 4, readSet },

@@ -72,6 +72,7 @@ const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   record({ type: fc.constant('jobs'), project: text }),
   record({ type: fc.constant('jobs'), project: text, scope: text, table: text }),
   fc.constant<ReadRequest>({ type: 'preflight', envelope }),
+  record({ type: fc.constant('audit'), beforeSeq: u64, limit: u32 }),
   text.map(project => ({ type: 'scopes', project }) as const),
   text.map(caller => ({ type: 'grants', caller }) as const),
   record({ type: fc.constant('outcome'), session: u64, serial: u64 }),
