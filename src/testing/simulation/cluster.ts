@@ -69,11 +69,12 @@ export class ClusterNode {
     this.name = machine.name
     this.machine = machine
     machine.onDeath = kind => {
+      const wasOpen = this.#node !== undefined
       if (this.#node !== undefined) cluster.promises.onDeath(this.name, this.#node.inspect(), cluster.world.nowMs)
-      if (this === cluster.nodes[0]) cluster.lyingLog.onDeath(kind, this.#node !== undefined)
+      if (this === cluster.nodes[0]) cluster.lyingLog.onDeath(kind, wasOpen)
       this.#node = undefined
       this.#host = undefined
-      cluster.onDeath(this, kind)
+      cluster.onDeath(this, kind, wasOpen)
     }
   }
 
@@ -118,8 +119,9 @@ export class ClusterNode {
       node => {
         if (this.#host !== host) return
         this.#node = node
+        const { promises, world } = this.#cluster
         this.#cluster.guard(() =>
-          this.#cluster.promises.onOpen(this.name, node.inspect(), this.#cluster.mayBeSuspect(this)),
+          promises.onOpen(this.name, node.inspect(), world.nowMs, this.#cluster.mayBeSuspect(this)),
         )
         this.#cluster.trace.note(`${this.name} is open`)
       },
@@ -404,16 +406,18 @@ export class SimulatedCluster {
     return !isLed && seen.filter(one => one?.isWhole === true).length * 2 <= length
   }
 
-  #rot(owner: ClusterNode): void {
+  /** Only who was open for a while has marked the end of its log. */
+  #rot(owner: ClusterNode, wasOpen: boolean): void {
     if (!this.profile.faults.hasRot || owner !== this.nodes[0] || this.isHealing || !this.#rotting.chance(0.3)) return
-    const what = rot(owner.machine.disk, this.#rotting, this.promises.wasIdle(owner.name, this.world.nowMs))
+    const isMarked = wasOpen && this.promises.wasIdle(owner.name, this.world.nowMs)
+    const what = rot(owner.machine.disk, this.#rotting, isMarked)
     if (what !== undefined) this.trace.note(`${owner.name} rots: ${what}`)
   }
 
   /** Whatever has died is started again after a while, now and then a long one. */
-  onDeath(owner: ClusterNode, kind: 'power' | 'process'): void {
+  onDeath(owner: ClusterNode, kind: 'power' | 'process', wasOpen: boolean): void {
     this.trace.note(`${owner.name} is down (${kind})`)
-    this.#rot(owner)
+    this.#rot(owner, wasOpen)
     const downMs = this.#random.chance(0.2) ? this.#random.uniform(1000, 5000) : this.#random.uniform(5, 500)
     this.world.schedule(this.isHealing ? 5 : downMs, () => owner.start())
   }

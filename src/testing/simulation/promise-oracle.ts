@@ -124,7 +124,7 @@ export class PromiseOracle {
     return isIdle ? changedAtMs : undefined
   }
 
-  /** The node, or its disk, stands still until then. */
+  /** The node, or its disk, stands still until then, or it is not open: it marks nothing. */
   onHeld(node: string, untilMs: number): void {
     const promises = this.#of(node)
     promises.changedAtMs = Math.max(promises.changedAtMs, untilMs)
@@ -139,8 +139,9 @@ export class PromiseOracle {
    * A node has opened again from its disk. A recovering one knows that it may miss something; `mayBeSuspect` = its disk may have made
    * it so: one that only loses whole sectors leaves none in doubt (DESIGN 6, recovery classes).
    */
-  onOpen(node: string, seen: NodeInspection, mayBeSuspect: boolean): void {
+  onOpen(node: string, seen: NodeInspection, nowMs: number, mayBeSuspect: boolean): void {
     if (this.#wiped.has(node)) return
+    this.onHeld(node, nowMs)
     const { matchSeq, votes, last } = this.#of(node)
     require(seen.isWhole || mayBeSuspect, () => `${node} takes what a crash has cut for acknowledged`)
     if (last !== undefined && seen.isWhole) {
