@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { checkDataDirectory, loadConfiguration, nodePlatform } from '../node/index.ts'
-import type { DataRegion } from '../node/index.ts'
+import type { DataRegion, Inconsistency } from '../node/index.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { dataKeysOf, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
@@ -17,15 +17,20 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
       '--accept <note>',
       'if nothing is damaged: a directory that was opened permissively may be used again; says why',
     )
-    .action(async (directory: string, options: DataKeyOptions & { accept?: string }, command: Command) => {
+    .option('--physical-only', 'does not look at whether the records go together, which reads them once more')
+    .action(async (directory: string, options: CheckDataOptions, command: Command) => {
       const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
       const { random, ciphers } = nodePlatform()
-      const { regions, damage, verdict, trust } = await checkDataDirectory(context.files, directory, {
+      const check = await checkDataDirectory(context.files, directory, {
         sealing: { random, ciphers, keys: await dataKeysOf(context, options) },
+        withInvariants: options.physicalOnly !== true,
         ...(options.accept !== undefined && { accept: options.accept }),
       })
-      output.result({ directory, verdict, damage, regions, ...(trust && { trust }) }, () => {
+      const { regions, damage, verdict, trust, inconsistencies, inconsistencyCount } = check
+      const logical = inconsistencies && { inconsistencies, inconsistencyCount }
+      output.result({ directory, verdict, damage, ...logical, regions, ...(trust && { trust }) }, () => {
         for (const region of regions) if (!SOUND.has(region.state)) output.line(describe(region))
+        for (const each of inconsistencies ?? []) output.line(describeInconsistency(each))
         const bytes = regions.reduce((sum, { length }) => sum + length, 0)
         output.line(`${directory}: ${verdict}; ${regions.length} regions, ${bytes} bytes checked`)
         if (trust?.decision === null)
@@ -33,6 +38,11 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
       })
       const [first] = damage
       if (first !== undefined) throw new CommandExit(ExitCode.damage, `damaged: ${describe(first)}`)
+      const [inconsistency] = inconsistencies ?? []
+      if (inconsistency !== undefined) {
+        const what = `${inconsistencyCount} records or counts do not go together, the first: `
+        throw new CommandExit(ExitCode.inconsistent, `inconsistent: ${what}${describeInconsistency(inconsistency)}`)
+      }
       if (verdict === 'suspect') {
         const what =
           'the end of the log does not hold, and nobody here can tell whether it was acknowledged; a node starts'
@@ -49,9 +59,20 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
     })
 }
 
+interface CheckDataOptions extends DataKeyOptions {
+  readonly accept?: string
+  readonly physicalOnly?: boolean
+}
+
 /** States of regions about which there is nothing to say. */
 const SOUND: ReadonlySet<string> = new Set(['ok', 'valid', 'void', 'resolved'])
 
 function describe({ file, offset, length, kind, state, reason }: DataRegion): string {
   return `${file} at ${offset} (${kind}, ${length} bytes): ${reason ?? state}`
+}
+
+function describeInconsistency({ invariant, reason, project, scope, table, index, key }: Inconsistency): string {
+  const place = [project, scope, table, index].filter(name => name !== undefined).join('/')
+  const named = `${place === '' ? '' : ` ${place}`}${key === undefined ? '' : ` key ${key}`}`
+  return `${invariant}${named}: ${reason}`
 }

@@ -2,8 +2,16 @@ import { QuorateError } from '../model/index.ts'
 import type { ErrorCode } from '../model/index.ts'
 import { FileError } from '../platform/index.ts'
 
-/** What the command line ends with; documented in README.md and stable. `suspect` is `check data`'s alone. */
-export const ExitCode = { fine: 0, failed: 1, usage: 2, unavailable: 3, damage: 4, suspect: 5 } as const
+/** What the command line ends with; documented in README.md and stable. `suspect` and `inconsistent` are `check data`'s alone. */
+export const ExitCode = {
+  fine: 0,
+  failed: 1,
+  usage: 2,
+  unavailable: 3,
+  damage: 4,
+  suspect: 5,
+  inconsistent: 6,
+} as const
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 
 const UNAVAILABLE: ReadonlySet<ErrorCode> = new Set([

@@ -3,8 +3,15 @@ export { DIGEST_INTERVAL } from './digest-records.ts'
 export { REPLAY_ENTRIES_MAX } from './replay.ts'
 export { EngineStateMachine } from './state-machine.ts'
 export type { Origin, StateMachineTuning } from './machine-parts.ts'
-export { inspectState, openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
+export {
+  inspectInvariants,
+  inspectState,
+  openStateMachine,
+  requireContinuation,
+  requireSuperblocks,
+} from './open-state-machine.ts'
 export type { StateMachineOptions } from './open-state-machine.ts'
+export type { Inconsistency } from './invariants/index.ts'
 export type { InspectedRegion } from './keyspace/index.ts'
 export {
   archiveTarget,

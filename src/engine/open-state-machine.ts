@@ -6,6 +6,9 @@ import { asDamaged } from './damaged-error.ts'
 import { ChangeFiles } from './events/index.ts'
 import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
 import type { InspectedRegion, KeyspaceOptions, Mutants, SalvageOptions } from './keyspace/index.ts'
+import { KeyspaceReader, loadLater } from './keyspace-store.ts'
+import { checkInvariants } from './invariants/index.ts'
+import type { Inconsistency } from './invariants/index.ts'
 import { spaceLength } from './layers.ts'
 import { GAP_BYTES, GAP_ENTRIES } from './replay.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
@@ -157,6 +160,25 @@ export function inspectState(
   onRegion: (region: InspectedRegion) => void,
 ): Promise<void> {
   return inspectKeyspace(keyspaceOptions(options), proof, onRegion)
+}
+
+/**
+ * Checks what must hold between the records of a directory's newest checkpoint, whose pages `inspectState` has found sound; changes nothing.
+ * Rejects with `FileError` where the disk fails.
+ */
+export async function inspectInvariants(
+  options: Omit<StateMachineOptions, 'timers'>,
+): Promise<{ found: readonly Inconsistency[]; count: number }> {
+  const salvage = { base: 'newest', onDamage: () => undefined, isInspected: true } as const
+  const { keyspace, superblock } = await Keyspace.salvage(keyspaceOptions(options), salvage)
+  try {
+    using view = keyspace.view()
+    const reader = new KeyspaceReader(view.reader, loadLater(keyspace))
+    const { named, count } = await checkInvariants(reader, superblock.leaderTimeMicros)
+    return { found: named, count }
+  } finally {
+    await keyspace.close()
+  }
 }
 
 async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {

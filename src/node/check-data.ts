@@ -1,5 +1,6 @@
 import { hexToBytes } from '../encoding/index.ts'
-import { inspectState } from '../engine/index.ts'
+import { inspectInvariants, inspectState } from '../engine/index.ts'
+import type { Inconsistency } from '../engine/index.ts'
 import {
   acceptDirectory,
   inspectLog,
@@ -33,10 +34,17 @@ export interface DataRegion {
 }
 
 export interface DataCheck {
-  /** The worst that was found. A node starts from all but `damaged` (docs/operate/check-data.md). */
-  readonly verdict: 'clean' | 'torn' | 'suspect' | 'damaged'
+  /** The worst that was found. A node starts from all but `damaged`, and does not look for `inconsistent` (docs/operate/check-data.md). */
+  readonly verdict: 'clean' | 'torn' | 'suspect' | 'inconsistent' | 'damaged'
   readonly regions: readonly DataRegion[]
   readonly damage: readonly DataRegion[]
+  /**
+   * Records of the newest checkpoint that do not go together, the first thousand; absent if these were not looked at, as where something is
+   * damaged.
+   */
+  readonly inconsistencies?: readonly Inconsistency[]
+  /** How many there are. */
+  readonly inconsistencyCount?: number
   /** Whether it was ever opened permissively; without a decision since, nothing opens it strictly. */
   readonly trust?: TrustMarker
 }
@@ -54,6 +62,8 @@ export interface CheckOptions {
   readonly onShare?: (share: number) => void
   /** An operator's decision, if nothing is damaged, that the directory may be used again after it was opened permissively: why. */
   readonly accept?: string
+  /** Also whether the records go together: each is read once more, and some are looked up. */
+  readonly withInvariants?: boolean
   /** For a directory that is encrypted or signed. */
   readonly sealing?: Pick<Platform, 'random' | 'ciphers'> & { readonly keys?: ConfiguredKeys | undefined }
 }
@@ -67,16 +77,17 @@ export interface CheckOptions {
 export async function checkDataDirectory(
   files: Files,
   directory: string,
-  { onShare, sealing, accept }: CheckOptions = {},
+  { onShare, sealing, accept, withInvariants = false }: CheckOptions = {},
 ): Promise<DataCheck> {
   if (!(await isDataDirectory(files, directory))) {
     throw new QuorateError('not_found', `${directory} is no data directory`)
   }
   const lock = await files.lock(directory)
   try {
-    const found = await new Inspection(files, directory, onShare, sealing).run()
-    if (accept !== undefined && found.verdict !== 'damaged') {
-      await acceptDirectory(files, directory, { note: accept, verdict: found.verdict })
+    const found = await new Inspection(files, directory, onShare, sealing).run(withInvariants)
+    const { verdict } = found
+    if (accept !== undefined && verdict !== 'damaged' && verdict !== 'inconsistent') {
+      await acceptDirectory(files, directory, { note: accept, verdict })
     }
     const trust = await readTrust(files, directory)
     return { ...found, ...(trust && { trust }) }
@@ -104,7 +115,7 @@ class Inspection {
     this.#onShare = onShare
   }
 
-  async run(): Promise<DataCheck> {
+  async run(withInvariants: boolean): Promise<DataCheck> {
     const identity = await this.#readIdentity()
     // A directory whose creation was interrupted never held anything.
     if (identity === undefined || !identity.isComplete) return this.#result('clean')
@@ -114,7 +125,11 @@ class Inspection {
     const { verdict, superblock } = await this.#inspectLog(identity)
     // A directory that was closed in order has no write under way.
     await this.#inspectPages(identity, identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock)
-    return this.#result(verdict)
+    const physical = this.#result(verdict)
+    if (!withInvariants || physical.verdict === 'damaged') return physical
+    const { found, count } = await inspectInvariants(this.#stateOptions(identity))
+    const logical = { inconsistencies: found, inconsistencyCount: count }
+    return { ...physical, ...logical, ...(count > 0 && { verdict: 'inconsistent' as const }) }
   }
 
   /** Keys that are not the directory's end the inspection: without them nothing could be told from damage. */
@@ -177,7 +192,7 @@ class Inspection {
     }
   }
 
-  async #inspectPages({ directoryId, groupId, pageBytes }: DirectoryIdentity, proof: SuperblockProof): Promise<void> {
+  async #inspectPages(identity: DirectoryIdentity, proof: SuperblockProof): Promise<void> {
     const file = `${this.#directory}/pages/data`
     if ((await this.#files.size(file)) === undefined) {
       return this.#add({
@@ -189,23 +204,23 @@ class Inspection {
         reason: 'the page file is missing',
       })
     }
-    await inspectState(
-      {
-        files: this.#files,
-        directory: this.#directory,
-        directoryId,
-        groupId,
-        pageBytes,
-        budgetBytes: INSPECTION_BUDGET_BYTES,
-        clock: { monotonicMs: () => 0, wallMicros: () => 0 },
-        seal: this.#seal,
-      },
-      proof,
-      ({ seq, ...region }) => {
-        this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) })
-        this.#looked(region.length)
-      },
-    )
+    await inspectState(this.#stateOptions(identity), proof, ({ seq, ...region }) => {
+      this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) })
+      this.#looked(region.length)
+    })
+  }
+
+  #stateOptions({ directoryId, groupId, pageBytes }: DirectoryIdentity): Parameters<typeof inspectInvariants>[0] {
+    return {
+      files: this.#files,
+      directory: this.#directory,
+      directoryId,
+      groupId,
+      pageBytes,
+      budgetBytes: INSPECTION_BUDGET_BYTES,
+      clock: { monotonicMs: () => 0, wallMicros: () => 0 },
+      seal: this.#seal,
+    }
   }
 
   async #inspectLog({ directoryId, groupId, closedAt }: DirectoryIdentity): Promise<LogResult> {

@@ -147,7 +147,7 @@ export class Keyspace {
     const { parts, superblock, hasDigests } = await openPartsForSalvage(options, salvage)
     const keyspace = new Keyspace(parts, options)
     try {
-      const { damaged } = await keyspace.scrub()
+      const damaged = salvage.isInspected === true ? [] : (await keyspace.scrub()).damaged
       const [pages, extents] = [new Set<number>(), new Set<number>()]
       for (const { file, offset, checkedBytes, kind, reason = '', expected, actual } of damaged) {
         const isExtent = kind === 'extent'

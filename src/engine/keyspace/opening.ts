@@ -96,6 +96,8 @@ export interface KeyspaceDamage {
 export interface SalvageOptions {
   readonly base: 'newest' | 'older'
   readonly onDamage: (damage: KeyspaceDamage) => void
+  /** Every page was just read and holds: they are not read once more to find what does not. */
+  readonly isInspected?: boolean
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ReferentialAction, Value } from '../../encoding/index.ts'
 import type { Reference } from '../catalog/index.ts'
+import type { ClusterState } from '../cluster-state.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
 import { refuse } from '../refusal.ts'
@@ -11,7 +12,7 @@ import type { WorkBudget } from '../work-budget.ts'
 import { cellsAt, isSameCell, planOf } from './plan.ts'
 import type { IndexPlan, TablePlan } from './plan.ts'
 import { readLive, walkEntries } from './stored-row.ts'
-import type { StoredRow } from './stored-row.ts'
+import type { RowReads, StoredRow } from './stored-row.ts'
 
 /** Referential actions that follow from one another go no deeper. */
 export const ACTION_DEPTH_MAX = 8
@@ -196,7 +197,7 @@ export class References {
 
 /** Whether a row that does not expire has the cells that `foreignKey` refers to; undefined if the budget has run out. */
 export function findReferred(
-  work: EntryWork,
+  work: RowReads & { readonly state: Pick<ClusterState, 'catalog'> },
   foreignKey: ForeignKey,
   cells: readonly Value[],
   budget: WorkBudget | undefined,

@@ -8,6 +8,13 @@ import type { WorkBudget } from '../work-budget.ts'
 import { planOf } from './plan.ts'
 import type { IndexPlan } from './plan.ts'
 
+/** What rows are read from: an entry's work, or a state. */
+export interface RowReads {
+  readonly changes: RecordReader
+  /** Leader time. */
+  readonly timeMicros: number
+}
+
 /** A row as it is stored, expired or not. */
 export interface StoredRow extends StoredMetadata {
   /** The record's whole key. */
@@ -45,7 +52,7 @@ export function partsEnd(prefix: Uint8Array): Uint8Array {
  * Returns false if the budget has run out. Throws `ColdPages`.
  */
 export function walkEntries(
-  work: EntryWork,
+  work: RowReads,
   table: Table,
   { index }: IndexPlan,
   cells: readonly Value[],

@@ -390,7 +390,8 @@ function encodeSession(session: Session): Uint8Array {
   return writer.finish()
 }
 
-function decodeSession(id: number, bytes: Uint8Array): Session {
+/** What the record of a session says. @throws MalformedBytes */
+export function decodeSession(id: number, bytes: Uint8Array): Session {
   const reader = new ByteReader(bytes)
   reader.u8()
   const kind = reader.u8() === 1 ? 'node' : 'client'
