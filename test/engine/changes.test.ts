@@ -234,6 +234,14 @@ describe('a watch of rows', () => {
     assert.throws(() => harness.core.watch({ ...all, caller: 'x' }, appliedSeq + 1, new Sink()), {
       code: 'unavailable',
     })
+    // What is taken away before its point may be given again up to there.
+    const permission = { type: 'kvRead', project: 'p' } as const
+    const { seq } = await harness.commit({ mutations: [ddl({ type: 'grant', caller: 'x', permission })] })
+    const [ahead, live] = [new Sink(), new Sink()]
+    harness.core.watch({ ...all, caller: 'x' }, seq + 2, ahead)
+    harness.core.watch({ ...all, caller: 'x' }, seq, live)
+    await harness.commit({ mutations: [ddl({ type: 'revoke', caller: 'x', permission })] })
+    assert.deepEqual([ahead.events, live.events], [['failed unavailable'], ['failed permission_denied']])
   })
 })
 

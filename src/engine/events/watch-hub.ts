@@ -82,7 +82,7 @@ export class WatchHub {
       return this.#open(selector, fromSeq, sink)
     } catch (cause) {
       if (!(cause instanceof QuorateError) || (fromSeq ?? 0) <= this.#source.appliedSeq()) throw cause
-      throw new QuorateError('unavailable', `seq ${fromSeq} is not applied here yet`, { retryable: true, cause })
+      throw notYetApplied(fromSeq!, cause)
     }
   }
 
@@ -311,10 +311,12 @@ export class WatchHub {
     return access.mayUseKey('kvRead', projectId, scopeId, selector.prefix, 0, selector.prefix.length)
   }
 
+  /** What a state says that is behind the watch's point may be otherwise once that is applied. */
   #fail(watcher: Watcher, error: QuorateError): void {
     if (watcher.state === 'closed') return
     this.#end(watcher)
-    watcher.sink.failed(error)
+    const isBehind = watcher.seq > this.#source.appliedSeq()
+    watcher.sink.failed(isBehind ? notYetApplied(watcher.seq, error) : error)
   }
 
   #end(watcher: Watcher): void {
@@ -348,6 +350,10 @@ function wholeKey({ scopeId, rows }: Watcher, { key }: KeyEffect): Uint8Array {
 
 function changeOf({ key, kind, value }: KeyEffect, seq: number, large?: Uint8Array): Change {
   return { key: key.slice(), kind, value: large ?? value?.slice(), seq }
+}
+
+function notYetApplied(seq: number, cause: QuorateError): QuorateError {
+  return new QuorateError('unavailable', `seq ${seq} is not applied here yet`, { retryable: true, cause })
 }
 
 function denied({ rows }: Watcher): QuorateError {
