@@ -287,6 +287,7 @@ export class Driver {
     if (nowMs - this.#lastExpiredMs >= EXPIRE_EVERY_MS) {
       this.#lastExpiredMs = nowMs
       this.requests.expire(this.time.estimated)
+      this.#proposer.expire()
       this.reads.expire(nowMs)
       this.maintenance.turn()
       this.fence.turn(nowMs)

@@ -156,6 +156,11 @@ export class Proposer {
     }
   }
 
+  /** To be called now and then: sessions that never came back are waited for no longer. */
+  expire(): void {
+    this.#busy.expire()
+  }
+
   /** No leader any more: requests of this node stay in its table, forwarded ones are offered again by their nodes. */
   clear(): void {
     const dropped = this.#queue

@@ -83,7 +83,6 @@ export class RequestTable {
     }
     const number = ++this.#lastNumber
     const handlers = [onOutcome]
-    const times = { sinceMs: this.#nowMs(), placedAtMs: 0 }
     const waiting: WaitingRequest = {
       request,
       session,
@@ -93,7 +92,8 @@ export class RequestTable {
       forwardId: 0,
       handlers,
       isAnswered: false,
-      ...times,
+      sinceMs: this.#nowMs(),
+      placedAtMs: 0,
     }
     if (serials === undefined) {
       serials = new NumberMap()
