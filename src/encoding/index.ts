@@ -1,6 +1,7 @@
 /** Bytes and their meaning: every format on disk and on the wire that more than one room speaks (docs/formats). */
 export * from './big-endian.ts'
 export * from './bytes.ts'
+export * from './checked-json.ts'
 export * from './comparison.ts'
 export * from './configuration.ts'
 export { crc32 } from './crc32.ts'

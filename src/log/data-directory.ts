@@ -1,4 +1,4 @@
-import { bytesToHex, crc32, hexToBytes, utf8Bytes } from '../encoding/index.ts'
+import { bytesToHex, hexToBytes, readCheckedJson, writeCheckedJson } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { FileError, readTextFile, replaceTextFile } from '../platform/index.ts'
 import { KEYS_NAME, openSeal } from '../sealing/index.ts'
@@ -196,17 +196,9 @@ export async function isDataDirectory(files: Files, directory: string): Promise<
 }
 
 function parseIdentity(text: string): DirectoryIdentity | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-  if (value === null || typeof value !== 'object') return undefined
-  const { checksum, ...identity } = value as Partial<DirectoryIdentity> & { checksum?: unknown }
+  const identity = readCheckedJson(text) as Partial<DirectoryIdentity> | undefined
+  if (identity === undefined) return undefined
   const fits =
-    checksum === checksumOf(identity) &&
     identity.format === 1 &&
     /^[0-9a-f]{32}$/.test(identity.directoryId ?? '') &&
     Number.isSafeInteger(identity.groupId) &&
@@ -215,7 +207,7 @@ function parseIdentity(text: string): DirectoryIdentity | undefined {
     ['full', 'batch', 'os'].includes(identity.durability ?? '') &&
     typeof identity.lastBootId === 'string' &&
     isLogEnd(identity.closedAt)
-  return fits && text === serialise(identity as DirectoryIdentity) ? (identity as DirectoryIdentity) : undefined
+  return fits && text === writeCheckedJson(identity) ? (identity as DirectoryIdentity) : undefined
 }
 
 function isLogEnd(value: unknown): boolean {
@@ -225,17 +217,6 @@ function isLogEnd(value: unknown): boolean {
   return [segment, offset, frame].every(number => Number.isSafeInteger(number))
 }
 
-function serialise(identity: DirectoryIdentity): string {
-  return `${JSON.stringify({ ...identity, checksum: checksumOf(identity) }, null, 2)}\n`
-}
-
-/** CRC-32 of the other fields in their order, eight hexadecimal digits: a changed digit is damage, not another identity. */
-function checksumOf(identity: Partial<DirectoryIdentity>): string {
-  return crc32(utf8Bytes(JSON.stringify(identity)))
-    .toString(16)
-    .padStart(8, '0')
-}
-
 async function writeIdentity(files: Files, directory: string, identity: DirectoryIdentity): Promise<void> {
-  await replaceTextFile(files, directory, NAME, serialise(identity))
+  await replaceTextFile(files, directory, NAME, writeCheckedJson(identity))
 }

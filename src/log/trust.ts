@@ -1,4 +1,4 @@
-import { crc32, utf8Bytes } from '../encoding/index.ts'
+import { readCheckedJson, writeCheckedJson } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { readTextFile, replaceTextFile } from '../platform/index.ts'
 import type { Files } from '../platform/index.ts'
@@ -56,29 +56,14 @@ export async function requireTrust(files: Files, directory: string): Promise<voi
 }
 
 function parse(text: string): TrustMarker | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-  if (value === null || typeof value !== 'object') return undefined
-  const { checksum, ...content } = value as { checksum?: unknown; format?: unknown } & Partial<TrustMarker>
-  const { format, openings, decision } = content
-  if (checksum !== checksumOf(content) || format !== FORMAT || !Number.isSafeInteger(openings)) return undefined
+  const content = readCheckedJson(text)
+  if (content === undefined) return undefined
+  const { format, openings, decision } = content as { format?: unknown } & Partial<TrustMarker>
+  if (format !== FORMAT || !Number.isSafeInteger(openings)) return undefined
   const isDecision = decision === null || (typeof decision?.note === 'string' && typeof decision.verdict === 'string')
   return isDecision ? { openings: openings!, decision } : undefined
 }
 
 async function write(files: Files, directory: string, { openings, decision }: TrustMarker): Promise<void> {
-  const content = { format: FORMAT, openings, decision }
-  const text = JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)
-  await replaceTextFile(files, directory, NAME, `${text}\n`)
-}
-
-function checksumOf(content: object): string {
-  return crc32(utf8Bytes(JSON.stringify(content)))
-    .toString(16)
-    .padStart(8, '0')
+  await replaceTextFile(files, directory, NAME, writeCheckedJson({ format: FORMAT, openings, decision }))
 }

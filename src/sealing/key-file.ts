@@ -1,4 +1,4 @@
-import { bytesToHex, crc32, hexToBytes, utf8Bytes } from '../encoding/index.ts'
+import { bytesToHex, hexToBytes, readCheckedJson, utf8Bytes, writeCheckedJson } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { readTextFile, replaceTextFile } from '../platform/index.ts'
 import type { Ciphers, Files, Random } from '../platform/index.ts'
@@ -93,7 +93,7 @@ function context(directoryId: string, { purpose, number, isCurrent }: Named): Ui
 
 function serialise({ directoryId, keys }: KeyFile): string {
   const content = { format: FORMAT, directoryId, keys: keys.map(ordered) }
-  return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 2)}\n`
+  return writeCheckedJson(content)
 }
 
 function ordered({ purpose, number, isCurrent, wrappedBy, nonce, wrapped, tag }: WrappedKey): WrappedKey {
@@ -101,16 +101,8 @@ function ordered({ purpose, number, isCurrent, wrappedBy, nonce, wrapped, tag }:
 }
 
 function parse(text: string): KeyFile | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-  if (value === null || typeof value !== 'object') return undefined
-  const { checksum, ...content } = value as { checksum?: unknown } & Record<string, unknown>
-  if (checksum !== checksumOf(content) || content['format'] !== FORMAT) return undefined
+  const content = readCheckedJson(text)
+  if (content === undefined || content['format'] !== FORMAT) return undefined
   const { directoryId, keys } = content as { directoryId?: unknown; keys?: unknown }
   if (typeof directoryId !== 'string' || !/^[0-9a-f]{32}$/.test(directoryId)) return undefined
   if (!Array.isArray(keys) || keys.length === 0 || !keys.every(isWrappedKey)) return undefined
@@ -133,11 +125,4 @@ function isWrappedKey(value: unknown): value is WrappedKey {
     isHex(wrapped, DATA_KEY_BYTES) &&
     isHex(tag, 16)
   )
-}
-
-/** CRC-32 of the JSON of everything before it, without spaces: against accidents; the tags are against everything else. */
-function checksumOf(content: object): string {
-  return crc32(utf8Bytes(JSON.stringify(content)))
-    .toString(16)
-    .padStart(8, '0')
 }
