@@ -3,6 +3,7 @@ import { QuorateError } from '../errors.ts'
 import { containers, footprintOf, referencesOf, tablePath } from './footprint.ts'
 import type { Footprint } from './footprint.ts'
 import { describeDdl } from './describe.ts'
+import { Precedence } from './precedence.ts'
 
 /** A table that exists, with what it refers to. */
 export interface ReferringTable extends TableTarget {
@@ -18,84 +19,103 @@ export interface ReferringTable extends TableTarget {
  */
 export function orderDdl(operations: readonly Ddl[], existing: readonly ReferringTable[] = []): number[] {
   const footprints = operations.map(footprintOf)
-  const predecessors = footprints.map(() => new Set<number>())
-  const before = (first: number, then: number): void => {
-    if (first !== then) predecessors[then]!.add(first)
-  }
-  orderByNames(footprints, before)
-  orderByKind(operations, before)
-  orderDrops(operations, existing, before)
-  return sorted(operations, predecessors)
+  const graph = new Precedence(operations.length)
+  orderByNames(footprints, graph)
+  orderByKind(operations, graph)
+  orderDrops(operations, existing, graph)
+  return sorted(operations, graph)
 }
-
-type Before = (first: number, then: number) => void
 
 /** Positions by name. */
 function indexOf(footprints: readonly Footprint[], part: 'creates' | 'drops' | 'needs'): Map<string, number[]> {
   const positions = new Map<string, number[]>()
   for (const [i, footprint] of footprints.entries()) {
-    for (const name of footprint[part]) {
-      const list = positions.get(name)
-      if (list === undefined) positions.set(name, [i])
-      else if (list.at(-1) !== i) list.push(i)
-    }
+    for (const name of footprint[part]) add(positions, name, i)
   }
   return positions
 }
 
-function orderByNames(footprints: readonly Footprint[], before: Before): void {
+function add(positions: Map<string, number[]>, name: string, position: number): void {
+  const list = positions.get(name)
+  if (list === undefined) positions.set(name, [position])
+  else if (list.at(-1) !== position) list.push(position)
+}
+
+function orderByNames(footprints: readonly Footprint[], graph: Precedence): void {
   const creates = indexOf(footprints, 'creates')
   const drops = indexOf(footprints, 'drops')
   const needs = indexOf(footprints, 'needs')
   for (const [name, users] of needs) {
-    const dropped = drops.get(name) ?? []
-    for (const creator of creates.get(name) ?? []) {
-      for (const user of users) if (!dropped.includes(user)) before(creator, user)
-    }
+    const dropped = new Set(drops.get(name))
+    graph.allBefore(
+      creates.get(name) ?? [],
+      users.filter(user => !dropped.has(user)),
+    )
   }
+  const inner = new Map<string, number[]>()
   for (const [name, droppers] of drops) {
     const creators = creates.get(name) ?? []
-    for (const dropper of droppers) {
-      for (const creator of creators) before(Math.min(creator, dropper), Math.max(creator, dropper))
-      // What needs a name that is created anew means the new one.
-      if (!creators.some(creator => creator > dropper)) {
-        for (const user of needs.get(name) ?? []) before(user, dropper)
-      }
-      for (const outer of containers(name)) for (const last of drops.get(outer) ?? []) before(dropper, last)
+    inTurn(creators, droppers, graph)
+    // What needs a name that is created anew means the new one.
+    const lastCreator = creators.at(-1) ?? -1
+    graph.allBefore(
+      needs.get(name) ?? [],
+      droppers.filter(dropper => dropper >= lastCreator),
+    )
+    for (const outer of containers(name)) {
+      if (drops.has(outer)) for (const dropper of droppers) add(inner, outer, dropper)
     }
   }
+  for (const [outer, droppers] of inner) graph.allBefore(droppers, drops.get(outer)!)
   const slots = new Map<string, number>()
   for (const [i, { slot }] of footprints.entries()) {
     if (slot === undefined) continue
     const earlier = slots.get(slot)
-    if (earlier !== undefined) before(earlier, i)
+    if (earlier !== undefined) graph.before(earlier, i)
     slots.set(slot, i)
   }
 }
 
+/** Creations and removals of one name keep the order given: run by run of what does the same. */
+function inTurn(creators: readonly number[], droppers: readonly number[], graph: Precedence): void {
+  if (creators.length === 0) return
+  const isDropper = new Set(droppers)
+  const positions = [...new Set([...creators, ...droppers])].sort((a, b) => a - b)
+  let earlier: number[] = []
+  let run: number[] = []
+  for (const position of positions) {
+    const last = run.at(-1)
+    if (last !== undefined && isDropper.has(position) !== isDropper.has(last)) {
+      graph.allBefore(earlier, run)
+      earlier = run
+      run = []
+    }
+    run.push(position)
+  }
+  graph.allBefore(earlier, run)
+}
+
 /** Foreign keys go before the indexes and tables that they rest on, all rules of a table before its columns. */
-function orderByKind(operations: readonly Ddl[], before: Before): void {
+function orderByKind(operations: readonly Ddl[], graph: Precedence): void {
   const released: number[] = []
-  const rules: { table: string; position: number }[] = []
+  const resting: number[] = []
+  const rules = new Map<string, number[]>()
+  const columns = new Map<string, number[]>()
   for (const [position, operation] of operations.entries()) {
-    if (operation.type === 'dropIndex') rules.push({ table: tablePath(operation), position })
+    if (operation.type === 'dropIndex' || operation.type === 'dropTable') resting.push(position)
+    if (operation.type === 'dropIndex') add(rules, tablePath(operation), position)
     if (operation.type !== 'alterTable') continue
     const { type } = operation.alteration
     if (type === 'dropForeignKey') released.push(position)
-    if (type === 'dropForeignKey' || type === 'dropCheck') rules.push({ table: tablePath(operation), position })
+    if (type === 'dropForeignKey' || type === 'dropCheck') add(rules, tablePath(operation), position)
+    if (type === 'dropColumn') add(columns, tablePath(operation), position)
   }
-  for (const [position, operation] of operations.entries()) {
-    if (operation.type === 'dropIndex' || operation.type === 'dropTable') {
-      for (const foreignKey of released) before(foreignKey, position)
-    }
-    if (operation.type === 'alterTable' && operation.alteration.type === 'dropColumn') {
-      for (const rule of rules) if (rule.table === tablePath(operation)) before(rule.position, position)
-    }
-  }
+  graph.allBefore(released, resting)
+  for (const [table, dropped] of columns) graph.allBefore(rules.get(table) ?? [], dropped)
 }
 
 /** A table that refers to another one is dropped first: the other may not go while it is referred to. */
-function orderDrops(operations: readonly Ddl[], existing: readonly ReferringTable[], before: Before): void {
+function orderDrops(operations: readonly Ddl[], existing: readonly ReferringTable[], graph: Precedence): void {
   const dropped = new Map<string, number>()
   for (const [i, operation] of operations.entries()) {
     if (operation.type === 'dropTable') dropped.set(tablePath(operation), i)
@@ -105,15 +125,15 @@ function orderDrops(operations: readonly Ddl[], existing: readonly ReferringTabl
     if (referring === undefined) continue
     for (const key of table.foreignKeys) {
       const referred = dropped.get(referencesOf(table, key)[0]!)
-      if (referred !== undefined) before(referring, referred)
+      if (referred !== undefined) graph.before(referring, referred)
     }
   }
 }
 
 /** Each after its predecessors, otherwise in the order given. */
-function sorted(operations: readonly Ddl[], predecessors: readonly ReadonlySet<number>[]): number[] {
+function sorted(operations: readonly Ddl[], { predecessors, rank }: Precedence): number[] {
   const order: number[] = []
-  const state = new Uint8Array(operations.length)
+  const state = new Uint8Array(predecessors.length)
   const [isUnder, isDone] = [1, 2]
   for (const first of operations.keys()) {
     const path: { position: number; waiting: number[] }[] = []
@@ -121,13 +141,14 @@ function sorted(operations: readonly Ddl[], predecessors: readonly ReadonlySet<n
       if (state[position] === isDone) return
       if (state[position] === isUnder) {
         const from = path.findIndex(step => step.position === position)
+        const positions = path.slice(from).map(step => step.position)
         throw circle(
           operations,
-          path.slice(from).map(step => step.position),
+          positions.filter(each => each < operations.length),
         )
       }
       state[position] = isUnder
-      path.push({ position, waiting: [...predecessors[position]!].sort((a, b) => b - a) })
+      path.push({ position, waiting: [...predecessors[position]!].sort((a, b) => rank[b]! - rank[a]! || b - a) })
     }
     enter(first)
     while (path.length > 0) {
@@ -136,7 +157,7 @@ function sorted(operations: readonly Ddl[], predecessors: readonly ReadonlySet<n
       if (next !== undefined) enter(next)
       else {
         state[position] = isDone
-        order.push(position)
+        if (position < operations.length) order.push(position)
         path.pop()
       }
     }

@@ -36,8 +36,13 @@ export async function preflightRoute(call: HttpCall): Promise<Response> {
 /** POST /v1/ddl: an operation or a list of them, applied all or none; `order` as of `DdlOptions`. */
 export async function ddlRoute(call: HttpCall): Promise<Response> {
   const { timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS, order } = parseQuery(ddlQuery, call.query)
-  const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
+  const { transactionBytesMax, mutationsMax } = call.options.service.settings
+  const bytesMax = transactionBytesMax * JSON_FACTOR
   const operations = ddlFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  // Before they are ordered, which the node does.
+  if (operations.length > mutationsMax) {
+    throw new QuorateError('transaction_too_large', `at most ${mutationsMax} mutations`)
+  }
   const idempotencyKey = idempotencyKeyOf(call)
   const { seq, token, changed } = await createDatabase(call.options.core, { caller: call.caller }).ddl(operations, {
     timeoutMs,

@@ -136,6 +136,25 @@ describe('a list of catalog operations', () => {
     const operations = Array.from({ length: count }, (_, i) => create(`t${i}`, `t${i + 1}`))
     assert.deepEqual(orderDdl(operations).slice(0, 2), [count - 1, count - 2])
   })
+
+  it('is found with few steps where much of it depends on much', () => {
+    const many = (operation: (i: number) => Ddl): Ddl[] => Array.from({ length: 20_000 }, (_, i) => operation(i))
+    const release = many(i => alter(`r${i}`, { type: 'dropForeignKey', name: 'f' }))
+    const named = many(() => ({ type: 'createProject', project, ifNotExists: true }))
+    const scopes = many(i => ({ type: 'createScope', project, scope: `s${i}` }))
+    const batches = [
+      [many(i => drop(`t${i}`)), release],
+      [scopes, named],
+      [many(() => ({ type: 'dropScope', project, scope: 'app' })), many(i => drop(`t${i}`))],
+      [many(() => dropColumn('t', 'c')), many(i => alter('t', { type: 'dropCheck', name: `c${i}` }))],
+      [many(() => drop('t')), many(() => addColumn('t', 'c'))],
+    ] as const
+    for (const [last, first] of batches) {
+      const order = orderDdl([...last, ...first])
+      assert.equal(new Set(order).size, last.length + first.length)
+      assert.ok(order.slice(0, first.length).every(position => position >= last.length))
+    }
+  })
 })
 
 /** Neighbours, and all others that have to do with each other. */

@@ -176,6 +176,11 @@ describe('a transaction over HTTP', () => {
     const answer = await rig.ask('POST', '/v1/ddl?order=dependencies', { body })
     assert.deepEqual([answer.status, answer.body.changed], [200, [true, true]])
     assert.equal((await rig.ask('POST', '/v1/ddl?order=any', { body })).status, 400)
+    const tooMany = JSON.stringify(Array.from({ length: 10_001 }, () => ({ type: 'createProject', project: 'new' })))
+    for (const target of ['/v1/ddl', '/v1/ddl?order=dependencies']) {
+      const refused = await rig.ask('POST', target, { body: tooMany })
+      assert.deepEqual([refused.status, refused.body.code], [413, 'transaction_too_large'])
+    }
   })
 })
 
