@@ -1,7 +1,8 @@
-import { QuorateError, toJson } from '../model/index.ts'
-import type { App } from './probe-routes.ts'
-import { notAllowed } from './error-answer.ts'
+import { QuorateError } from '../model/index.ts'
 import type { AdminPeer } from './admin-app.ts'
+import { notAllowed } from './error-answer.ts'
+import { json } from './json-answer.ts'
+import type { App } from './probe-routes.ts'
 import { readFields } from './request-fields.ts'
 
 /** A backup that is to be continued, as its manifest has it. */
@@ -129,8 +130,4 @@ function continuedBackup(value: unknown): ContinuedBackup {
   const areSeqs = [stateSeq, headSeq].every(seq => Number.isSafeInteger(seq) && seq! >= 1)
   if (areIds && areSeqs) return { backupId: backupId!, historyId: historyId!, stateSeq: stateSeq!, headSeq: headSeq! }
   throw new QuorateError('invalid_argument', 'parent has backupId, historyId, stateSeq and headSeq of the backup')
-}
-
-function json(body: unknown, status = 200): Response {
-  return new Response(toJson(body), { status, headers: { 'content-type': 'application/json' } })
 }

@@ -1,24 +1,14 @@
-import { errorToPlain, QuorateError, toJson } from '../model/index.ts'
+import { errorToPlain, QuorateError, STATUS_OF } from '../model/index.ts'
+import type { ErrorCode } from '../model/index.ts'
+import { json } from './json-answer.ts'
 
-const STATUS: Partial<Record<QuorateError['code'], number>> = {
-  malformed_request: 400,
-  invalid_argument: 400,
-  unauthenticated: 401,
-  permission_denied: 403,
-  not_found: 404,
-  method_not_allowed: 405,
-  not_leader: 409,
-  timeout: 504,
-  internal: 500,
-}
+/** Where this port differs, whether the error is retryable or not. */
+const OWN_STATUS: Partial<Record<ErrorCode, number>> = { not_leader: 409, timeout: 504 }
 
-/** The answer of the admin port to an error: its plain form as JSON. */
+/** The answer of the admin port to an error: its plain form as JSON. 503 says that trying again may succeed. */
 export function errorAnswer(error: QuorateError, headers: Readonly<Record<string, string>> = {}): Response {
-  const status = STATUS[error.code] ?? (error.retryable ? 503 : 500)
-  return new Response(toJson(errorToPlain(error)), {
-    status,
-    headers: { 'content-type': 'application/json', ...headers },
-  })
+  const status = OWN_STATUS[error.code] ?? (error.retryable ? 503 : STATUS_OF[error.code])
+  return json(errorToPlain(error), status, headers)
 }
 
 /** @param allow the methods of the path */

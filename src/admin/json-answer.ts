@@ -1,7 +1,7 @@
 import { QuorateError, toJson } from '../model/index.ts'
 
-export function json(body: unknown, status = 200): Response {
-  return new Response(toJson(body), { status, headers: { 'content-type': 'application/json' } })
+export function json(body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(toJson(body), { status, headers: { 'content-type': 'application/json', ...headers } })
 }
 
 /** A whole number from 1. @throws QuorateError `invalid_argument` */

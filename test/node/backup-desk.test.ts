@@ -222,7 +222,8 @@ describe('backups of a node in its own directory', () => {
     assert.equal((await rig.ask('DELETE', '/admin/v1/backups/none')).json.code, 'not_found')
     assert.equal((await rig.ask('POST', '/admin/v1/backups', { name: 'a' })).status, 202)
     await rig.idle()
-    assert.equal((await rig.ask('POST', '/admin/v1/backups', { name: 'a' })).json.code, 'already_exists')
+    const taken = await rig.ask('POST', '/admin/v1/backups', { name: 'a' })
+    assert.deepEqual([taken.status, taken.json.code], [409, 'already_exists'])
     for (const path of ['identity.json', '..%2F..%2Fidentity.json', 'log']) {
       assert.equal((await rig.ask('GET', `/admin/v1/backups/a/${path}`)).status, 404, path)
     }
@@ -256,7 +257,7 @@ describe('backups of a node in its own directory', () => {
     const { disk } = rig.trio.machines.get(rig.name)!
     disk.capacityBytes = disk.usedBytes + (200 << 20)
     const refused = await rig.ask('POST', '/admin/v1/backups', { name: 'a' })
-    assert.equal(refused.json.code, 'out_of_space')
+    assert.deepEqual([refused.status, refused.json.code], [507, 'out_of_space'])
     disk.capacityBytes = disk.usedBytes + (300 << 20)
     assert.equal((await rig.ask('POST', '/admin/v1/backups', { name: 'a' })).status, 202)
     await rig.idle()

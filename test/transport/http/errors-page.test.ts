@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { it } from 'node:test'
-import { ERROR_CODES } from '../../../src/model/index.ts'
-import { STATUS_OF } from '../../../src/transport/http/index.ts'
+import { ERROR_CODES, STATUS_OF } from '../../../src/model/index.ts'
 
 it('docs/reference/errors.md has every code with its status, in order', async () => {
   const page = await readFile('docs/reference/errors.md', 'utf8')

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ERROR_CODES } from '../../../src/model/index.ts'
-import { STATUS_OF } from '../../../src/transport/http/index.ts'
+import { ERROR_CODES, STATUS_OF } from '../../../src/model/index.ts'
 import { HttpRig } from './http-rig.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
