@@ -50,8 +50,8 @@ export function addProbes(app: App, source: ProbeSource): void {
 }
 
 /** The admin port of a node that still starts: its probes; everything else is `unavailable`. `fetch` never rejects. */
-export function createStartingApp(read: () => StartReading, onFault?: (error: unknown) => void): AdminApp {
-  const app = createApp(onFault)
+export function createStartingApp(read: () => StartReading): AdminApp {
+  const app = createApp(undefined)
   addProbes(app, new StartingProbes(read))
   app.all('*', () => errorAnswer(new QuorateError('unavailable', describeStart(read()), { retryable: true })))
   return { fetch: (request, peer) => app.fetch(request, peer), close: () => undefined }

@@ -28,7 +28,6 @@ export {
   parityOfDirectory,
   parityOfDump,
   parityOfSource,
-  parseManifest,
   readManifest,
   receiveArchive,
   receiveBackup,

@@ -56,13 +56,6 @@ export class PacedStream {
     if (!this.signal.aborted) this.#sink?.close()
   }
 
-  /** The reader learns only that something is missing. */
-  fail(error: unknown): void {
-    if (this.signal.aborted) return
-    this.#sink?.error(error)
-    this.#end(error)
-  }
-
   #end(reason: unknown): void {
     this.#controller.abort(reason)
     this.#wake?.()

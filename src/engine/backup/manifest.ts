@@ -135,7 +135,7 @@ export async function readManifest(
  * A manifest from its text, whose sums have been compared or do not matter.
  * @throws QuorateError `unsupported_version` for a later format or feature level; `damaged` if it is no manifest
  */
-export function parseManifest(text: string, directory: string): BackupManifest {
+function parseManifest(text: string, directory: string): BackupManifest {
   const data = objectOf(text)
   const format: unknown = data?.format
   if (typeof format === 'number' && format !== BACKUP_FORMAT) {
