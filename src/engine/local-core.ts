@@ -2,7 +2,6 @@ import type { EntryBatch } from '../encoding/index.ts'
 import {
   consistencyOfRead,
   DurationHistogram,
-  formatToken,
   noteSlowRead,
   PinnedView,
   QuorateError,
@@ -30,6 +29,7 @@ import { paceOn } from '../platform/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
 import type { OwnSession, Submission } from './own-session.ts'
+import { stateAt } from './state-at.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 export interface LocalCoreOptions {
@@ -162,20 +162,7 @@ export class LocalCore implements DatabaseCore {
   #stateFor(consistency: Consistency | undefined): StateView | Promise<StateView> {
     const { machine, entries } = this.#options
     this.requireOpen()
-    if (consistency === 'checkpoint') return machine.viewAt(machine.newestCheckpointSeq, entries)
-    if (typeof consistency === 'object' && 'atSeq' in consistency) {
-      return machine.viewAt(seqOfToken(consistency.atSeq, this.#historyId), entries)
-    }
-    if (typeof consistency === 'object' && 'minSeq' in consistency) {
-      const seq = seqOfToken(consistency.minSeq, this.#historyId)
-      if (seq > machine.appliedSeq) {
-        const token = formatToken(this.#historyId, machine.appliedSeq)
-        throw new QuorateError('seq_unavailable', `seq ${seq} is not known here yet: newest is ${token}`, {
-          detail: { oldestSeq: machine.oldestViewSeq, newestSeq: machine.appliedSeq },
-        })
-      }
-    }
-    return machine.view()
+    return stateAt(machine, consistency, entries)
   }
 
   watch(selector: CoreWatchSelector, options: CoreOptions & { from?: Token }): AsyncIterable<CoreWatchEvent> {

@@ -16,8 +16,11 @@ import { paceOn } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { openOffline } from './offline.ts'
 import type { OfflineOptions, OfflineState } from './offline.ts'
+import { stateAt } from './state-at.ts'
 
-/** A directory that nobody serves as a database that can be read: every read is of its one state, every write is refused. */
+const READ_BYTES = 4 << 20
+
+/** A directory that nobody serves as a database that can be read: every read is of what it holds, every write is refused. */
 class OfflineCore implements DatabaseCore {
   readonly #state: OfflineState
   readonly time: DatabaseCore['time']
@@ -55,12 +58,9 @@ class OfflineCore implements DatabaseCore {
 
   // Rejects where it would throw.
   async #view(request: ReadRequest | undefined, { consistency = 'local' }: CoreOptions): Promise<StateView> {
-    const { machine } = this.#state
+    const { machine, log } = this.#state
     const asked = request === undefined ? consistency : consistencyOfRead(request, consistency, this.#historyId)
-    if (typeof asked !== 'object' || !('atSeq' in asked)) return machine.view()
-    const seq = Number(asked.atSeq.split(':').at(-1))
-    if (seq === machine.appliedSeq) return machine.view()
-    throw new QuorateError('seq_unavailable', `this directory is read at ${machine.appliedSeq}, not at ${seq}`)
+    return await stateAt(machine, asked, fromSeq => log.read(fromSeq, READ_BYTES))
   }
 
   watch(): AsyncIterable<CoreWatchEvent> {

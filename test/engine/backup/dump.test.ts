@@ -217,6 +217,25 @@ describe('a directory that is only looked at', () => {
         const view = await database.view()
         assert.equal((await view.kv('p').get('late0'))?.length, 900)
         await view.close()
+        const { historyId, appliedSeq } = await database.status()
+        const [later, foreign] = [`${historyId}:${appliedSeq + 1}`, `${'0'.repeat(32)}:${appliedSeq}`]
+        for (const [consistency, expected] of [
+          [{ minSeq: later }, 'seq_unavailable'],
+          [{ atSeq: later }, 'seq_unavailable'],
+          [{ minSeq: foreign }, 'history_changed'],
+          [{ atSeq: foreign }, 'history_changed'],
+          [{ minSeq: `${historyId}:${appliedSeq}` }, 'none'],
+        ] as const) {
+          assert.equal(await code(database.view({ consistency })), expected, JSON.stringify(consistency))
+          assert.equal(
+            await code(database.kv('p').get('late0', { consistency })),
+            expected,
+            JSON.stringify(consistency),
+          )
+        }
+        const before = await database.view({ consistency: { atSeq: `${historyId}:${appliedSeq - 1}` } })
+        assert.equal(await before.kv('p').get('late39'), undefined)
+        await before.close()
         await database.close()
         const again = await openOffline('/data', bed.process)
         const { seq } = again.machine.digest
