@@ -23,6 +23,11 @@ const LAST = 'last.json'
 const PARTS: ReadonlySet<string> = new Set(['images', 'entries', 'manifest.json', 'manifest.check'])
 const READ_BYTES = 1 << 20
 
+/** Of a backup: not the note of the newest one, nor what file systems put into the root of a volume. */
+function isName(name: string): boolean {
+  return NAME.test(name) && !name.startsWith(LAST)
+}
+
 /** The directory of a node's own backups, one below it for each, and a note of the newest one. */
 export class BackupStore {
   readonly #files: Files
@@ -51,7 +56,7 @@ export class BackupStore {
 
   /** @throws QuorateError `invalid_argument` for what is no name of a backup */
   pathOf(name: string): string {
-    if (NAME.test(name) && !name.startsWith(LAST)) return `${this.#directory}/${name}`
+    if (isName(name)) return `${this.#directory}/${name}`
     throw new QuorateError('invalid_argument', `a backup is named by letters, digits, _ . and -, not '${name}'`)
   }
 
@@ -85,7 +90,7 @@ export class BackupStore {
 
   async #names(): Promise<string[]> {
     try {
-      return (await this.#files.list(this.#directory)).filter(name => !name.startsWith(LAST))
+      return (await this.#files.list(this.#directory)).filter(isName)
     } catch (error) {
       if (error instanceof FileError && error.code === 'not_found') return []
       throw error
@@ -102,7 +107,11 @@ function readFrom(files: Files, path: string, fromByte: number): ReadableStream<
       async pull(sink) {
         file ??= await files.open(path, 'read')
         const block = new Uint8Array(READ_BYTES)
-        const length = await file.read(block, at)
+        const length = await file.read(block, at).catch(async (error: unknown) => {
+          // Nobody cancels a stream that has failed.
+          await file?.close()
+          throw error
+        })
         at += length
         if (length > 0) sink.enqueue(block.subarray(0, length))
         if (length === READ_BYTES) return
