@@ -94,10 +94,15 @@ export class Budget {
 
   /** Options for the next request. @throws QuorateError `timeout` when no time is left, `aborted` */
   next(): CoreOptions {
-    const remainingMs = this.remainingMs
-    if (remainingMs === Infinity) return coreOptions(this.#connection, this.#options)
+    return coreOptions(this.#connection, this.rest())
+  }
+
+  /** The call's options with what is left of its time. @throws QuorateError `timeout` when no time is left */
+  rest(): RequestOptions {
+    const { remainingMs } = this
+    if (remainingMs === Infinity) return this.#options
     if (remainingMs <= 0) throw timeoutError()
-    return coreOptions(this.#connection, { ...this.#options, timeoutMs: remainingMs })
+    return { ...this.#options, timeoutMs: remainingMs }
   }
 }
 

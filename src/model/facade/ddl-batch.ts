@@ -6,7 +6,7 @@ import { orderDdl } from '../ddl/order.ts'
 import type { ReferringTable } from '../ddl/order.ts'
 import { QuorateError } from '../errors.ts'
 import { invalid, requireOneOf } from './arguments.ts'
-import { checked, coreOptions, submit, type Connection } from './connection.ts'
+import { Budget, checked, submit, type Connection } from './connection.ts'
 
 /** Applies the operations in one transaction, in their order or in that of what they depend on. */
 export async function submitDdl(
@@ -16,15 +16,16 @@ export async function submitDdl(
 ): Promise<DdlResult> {
   const { order: wanted = 'given', ...requestOptions } = options
   requireOneOf('order', wanted, ['given', 'dependencies'])
+  const budget = new Budget(connection, requestOptions)
   const operations = checked(checkedDdl, given)
   if (operations.length === 0) throw invalid('no operation')
   const order =
     wanted === 'given'
       ? [...operations.keys()]
-      : orderDdl(operations, await referringTables(connection, operations, requestOptions))
+      : orderDdl(operations, await referringTables(connection, operations, budget))
   const mutations = order.map(i => ({ type: 'ddl' as const, operation: operations[i]! }))
   try {
-    const { seq, token, results } = await submit(connection, { mutations }, requestOptions)
+    const { seq, token, results } = await submit(connection, { mutations }, budget.rest())
     const changed: boolean[] = []
     for (const [i, position] of order.entries()) changed[position] = results[i] === true
     return { seq, token, changed }
@@ -37,7 +38,7 @@ export async function submitDdl(
 async function referringTables(
   connection: Connection,
   operations: readonly Ddl[],
-  options: Omit<DdlOptions, 'order'>,
+  budget: Budget,
 ): Promise<ReferringTable[]> {
   const drops = operations.filter(operation => operation.type === 'dropTable')
   if (drops.length < 2) return []
@@ -47,7 +48,7 @@ async function referringTables(
   const found = [...places.values()].map(async ({ project, scope }) => {
     const { result } = await connection.core.read(
       { type: 'tables', project, scope },
-      coreOptions(connection, { ...options, consistency: 'linearizable' }),
+      { ...budget.next(), consistency: 'linearizable' },
     )
     if (result.type !== 'tables') throw new QuorateError('internal', `tables were answered by ${result.type}`)
     return result.tables.map(({ name: table, definition: { foreignKeys = [] } }) => ({

@@ -34,7 +34,7 @@ export function commitResult(answer: CoreOutcome): CommitResult {
     const token = formatToken(historyId, seq)
     return { seq, token, results: NO_RESULTS, isDuplicate: false, isDurable: seq <= durableSeq }
   }
-  const outcome = decode(bytes)
+  const outcome = readOutcome(bytes)
   if (outcome.status === 'refused') throw refusalError(outcome)
   const { results, isDuplicate = false } = outcome
   return {
@@ -46,7 +46,8 @@ export function commitResult(answer: CoreOutcome): CommitResult {
   }
 }
 
-function decode(bytes: Uint8Array): Outcome {
+/** @throws QuorateError `internal` for what is none */
+export function readOutcome(bytes: Uint8Array): Outcome {
   try {
     return decodeOutcome(bytes)
   } catch (cause) {

@@ -1,11 +1,11 @@
-import { checkedTransaction, decodeOutcome } from '../../encoding/index.ts'
+import { checkedTransaction } from '../../encoding/index.ts'
 import type { ReadSet, TransactionEnvelope } from '../../encoding/index.ts'
 import type { CommitResult } from '../commit-result.ts'
 import { formatToken, type RequestOptions } from '../consistency.ts'
 import type { PreflightResult } from '../database-preflight.ts'
 import { QuorateError } from '../errors.ts'
-import { checked, coreOptions, encodeChecked, submit, type Connection } from './connection.ts'
-import { refusalError } from './outcome-result.ts'
+import { Budget, checked, coreOptions, encodeChecked, submit, type Connection } from './connection.ts'
+import { readOutcome, refusalError } from './outcome-result.ts'
 
 /** What a transaction would do if it were applied now; nothing is changed. */
 export async function preflightTransaction(
@@ -20,7 +20,7 @@ export async function preflightTransaction(
   )
   if (result.type !== 'preflight') throw new QuorateError('internal', `a preflight was answered by ${result.type}`)
   const { rows, keys, events, readSet } = result
-  const outcome = decodeOutcome(result.outcome)
+  const outcome = readOutcome(result.outcome)
   const found = { rows, keys, events, seq, token: formatToken(historyId, seq) }
   if (outcome.status === 'refused') return { isValid: false, error: refusalError(outcome), results: [], ...found }
   return { isValid: true, results: outcome.results, ...found, ...(readSet !== undefined && { readSet }) }
@@ -32,12 +32,13 @@ export async function commitChecked(
   envelope: TransactionEnvelope,
   options?: RequestOptions,
 ): Promise<CommitResult> {
-  const found = await preflightTransaction(connection, envelope, options)
+  const budget = new Budget(connection, options)
+  const found = await preflightTransaction(connection, envelope, budget.rest())
   if (!found.isValid) throw found.error!
   if (found.readSet === undefined) {
     throw new QuorateError('transaction_too_large', 'it changes more than a read set may have')
   }
-  return submit(connection, { ...envelope, readSet: joined(envelope.readSet, found.readSet) }, options)
+  return submit(connection, { ...envelope, readSet: joined(envelope.readSet, found.readSet) }, budget.rest())
 }
 
 function joined(given: ReadSet | undefined, found: ReadSet): ReadSet {
