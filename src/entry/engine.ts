@@ -199,7 +199,7 @@ export function restoreDump(
   file: string,
   directory: string,
   sizes: DirectorySizes = {},
-): Promise<Omit<Restored, 'seq'> & { seq: number; parity: Parity }> {
+): Promise<Restored & { parity: Parity }> {
   return restoreFromDump(nodePlatform(), file, directory, sizes)
 }
 

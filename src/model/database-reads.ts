@@ -5,7 +5,7 @@ import type { Query, TableReader } from './database-tables.ts'
 import type { QueryData } from './query.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 
-/** What is read: keys, and views of one state. */
+/** What is read: keys, rows and events of one state, of the newest or of a view. */
 
 /** Turns values of a type into bytes and back. For keys the order of the bytes is the order of the scan. */
 export interface Codec<T> {
@@ -56,11 +56,14 @@ export interface KeyValueReader<K, V> {
   scan(options?: ScanOptions<K>): AsyncIterable<Entry<K, V>>
 }
 
-export interface View extends AsyncDisposable {
-  readonly seq: number
-  readonly token: Token
+/** What a database reads of its newest state, and a view of its own. */
+export interface StateReader {
+  /** The keys of a scope (default `app`). Keys are strings (UTF-8) and values bytes unless codecs say otherwise. */
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueReader<K, V>
-  /** As `Database.scanScopes`, in this state. */
+  /**
+   * The keys of all scopes of a project, scope by scope by name, each in key order, all of one state. A scope that the caller may not read in
+   * this range is left out. @throws QuorateError `project_not_found`, `permission_denied` if it may read none
+   */
   scanScopes<K = string, V = Uint8Array>(
     project: string,
     options?: ScanScopesOptions<K, V>,
@@ -71,7 +74,12 @@ export interface View extends AsyncDisposable {
   /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
   query<R>(query: BuiltQuery<R>): Query<R>
   query(query: QueryData): Query<Record<string, Value>>
-  /** The events that transactions have emitted into a scope, as of this state. */
+  /** The events that transactions have emitted into a scope. */
   events(project: string, options?: EventsOptions): EventReader
+}
+
+export interface View extends StateReader, AsyncDisposable {
+  readonly seq: number
+  readonly token: Token
   close(): Promise<void>
 }

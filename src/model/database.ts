@@ -10,7 +10,7 @@ import type { LockScope } from './locks/lock-scope.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
 import type { JobData, NamedPlace, ProjectUsage, ReadRequest, ReadResult, TableDescription } from './reads.ts'
-import type { KeyValueOptions, KeyValueReader, ScanScopesOptions, ScopedEntry, View } from './database-reads.ts'
+import type { KeyValueOptions, KeyValueReader, StateReader, View } from './database-reads.ts'
 import type { Table, TransactionTable } from './database-table-writes.ts'
 import type { Query } from './database-tables.ts'
 import type { Change, TableWatchEvent, WatchEvent, WatchOptions } from './watch-events.ts'
@@ -19,7 +19,7 @@ import type { Change, TableWatchEvent, WatchEvent, WatchOptions } from './watch-
  * One database, three deployments: `Engine` (embedded), `Replica` (inside a node) and `Client` (remote) implement this interface and
  * pass the same conformance suite (`quorate/testing`).
  */
-export interface Database extends AsyncDisposable {
+export interface Database extends StateReader, AsyncDisposable {
   /**
    * Every call of the result is made as `caller`. On a Client this needs the `impersonate` permission and is audited.
    * Closing the result leaves this database open.
@@ -29,22 +29,9 @@ export interface Database extends AsyncDisposable {
   ddl(operation: Ddl | readonly Ddl[], options?: DdlOptions): Promise<DdlResult>
   /** Applies the envelope exactly once; resolves when it is durable and applied. @throws QuorateError */
   commit(envelope: TransactionEnvelope, options?: RequestOptions): Promise<CommitResult>
-  /** The keys of a scope (default `app`). Keys are strings (UTF-8) and values bytes unless codecs say otherwise. */
   kv<K = string, V = Uint8Array>(project: string, options?: KeyValueOptions<K, V>): KeyValueSpace<K, V>
-  /**
-   * The keys of all scopes of a project, scope by scope by name, each in key order, all of one state. A scope that the caller may not read in
-   * this range is left out. @throws QuorateError `project_not_found`, `permission_denied` if it may read none
-   */
-  scanScopes<K = string, V = Uint8Array>(
-    project: string,
-    options?: ScanScopesOptions<K, V>,
-  ): AsyncIterable<ScopedEntry<K, V>>
-  /** A table by its definition, with typed rows, or by where it lies, whose cells are then values as they are. */
   table<S extends TableShape>(definition: TableDefinition<S>): Table<S>
   table(target: TableTarget): Table<UntypedShape>
-  /** A query of the builder (`from`) or as data. Nothing is read before it is run. */
-  query<R>(query: BuiltQuery<R>): Query<R>
-  query(query: QueryData): Query<Record<string, Value>>
   /** The events that transactions emit into a scope. */
   events(project: string, options?: EventsOptions): EventStream
   /** Pins one state for many reads. */

@@ -1,5 +1,6 @@
 import { DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
+import type { CoreOptions } from '../database.ts'
 import type { FinishedJob, JobPlace } from '../database-jobs.ts'
 import { QuorateError } from '../errors.ts'
 import { requireName } from '../names.ts'
@@ -12,12 +13,16 @@ const POLL_MS_MAX = 250
 
 type JobsRequest = Extract<ReadRequest, { type: 'jobs' }>
 
-export async function readJobs(
+export function readJobs(
   connection: Connection,
   place: JobPlace,
   options: RequestOptions = {},
 ): Promise<readonly JobData[]> {
-  const { result } = await connection.core.read(jobsRequest(place), coreOptions(connection, options))
+  return readOnce(connection, jobsRequest(place), coreOptions(connection, options))
+}
+
+async function readOnce({ core }: Connection, request: JobsRequest, options: CoreOptions): Promise<readonly JobData[]> {
+  const { result } = await core.read(request, options)
   if (result.type !== 'jobs') throw new QuorateError('internal', `a read of jobs was answered by ${result.type}`)
   return result.jobs
 }
@@ -30,17 +35,12 @@ export async function waitForJobs(
 ): Promise<readonly FinishedJob[]> {
   const request = jobsRequest(place)
   const budget = new Budget(connection, options)
-  const { core } = connection
-  const read = async (): Promise<readonly JobData[]> => {
-    const { result } = await core.read(request, budget.next())
-    if (result.type !== 'jobs') throw new QuorateError('internal', `a read of jobs was answered by ${result.type}`)
-    return result.jobs
-  }
-  const awaited = await read()
+  const { time } = connection.core
+  const awaited = await readOnce(connection, request, budget.next())
   const ids = new Set(awaited.map(({ id }) => id))
   for (let left = awaited, waitMs = POLL_MS_MIN; left.length > 0; waitMs = Math.min(2 * waitMs, POLL_MS_MAX)) {
-    await core.time.delay(Math.min(waitMs, Math.max(1, budget.remainingMs)), options.signal)
-    left = await read()
+    await time.delay(Math.min(waitMs, Math.max(1, budget.remainingMs)), options.signal)
+    left = await readOnce(connection, request, budget.next())
     if (!left.some(({ id }) => ids.has(id))) break
   }
   const tables = new Map<string, TableDescription | undefined>()
