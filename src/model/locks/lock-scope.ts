@@ -1,5 +1,7 @@
 import { bytesToHex, DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
+import type { Pace } from '../../platform/index.ts'
 import { QuorateError } from '../errors.ts'
+import { abortedError, invalid, requireOptions } from '../facade/arguments.ts'
 import { requireName } from '../names.ts'
 import type { LockTable } from './lock-table.ts'
 
@@ -38,21 +40,16 @@ export interface LockScope extends AsyncDisposable, Disposable {
   release(): void
 }
 
-export interface LockTime {
-  monotonicMs(): number
-  delay(ms: number, signal?: AbortSignal): Promise<void>
-}
-
 const TIMEOUT_MS = 30_000
 
 export class TableLockScope implements LockScope {
   readonly #table: LockTable
-  readonly #time: LockTime
+  readonly #time: Pick<Pace, 'monotonicMs' | 'delay'>
   readonly #held = new Map<string, HeldLock>()
   readonly #ends = new Set<(error: QuorateError) => void>()
   #isReleased = false
 
-  constructor(table: LockTable, time: LockTime) {
+  constructor(table: LockTable, time: Pick<Pace, 'monotonicMs' | 'delay'>) {
     this.#table = table
     this.#time = time
   }
@@ -70,17 +67,19 @@ export class TableLockScope implements LockScope {
     const names = [...keys].map(nameOf)
     const endMs = this.#time.monotonicMs() + requireTimeout(options)
     const taken: string[] = []
+    const locks = new Map<string, HeldLock>()
     try {
       for (const name of [...new Set(names)].sort()) {
         const isNew = !this.#held.has(name)
-        await this.#lockName(name, Math.max(0, endMs - this.#time.monotonicMs()), options.signal)
+        const leftMs = Math.max(0, endMs - this.#time.monotonicMs())
+        locks.set(name, await this.#lockName(name, leftMs, options.signal))
         if (isNew) taken.push(name)
       }
     } catch (error) {
       for (const name of taken) this.#releaseName(name)
       throw error
     }
-    return names.map(name => this.#held.get(name)!)
+    return names.map(name => locks.get(name)!)
   }
 
   unlock(key: LockKey): boolean {
@@ -112,7 +111,7 @@ export class TableLockScope implements LockScope {
 
   async #lockName(name: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
     this.#requireOpen()
-    if (signal?.aborted === true) throw aborted(signal)
+    if (signal?.aborted === true) throw abortedError(signal)
     return this.#take(name) ?? this.#wait(name, timeoutMs, signal)
   }
 
@@ -129,7 +128,7 @@ export class TableLockScope implements LockScope {
         forget()
         reject(error)
       }
-      const onAbort = (): void => fail(aborted(signal!))
+      const onAbort = (): void => fail(abortedError(signal!))
       const forget = this.#table.wait(name, this, (fencingToken, error) => {
         finish()
         if (fencingToken === undefined) return reject(error!)
@@ -163,23 +162,20 @@ function released(): QuorateError {
   return new QuorateError('closed', 'the lock scope has ended')
 }
 
-function aborted(signal: AbortSignal): QuorateError {
-  return new QuorateError('aborted', 'the caller stopped waiting', { cause: signal.reason })
-}
-
-function requireTimeout({ timeoutMs = TIMEOUT_MS }: LockOptions): number {
-  if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs
-  throw new QuorateError('invalid_argument', `timeoutMs is a positive number, not ${String(timeoutMs)}`)
+/** @throws QuorateError `invalid_argument`, `aborted` */
+function requireTimeout(options: LockOptions): number {
+  requireOptions(options)
+  return options.timeoutMs ?? TIMEOUT_MS
 }
 
 /** Texts and keys of scopes never meet: a project has no blank in its name. */
 function nameOf(key: LockKey): string {
   if (typeof key === 'string') return ` ${key}`
-  if (typeof key !== 'object' || key === null) throw new QuorateError('invalid_argument', 'a lock has a name or a key')
+  if (typeof key !== 'object' || key === null) throw invalid('a lock has a name or a key')
   const { project, scope = DEFAULT_SCOPE, key: name } = key
   requireName('project', project)
   requireName('scope', scope)
   const isText = typeof name === 'string'
-  if (!isText && !(name instanceof Uint8Array)) throw new QuorateError('invalid_argument', 'a key is a text or bytes')
+  if (!isText && !(name instanceof Uint8Array)) throw invalid('a key is a text or bytes')
   return `${project}/${scope}/${bytesToHex(isText ? utf8Bytes(name) : name)}`
 }
