@@ -5,10 +5,11 @@ import { keyedSeal, plainSeal, SALT_BYTES } from './archive-seal.ts'
 import { fileSource } from './archive-source.ts'
 import type { ArchiveSource } from './archive-source.ts'
 import { ArchiveWriter, CHUNKS_UNDER_WAY } from './archive-writer.ts'
-import type { ArchiveSummary, ByteSink } from './archive-writer.ts'
+import type { ArchiveSummary } from './archive-writer.ts'
 import { OWN_CODEC, unpack } from './compression.ts'
 import type { Codec } from './compression.ts'
 import { filesBelow, parentOf } from './file-tree.ts'
+import { DiskFileSink } from './record-file.ts'
 
 export interface ArchiveOptions {
   /** 32 bytes: the archive is encrypted and authenticated (AES-256-GCM). */
@@ -31,17 +32,9 @@ export async function writeArchive(
   if ((await files.size(archive)) !== undefined) throw new QuorateError('already_exists', `${archive} is there already`)
   const partial = `${archive}.partial`
   await files.remove(partial)
-  const file = await files.open(partial, 'create')
+  const file = await DiskFileSink.create(files, partial)
   try {
-    let at = 0
-    const sink: ByteSink = {
-      write(bytes) {
-        const from = at
-        at += bytes.length
-        return file.write(bytes, from)
-      },
-    }
-    const writer = new ArchiveWriter(sink, seal, options.codec ?? OWN_CODEC)
+    const writer = new ArchiveWriter(file, seal, options.codec ?? OWN_CODEC)
     await writer.begin(salt, options.key !== undefined)
     for (const path of await filesBelow(files, source)) {
       const name = `${source}/${path}`
@@ -54,13 +47,12 @@ export async function writeArchive(
       }
     }
     const summary = await writer.end()
-    await file.sync()
-    await file.close()
+    await file.finish()
     await files.rename(partial, archive)
     await files.syncDirectory(parentOf(archive))
     return summary
   } catch (error) {
-    await file.close().catch(() => undefined)
+    await file.giveUp().catch(() => undefined)
     await files.remove(partial).catch(() => undefined)
     throw error
   }

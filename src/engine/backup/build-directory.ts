@@ -1,4 +1,4 @@
-import { encodeConfiguration, hexToBytes } from '../../encoding/index.ts'
+import { bytesToHex, encodeConfiguration, hexToBytes } from '../../encoding/index.ts'
 import type { Configuration } from '../../encoding/index.ts'
 import { createLog, openDataDirectory, readIdentity } from '../../log/index.ts'
 import type { ChainPoint, DataDirectory, Log } from '../../log/index.ts'
@@ -32,6 +32,7 @@ export interface DirectoryPlan extends DirectorySizes {
 }
 
 const GROUP_ID = 1
+const HISTORY_BYTES = 16
 const BUDGET_BYTES = 256 << 20
 /** How far above the highest known seq a restored history begins (DESIGN 2). */
 const RESTORED_SEQS = 1_000_000
@@ -156,8 +157,9 @@ async function isUsed(files: Files, target: string): Promise<boolean> {
   return (await readIdentity(files, target))?.isComplete === true
 }
 
-/** The group of an embedded database. */
-export function groupOfOne(historyId: string, directoryId: string): Configuration {
+/** The group of an embedded database, whose history nobody has seen. */
+export function newGroupOfOne({ random }: Pick<Platform, 'random'>, directoryId: string): Configuration {
+  const historyId = bytesToHex(random.bytes(HISTORY_BYTES))
   const self = { nodeId: 1, name: 'engine', peerAddress: '', clientAddress: '', directoryId }
   return { historyId, members: [self], voters: [1], outgoing: [], learners: [], learnersNext: [] }
 }

@@ -4,6 +4,7 @@ import { LogError } from '../../log/index.ts'
 import { QuorateError, VERSION } from '../../model/index.ts'
 import type { Clock, Files, Random } from '../../platform/index.ts'
 import type { ImageSource } from '../snapshots.ts'
+import { chunksOf } from './image-chunks.ts'
 import {
   BACKUP_FORMAT,
   BACKUP_MINOR,
@@ -12,6 +13,7 @@ import {
   manifestTexts,
   readManifest,
   requireIntegrityKey,
+  stateOf,
 } from './manifest.ts'
 import type { BackedUpFile, BackupHead, BackupManifest } from './manifest.ts'
 import { RecordFileWriter } from './record-file.ts'
@@ -75,7 +77,7 @@ export interface BackupTask {
   onProgress?(progress: BackupProgress): void
 }
 
-const CHUNK_BYTES = 1 << 20
+const READ_BYTES = 1 << 20
 const BACKUP_ID_BYTES = 16
 
 /**
@@ -98,13 +100,12 @@ export async function createBackup(
   const writing = new Writing(source, target, task)
   let imagesFile: BackedUpFile
   try {
-    imagesFile = await writing.records(IMAGES, writing.imagesOf(images))
+    imagesFile = await writing.records(IMAGES, chunksOf(images))
   } finally {
     images.close()
   }
   const tail = await writing.tail(manifest, before?.headSeq)
   source.requireTrusted?.()
-  const { sum, configuration, historyId, ...state } = manifest
   const written: BackupManifest = {
     format: BACKUP_FORMAT,
     minor: BACKUP_MINOR,
@@ -112,9 +113,9 @@ export async function createBackup(
     backupId: bytesToHex(random.bytes(BACKUP_ID_BYTES)),
     type: before === undefined ? 'full' : 'incremental',
     ...(before !== undefined && { parentId: before.backupId }),
-    historyId,
+    historyId: manifest.historyId,
     takenAtMicros: clock.wallMicros(),
-    state: { ...state, sum: [sum.lo, sum.hi], configuration: bytesToHex(configuration) },
+    state: stateOf(manifest),
     entries: tail.entries,
     head: tail.head,
     files: { images: imagesFile, entries: tail.file },
@@ -186,14 +187,6 @@ class Writing {
     }
   }
 
-  async *imagesOf(images: ImageSource): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const chunk = await images.next(CHUNK_BYTES)
-      if (chunk === undefined) return
-      yield chunk.bytes
-    }
-  }
-
   /** The entries behind `parentSeq`, or behind the state of the images where the log does not reach back so far. */
   async tail(state: ImageSource['manifest'], parentSeq: number | undefined): Promise<Tail> {
     const { seq, chain, effectChain, sum, leaderTimeMicros } = state
@@ -222,7 +215,7 @@ class Writing {
 
   async #read(fromSeq: number): Promise<EntryBatch> {
     try {
-      return await this.#source.readEntries(fromSeq, CHUNK_BYTES)
+      return await this.#source.readEntries(fromSeq, READ_BYTES)
     } catch (cause) {
       if (!(cause instanceof LogError) || cause.code !== 'seq_unavailable') throw cause
       const message = `the log let go of entry ${fromSeq} before it was backed up: the disk of the backup is too slow`

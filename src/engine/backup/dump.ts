@@ -1,4 +1,4 @@
-import { ByteReader, bytesToHex, digestBytes, MalformedBytes, utf8Bytes, zeroDigest } from '../../encoding/index.ts'
+import { ByteReader, digestBytes, MalformedBytes, utf8Bytes, zeroDigest } from '../../encoding/index.ts'
 import { QuorateError, VERSION } from '../../model/index.ts'
 import type { Files, Platform } from '../../platform/index.ts'
 import { FIRST_COUNTERS } from '../catalog/index.ts'
@@ -8,15 +8,16 @@ import { openOffline } from '../offline.ts'
 import type { OfflineOptions } from '../offline.ts'
 import type { ImageSource } from '../snapshots.ts'
 import type { EngineStateMachine } from '../state-machine.ts'
-import { buildDirectory, groupOfOne } from './build-directory.ts'
+import { buildDirectory, newGroupOfOne } from './build-directory.ts'
 import type { DirectorySizes } from './build-directory.ts'
 import { parentOf } from './file-tree.ts'
-import { damaged, snapshotOf } from './manifest.ts'
+import { chunksOf } from './image-chunks.ts'
+import { damaged, snapshotOf, stateOf } from './manifest.ts'
 import type { BackupManifest } from './manifest.ts'
-import { asDamagedBackup } from './restoring.ts'
 import { encodeRecord, ParitySum, recordsOfChunk } from './parity.ts'
 import type { LogicalRecord, Parity } from './parity.ts'
 import { DiskFileSink, readFramed, RecordFileWriter } from './record-file.ts'
+import { asDamagedBackup } from './restoring.ts'
 
 /** What a dump says of the state in it. */
 export interface DumpHeader {
@@ -33,12 +34,11 @@ export interface DumpSummary extends DumpHeader {
 
 const DUMP_FORMAT = 1
 const DUMP_MINOR = 0
-const CHUNK_BYTES = 1 << 20
+const IMAGE_BYTES = 1 << 20
 /** What a record of a dump is. Values are on disk: never reused. */
 const Part = { header: 1, records: 2, end: 3 } as const
 /** Values above travel behind their record; the receiver decides where it keeps them. */
 const INLINE_BYTES_MAX = 2_048
-const HISTORY_BYTES = 16
 const text = new TextDecoder()
 
 /** The parity of what `source` gives, which is all of a state; closes it. */
@@ -52,14 +52,6 @@ export async function parityOfSource(source: ImageSource): Promise<Parity> {
     source.close()
   }
   return sum.finish()
-}
-
-async function* chunksOf(source: ImageSource): AsyncGenerator<Uint8Array> {
-  for (;;) {
-    const chunk = await source.next(CHUNK_BYTES)
-    if (chunk === undefined) return
-    yield chunk.bytes
-  }
 }
 
 /** The parity of a directory that nobody serves, and the seq that it is of. @throws as `openOffline`; `damaged` where pages do not hold what they should */
@@ -138,14 +130,8 @@ async function writeDump(files: Files, path: string, source: ImageSource): Promi
 }
 
 function headerOf({ manifest }: ImageSource): DumpHeader {
-  const { sum, configuration, historyId, ...state } = manifest
-  return {
-    format: DUMP_FORMAT,
-    minor: DUMP_MINOR,
-    writtenBy: VERSION,
-    historyId,
-    state: { ...state, sum: [sum.lo, sum.hi], configuration: bytesToHex(configuration) },
-  }
+  const { historyId } = manifest
+  return { format: DUMP_FORMAT, minor: DUMP_MINOR, writtenBy: VERSION, historyId, state: stateOf(manifest) }
 }
 
 function jsonPart(part: number, value: unknown): Uint8Array {
@@ -255,36 +241,33 @@ export async function restoreDump(
   sizes: DirectorySizes = {},
 ): Promise<{ seq: number; newSeq: number; historyId: string; parity: Parity }> {
   // Nothing is made of a dump that is not whole.
-  const { state, parity } = await parityOfDump(platform.files, dump)
+  const summary = await parityOfDump(platform.files, dump)
+  const { state, parity } = summary
   const built = await buildDirectory(platform, target, {
     ...sizes,
     highestSeq: state.seq,
-    fill: machine => install(platform.files, dump, machine),
-    group: directoryId => groupOfOne(bytesToHex(platform.random.bytes(HISTORY_BYTES)), directoryId),
+    fill: machine => install(platform.files, dump, summary, machine),
+    group: directoryId => newGroupOfOne(platform, directoryId),
   })
   return { seq: state.seq, ...built, parity }
 }
 
-async function install(files: Files, dump: string, machine: EngineStateMachine): Promise<void> {
-  const reading = new DumpReading(files, dump)
+async function install(files: Files, dump: string, header: DumpHeader, machine: EngineStateMachine): Promise<void> {
+  const sink = await machine.beginInstall(snapshotOf(header))
   let lower: Uint8Array = new Uint8Array(0)
-  let waiting: LogicalRecord[] | undefined
-  const blocks = reading.blocks()
-  const first = await blocks.next()
-  const { historyId, state } = reading.header
-  const sink = await machine.beginInstall(snapshotOf({ historyId, state }))
-  const write = async (records: readonly LogicalRecord[], upper: Uint8Array | undefined): Promise<void> => {
-    await sink.write({ bytes: imageOf(records, lower, upper, state.seq), fence: upper ?? new Uint8Array(0) })
+  // An image ends where the next one begins.
+  let waiting: readonly LogicalRecord[] = []
+  const write = async (upper: Uint8Array | undefined): Promise<void> => {
+    await sink.write({ bytes: imageOf(waiting, lower, upper, header.state.seq), fence: upper ?? new Uint8Array(0) })
     lower = upper ?? lower
   }
   try {
-    if (first.done !== true) waiting = first.value
-    for await (const records of blocks) {
+    for await (const records of new DumpReading(files, dump).blocks()) {
       if (records.length === 0) continue
-      if (waiting !== undefined && waiting.length > 0) await write(waiting, records[0]!.key)
+      if (waiting.length > 0) await write(records[0]!.key)
       waiting = records
     }
-    await write(waiting ?? [], undefined)
+    await write(undefined)
     await sink.commit()
   } catch (error) {
     throw asDamagedBackup(dump, error)
@@ -298,7 +281,7 @@ function imageOf(
   upper: Uint8Array | undefined,
   seq: number,
 ): Uint8Array {
-  const writer = new ImageWriter(CHUNK_BYTES)
+  const writer = new ImageWriter(IMAGE_BYTES)
   writer.begin(lower, upper, seq, records.length, new Uint8Array(0))
   for (const { key, versionSeq, createdSeq, expiresAtMicros, value } of records) {
     const isLarge = value.length > INLINE_BYTES_MAX

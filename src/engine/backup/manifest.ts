@@ -1,5 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import { hexToBytes, utf8Bytes } from '../../encoding/index.ts'
+import { bytesToHex, hexToBytes, utf8Bytes } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { SnapshotManifest } from '../../model/index.ts'
 import { readTextFile, replaceTextFile } from '../../platform/index.ts'
@@ -85,10 +85,12 @@ export function requireIntegrityKey(key: Uint8Array | undefined): void {
 }
 
 /** What the last two files of a backup hold. */
-export function manifestTexts(
-  manifest: BackupManifest,
-  key: Uint8Array | undefined,
-): { manifest: string; check: string } {
+export interface ManifestTexts {
+  readonly manifest: string
+  readonly check: string
+}
+
+export function manifestTexts(manifest: BackupManifest, key: Uint8Array | undefined): ManifestTexts {
   const text = `${JSON.stringify(manifest, undefined, 2)}\n`
   return { manifest: text, check: checkText(text, key) }
 }
@@ -100,9 +102,17 @@ export async function writeManifest(
   manifest: BackupManifest,
   key: Uint8Array | undefined,
 ): Promise<void> {
-  const texts = manifestTexts(manifest, key)
-  await replaceTextFile(files, directory, CHECK, texts.check)
-  await replaceTextFile(files, directory, MANIFEST, texts.manifest)
+  await writeManifestTexts(files, directory, manifestTexts(manifest, key))
+}
+
+/** The same of what `manifestTexts` gave. */
+export async function writeManifestTexts(
+  files: Files,
+  directory: string,
+  { manifest, check }: ManifestTexts,
+): Promise<void> {
+  await replaceTextFile(files, directory, CHECK, check)
+  await replaceTextFile(files, directory, MANIFEST, manifest)
 }
 
 /**
@@ -189,7 +199,12 @@ function areNumbers(...values: unknown[]): boolean {
   return values.every(value => Number.isSafeInteger(value) && (value as number) >= 0)
 }
 
-/** What a state machine that installs the images is told. */
+/** The state of a snapshot, as a manifest has it. */
+export function stateOf({ sum, configuration, historyId: _, ...state }: SnapshotManifest): BackupManifest['state'] {
+  return { ...state, sum: [sum.lo, sum.hi], configuration: bytesToHex(configuration) }
+}
+
+/** The way back: what a state machine that installs the images is told. */
 export function snapshotOf({ state, historyId }: Pick<BackupManifest, 'state' | 'historyId'>): SnapshotManifest {
   const { sum, configuration, ...rest } = state
   return { ...rest, historyId, sum: { lo: sum[0], hi: sum[1] }, configuration: hexToBytes(configuration) }

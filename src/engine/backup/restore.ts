@@ -1,8 +1,8 @@
-import { bytesToHex, digestToHex, equalDigests } from '../../encoding/index.ts'
+import { digestToHex, equalDigests } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { Platform } from '../../platform/index.ts'
-import { buildDirectory, groupOfOne, requireUnused } from './build-directory.ts'
-import type { DirectorySizes } from './build-directory.ts'
+import { buildDirectory, newGroupOfOne, requireUnused } from './build-directory.ts'
+import type { DirectoryPlan, DirectorySizes } from './build-directory.ts'
 import { readChain, targetSeq, unavailable } from './chain.ts'
 import type { FoundBackup, RestorePoint } from './chain.ts'
 import { identitiesOf } from './restored-group.ts'
@@ -30,8 +30,6 @@ export interface Restored {
   readonly historyId: string
 }
 
-const HISTORY_BYTES = 16
-
 /**
  * Makes a data directory of a full backup and the incremental ones that continue it, given in that order. It begins a history of its own, a
  * group of one, in an empty directory or one that is not there yet. Nothing of it counts before it is whole; an interrupted restore may simply be repeated.
@@ -46,10 +44,8 @@ export async function restoreBackup(
 ): Promise<Restored> {
   const { chain, seq } = await read(platform, backups, options)
   const built = await buildDirectory(platform, target, {
-    ...options,
-    highestSeq: highestSeq(chain),
-    fill: machine => new Restoring(platform.files, machine, chain).run(seq),
-    group: directoryId => groupOfOne(bytesToHex(platform.random.bytes(HISTORY_BYTES)), directoryId),
+    ...planOf(platform, chain, seq, options),
+    group: directoryId => newGroupOfOne(platform, directoryId),
   })
   return { seq, ...built }
 }
@@ -72,10 +68,8 @@ export async function restoreMember(
   const directoryId = identities.directoryId(name)
   const { chain, seq } = await read(platform, backups, options)
   const built = await buildDirectory(platform, target, {
-    ...options,
+    ...planOf(platform, chain, seq, options),
     directoryId,
-    highestSeq: highestSeq(chain),
-    fill: machine => new Restoring(platform.files, machine, chain).run(seq),
     group: (_, machine) => identities.group(machine),
   })
   return { seq, ...built }
@@ -92,8 +86,18 @@ async function read(
   return { chain, seq }
 }
 
-function highestSeq(chain: readonly FoundBackup[]): number {
-  return Math.max(...chain.map(({ manifest }) => manifest.head.seq))
+/** A directory with the state of a chain after `seq`. */
+function planOf(
+  { files }: Platform,
+  chain: readonly FoundBackup[],
+  seq: number,
+  options: DirectorySizes,
+): Omit<DirectoryPlan, 'group'> {
+  return {
+    ...options,
+    highestSeq: Math.max(...chain.map(({ manifest }) => manifest.head.seq)),
+    fill: machine => new Restoring(files, machine, chain).run(seq),
+  }
 }
 
 /** What a rehearsal has shown. */
@@ -120,17 +124,17 @@ export async function rehearseRestore(
   await requireUnused(platform.files, scratch)
   let digest = ''
   try {
+    const plan = planOf(platform, chain, seq, options)
     await buildDirectory(platform, scratch, {
-      ...options,
-      highestSeq: highestSeq(chain),
+      ...plan,
       async fill(machine) {
-        await new Restoring(platform.files, machine, chain).run(seq)
+        await plan.fill(machine)
         const { carried, found } = await machine.recomputeDigest(() => Promise.resolve())
         if (!equalDigests(carried.sum, found))
           throw new QuorateError('damaged', `${scratch}: what was restored does not read back`)
         digest = digestToHex(found)
       },
-      group: directoryId => groupOfOne(bytesToHex(platform.random.bytes(HISTORY_BYTES)), directoryId),
+      group: directoryId => newGroupOfOne(platform, directoryId),
     })
   } finally {
     await platform.files.removeTree(scratch)

@@ -1,13 +1,13 @@
 import { utf8Bytes } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
-import { replaceTextFile } from '../../platform/index.ts'
 import type { Files, Random } from '../../platform/index.ts'
 import { STREAM_FORMAT } from './archive-items.ts'
 import { plainSeal, SALT_BYTES } from './archive-seal.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import type { ByteSink } from './archive-writer.ts'
 import { OWN_CODEC } from './compression.ts'
-import { CHECK, MANIFEST } from './manifest.ts'
+import { CHECK, MANIFEST, writeManifestTexts } from './manifest.ts'
+import type { ManifestTexts } from './manifest.ts'
 import { DiskFileSink } from './record-file.ts'
 import type { FileSink } from './record-file.ts'
 
@@ -15,7 +15,7 @@ import type { FileSink } from './record-file.ts'
 export interface BackupTarget {
   file(name: string): Promise<FileSink>
   /** Makes it a backup. */
-  seal(texts: { readonly manifest: string; readonly check: string }): Promise<void>
+  seal(texts: ManifestTexts): Promise<void>
 }
 
 /**
@@ -27,10 +27,7 @@ export async function directoryTarget(files: Files, directory: string): Promise<
   if ((await files.list(directory)).length > 0) throw new QuorateError('invalid_argument', `${directory} is not empty`)
   return {
     file: name => DiskFileSink.create(files, `${directory}/${name}`),
-    async seal({ manifest, check }) {
-      await replaceTextFile(files, directory, CHECK, check)
-      await replaceTextFile(files, directory, MANIFEST, manifest)
-    },
+    seal: texts => writeManifestTexts(files, directory, texts),
   }
 }
 
