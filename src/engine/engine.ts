@@ -6,6 +6,7 @@ import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database, SlowRequests } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
+import { applyLog } from './apply-log.ts'
 import { asDamaged } from './damaged-error.ts'
 import { backupSource, backupToDirectory } from './backup/index.ts'
 import type { BackupManifest, BackupOptions } from './backup/index.ts'
@@ -173,7 +174,8 @@ class EngineOpening {
     requireSuperblocks(machine, log, recovered)
     requireContinuation(machine, log)
     requireOwn(machine, recovered, this.#directory.path)
-    await replay(machine, log)
+    // To its end: in a group of one everything written is committed.
+    await applyLog(machine, log)
     this.#recovered = { ms: this.#platform.clock.monotonicMs() - startMs, seq: machine.appliedSeq }
     return this.#start(machine, log)
   }
@@ -372,17 +374,6 @@ function requireWholeLog(recovered: Recovered, machine: EngineStateMachine): voi
   if (committed > recovered.lastSeq) {
     const message = `the log ends at ${recovered.lastSeq}, but ${committed} was committed: entries are missing`
     throw new QuorateError('damaged', message, { detail: { file: 'log', offset: 0 } })
-  }
-}
-
-/** Applies what the log has after the newest checkpoint: to its end, for in a group of one everything written is committed. */
-async function replay(machine: EngineStateMachine, log: Log): Promise<void> {
-  while (machine.appliedSeq < log.lastSeq) {
-    const batch = await log.read(machine.appliedSeq + 1, REPLAY_BYTES)
-    while (machine.appliedSeq < batch.lastSeq) {
-      const { cold } = machine.apply(batch, () => false)
-      if (cold !== undefined) await cold
-    }
   }
 }
 

@@ -4,6 +4,7 @@ import type { DataDirectory, Log, Recovered } from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
+import { applyLog } from './apply-log.ts'
 import { asDamaged } from './damaged-error.ts'
 import { openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 import type { EngineStateMachine } from './state-machine.ts'
@@ -29,7 +30,6 @@ export interface OfflineState {
 
 const GROUP_ID = 1
 const BUDGET_BYTES = 256 << 20
-const READ_BYTES = 4 << 20
 
 /**
  * Opens the directory of an embedded database or of a cluster's node without going on with it: no entry is added, no checkpoint taken, and what
@@ -107,7 +107,7 @@ async function openIn(
       detail: { oldestSeq: checkpointSeq, newestSeq: committedSeq },
     })
   }
-  await applyThrough(machine, log, through)
+  await applyLog(machine, log, through)
   return { machine, log, checkpointSeq, committedSeq }
 }
 
@@ -128,14 +128,6 @@ async function isAlone({ configuration }: EngineStateMachine, log: Log): Promise
   const { kind, length } = readEntryHeader(bytes, 0, bytes.length)
   if (kind !== EntryKind.configuration) return false
   return decodeConfiguration(bytes.slice(ENTRY_HEADER_BYTES, length)).members.length === 1
-}
-
-async function applyThrough(machine: EngineStateMachine, log: Log, throughSeq: number): Promise<void> {
-  while (machine.appliedSeq < throughSeq) {
-    const batch = await log.read(machine.appliedSeq + 1, READ_BYTES)
-    const { cold } = machine.apply(batch, () => machine.appliedSeq >= throughSeq)
-    if (cold !== undefined) await cold
-  }
 }
 
 function requireUndamaged({ damage: [first] }: Recovered): void {

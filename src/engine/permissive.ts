@@ -6,6 +6,7 @@ import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
+import { applyLog } from './apply-log.ts'
 import { asDamaged } from './damaged-error.ts'
 import { backupSource, backupToDirectory } from './backup/index.ts'
 import type { BackupManifest, BackupOptions } from './backup/index.ts'
@@ -210,13 +211,7 @@ class Salvage {
     const log = this.#log
     if (log === undefined || machine.appliedSeq < log.base.seq) return
     try {
-      while (machine.appliedSeq < log.lastSeq) {
-        const batch = await log.read(machine.appliedSeq + 1, REPLAY_BYTES)
-        while (machine.appliedSeq < batch.lastSeq) {
-          const { cold } = machine.apply(batch, () => false)
-          if (cold !== undefined) await cold
-        }
-      }
+      await applyLog(machine, log)
     } catch (error) {
       if (!(error instanceof LogError)) throw error
       const [first] = error.damage

@@ -2,6 +2,7 @@ import { equalDigests, MalformedBytes, readEntryHeader } from '../../encoding/in
 import type { EntryBatch } from '../../encoding/index.ts'
 import { InvariantError, SnapshotMismatch } from '../../model/index.ts'
 import type { Files } from '../../platform/index.ts'
+import { applyBatch } from '../apply-log.ts'
 import type { EngineStateMachine } from '../state-machine.ts'
 import { unavailable } from './chain.ts'
 import type { FoundBackup } from './chain.ts'
@@ -62,10 +63,7 @@ export class Restoring {
         if (batch === undefined) return
         if (batch.lastSeq <= machine.appliedSeq) continue
         if (batch.firstSeq > machine.appliedSeq + 1) throw unavailable(this.#chain, seq)
-        while (machine.appliedSeq < batch.lastSeq) {
-          const { cold } = machine.apply(batch, () => false)
-          if (cold !== undefined) await cold
-        }
+        await applyBatch(machine, batch)
       } catch (error) {
         throw asDamagedBackup(path, error)
       }
