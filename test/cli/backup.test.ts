@@ -4,30 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
-import { runProgram } from '../../src/cli/program.ts'
 import { Engine } from '../../src/entry/engine.ts'
-import { nodeFiles } from '../../src/platform/node/index.ts'
+import { run as runCommand } from './run.ts'
+import type { Ran } from './run.ts'
 
-interface Ran {
-  code: ExitCode
-  text: string
-  error: string
-}
-
-/** Runs `quorate backup ...`. */
-async function run(...args: string[]): Promise<Ran> {
-  let [text, error] = ['', '']
-  const terminal = {
-    write: (part: string | Uint8Array) => void (text += String(part)),
-    writeError: (part: string) => void (error += part),
-    columns: 80,
-    isTerminal: false,
-    readInput: () => Promise.resolve(new Uint8Array()),
-  }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
-  const code = await runProgram({ environment, files: nodeFiles(), terminal }, ['backup', ...args])
-  return { code, text, error }
-}
+const run = (...args: string[]): Promise<Ran> => runCommand('backup', ...args)
 
 async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'quorate-backup-'))

@@ -1,29 +1,21 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
-import { runProgram } from '../../src/cli/program.ts'
 import { hexToBytes } from '../../src/encoding/index.ts'
 import { openEngine } from '../../src/engine/index.ts'
 import { openLog, readIdentity } from '../../src/log/index.ts'
 import type { DataCheck } from '../../src/node/index.ts'
 import type { Files, Platform } from '../../src/platform/index.ts'
 import { ENGINE_OPTIONS, EngineMachine } from '../node/engine-machine.ts'
+import { runOn } from './run.ts'
+import type { Ran } from './run.ts'
 
 const SEGMENT = '/data/log/segment-0000000001'
 
 /** Runs `quorate check data /data --output json` on these files. */
-async function check(files: Files): Promise<{ code: ExitCode; text: string; error: string; found: DataCheck }> {
-  let [text, error] = ['', '']
-  const terminal = {
-    write: (part: string | Uint8Array) => void (text += String(part)),
-    writeError: (part: string) => void (error += part),
-    columns: 80,
-    isTerminal: false,
-    readInput: () => Promise.resolve(new Uint8Array()),
-  }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
-  const code = await runProgram({ environment, files, terminal }, ['check', 'data', '/data', '--output', 'json'])
-  return { code, text, error, found: JSON.parse(text) as DataCheck }
+async function check(files: Files): Promise<Ran & { found: DataCheck }> {
+  const ran = await runOn(files, 'check', 'data', '/data', '--output', 'json')
+  return { ...ran, found: JSON.parse(ran.text) as DataCheck }
 }
 
 /** An engine that was killed right after a write: its last frame is not proved by anything behind it. */

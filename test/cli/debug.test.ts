@@ -4,37 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
-import { runProgram } from '../../src/cli/program.ts'
 import { Engine } from '../../src/entry/engine.ts'
 import { createTable, defineTable, integer, text } from '../../src/model/index.ts'
-import { nodeFiles } from '../../src/platform/node/index.ts'
+import { run } from './run.ts'
+import type { Ran } from './run.ts'
 
 const things = defineTable('things', {
   project: 'p',
   columns: { id: integer().primaryKey(), name: text() },
   indexes: [{ columns: ['name'] }],
 })
-
-interface Ran {
-  code: ExitCode
-  text: string
-  error: string
-}
-
-async function run(...args: string[]): Promise<Ran> {
-  let [output, error] = ['', '']
-  const terminal = {
-    write: (part: string | Uint8Array) =>
-      void (output += typeof part === 'string' ? part : new TextDecoder().decode(part)),
-    writeError: (part: string) => void (error += part),
-    columns: 80,
-    isTerminal: false,
-    readInput: () => Promise.resolve(new Uint8Array()),
-  }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
-  const code = await runProgram({ environment, files: nodeFiles(), terminal }, args)
-  return { code, text: output, error }
-}
 
 async function withData(body: (at: (name: string) => string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'quorate-debug-'))

@@ -7,30 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
-import { runProgram } from '../../src/cli/program.ts'
 import { archiveTarget, backupSource, createBackup, openOffline } from '../../src/engine/index.ts'
 import { Engine, verifyBackup } from '../../src/entry/engine.ts'
-import { nodeFiles, nodePlatform } from '../../src/platform/node/index.ts'
-
-interface Ran {
-  code: ExitCode
-  text: string
-  error: string
-}
-
-async function run(...args: string[]): Promise<Ran> {
-  let [text, error] = ['', '']
-  const terminal = {
-    write: (part: string | Uint8Array) => void (text += String(part)),
-    writeError: (part: string) => void (error += part),
-    columns: 80,
-    isTerminal: false,
-    readInput: () => Promise.resolve(new Uint8Array()),
-  }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
-  const code = await runProgram({ environment, files: nodeFiles(), terminal }, args)
-  return { code, text, error }
-}
+import { nodePlatform } from '../../src/platform/node/index.ts'
+import { run } from './run.ts'
 
 /** What a node would send of a small database. */
 async function archiveOf(directory: string): Promise<Uint8Array> {

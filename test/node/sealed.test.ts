@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
-import { runProgram } from '../../src/cli/program.ts'
 import { connect } from '../../src/entry/client.ts'
 import { Engine, restoreBackup, rotateKeys } from '../../src/entry/engine.ts'
 import { QuorateError } from '../../src/model/index.ts'
@@ -16,6 +15,7 @@ import {
   startNode,
 } from '../../src/node/index.ts'
 import type { RunningNode } from '../../src/node/index.ts'
+import { run } from '../cli/run.ts'
 
 const MARKER = 'a text of a user of the node'
 const [A, B, C] = ['aa', 'bb', 'cc'].map(byte => byte.repeat(32)) as [string, string, string]
@@ -41,20 +41,6 @@ async function filesWith(text: string, root: string): Promise<string[]> {
     if (entry.isFile() && (await readFile(path)).includes(text)) found.push(path)
   }
   return found
-}
-
-async function run(...args: string[]): Promise<{ code: ExitCode; text: string; error: string }> {
-  let [text, error] = ['', '']
-  const terminal = {
-    write: (part: string | Uint8Array) => void (text += String(part)),
-    writeError: (part: string) => void (error += part),
-    columns: 80,
-    isTerminal: false,
-    readInput: () => Promise.resolve(new Uint8Array()),
-  }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
-  const { files } = nodePlatform()
-  return { code: await runProgram({ environment, files, terminal }, args), text, error }
 }
 
 function hasCode(code: string): (error: unknown) => boolean {

@@ -4,24 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
-import { runProgram } from '../../src/cli/program.ts'
 import { Engine } from '../../src/entry/engine.ts'
 import { QuorateError } from '../../src/model/index.ts'
 import { checkConfiguration, nodePlatform, startNode } from '../../src/node/index.ts'
-
-async function run(...args: string[]): Promise<{ code: ExitCode; text: string; error: string }> {
-  let [text, error] = ['', '']
-  const terminal = {
-    write: (part: string | Uint8Array) => void (text += String(part)),
-    writeError: (part: string) => void (error += part),
-    columns: 80,
-    isTerminal: false,
-    readInput: () => Promise.resolve(new Uint8Array()),
-  }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
-  const { files } = nodePlatform()
-  return { code: await runProgram({ environment, files, terminal }, args), text, error }
-}
+import { run } from '../cli/run.ts'
 
 const isUntrusted = (error: unknown): boolean => error instanceof QuorateError && error.code === 'untrusted_directory'
 

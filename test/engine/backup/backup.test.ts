@@ -4,10 +4,11 @@ import { listBackups, openEngine, rehearseRestore, restoreBackup, verifyBackup }
 import { readManifest, writeManifest } from '../../../src/engine/backup/manifest.ts'
 import { DiskFileSink, readRecords, RecordFileWriter } from '../../../src/engine/backup/record-file.ts'
 import type { BackupManifest, Engine, EngineOptions, RestoreOptions } from '../../../src/engine/index.ts'
-import { createTable, defineTable, integer, QuorateError, text } from '../../../src/model/index.ts'
+import { createTable, defineTable, integer, text } from '../../../src/model/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
 import { seed } from '../seed.ts'
+import { code } from '../../error-code.ts'
 
 const OPTIONS: EngineOptions = { pageBytes: 4096, budgetBytes: 4 << 20, segmentBytes: 32 << 10 }
 const things = defineTable('things', {
@@ -71,16 +72,6 @@ class Bed {
     byte[0]! ^= 0x10
     await file.write(byte, offset)
     await file.close()
-  }
-}
-
-async function code(work: Promise<unknown>): Promise<string> {
-  try {
-    await work
-    return 'none'
-  } catch (error) {
-    assert.ok(error instanceof QuorateError, String(error))
-    return error.code
   }
 }
 

@@ -14,10 +14,11 @@ import {
   restoreDump,
 } from '../../../src/engine/index.ts'
 import type { Engine, EngineOptions } from '../../../src/engine/index.ts'
-import { createTable, defineTable, integer, QuorateError, text } from '../../../src/model/index.ts'
+import { createTable, defineTable, integer, text } from '../../../src/model/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
 import { seed } from '../seed.ts'
+import { code } from '../../error-code.ts'
 
 const OPTIONS: EngineOptions = { pageBytes: 4096, budgetBytes: 4 << 20, segmentBytes: 32 << 10 }
 const things = defineTable('things', {
@@ -50,16 +51,6 @@ class Bed {
 
   open(directory: string, options: EngineOptions = OPTIONS): Promise<Engine> {
     return openEngine(directory, options, this.process)
-  }
-}
-
-async function code(work: Promise<unknown>): Promise<string> {
-  try {
-    await work
-    return 'none'
-  } catch (error) {
-    assert.ok(error instanceof QuorateError, String(error))
-    return error.code
   }
 }
 

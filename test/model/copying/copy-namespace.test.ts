@@ -6,6 +6,7 @@ import { copyNamespace, createTable, defineTable, integer, QuorateError, text } 
 import type { CopyOptions, CopyResult, Database, Namespace } from '../../../src/model/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
+import { code } from '../../error-code.ts'
 
 const seed = Number(process.env['QUORATE_SEED'] ?? 1)
 const authors = defineTable('authors', {
@@ -62,16 +63,6 @@ class Bed {
 
   copy(from: Namespace, options: Partial<CopyOptions> = {}, target: Database = this.target): Promise<CopyResult> {
     return copyNamespace(this.source, target, from, { id: 'one', batch: 25, ...options })
-  }
-}
-
-async function code(work: Promise<unknown>): Promise<string> {
-  try {
-    await work
-    return 'none'
-  } catch (error) {
-    assert.ok(error instanceof QuorateError, String(error))
-    return error.code
   }
 }
 
