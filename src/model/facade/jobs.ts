@@ -37,15 +37,17 @@ export async function waitForJobs(
   const budget = new Budget(connection, options)
   const { time } = connection.core
   const awaited = await readOnce(connection, request, budget.next())
-  const ids = new Set(awaited.map(({ id }) => id))
-  for (let left = awaited, waitMs = POLL_MS_MIN; left.length > 0; waitMs = Math.min(2 * waitMs, POLL_MS_MAX)) {
+  const latest = new Map(awaited.map(job => [job.id, job]))
+  for (let isBusy = awaited.length > 0, waitMs = POLL_MS_MIN; isBusy; waitMs = Math.min(2 * waitMs, POLL_MS_MAX)) {
     await time.delay(Math.min(waitMs, Math.max(1, budget.remainingMs)), options.signal)
-    left = await readOnce(connection, request, budget.next())
-    if (!left.some(({ id }) => ids.has(id))) break
+    // Wherever they are by now: a table may be renamed or dropped meanwhile.
+    const left = (await readOnce(connection, { type: 'jobs' }, budget.next())).filter(({ id }) => latest.has(id))
+    for (const job of left) latest.set(job.id, { ...latest.get(job.id)!, ...job })
+    isBusy = left.length > 0
   }
   const tables = new Map<string, TableDescription | undefined>()
   const finished: FinishedJob[] = []
-  for (const job of awaited) finished.push({ ...job, ...(await failureOf(connection, job, budget, tables)) })
+  for (const job of latest.values()) finished.push({ ...job, ...(await failureOf(connection, job, budget, tables)) })
   return finished
 }
 
