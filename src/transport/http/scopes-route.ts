@@ -33,19 +33,27 @@ export async function listScopes(call: HttpCall, project: string): Promise<Respo
   const prefix = queryBytes(query.prefix ?? '')
   const cursor = query.cursor === undefined ? undefined : parseScopesCursor(query.cursor, { reverse, prefix })
   const asked = cursor === undefined ? query : { ...query, at_seq: cursor.token }
-  const reading = { caller, signal: request.signal, timeoutMs: query.timeout_ms ?? DEFAULT_TIMEOUT_MS }
-  const places = await options.core.read(
-    { type: 'scopes', project },
-    { ...reading, consistency: consistencyOf(asked, options.service.historyId) },
-  )
-  const token = formatToken(places.historyId, places.seq)
-  const consistency = { atSeq: token }
-  const page = await readPage(
-    read => options.core.read(read, { ...reading, consistency }),
-    { project, prefix, query, cursor },
-    scopeNames(places, reverse),
-  )
-  return answered(page, { token, seq: places.seq, reverse, prefix, values: query.values })
+  const { core, service } = options
+  const timeoutMs = query.timeout_ms ?? DEFAULT_TIMEOUT_MS
+  const reading = { caller, signal: request.signal, timeoutMs }
+  const endMs = core.time.monotonicMs() + timeoutMs
+  // One state for all scopes: an older one is made once.
+  const view = await core.openView({ ...reading, consistency: consistencyOf(asked, service.historyId) })
+  const read = (wanted: ReadRequest): Promise<CoreRead> => {
+    if (request.signal.aborted) throw new QuorateError('aborted', 'the caller stopped waiting')
+    if (core.time.monotonicMs() >= endMs) {
+      throw new QuorateError('timeout', 'the time given is used up', { retryable: true })
+    }
+    return core.read(wanted, { ...reading, view })
+  }
+  try {
+    const places = await read({ type: 'scopes', project })
+    const token = formatToken(places.historyId, places.seq)
+    const page = await readPage(read, { project, prefix, query, cursor }, scopeNames(places, reverse))
+    return answered(page, { token, seq: places.seq, reverse, prefix, values: query.values })
+  } finally {
+    await view.close()
+  }
 }
 
 function answered(

@@ -53,6 +53,23 @@ describe('the keys of all scopes, over HTTP', () => {
     assert.equal('value' in (keys.body.entries as Listed[])[0]!, false)
   })
 
+  it('are read of a state that is made once', async () => {
+    const rig = await filled()
+    const openView = rig.core.openView.bind(rig.core)
+    let views = 0
+    rig.core.openView = options => {
+      views++
+      return openView(options)
+    }
+    const page = await rig.ask('GET', '/v1/kv/p')
+    assert.deepEqual([page.status, (page.body.entries as Listed[]).length, views], [200, 5, 1])
+    const older = await rig.ask('GET', `/v1/kv/p?consistency=local&limit=1`)
+    await rig.ask('PUT', '/v1/kv/p/app/late', { body: '' })
+    views = 0
+    const rest = await rig.ask('GET', `/v1/kv/p?cursor=${String(older.body.cursor)}`)
+    assert.deepEqual([rest.status, (rest.body.entries as Listed[]).length, views], [200, 4, 1])
+  })
+
   it('refuse what is no request of theirs', async () => {
     const rig = await filled()
     assert.equal((await rig.ask('GET', '/v1/kv/none')).body.code, 'project_not_found')
