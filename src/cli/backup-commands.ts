@@ -3,11 +3,11 @@ import { backupDirectory, listBackups, rehearseRestore, verifyBackup } from '../
 import type { BackupManifest, Rehearsed } from '../entry/engine.ts'
 import { describeBackup, KEY_FILE, readKey, scratchDirectory } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
-import type { CommandContext, GlobalOptions, WithSession } from './context.ts'
+import { outputOf } from './context.ts'
+import type { CommandContext, WithSession } from './context.ts'
 import { addNodeBackupCommands, createFromNode } from './node-backup-commands.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
-import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 import { addRestoreCommands } from './restore-commands.ts'
 
@@ -20,8 +20,6 @@ interface CreateOptions extends KeyOption, DataKeyOptions {
 /** `quorate backup`: of nodes that serve, of a data directory that nobody has open, and of backups, without a node. */
 export function addBackupCommands(program: Command, context: CommandContext, withSession: WithSession): void {
   const backup = program.command('backup').description('take, list, verify and restore backups')
-  const outputOf = (command: Command): Output =>
-    createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
   withDataKeys(backup.command('create <directory>'))
     .description('writes a backup of a cluster that serves, or of a data directory that no process has open')
     .option('--data <directory>', 'data directory of an embedded database, or of a node that does not run')
@@ -34,16 +32,16 @@ export function addBackupCommands(program: Command, context: CommandContext, wit
         await ofNode(command)
         return
       }
-      report(outputOf(command), directory, await createOffline(context, options.data, directory, options))
+      report(outputOf(context, command), directory, await createOffline(context, options.data, directory, options))
     })
   addNodeBackupCommands(backup, context, withSession)
   backup
     .command('list <root>')
     .description('the finished backups in a directory or right below it')
-    .option('--key-file <file>', 'key that the manifests are signed with')
+    .option(...KEY_FILE)
     .action(async (root: string, options: KeyOption, command: Command) => {
       const found = await listBackups(root, await readKey(context, options))
-      const output = outputOf(command)
+      const output = outputOf(context, command)
       output.result(
         found.map(({ directory, manifest }) => ({ directory, ...manifest })),
         () => {
@@ -60,7 +58,7 @@ export function addBackupCommands(program: Command, context: CommandContext, wit
     .option('--scratch <directory>', 'where chains are restored; default: beside the first backup')
     .option(...KEY_FILE)
     .action(async (directories: string[], options: VerifyOptions, command: Command) => {
-      await verifyBackups(context, directories, options, outputOf(command))
+      await verifyBackups(context, directories, options, outputOf(context, command))
     })
   addRestoreCommands(backup, context, withSession)
 }

@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { checkDataDirectory, loadConfiguration, nodePlatform } from '../node/index.ts'
 import type { DataRegion, Inconsistency } from '../node/index.ts'
-import type { CommandContext, GlobalOptions } from './context.ts'
+import { outputOf } from './context.ts'
+import type { CommandContext } from './context.ts'
 import { dataKeysOf, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
 import { CommandExit, ExitCode } from './exit-codes.ts'
-import { createOutput } from './output.ts'
 
 /** `quorate check`: what a directory or a configuration holds, without a node. */
 export function addCheckCommands(program: Command, context: CommandContext): void {
@@ -19,7 +19,7 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
     )
     .option('--physical-only', 'does not look at whether the records go together, which reads them once more')
     .action(async (directory: string, options: CheckDataOptions, command: Command) => {
-      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const output = outputOf(context, command)
       const { random, ciphers } = nodePlatform()
       const check = await checkDataDirectory(context.files, directory, {
         sealing: { random, ciphers, keys: await dataKeysOf(context, options) },
@@ -53,7 +53,7 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
     .command('config <file>')
     .description('checks a configuration file and prints it with its defaults')
     .action(async (file: string, _options: unknown, command: Command) => {
-      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const output = outputOf(context, command)
       const configuration = await loadConfiguration({ files: context.files, file, variables: {}, flags: {} })
       output.result(configuration, () => context.terminal.write(stringify(configuration)))
     })

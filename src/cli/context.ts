@@ -83,6 +83,11 @@ export async function openSession(context: CommandContext, command: Command): Pr
   }
 }
 
+/** Where a command prints that needs no session. */
+export function outputOf({ terminal }: CommandContext, command: Command): Output {
+  return createOutput(terminal, command.optsWithGlobals<GlobalOptions>().output)
+}
+
 /** `h1:7400,h2:7400`; a bare port means that port on the host before it (127.0.0.1 at first): `127.0.0.1:7400,7401,7402`. */
 export function parseEndpoints(text: string): string[] {
   let host = '127.0.0.1'

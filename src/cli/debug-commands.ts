@@ -6,11 +6,10 @@ import type { Database } from '../model/index.ts'
 import { nodePlatform, readLog } from '../node/index.ts'
 import type { DescribedEntry } from '../node/index.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
-import { positiveInteger } from './context.ts'
+import { outputOf, positiveInteger } from './context.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
 import { CommandExit, ExitCode } from './exit-codes.ts'
-import { createOutput } from './output.ts'
 
 /** Commands that only read, so that they can be given a directory in place of nodes. */
 const READING: ReadonlySet<string> = new Set(['project', 'scope', 'table', 'query', 'kv', 'export', 'audit'])
@@ -46,7 +45,7 @@ export function addDebugCommands(
     .option('--limit <n>', 'at most so many entries', ENTRIES)
     .option('--full', 'everything that transactions say, values too')
     .action(async (directory: string, options: LogOptions, command: Command) => {
-      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const output = outputOf(context, command)
       const limit = positiveInteger('--limit', options.limit)
       const range = { ...rangeOf(options), ...(await keysOption(context, options)) }
       let count = 0

@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { exportDump, parityOf, restoreDump } from '../entry/engine.ts'
 import type { DumpSummary, OfflineOptions } from '../entry/engine.ts'
 import { QuorateError } from '../model/index.ts'
-import type { CommandContext, GlobalOptions } from './context.ts'
+import { outputOf } from './context.ts'
+import type { CommandContext } from './context.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
 import { CommandExit, ExitCode } from './exit-codes.ts'
-import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 
 /** `quorate dump`: the records of a directory that nobody serves, whatever its pages look like. */
@@ -14,20 +14,19 @@ export function addDumpCommands(program: Command, context: CommandContext): void
   const dump = program
     .command('dump')
     .description('write and restore all records, compare states, of directories that nobody serves')
-  const outputOf = (command: Command): Output =>
-    createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
   withDataKeys(dump.command('export <directory> <file>'))
     .description('writes every record in key order, with a parity checksum')
     .option('--seq <seq>', 'the state right after this entry, behind the newest checkpoint')
     .action(async (directory: string, file: string, options: PointOption, command: Command) => {
       const summary = await exportDump(directory, file, await offlineOf(context, options))
-      outputOf(command).result({ file, ...summary }, () => outputOf(command).line(describe(file, summary)))
+      const output = outputOf(context, command)
+      output.result({ file, ...summary }, () => output.line(describe(file, summary)))
     })
   withDataKeys(dump.command('restore <file> <directory>'))
     .description('makes a data directory of a dump, which begins a history of its own')
     .action(async (file: string, directory: string, options: DataKeyOptions, command: Command) => {
       const restored = await restoreDump(file, directory, await keysOption(context, options))
-      const output = outputOf(command)
+      const output = outputOf(context, command)
       output.result({ directory, ...restored }, () => {
         const { seq, newSeq, historyId } = restored
         output.line(`${directory}: restored to ${seq}, goes on at ${newSeq} of ${historyId}`)
@@ -38,7 +37,7 @@ export function addDumpCommands(program: Command, context: CommandContext): void
     .option('--seq <seq>', 'the state of directories right after this entry, behind their newest checkpoints')
     .option('--data', 'compares what users have put there only: sessions and clocks may differ')
     .action(async (paths: string[], options: PointOption & { data?: boolean }, command: Command) => {
-      await compare(paths, await offlineOf(context, options), options.data === true, outputOf(command))
+      await compare(paths, await offlineOf(context, options), options.data === true, outputOf(context, command))
     })
 }
 

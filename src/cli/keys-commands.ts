@@ -2,10 +2,10 @@ import type { Command } from 'commander'
 import { QuorateError } from '../model/index.ts'
 import { isDataDirectory, nodePlatform, rotateKeys } from '../node/index.ts'
 import { readKeyNumbers } from '../sealing/index.ts'
-import type { CommandContext, GlobalOptions } from './context.ts'
+import { outputOf } from './context.ts'
+import type { CommandContext } from './context.ts'
 import { dataKeysOf, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
-import { createOutput } from './output.ts'
 
 /** `quorate keys`: the keys of a data directory, without a node. */
 export function addKeysCommands(program: Command, context: CommandContext): void {
@@ -14,7 +14,7 @@ export function addKeysCommands(program: Command, context: CommandContext): void
     .command('show <directory>')
     .description('the keys that a directory has, and by which configured ones they are wrapped; needs none of them')
     .action(async (directory: string, _options: unknown, command: Command) => {
-      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const output = outputOf(context, command)
       if (!(await isDataDirectory(context.files, directory))) {
         throw new QuorateError('not_found', `${directory} is no data directory`)
       }
@@ -29,7 +29,7 @@ export function addKeysCommands(program: Command, context: CommandContext): void
   withDataKeys(keys.command('rotate <directory>'))
     .description('gives a directory that nobody has open a new data key, for all that is written from then on')
     .action(async (directory: string, options: DataKeyOptions, command: Command) => {
-      const output = createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
+      const output = outputOf(context, command)
       const { random, ciphers } = nodePlatform()
       const configured = (await dataKeysOf(context, options)) ?? {}
       const number = await rotateKeys({ files: context.files, random, ciphers, path: directory, keys: configured })

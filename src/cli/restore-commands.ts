@@ -4,26 +4,22 @@ import { Engine, openForReading, readBackup, restoreBackup, restoreMember } from
 import type { Restored, RestoreOptions } from '../entry/engine.ts'
 import { copyNamespace, QuorateError } from '../model/index.ts'
 import type { CopyResult, Database } from '../model/index.ts'
-import { loadConfiguration, loadDataKeys, nodePlatform } from '../node/index.ts'
+import { loadConfiguration, loadDataKeys, nodePlatform, readIdentity } from '../node/index.ts'
 import { KEY_FILE, readKey, scratchDirectory } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
-import type { CommandContext, GlobalOptions, Session, WithSession } from './context.ts'
-import { positiveInteger } from './context.ts'
+import type { CommandContext, Session, WithSession } from './context.ts'
+import { outputOf, positiveInteger } from './context.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
-import { readTextFile } from '../platform/index.ts'
-import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
 
 /** `quorate backup restore`, `restore-member` and `restore-project`. */
 export function addRestoreCommands(backup: Command, context: CommandContext, withSession: WithSession): void {
-  const outputOf = (command: Command): Output =>
-    createOutput(context.terminal, command.optsWithGlobals<GlobalOptions>().output)
   withDataKeys(backup.command('restore <target> <directories...>'))
     .description('makes a data directory of a full backup and the incremental ones that continue it, in that order')
     .option('--seq <seq>', 'restores the state right after this entry')
     .option('--time <time>', 'restores what was committed by this time (ISO 8601)')
-    .option('--key-file <file>', 'key that the manifests are signed with')
+    .option(...KEY_FILE)
     .action(
       async (
         target: string,
@@ -35,7 +31,7 @@ export function addRestoreCommands(backup: Command, context: CommandContext, wit
         const own = await keysOption(context, options)
         const to: RestoreOptions = { ...pointOf(options), ...(key && { key }), ...own }
         const restored = await restoreBackup(directories, target, to)
-        const output = outputOf(command)
+        const output = outputOf(context, command)
         output.result({ target, ...restored }, () => {
           output.line(`${target}: restored to ${restored.seq}, goes on at ${restored.newSeq} of ${restored.historyId}`)
         })
@@ -53,15 +49,14 @@ export function addRestoreCommands(backup: Command, context: CommandContext, wit
     .option('--time <time>', 'restores what was committed by this time (ISO 8601)')
     .option(...KEY_FILE)
     .action(async (directories: string[], options: MemberOptions, command: Command) => {
-      await restoreMembers(context, directories, options, outputOf(command))
+      await restoreMembers(context, directories, options, outputOf(context, command))
     })
   addProjectCommand(backup, context, withSession)
 }
 
 /** A data directory that was finished: what an interrupted restore has left is not. */
 async function isFinished({ files }: CommandContext, directory: string): Promise<boolean> {
-  const text = await readTextFile(files, `${directory}/identity.json`)
-  return text !== undefined && /"isComplete": *true/.test(text)
+  return (await readIdentity(files, directory))?.isComplete === true
 }
 
 function addProjectCommand(backup: Command, context: CommandContext, withSession: WithSession): void {
@@ -196,7 +191,7 @@ async function restoreMembers(
     const message = `restore all ${nodes[0]!.members.length} members at once, or give all the same --restore-id`
     throw new QuorateError('invalid_argument', message)
   }
-  const restoreId = options.restoreId ?? Buffer.from(nodePlatform().random.bytes(16)).toString('hex')
+  const restoreId = options.restoreId ?? bytesToHex(nodePlatform().random.bytes(16))
   for (const { name, dataDirectory, members: listed, storage, encryption, integrity } of nodes) {
     if (options.skipExisting === true && (await isFinished(context, dataDirectory))) {
       context.terminal.writeError(`${dataDirectory} is in use already, and stays as it is\n`)
