@@ -1,6 +1,5 @@
-import { utf8Bytes } from '../encoding/index.ts'
 import type { Mutation, Row } from '../encoding/index.ts'
-import { bytesCodec, QuorateError } from '../model/index.ts'
+import { bytesOfFields, NotedCommits, QuorateError, timeLeft } from '../model/index.ts'
 import type { Database } from '../model/index.ts'
 import type { KeyRecord } from './transfer-records.ts'
 
@@ -29,10 +28,6 @@ export interface ImportResult {
   readonly expired: number
 }
 
-/** A commit ends with the record that brings it above this many bytes, more or less. */
-const BATCH_BYTES_MAX = 1_048_576
-const utf8 = new TextDecoder()
-
 /**
  * Writes records in the order given, `batch` in a commit, each together with a note of how many are done: a key of the scope, which the last
  * commit removes. Whatever ends it, another run with the same id and input goes on behind the last commit, so each record is written
@@ -46,60 +41,37 @@ export async function importRecords(
   { id, batch, onProgress }: ImportOptions,
 ): Promise<ImportResult> {
   const { project, scope } = target
-  const note = { project, scope, key: utf8Bytes(`\0quorate:import:${id}`) }
-  const space = database.kv<Uint8Array>(project, { scope, key: bytesCodec })
-  const found = await space.entry(note.key)
-  const skipped = found === undefined ? 0 : Number(utf8.decode(found.value))
-  let version = found?.seq ?? 0
-  let at = 0
-  let expired = 0
-  let waiting: (KeyRecord | Row)[] = []
-  let waitingBytes = 0
-  const write = async (): Promise<void> => {
-    const mutations = mutationsOf(target, waiting, database.leaderTimeMicros())
-    if (target.table === undefined) expired += waiting.length - mutations.length
-    const assertions = [{ type: 'keyVersion', ...note, seq: version } as const]
-    const progress = { type: 'kvSet', ...note, value: utf8Bytes(String(at)) } as const
-    const commit = database.commit({ assertions, mutations: [...mutations, progress] })
-    version = (await commit.catch(describeFailure)).seq
-    waiting = []
-    waitingBytes = 0
-    onProgress?.(at)
-  }
-  for await (const record of records) {
-    at++
-    if (at <= skipped) continue
-    waiting.push(record)
-    waitingBytes += bytesOf(record)
-    if (waiting.length >= batch || waitingBytes > BATCH_BYTES_MAX) await write()
-  }
-  if (waiting.length > 0) await write()
-  if (at < skipped) throw new QuorateError('invalid_argument', `the input has ${at} records, ${skipped} of it are done`)
-  if (version > 0) await space.delete(note.key, { ifSeq: version })
-  return { records: at, skipped, expired }
-}
-
-function mutationsOf(target: ImportTarget, records: readonly (KeyRecord | Row)[], nowMicros: number): Mutation[] {
-  const { project, scope, table } = target
-  if (table !== undefined) return [{ type: 'upsert', project, scope, table, rows: records as readonly Row[] }]
-  return (records as readonly KeyRecord[]).flatMap(({ key, value, expiresAtMicros }): Mutation[] => {
-    if (expiresAtMicros === undefined) return [{ type: 'kvSet', project, scope, key, value }]
-    const ttlMs = Math.ceil((expiresAtMicros - nowMicros) / 1_000)
-    return ttlMs < 1 ? [] : [{ type: 'kvSet', project, scope, key, value, ttlMs }]
+  const commits = new NotedCommits<KeyRecord | Row>(database, {
+    project,
+    scope,
+    id,
+    batch,
+    mutationsOf: (waiting, nowMicros) => mutationsOf(target, waiting, nowMicros),
+    bytesOf: bytesOfFields,
+    onProgress,
   })
+  await commits.find()
+  for await (const record of records) await commits.take(record)
+  await commits.flush()
+  const { taken, skipped, expired } = commits
+  if (taken < skipped) {
+    throw new QuorateError('invalid_argument', `the input has ${taken} records, ${skipped} of it are done`)
+  }
+  await commits.finish()
+  return { records: taken, skipped, expired }
 }
 
-function bytesOf(record: KeyRecord | Row): number {
-  let bytes = 0
-  for (const cell of Object.values(record)) {
-    bytes += typeof cell === 'string' || cell instanceof Uint8Array ? cell.length : 8
+function mutationsOf(
+  { project, scope, table }: ImportTarget,
+  records: readonly (KeyRecord | Row)[],
+  nowMicros: number,
+): { mutations: readonly Mutation[]; expired: number } {
+  if (table !== undefined) {
+    return { mutations: [{ type: 'upsert', project, scope, table, rows: records as readonly Row[] }], expired: 0 }
   }
-  return bytes
-}
-
-function describeFailure(error: unknown): never {
-  if (error instanceof QuorateError && error.code === 'assertion_failed') {
-    throw new QuorateError('conflict', 'another import of the same input is under way', { cause: error })
-  }
-  throw error
+  const mutations = (records as readonly KeyRecord[]).flatMap(({ key, value, expiresAtMicros }): Mutation[] => {
+    const { ttlMs, isOver } = timeLeft(expiresAtMicros, nowMicros)
+    return isOver ? [] : [{ type: 'kvSet', project, scope, key, value, ...(ttlMs !== undefined && { ttlMs }) }]
+  })
+  return { mutations, expired: records.length - mutations.length }
 }

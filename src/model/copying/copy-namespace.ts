@@ -1,10 +1,11 @@
-import { DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
+import { DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type { Ddl, Mutation, Row } from '../../encoding/index.ts'
 import type { Database, View } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import { bytesCodec } from '../facade/codecs.ts'
 import { planCopy } from './copy-plan.ts'
 import type { CopyPlan, Namespace, PlannedScope, PlannedTable } from './copy-plan.ts'
+import { bytesOfFields, NOTE_PREFIX, NotedCommits, timeLeft } from './noted-commits.ts'
 
 export interface CopyOptions {
   /** Names of the copy; by default those of the source. */
@@ -37,10 +38,7 @@ interface CopiedRecord {
   readonly bytes: number
 }
 
-const NOTE_PREFIX = '\0quorate:import:'
 const BATCH = 500
-/** A commit ends with the record that brings it above this many bytes, more or less. */
-const BATCH_BYTES_MAX = 1_048_576
 const utf8 = new TextDecoder()
 
 /**
@@ -59,13 +57,14 @@ export async function copyNamespace(
   const plan = await planCopy(source, target, from, options.to ?? {})
   const copying = new Copying(target, plan, options)
   await copying.findNote()
-  if (!copying.isResumed && options.isIntoExisting !== true) requireAbsent(plan, from)
-  if (options.isDryRun === true) return { plan, ...counts(plan), skipped: copying.done, expired: 0 }
+  if (!copying.commits.isResumed && options.isIntoExisting !== true) requireAbsent(plan, from)
+  if (options.isDryRun === true) return { plan, ...counts(plan), skipped: copying.commits.skipped, expired: 0 }
   await copying.structure()
   await using view = await source.view()
   await copying.records(view)
   await copying.finish()
-  return { plan, ...copying.counted }
+  const { skipped, expired } = copying.commits
+  return { plan, ...copying.counted, skipped, expired }
 }
 
 function counts({ scopes }: CopyPlan): { keys: number; rows: number } {
@@ -92,34 +91,27 @@ class Copying {
   readonly #target: Database
   readonly #plan: CopyPlan
   readonly #options: CopyOptions
-  readonly #note: { project: string; scope: string; key: Uint8Array }
-  #version = 0
-  #at = 0
-  #waiting: CopiedRecord[] = []
-  #waitingBytes = 0
-  done = 0
-  readonly counted = { keys: 0, rows: 0, skipped: 0, expired: 0 }
+  readonly commits: NotedCommits<CopiedRecord>
+  readonly counted = { keys: 0, rows: 0 }
 
   constructor(target: Database, plan: CopyPlan, options: CopyOptions) {
     this.#target = target
     this.#plan = plan
     this.#options = options
-    this.#note = { project: plan.to, scope: plan.scopes[0]!.to, key: utf8Bytes(`${NOTE_PREFIX}${options.id}`) }
-  }
-
-  get isResumed(): boolean {
-    return this.#version > 0
+    this.commits = new NotedCommits(target, {
+      project: plan.to,
+      scope: plan.scopes[0]!.to,
+      id: options.id,
+      batch: options.batch ?? BATCH,
+      mutationsOf,
+      bytesOf: ({ bytes }) => bytes,
+      onProgress: records => options.onProgress?.(records),
+    })
   }
 
   async findNote(): Promise<void> {
     const { isProjectThere, scopes } = this.#plan
-    if (!isProjectThere || !scopes[0]!.isThere) return
-    const { project, scope, key } = this.#note
-    const found = await this.#target.kv<Uint8Array>(project, { scope, key: bytesCodec }).entry(key)
-    if (found === undefined) return
-    this.#version = found.seq
-    this.done = Number(utf8.decode(found.value))
-    this.counted.skipped = this.done
+    if (isProjectThere && scopes[0]!.isThere) await this.commits.find()
   }
 
   /** One commit for the names and the note, then the tables. */
@@ -127,10 +119,7 @@ class Copying {
     const { to: project, scopes } = this.#plan
     const names: Ddl[] = [{ type: 'createProject', project, ifNotExists: true }]
     for (const { to: scope } of scopes) names.push({ type: 'createScope', project, scope, ifNotExists: true })
-    if (!this.isResumed) {
-      const created = names.map(operation => ({ type: 'ddl', operation }) as const)
-      await this.#commit([...created], [])
-    }
+    if (!this.commits.isResumed) await this.commits.begin(names.map(operation => ({ type: 'ddl', operation })))
     for (const { tables } of scopes) {
       for (const table of tables) if (!table.isThere) await this.#target.ddl(creation(table))
     }
@@ -143,7 +132,7 @@ class Copying {
         for await (const record of this.#rows(view, table)) await this.#take(record, 'rows')
       }
     }
-    if (this.#waiting.length > 0) await this.#write()
+    await this.commits.flush()
   }
 
   /** The rules between tables, and the quota, hold for what is there; the note goes. */
@@ -162,8 +151,7 @@ class Copying {
     if (this.#options.isIntoExisting !== true && (quota?.bytes ?? quota?.records) !== undefined) {
       await this.#target.ddl({ type: 'setQuota', project, ...quota })
     }
-    const { scope, key } = this.#note
-    await this.#target.kv<Uint8Array>(project, { scope, key: bytesCodec }).delete(key, { ifSeq: this.#version })
+    await this.commits.finish()
   }
 
   async *#keys(view: View, { from, to: scope }: PlannedScope): AsyncGenerator<CopiedRecord> {
@@ -195,41 +183,25 @@ class Copying {
         rows: [row],
         ...(ttlMs !== undefined && { ttlMs }),
       })
-      yield { mutation, expiresAtMicros, bytes: bytesOf(row) }
+      yield { mutation, expiresAtMicros, bytes: bytesOfFields(row) }
     }
   }
 
   async #take(record: CopiedRecord, kind: 'keys' | 'rows'): Promise<void> {
-    this.#at++
     this.counted[kind]++
-    if (this.#at <= this.done) return
-    this.#waiting.push(record)
-    this.#waitingBytes += record.bytes
-    const isFull = this.#waiting.length >= (this.#options.batch ?? BATCH) || this.#waitingBytes > BATCH_BYTES_MAX
-    if (isFull) await this.#write()
+    await this.commits.take(record)
   }
+}
 
-  async #write(): Promise<void> {
-    await this.#commit([], this.#waiting)
-    this.#waiting = []
-    this.#waitingBytes = 0
-    this.#options.onProgress?.(this.#at)
-  }
-
-  /** Together with how far the copy is then. */
-  async #commit(first: readonly Mutation[], records: readonly CopiedRecord[]): Promise<void> {
-    const nowMicros = this.#target.leaderTimeMicros()
-    const mutations: Mutation[] = [...first]
-    for (const { mutation, expiresAtMicros } of records) {
-      const ttlMs = expiresAtMicros === undefined ? undefined : Math.ceil((expiresAtMicros - nowMicros) / 1_000)
-      if (ttlMs !== undefined && ttlMs < 1) this.counted.expired++
-      else mutations.push(mutation(ttlMs))
-    }
-    mutations.push({ type: 'kvSet', ...this.#note, value: utf8Bytes(String(this.#at)) })
-    const isFirst = this.#version === 0 && first.length > 0
-    const assertions = isFirst ? [] : [{ type: 'keyVersion', ...this.#note, seq: this.#version } as const]
-    this.#version = (await this.#target.commit({ assertions, mutations }).catch(describeFailure)).seq
-  }
+function mutationsOf(
+  records: readonly CopiedRecord[],
+  nowMicros: number,
+): { mutations: readonly Mutation[]; expired: number } {
+  const mutations = records.flatMap(({ mutation, expiresAtMicros }): Mutation[] => {
+    const { ttlMs, isOver } = timeLeft(expiresAtMicros, nowMicros)
+    return isOver ? [] : [mutation(ttlMs)]
+  })
+  return { mutations, expired: records.length - mutations.length }
 }
 
 /** The table with its indexes, checks, owner and read policy, before it has rows; rules towards other tables come when all have theirs. */
@@ -238,19 +210,4 @@ function creation({ to, description }: PlannedTable): Ddl[] {
   const { owner, readPolicy } = description
   const created: Ddl = { type: 'createTable', ...to, ...definition, ...(owner !== '' && { owner }) }
   return readPolicy === undefined ? [created] : [created, { type: 'setReadPolicy', ...to, policy: readPolicy }]
-}
-
-function bytesOf(row: Row): number {
-  let bytes = 0
-  for (const cell of Object.values(row)) {
-    bytes += typeof cell === 'string' || cell instanceof Uint8Array ? cell.length : 8
-  }
-  return bytes
-}
-
-function describeFailure(error: unknown): never {
-  if (error instanceof QuorateError && error.code === 'assertion_failed') {
-    throw new QuorateError('conflict', 'another run of the same copy is under way', { cause: error })
-  }
-  throw error
 }
