@@ -48,13 +48,31 @@ const DEFAULTS = {
   latencyWindowMs: 15,
 } as const
 
+/** Absent and undefined are the same. @throws QuorateError `invalid_argument` */
 export function clientSettings(options: ConnectOptions): ClientSettings {
-  return { token: undefined, caller: undefined, ...DEFAULTS, ...options }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const settings: ClientSettings = { token: undefined, caller: undefined, ...DEFAULTS, ...given }
+  for (const name of DURATIONS) {
+    const ms = settings[name]
+    if (typeof ms !== 'number' || !(ms > 0)) throw invalid(`${name} is a positive number, not ${String(ms)}`)
+  }
+  if (!(settings.latencyWindowMs >= 0)) throw invalid('latencyWindowMs is a number from 0')
+  if (!READ_FROM.includes(settings.readFrom)) throw invalid(`readFrom is one of ${READ_FROM.join(', ')}`)
+  return settings
+}
+
+const DURATIONS = ['timeoutMs', 'pingBusyMs', 'pingIdleMs', 'dialTimeoutMs'] as const
+const READ_FROM: readonly string[] = ['leader', 'any'] satisfies ConnectOptions['readFrom'][]
+
+function invalid(message: string, options?: ErrorOptions): QuorateError {
+  return new QuorateError('invalid_argument', message, options)
 }
 
 /** Path of the WebSocket on a node's client port. */
 const CONNECT_PATH = '/v1/connect'
 const DEFAULT_PORT = '7400'
+/** A URL tells no port that is the usual one of its scheme: 80 and 443 are ports like others here. */
+const HAS_PORT = /^[a-z]+:\/\/[^/?#]*:\d+(?:[/?#]|$)/i
 
 /**
  * The addresses of `endpoints`: one URL whose host part may list several (`ws://h1:7400,h2:7400`), or a list of such. Without a scheme
@@ -63,12 +81,15 @@ const DEFAULT_PORT = '7400'
  */
 export function parseEndpoints(endpoints: string | readonly string[]): string[] {
   const urls: string[] = []
-  for (const text of typeof endpoints === 'string' ? [endpoints] : endpoints) {
+  const given: unknown = typeof endpoints === 'string' ? [endpoints] : endpoints
+  if (!Array.isArray(given)) throw invalid('endpoints are a text or a list of texts')
+  for (const text of given as readonly unknown[]) {
+    if (typeof text !== 'string') throw invalid('an endpoint is a text')
     const scheme = /^[a-z]+:\/\//i.exec(text)?.[0] ?? 'ws://'
     const rest = text.startsWith(scheme) ? text.slice(scheme.length) : text
     for (const host of rest.split(',')) if (host.trim() !== '') urls.push(endpointUrl(host.trim(), scheme))
   }
-  if (urls.length === 0) throw new QuorateError('invalid_argument', 'no endpoint is given')
+  if (urls.length === 0) throw invalid('no endpoint is given')
   return [...new Set(urls)]
 }
 
@@ -79,12 +100,12 @@ export function endpointUrl(address: string, scheme: string): string {
   try {
     url = new URL(text.replace(/^http/, 'ws'))
   } catch (cause) {
-    throw new QuorateError('invalid_argument', `not an endpoint: ${JSON.stringify(address).slice(0, 100)}`, { cause })
+    throw invalid(`not an endpoint: ${JSON.stringify(address).slice(0, 100)}`, { cause })
   }
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
-    throw new QuorateError('invalid_argument', `endpoints are ws: or wss:, not ${url.protocol}`)
+    throw invalid(`endpoints are ws: or wss:, not ${url.protocol}`)
   }
-  if (url.port === '' && url.protocol === 'ws:') url.port = DEFAULT_PORT
+  if (!HAS_PORT.test(text)) url.port = DEFAULT_PORT
   if (url.pathname === '/' || url.pathname === '') url.pathname = CONNECT_PATH
   return url.href
 }

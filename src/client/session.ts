@@ -1,4 +1,4 @@
-import { decodeOutcome } from '../encoding/index.ts'
+import { decodeOutcome, notAfterOf } from '../encoding/index.ts'
 import { NumberMap, QuorateError, refusalError } from '../model/index.ts'
 import type { CoreOptions, CoreOutcome, ServerMessage, WelcomeMessage } from '../model/index.ts'
 import type { Timer } from '../platform/index.ts'
@@ -70,6 +70,11 @@ export class ClientSession implements CommitSender {
     return count
   }
 
+  /** Commits that are kept, those that are settled included. */
+  get keptCount(): number {
+    return this.#open.size + this.#moving.length + this.#queue.length - this.#queueAt
+  }
+
   /** hot path: bench/client */
   submit(envelope: Uint8Array, options: CoreOptions): Promise<CoreOutcome> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed)
@@ -80,7 +85,7 @@ export class ClientSession implements CommitSender {
     }
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#ports.clock.monotonicMs() + timeoutMs
-      const notAfterMicros = this.#pool.leaderTimeMicros + Math.ceil(timeoutMs * 1000)
+      const notAfterMicros = notAfterOf(this.#pool.leaderTimeMicros, timeoutMs)
       const commit = new PendingCommit(this, envelope, caller, deadlineMs, notAfterMicros, resolve, reject)
       commit.listen(options)
       this.#queue.push(commit)
@@ -298,7 +303,7 @@ export class ClientSession implements CommitSender {
     const leftMs = commit.deadlineMs - this.#ports.clock.monotonicMs()
     if (leftMs <= 0 || commit.isSettled) return false
     this.#remove(commit)
-    commit.notAfterMicros = this.#pool.leaderTimeMicros + Math.ceil(leftMs * 1000)
+    commit.notAfterMicros = notAfterOf(this.#pool.leaderTimeMicros, leftMs)
     this.#unsend(commit)
     this.#queue = [commit, ...this.#queue.slice(this.#queueAt)]
     this.#queueAt = 0
@@ -414,6 +419,9 @@ export class ClientSession implements CommitSender {
       if (commit.deadlineMs <= nowMs) commit.giveUp('timeout', 'the time given is used up')
       else next = Math.min(next, commit.deadlineMs)
     }
+    // While no node can be reached nothing else takes them out.
+    this.#queue = this.#queue.slice(this.#queueAt).filter(({ isSettled }) => !isSettled)
+    this.#queueAt = 0
     return next
   }
 }

@@ -35,6 +35,12 @@ export interface RequestHeader {
   copy: number
 }
 
+/** What `notAfterMicros` is for a request that has `leftMs` left; 0, no bound, where that is longer than a field can say. */
+export function notAfterOf(leaderTimeMicros: number, leftMs: number): number {
+  const micros = leaderTimeMicros + Math.ceil(leftMs * 1000)
+  return Number.isSafeInteger(micros) ? micros : 0
+}
+
 /** Most requests of a process have the caller of the one before. */
 let lastCaller = ''
 let lastCallerBytes: Uint8Array = new Uint8Array(0)

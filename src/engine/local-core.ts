@@ -1,3 +1,4 @@
+import { notAfterOf } from '../encoding/index.ts'
 import type { EntryBatch } from '../encoding/index.ts'
 import {
   consistencyOfRead,
@@ -74,7 +75,7 @@ export class LocalCore implements DatabaseCore {
     const { session, clock } = this.#options
     if (options.signal?.aborted === true) return Promise.reject(abortedBefore(options.signal))
     const { timeoutMs, caller = ROOT_CALLER } = options
-    const notAfterMicros = timeoutMs === undefined ? 0 : clock.wallMicros() + Math.ceil(timeoutMs * 1000)
+    const notAfterMicros = timeoutMs === undefined ? 0 : notAfterOf(clock.wallMicros(), timeoutMs)
     return new Promise((resolve, reject) => {
       const submission = new Waiting(caller, envelope, notAfterMicros, this.#options, resolve, reject)
       submission.isEconomic = options.writeClass === 'economic'

@@ -1,6 +1,7 @@
 import {
   decodeOutcome,
   encodeRequest,
+  notAfterOf,
   plainCommitSeq,
   requestCopy,
   requestSerial,
@@ -96,7 +97,7 @@ export class ReplicaCore implements DatabaseCore {
     const numbers = service.nextNodeRequest()
     if (numbers === undefined) throw new QuorateError('unavailable', 'no leader is known here', { retryable: true })
     const leftMs = Math.max(0, deadlineMs - this.time.monotonicMs())
-    const notAfterMicros = service.leaderTimeMicros + Math.ceil(leftMs * 1000)
+    const notAfterMicros = notAfterOf(service.leaderTimeMicros, leftMs)
     return encodeRequest({ caller: options.caller ?? ROOT_CALLER, ...numbers, notAfterMicros, copy: 0 }, envelope)
   }
 

@@ -1,17 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseEndpoints } from '../../src/client/index.ts'
 import { keys, set } from './calls.ts'
 import { FakeCluster } from './fake-cluster.ts'
-
-describe('endpoints', () => {
-  it('are a list of hosts in one URL, or several, with the usual port and path', () => {
-    assert.deepEqual(parseEndpoints('ws://h1:7401,h2'), ['ws://h1:7401/v1/connect', 'ws://h2:7400/v1/connect'])
-    assert.deepEqual(parseEndpoints(['h1', 'http://h2:80/x']), ['ws://h1:7400/v1/connect', 'ws://h2:7400/x'])
-    assert.throws(() => parseEndpoints(''), { code: 'invalid_argument' })
-    assert.throws(() => parseEndpoints('ftp://h'), { code: 'invalid_argument' })
-  })
-})
 
 describe('commits', () => {
   it('go to the leader, in order, within the window, in few frames', async () => {

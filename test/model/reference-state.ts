@@ -226,12 +226,26 @@ export class ReferenceState {
       this.records(assertion.project, assertion.scope ?? DEFAULT_SCOPE)
       return this.tables.check(assertion, index)
     }
+    if (assertion.type === 'not') {
+      if (this.#holds(assertion.assertion, index, caller)) throw new Refusal('assertion_failed', `assertion ${index}`)
+      return
+    }
     if (!isKeyAssertion(assertion)) throw new Refusal('unsupported_version')
     const target = { project: assertion.project, scope: assertion.scope ?? DEFAULT_SCOPE }
     if (!this.allows(caller, 'kvRead', target, assertion.key)) throw new Refusal('permission_denied')
     const record = this.find(assertion)
     const actualSeq = record?.seq ?? 0
     if (!holds(assertion, record)) throw new Refusal('assertion_failed', `assertion ${index}`, { index, actualSeq })
+  }
+
+  #holds(assertion: Assertion, index: number, caller: string): boolean {
+    try {
+      this.#check(assertion, index, caller)
+      return true
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'assertion_failed') return false
+      throw error
+    }
   }
 
   #mutate(mutation: Mutation, index: number, caller: string): MutationResult {

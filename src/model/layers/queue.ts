@@ -1,9 +1,10 @@
-import type { Assertion, Mutation, TableMutation } from '../../encoding/index.ts'
+import { bytesToHex, encodeEnvelope, sha256, utf8Bytes } from '../../encoding/index.ts'
+import type { Assertion, Mutation, TableMutation, TransactionEnvelope } from '../../encoding/index.ts'
 import type { RequestOptions } from '../consistency.ts'
 import type { Table } from '../database-table-writes.ts'
 import type { Database } from '../database.ts'
 import { QuorateError } from '../errors.ts'
-import { invalid, requireTtl } from '../facade/arguments.ts'
+import { invalid, requireIdempotencyKey, requireTtl } from '../facade/arguments.ts'
 import { add, and, or, targetOf, type TableDefinition } from '../tables/index.ts'
 import { requireNamespace, type LayerNamespace } from './namespace.ts'
 import { queueDdl, queueTable, type TaskRow, type TaskShape, type TaskState } from './queue-table.ts'
@@ -37,6 +38,7 @@ export interface Task<P> {
   dueAtMicros: number
 }
 
+/** `idempotencyKey`: the same task under the same key is enqueued once, and every call gets its id. */
 export interface EnqueueOptions extends RequestOptions {
   /** Higher ones are served first; default 0. */
   priority?: number
@@ -52,6 +54,12 @@ export interface EnqueueOptions extends RequestOptions {
   key?: string
   /** Applied together with it. */
   mutations?: readonly Mutation[]
+}
+
+/** What a claim gives is another task each time: there is no first answer to give again. */
+export interface ClaimTasksOptions extends Omit<RequestOptions, 'idempotencyKey'> {
+  /** Tasks at most; default 1. */
+  count?: number
 }
 
 export interface CompleteOptions extends RequestOptions {
@@ -84,46 +92,55 @@ export class Queue<P = unknown> {
 
   /** Id of the task; `isNew` is false if one of the same key is in the queue. */
   async enqueue(payload: P, options: EnqueueOptions = {}): Promise<{ id: number; isNew: boolean }> {
-    const { mutations = [], key, signal, timeoutMs, idempotencyKey } = options
+    const { mutations = [], key, signal, timeoutMs, idempotencyKey, delayMs = 0 } = options
     const request = {
       ...(signal !== undefined && { signal }),
       ...(timeoutMs !== undefined && { timeoutMs }),
     }
-    const id = await this.#takeId(request)
-    const insert: TableMutation = {
+    const task = this.#newTask(payload, options)
+    const insertOf = (row: object): TableMutation => ({
       type: 'insert',
       ...targetOf(this.#definition),
-      rows: [this.#newTask(id, payload, options)],
-    }
+      rows: [{ ...task, ...row }],
+    })
+    const keys = idempotencyKey === undefined ? undefined : this.#keysFor(idempotencyKey)
+    const taken =
+      keys === undefined
+        ? { id: await this.#takeId(request), isRepeated: false }
+        : await this.#takeIdOnce(keys, { mutations: [insertOf({ id: 0, dueAt: delayMs }), ...mutations] }, request)
+    const { id } = taken
+    const due = delayMs > 0 ? { dueAt: this.#nowMicros() + Math.ceil(delayMs * 1_000) } : {}
     try {
       await this.#database.commit(
-        { mutations: [insert, ...mutations] },
-        { ...request, ...(idempotencyKey !== undefined && { idempotencyKey }) },
+        { mutations: [insertOf({ id, ...due }), ...mutations] },
+        { ...request, ...(keys !== undefined && { idempotencyKey: keys.task }) },
       )
       return { id, isNew: true }
     } catch (error) {
-      if (key === undefined || !(error instanceof QuorateError) || error.code !== 'unique_violation') throw error
+      if (!(error instanceof QuorateError)) throw error
+      // Under this key nothing but this task is enqueued, which differs from what was sent before by its time alone.
+      if (taken.isRepeated && error.code === 'idempotency_mismatch') return { id, isNew: true }
+      if (key === undefined || error.code !== 'unique_violation') throw error
       const there = await this.#tasks.query(q => q.where(c => c.key.eq(key)).select('id')).first(request)
       if (there === undefined) throw error
       return { id: there.id, isNew: false }
     }
   }
 
-  #newTask(id: number, payload: P, options: EnqueueOptions) {
+  #newTask(payload: P, options: EnqueueOptions) {
     const { priority = 0, delayMs = 0, attemptsMax = 5, backoffBaseMs = 1_000, backoffMaxMs = 60_000, key } = options
     if (!Number.isSafeInteger(priority)) throw invalid(`priority is a whole number, not ${String(priority)}`)
     if (!(delayMs >= 0)) throw invalid(`delayMs is not negative, not ${String(delayMs)}`)
     if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) throw invalid('attemptsMax is a whole number from 1')
     const payloadText = this.#definition.columns['payload']!.codec.encode(payload)
     return {
-      id,
       payload: payloadText,
       rank: -priority,
       attemptsMax,
       backoffBaseMs: requireTtl(backoffBaseMs),
       backoffMaxMs: requireTtl(backoffMaxMs),
       key: key ?? null,
-      ...(delayMs > 0 && { state: 'scheduled', dueAt: this.#nowMicros() + Math.ceil(delayMs * 1_000) }),
+      ...(delayMs > 0 && { state: 'scheduled' }),
     }
   }
 
@@ -131,9 +148,12 @@ export class Queue<P = unknown> {
   async claim(
     owner: string,
     leaseMs: number,
-    { count = 1, ...options }: RequestOptions & { count?: number } = {},
+    { count = 1, ...options }: ClaimTasksOptions = {},
   ): Promise<ClaimedTask<P>[]> {
     requireTtl(leaseMs)
+    if (!Number.isSafeInteger(count) || count < 1) throw invalid(`count is a whole number from 1, not ${String(count)}`)
+    if ('idempotencyKey' in options)
+      throw invalid('a claim cannot be made again under a key: complete the task instead')
     await this.#makeReady(options)
     const claimed: ClaimedTask<P>[] = []
     while (claimed.length < count) {
@@ -294,6 +314,39 @@ export class Queue<P = unknown> {
 
   #nowMicros(): number {
     return this.#database.leaderTimeMicros()
+  }
+
+  /** An idempotency key for the id and one for the task: of this queue, whatever else the program uses the given one for. */
+  #keysFor(idempotencyKey: string): { id: string; task: string } {
+    const { project, scope, name } = this.#definition
+    const hash = bytesToHex(sha256(utf8Bytes(`${project}/${scope}/${name}/${requireIdempotencyKey(idempotencyKey)}`)))
+    return { id: `queue-id:${hash}`, task: `queue-task:${hash}` }
+  }
+
+  /**
+   * An id that every sending of the same content gets. The content is told by a condition that always holds: the counter is no hash.
+   * @throws QuorateError `idempotency_mismatch` for other content under the same key
+   */
+  async #takeIdOnce(
+    keys: { id: string },
+    content: TransactionEnvelope,
+    request: RequestOptions,
+  ): Promise<{ id: number; isRepeated: boolean }> {
+    const counter = this.#counter
+    const isOther: Assertion = { type: 'keyEquals', ...counter, value: sha256(encodeEnvelope(content)) }
+    const { results, isDuplicate } = await this.#database.commit(
+      {
+        assertions: [{ type: 'not', assertion: isOther }],
+        mutations: [{ type: 'kvIncrement', ...counter, by: 1n, width: 64 }],
+      },
+      { ...request, idempotencyKey: keys.id },
+    )
+    return { id: Number(results[0]), isRepeated: isDuplicate }
+  }
+
+  get #counter(): { project: string; scope: string; key: Uint8Array } {
+    const { project, scope, name } = this.#definition
+    return { project, scope, key: utf8Bytes(`__queues/${name}`) }
   }
 
   /** Unique in the queue for ever. */

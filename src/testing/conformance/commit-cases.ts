@@ -179,6 +179,17 @@ export const commitSection: ConformanceSection = {
       },
     },
     {
+      name: 'may have all the time there is',
+      async run({ database, project, kv }) {
+        for (const timeoutMs of [Infinity, Number.MAX_SAFE_INTEGER, Number.MAX_VALUE]) {
+          await kv.set('k', bytes('1'), { timeoutMs })
+          equal(text(await kv.get('k', { timeoutMs })), '1')
+          await database.transaction(async tx => tx.kv(project).delete('k'), { timeoutMs })
+          equal(await kv.get('k'), undefined)
+        }
+      },
+    },
+    {
       name: 'of a form that no envelope has is refused where it is made',
       async run({ database, project, kv }) {
         const forms: unknown[] = [

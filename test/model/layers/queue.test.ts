@@ -160,8 +160,39 @@ describe('a queue', () => {
     )
   })
 
+  it('takes a task under an idempotency key once, and every sending of it hears the same id', async () => {
+    const { core, database, kv, queue } = await openJobs()
+    const mutations = [{ type: 'kvIncrement', project: 'shop', key: bytes('sent'), by: 1n, width: 64 }] as const
+    const options = { idempotencyKey: 'order-1', mutations }
+    const first = await queue.enqueue({ n: 1 }, options)
+    const other = await openQueue<Job>(database, { project: 'shop', name: 'jobs' })
+    assert.deepEqual(await other.enqueue({ n: 1 }, options), first)
+    await queue.complete(await claimOne(queue))
+    assert.deepEqual(await other.enqueue({ n: 1 }, options), first, 'also when it is done')
+    assert.deepEqual(
+      [await queue.counts(), (await kv.get('sent'))?.at(-1)],
+      [{ scheduled: 0, ready: 0, claimed: 0, dead: 0 }, 1],
+    )
+    const delayed = { idempotencyKey: 'order-2', delayMs: 500 }
+    const later = await queue.enqueue({ n: 2 }, delayed)
+    core.advanceTimeMs(100)
+    assert.deepEqual(await other.enqueue({ n: 2 }, delayed), later, 'though its time would be another by now')
+    assert.equal((await queue.counts()).scheduled, 1)
+    assert.notEqual((await queue.enqueue({ n: 2 }, { delayMs: 500 })).id, later.id)
+    await failure(other.enqueue({ n: 3 }, delayed), 'idempotency_mismatch')
+    await failure(other.enqueue({ n: 2 }, { ...delayed, delayMs: 501 }), 'idempotency_mismatch')
+    const neighbours = await openQueue<Job>(database, { project: 'shop', name: 'others' })
+    assert.equal((await neighbours.enqueue({ n: 3 }, delayed)).isNew, true, 'another queue has other keys')
+  })
+
   it('refuses what makes no sense', async () => {
     const { database, queue } = await openJobs()
+    await queue.enqueue({ n: 0 })
+    for (const count of [0, -1, 1.5, Number.NaN]) await failure(queue.claim('w', 1_000, { count }), 'invalid_argument')
+    const again = { idempotencyKey: 'c' } as object
+    await failure(queue.claim('w', 1_000, again), 'invalid_argument')
+    assert.equal((await queue.counts()).ready, 1)
+    await failure(queue.enqueue({ n: 1 }, { idempotencyKey: '' }), 'invalid_argument')
     await failure(queue.enqueue({ n: 1 }, { attemptsMax: 0 }), 'invalid_argument')
     await failure(queue.enqueue({ n: 1 }, { delayMs: -1 }), 'invalid_argument')
     await failure(queue.enqueue({ n: 1 }, { priority: 0.5 }), 'invalid_argument')
