@@ -4,7 +4,7 @@ import type { TransactionEnvelope } from '../encoding/index.ts'
 import type { PreflightResult } from '../model/index.ts'
 import type { CommandContext, WithSession } from './context.ts'
 import { dataArgument } from './data-argument.ts'
-import { CommandExit, ExitCode } from './exit-codes.ts'
+import { CommandExit, describeError, ExitCode } from './exit-codes.ts'
 import type { Output } from './output.ts'
 import { fromData } from './table-commands.ts'
 
@@ -34,7 +34,7 @@ export function addCommitCommands(program: Command, context: CommandContext, wit
       withSession(async (session, command) => {
         const found = await (await session.database()).preflight(await read(command))
         session.output.result(found, () => print(session.output, found))
-        if (!found.isValid) throw new CommandExit(ExitCode.failed, `${found.error!.code}: ${found.error!.message}`)
+        if (!found.isValid) throw new CommandExit(ExitCode.failed, describeError(found.error))
       }),
     )
 }

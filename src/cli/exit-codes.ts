@@ -1,6 +1,8 @@
+import type { FailedCondition, Value } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { ErrorCode } from '../model/index.ts'
 import { FileError } from '../platform/index.ts'
+import { printable } from './output.ts'
 
 /** What the command line ends with; documented in README.md and stable. `suspect` and `inconsistent` are `check data`'s alone. */
 export const ExitCode = {
@@ -38,10 +40,28 @@ export function exitCodeOf(error: unknown): ExitCode {
 export function describeError(error: unknown): string {
   if (error instanceof QuorateError) {
     const unsure = error.applied === 'unknown' ? ' (it may have been applied)' : ''
-    return `${error.code}: ${error.message}${unsure}`
+    const { condition } = error.detail ?? {}
+    const found = condition === undefined ? '' : ` (${describeCondition(condition)})`
+    return `${error.code}: ${error.message}${found}${unsure}`
   }
   if (error instanceof FileError) return `${error.code}: ${error.message}`
   return error instanceof Error ? error.message : String(error)
+}
+
+const SIGNS = { eq: '=', ne: '!=', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const
+
+/** `assertions[0]: keyVersion = 5, found 7`; `assertions[1].assertion: not keyExists = true, found true`. */
+function describeCondition(condition: FailedCondition): string {
+  const { path, type, op, isNegated, expected, actual, expectedBytes, actualBytes } = condition
+  const negation = isNegated === true ? 'not ' : ''
+  const found = actual === undefined ? 'nothing' : valueText(actual, actualBytes)
+  return `${path}: ${negation}${type} ${SIGNS[op]} ${valueText(expected, expectedBytes)}, found ${found}`
+}
+
+function valueText(value: Value, bytes: number | undefined): string {
+  const text =
+    value instanceof Uint8Array ? printable(value) : typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return bytes === undefined ? text : `${text}... of ${bytes} bytes`
 }
 
 /** Ends a command with an exit code of its own; the message, if any, is printed. */

@@ -26,6 +26,14 @@ export { bytesToJson, fromBase64, integerToJson, toBase64 } from './json-values.
 export * from './key-values.ts'
 export * from './kv-items.ts'
 export * from './ordered-keys.ts'
+export {
+  CONDITION_TYPES,
+  CONDITION_VALUE_BYTES_MAX,
+  failedCondition,
+  readCondition,
+  writeCondition,
+} from './failed-condition.ts'
+export type { FailedCondition } from './failed-condition.ts'
 export * from './outcome.ts'
 export * from './range-digest.ts'
 export * from './request.ts'

@@ -1,4 +1,6 @@
 import { ByteReader, ByteWriter, MalformedBytes, readU32, readU64, writeU64 } from './bytes.ts'
+import { readCondition, writeCondition } from './failed-condition.ts'
+import type { FailedCondition } from './failed-condition.ts'
 import { bigEndianToBigint, bigEndianToSigned, bigintToBigEndian, signedToBigEndian } from './big-endian.ts'
 
 /**
@@ -6,7 +8,7 @@ import { bigEndianToBigint, bigEndianToSigned, bigintToBigEndian, signedToBigEnd
  *
  *   0 u8 format (1)   1 u8 status (0 committed, 1 refused)   2 u16 flags (1 = repeated; only committed, never recorded)   4 u64 seq
  *   committed: u32 results, then each: u8 tag (0 none, 1 u64, 2 u256, 3 boolean, 4 negative i64) and its bytes, big-endian
- *   refused: text16 code, text16 message, u8 has detail, [u32 index, u64 actual seq]
+ *   refused: text16 code, text16 message, u8 detail (0 none, 1 of the item, 2 and of the condition), [u32 index, u64 actual seq, [condition]]
  */
 export type Outcome =
   | {
@@ -30,6 +32,8 @@ export interface RefusalDetail {
   index: number
   /** The version found; 0 = absent. */
   actualSeq: number
+  /** Of `assertion_failed`. */
+  condition?: FailedCondition
 }
 
 const COMMITTED_PLAIN_BYTES = 16
@@ -79,10 +83,12 @@ export function encodeOutcome(outcome: Outcome): Uint8Array {
   writeHead(writer, 1, outcome.seq, 0)
   writer.text16(outcome.code)
   writer.text16(outcome.message)
-  writer.u8(outcome.detail === undefined ? 0 : 1)
-  if (outcome.detail !== undefined) {
-    writer.u32(outcome.detail.index)
-    writer.u64(outcome.detail.actualSeq)
+  const { detail } = outcome
+  writer.u8(detail === undefined ? 0 : detail.condition === undefined ? 1 : 2)
+  if (detail !== undefined) {
+    writer.u32(detail.index)
+    writer.u64(detail.actualSeq)
+    if (detail.condition !== undefined) writeCondition(writer, detail.condition)
   }
   return writer.finish()
 }
@@ -146,6 +152,10 @@ function readNegative(reader: ByteReader): bigint {
 function readRefused(reader: ByteReader, seq: number): Outcome {
   const code = reader.text16()
   const message = reader.text16()
-  if (reader.u8() === 0) return { status: 'refused', seq, code, message }
-  return { status: 'refused', seq, code, message, detail: { index: reader.u32(), actualSeq: reader.u64() } }
+  const form = reader.u8()
+  if (form > 2) throw new MalformedBytes('outcome detail')
+  if (form === 0) return { status: 'refused', seq, code, message }
+  const detail = { index: reader.u32(), actualSeq: reader.u64() }
+  if (form === 1) return { status: 'refused', seq, code, message, detail }
+  return { status: 'refused', seq, code, message, detail: { ...detail, condition: readCondition(reader) } }
 }

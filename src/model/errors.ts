@@ -1,3 +1,5 @@
+import type { FailedCondition } from '../encoding/index.ts'
+
 /** Every error code that a caller can meet; stable, snake_case, the same on all doors (docs/reference/errors.md). */
 export const ERROR_CODES = [
   // The request itself.
@@ -101,6 +103,8 @@ export interface ErrorDetail {
   index?: number
   /** The version found instead of the expected one; 0 = absent. */
   actualSeq?: number
+  /** Which condition of the transaction did not hold, what it wanted and what was found, for `assertion_failed`. */
+  condition?: FailedCondition
   /** The window of seqs that can be read, for `seq_unavailable`. */
   oldestSeq?: number
   newestSeq?: number

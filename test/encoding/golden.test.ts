@@ -207,6 +207,46 @@ describe('golden bytes of the outcome', () => {
       { status: 'refused', seq: 9, code: 'conflict', message: 'm', detail: { index: 2, actualSeq: 3 } },
       '01 01 0000 0900000000000000  0800 636f6e666c696374  0100 6d  01 02000000 0300000000000000',
     ],
+    [
+      {
+        status: 'refused',
+        seq: 9,
+        code: 'c',
+        message: '',
+        detail: {
+          index: 2,
+          actualSeq: 3,
+          condition: { path: 'assertions[2]', type: 'keyVersion', op: 'eq', expected: 4, actual: 3 },
+        },
+      },
+      `01 01 0000 0900000000000000  0100 63  0000  02 02000000 0300000000000000`.concat(
+        ` 0d00 ${bytesToHex(utf8Bytes('assertions[2]'))} 01 00 02 04 04000000 04 03000000`,
+      ),
+    ],
+    [
+      {
+        status: 'refused',
+        seq: 9,
+        code: 'c',
+        message: '',
+        detail: {
+          index: 0,
+          actualSeq: 0,
+          condition: {
+            path: '',
+            type: 'rowCompare',
+            op: 'lte',
+            isNegated: true,
+            expected: null,
+            actual: 'a',
+            expectedBytes: 100,
+            actualBytes: 200,
+            columnType: 'u64',
+          },
+        },
+      },
+      `01 01 0000 0900000000000000  0100 63  0000  02 00000000 0000000000000000 0000 0a 03 1f 00 64000000 0a01 61 c8000000 02`,
+    ],
     [{ status: 'refused', seq: 9, code: 'c', message: '' }, '01 01 0000 0900000000000000  0100 63  0000  00'],
   ]
 
@@ -237,7 +277,7 @@ describe('golden bytes of the outcome', () => {
   it('the plain commit, read in place', () => {
     assert.deepEqual(
       cases.map(([outcome]) => plainCommitSeq(encodeOutcome(outcome))),
-      [9, undefined, undefined, undefined, undefined],
+      [9, ...cases.slice(1).map(() => undefined)],
     )
     assert.equal(plainCommitSeq(encodePlainCommit(2 ** 50)), 2 ** 50)
   })

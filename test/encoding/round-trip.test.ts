@@ -262,6 +262,26 @@ const decoders: { name: string; samples: fc.Arbitrary<Uint8Array>; decode: (data
       encodeOutcome({ status: 'committed', seq: 4, results: [1n, undefined, true, 1n << 200n] }),
       encodeOutcome({ status: 'committed', seq: 4, results: [], isDuplicate: true }),
       encodeOutcome({ status: 'refused', seq: 4, code: 'conflict', message: 'ü', detail: { index: 1, actualSeq: 2 } }),
+      encodeOutcome({
+        status: 'refused',
+        seq: 4,
+        code: 'assertion_failed',
+        message: '',
+        detail: {
+          index: 1,
+          actualSeq: 2,
+          condition: {
+            path: 'assertions[1]',
+            type: 'rowCompare',
+            op: 'lt',
+            isNegated: true,
+            expected: 1n << 200n,
+            actual: Uint8Array.of(1),
+            actualBytes: 70,
+            columnType: 'u256',
+          },
+        },
+      }),
     ),
     decode(data) {
       const outcome = decodeOutcome(data)

@@ -4,6 +4,7 @@ import {
   bigintToBigEndian,
   counterShardKey,
   EXTREME_MISSING_SHIFT,
+  failedCondition,
   MUTATE_HAS_SEQ,
   MUTATE_OP_SHIFT,
   MUTATE_OPS,
@@ -112,8 +113,10 @@ function applyMutate(
   if ('code' in place) return place
   const hasSeq = (flags & MUTATE_HAS_SEQ) !== 0
   const actualSeq = place.old?.versionSeq ?? 0
-  if (hasSeq && readU64(bytes, restStart) !== actualSeq) {
-    return refuse('assertion_failed', 'the key has another version than expected', { index: 0, actualSeq })
+  const expectedSeq = hasSeq ? readU64(bytes, restStart) : actualSeq
+  if (expectedSeq !== actualSeq) {
+    const condition = failedCondition('kvMutate', 'eq', false, expectedSeq, actualSeq)
+    return refuse('assertion_failed', 'the key has another version than expected', { index: 0, actualSeq, condition })
   }
   const operand = bigEndianToBigint(bytes.subarray(hasSeq ? restStart + 8 : restStart, bodyEnd))
   const present = place.old === undefined ? 0n : bigEndianToBigint(place.old.value)

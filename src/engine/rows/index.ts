@@ -1,5 +1,5 @@
 /** Rows of tables: their mutations, the rules that these keep, preconditions on them, their expiry, and steps over whole tables. */
-export { judgeRows } from './assertions.ts'
+export { existenceFinding, judgeRows, versionFinding } from './assertions.ts'
 export type { Finding } from './assertions.ts'
 export { keyOfRow } from './cells.ts'
 export { addDeclaredKeys } from './declared-keys.ts'

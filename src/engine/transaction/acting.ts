@@ -9,6 +9,8 @@ export class Acting {
   readonly namespaces: Namespaces
   readonly budget: WorkBudget = { recordsLeft: 0, rowsLeft: 0 }
   caller = ''
+  /** The assertion that is judged stands in an odd number of `not`: what decides is that it holds. */
+  isNegated = false
   access: CallerAccess
 
   constructor(namespaces: Namespaces, access: CallerAccess) {

@@ -2,6 +2,7 @@ import {
   COMPARISONS,
   compareBytes,
   equalBytes,
+  failedCondition,
   isGroupOp,
   isTableOp,
   Op,
@@ -20,7 +21,7 @@ import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-import { checkRowPoint, checkRowRange, judgeRows } from '../rows/index.ts'
+import { checkRowPoint, checkRowRange, existenceFinding, judgeRows, versionFinding } from '../rows/index.ts'
 import type { Finding } from '../rows/index.ts'
 import type { Acting } from './acting.ts'
 import { NO_NAMES } from './namespaces.ts'
@@ -102,11 +103,18 @@ export function checkAssertion(
   cursor: EnvelopeCursor,
   acting: Acting,
   index: number,
+  place = `assertions[${index}]`,
 ): Refusal | undefined {
+  acting.isNegated = false
   const found = judge(work, cursor, acting)
   if ('code' in found) return found
   if (found.holds) return undefined
-  return refuse('assertion_failed', `assertion ${index} does not hold`, { index, actualSeq: found.actualSeq })
+  const { actualSeq, condition } = found
+  return refuse('assertion_failed', `${place} does not hold`, {
+    index,
+    actualSeq,
+    ...(condition !== undefined && { condition: { ...condition, path: `${place}${condition.path}` } }),
+  })
 }
 
 /** Checks the assertions of the `postflight` mutation that the cursor stands on, against what was changed so far. */
@@ -117,9 +125,10 @@ export function checkPostflight(
   index: number,
 ): Refusal | undefined {
   let at = cursor.restStart
-  for (let left = cursor.groupCount; left > 0; left--) {
+  const count = cursor.groupCount
+  for (let i = 0; i < count; i++) {
     at = cursor.standOn(at)
-    const refusal = checkAssertion(work, cursor, acting, index)
+    const refusal = checkAssertion(work, cursor, acting, index, `mutations[${index}].assertions[${i}]`)
     if (refusal !== undefined) return refusal
   }
   return undefined
@@ -132,46 +141,66 @@ function judge(work: EntryWork, cursor: EnvelopeCursor, acting: Acting): Finding
   if ('code' in table) return table
   if (!acting.mayUse('tableRead', table)) return deniedRead()
   const assertion = readTableAssertion(cursor, { ...NO_NAMES, table: table.name })
-  return judgeRows(work, table, assertion, acting.rowCaller(table), acting.budget)
+  return judgeRows(work, table, assertion, acting.rowCaller(table), acting.budget, acting.isNegated)
 }
 
 /** In order, as far as is needed: all up to the first that does not hold, any up to the first that does. */
 function judgeGroup(work: EntryWork, cursor: EnvelopeCursor, acting: Acting): Finding | Refusal {
   const { op } = cursor
+  if (op === Op.assertNot) return judgeNot(work, cursor, acting)
+  const isAny = op === Op.assertAny
   let at = cursor.restStart
-  let actualSeq = 0
-  for (let left = cursor.groupCount; left > 0; left--) {
+  const count = cursor.groupCount
+  let found: Finding = { holds: !isAny, actualSeq: 0 }
+  for (let i = 0; i < count; i++) {
     at = cursor.standOn(at)
-    const found = judge(work, cursor, acting)
-    if ('code' in found) return found
-    if (op === Op.assertNot) return { ...found, holds: !found.holds }
-    actualSeq = found.actualSeq
-    if (found.holds === (op === Op.assertAny)) return found
+    const next = judge(work, cursor, acting)
+    if ('code' in next) return next
+    found = within(`.assertions[${i}]`, next)
+    if (found.holds === isAny) return found
   }
-  return { holds: op === Op.assertAll, actualSeq }
+  if (count > 0 || found.holds !== acting.isNegated) return found
+  const condition = failedCondition(isAny ? 'any' : 'all', 'eq', acting.isNegated, !found.holds, found.holds)
+  return { ...found, condition }
 }
 
-function judgeKey(work: EntryWork, cursor: EnvelopeCursor, { namespaces, access }: Acting): Finding | Refusal {
+function judgeNot(work: EntryWork, cursor: EnvelopeCursor, acting: Acting): Finding | Refusal {
+  cursor.standOn(cursor.restStart)
+  acting.isNegated = !acting.isNegated
+  const found = judge(work, cursor, acting)
+  acting.isNegated = !acting.isNegated
+  return 'code' in found ? found : within('.assertion', { ...found, holds: !found.holds })
+}
+
+/** What was found, where it is told from one level further out. */
+function within(step: string, found: Finding): Finding {
+  const { condition } = found
+  return condition === undefined ? found : { ...found, condition: { ...condition, path: `${step}${condition.path}` } }
+}
+
+function judgeKey(work: EntryWork, cursor: EnvelopeCursor, acting: Acting): Finding | Refusal {
+  const { namespaces, access, isNegated } = acting
   const scope = namespaces.resolve(cursor.namespace, work.state.catalog)
   if ('code' in scope) return scope
   const { bytes, keyStart, keyEnd, restStart, bodyEnd } = cursor
   if (!access.mayUseKey('kvRead', scope.projectId, scope.id, bytes, keyStart, keyEnd)) return deniedRead()
   if (cursor.op === Op.assertKeyVersion || cursor.op === Op.assertKeyExists) {
     const actualSeq = keyVersion(work, cursor, scope)
-    const holds =
-      cursor.op === Op.assertKeyVersion
-        ? actualSeq === readU64(bytes, restStart)
-        : actualSeq > 0 === (cursor.flags === 1)
-    return { holds, actualSeq }
+    return cursor.op === Op.assertKeyVersion
+      ? versionFinding('keyVersion', readU64(bytes, restStart), actualSeq, isNegated)
+      : existenceFinding('keyExists', cursor.flags === 1, actualSeq, isNegated)
   }
-  const found = work.changes.get(kvKey(scope.id, bytes, keyStart, keyEnd))
-  if (found === undefined || isExpired(found, work.timeMicros)) return { holds: false, actualSeq: 0 }
+  const record = work.changes.get(kvKey(scope.id, bytes, keyStart, keyEnd))
+  const found = record === undefined || isExpired(record, work.timeMicros) ? undefined : record
   const operand = bytes.subarray(restStart, bodyEnd)
+  const isEquality = cursor.op === Op.assertKeyEquals
+  const op = isEquality ? 'eq' : COMPARISONS[cursor.flags]!
   const holds =
-    cursor.op === Op.assertKeyEquals
-      ? equalBytes(found.value, operand)
-      : compares(found.value, COMPARISONS[cursor.flags]!, operand)
-  return { holds, actualSeq: found.versionSeq }
+    found !== undefined && (isEquality ? equalBytes(found.value, operand) : compares(found.value, op, operand))
+  const actualSeq = found?.versionSeq ?? 0
+  if (holds !== isNegated) return { holds, actualSeq }
+  const type = isEquality ? 'keyEquals' : 'keyCompare'
+  return { holds, actualSeq, condition: failedCondition(type, op, isNegated, operand, found?.value) }
 }
 
 function deniedRead(): Refusal {

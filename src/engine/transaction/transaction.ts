@@ -195,7 +195,9 @@ export class TransactionApplier {
 
 /** The refusal of one mutation. */
 function at(index: number, refusal: Refusal): Refusal {
-  return { ...refusal, detail: { index, actualSeq: refusal.detail?.actualSeq ?? 0 } }
+  const { actualSeq = 0, condition } = refusal.detail ?? {}
+  const where = condition !== undefined && { condition: { ...condition, path: `mutations[${index}]` } }
+  return { ...refusal, detail: { index, actualSeq, ...where } }
 }
 
 /** Assertions within groups and after mutations count as the others do; how many there are is known at the end. */

@@ -1,4 +1,10 @@
-import { MalformedBytes, type ByteReader, type ByteWriter } from '../../encoding/index.ts'
+import {
+  MalformedBytes,
+  readCondition,
+  writeCondition,
+  type ByteReader,
+  type ByteWriter,
+} from '../../encoding/index.ts'
 import { isErrorCode, QuorateError, type Applied, type ErrorDetail, type LeaderHint } from '../errors.ts'
 
 /**
@@ -6,7 +12,7 @@ import { isErrorCode, QuorateError, type Applied, type ErrorDetail, type LeaderH
  *
  *   text16 code, text16 message, u8 flags, [leader], [u32 backoff in ms], [detail]
  *   flags: bit 0 retryable, bits 1-2 applied (no, yes, unknown), bit 3 leader, bit 4 backoff, bit 5 detail
- *   detail: u8 which of index (u32), actual seq, oldest seq, newest seq (u64), file (text16), offset (u64)
+ *   detail: u8 which of index (u32), actual seq, oldest seq, newest seq (u64), file (text16), offset (u64), condition (outcome.md)
  */
 const APPLIED: readonly Applied[] = ['no', 'yes', 'unknown']
 const RETRYABLE = 1
@@ -73,8 +79,8 @@ export function readLeader(reader: ByteReader): LeaderHint {
 }
 
 function writeDetail(out: ByteWriter, detail: ErrorDetail): void {
-  const { index, actualSeq, oldestSeq, newestSeq, file, offset } = detail
-  const which = [index, actualSeq, oldestSeq, newestSeq, file, offset]
+  const { index, actualSeq, oldestSeq, newestSeq, file, offset, condition } = detail
+  const which = [index, actualSeq, oldestSeq, newestSeq, file, offset, condition]
   out.u8(which.reduce<number>((bits, value, i) => (value === undefined ? bits : bits | (1 << i)), 0))
   if (index !== undefined) out.u32(index)
   if (actualSeq !== undefined) out.u64(actualSeq)
@@ -82,11 +88,12 @@ function writeDetail(out: ByteWriter, detail: ErrorDetail): void {
   if (newestSeq !== undefined) out.u64(newestSeq)
   if (file !== undefined) out.text16(bounded(file))
   if (offset !== undefined) out.u64(offset)
+  if (condition !== undefined) writeCondition(out, condition)
 }
 
 function readDetail(reader: ByteReader): ErrorDetail {
   const which = reader.u8()
-  if (which > 63) throw new MalformedBytes('error detail')
+  if (which > 127) throw new MalformedBytes('error detail')
   return {
     ...((which & 1) !== 0 && { index: reader.u32() }),
     ...((which & 2) !== 0 && { actualSeq: reader.u64() }),
@@ -94,5 +101,6 @@ function readDetail(reader: ByteReader): ErrorDetail {
     ...((which & 8) !== 0 && { newestSeq: reader.u64() }),
     ...((which & 16) !== 0 && { file: reader.text16() }),
     ...((which & 32) !== 0 && { offset: reader.u64() }),
+    ...((which & 64) !== 0 && { condition: readCondition(reader) }),
   }
 }

@@ -1,5 +1,6 @@
 import { MalformedBytes, type MutationResult, type Outcome, type RefusalDetail } from '../../encoding/index.ts'
 import { asMap, choiceField, field, integerField, listField, optionalField, textField } from './fields.ts'
+import { conditionField } from './json-condition.ts'
 import type { PlainMap } from './fields.ts'
 
 /** `Outcome` out of parsed JSON; transactions and DDL are read by `transactionFromJson` and `ddlFromJson` of encoding. */
@@ -21,7 +22,9 @@ export function outcomeFromPlain(value: unknown): Outcome {
 
 function refusalDetail(parent: PlainMap, name: string): RefusalDetail {
   const map = asMap(field(parent, name), name)
-  return { index: integerField(map, 'index', 0xffffffff), actualSeq: integerField(map, 'actualSeq') }
+  const condition = optionalField(map, 'condition', conditionField)
+  const item = { index: integerField(map, 'index', 0xffffffff), actualSeq: integerField(map, 'actualSeq') }
+  return condition === undefined ? item : { ...item, condition }
 }
 
 /** A number up to 2^53, a text of digits beyond. */

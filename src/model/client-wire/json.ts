@@ -30,6 +30,7 @@ import {
   textField,
   type PlainMap,
 } from './fields.ts'
+import { conditionField } from './json-condition.ts'
 import { outcomeFromPlain } from './json-envelope.ts'
 import { consistencyFromPlain, readRequestFromPlain, readResultFromPlain, tokenField } from './json-reads.ts'
 import { watchedRowsFromPlain } from './watched-rows.ts'
@@ -290,5 +291,7 @@ function detailField(parent: PlainMap, name: string): ErrorDetail {
   }
   const file = optionalField(map, 'file', textField)
   if (file !== undefined) detail.file = file
+  const condition = optionalField(map, 'condition', conditionField)
+  if (condition !== undefined) detail.condition = condition
   return detail
 }

@@ -3,6 +3,7 @@ import type { Database } from '../../model/index.ts'
 import { auditSection } from './audit-cases.ts'
 import { catalogSection } from './catalog-cases.ts'
 import { commitSection } from './commit-cases.ts'
+import { conditionSection } from './condition-cases.ts'
 import { consistencySection } from './consistency-cases.ts'
 import type {
   ConformanceContext,
@@ -65,6 +66,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   layerSection,
   scanScopesSection,
   auditSection,
+  conditionSection,
 ]
 
 /**

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { COMPARISONS, CONDITION_TYPES } from '../../encoding/index.ts'
 import { JOB_KINDS } from '../../model/index.ts'
 import { tableAssertion, tableDdl, tableMutation } from './table-schemas.ts'
 
@@ -421,7 +422,30 @@ export const errorSchema: z.ZodType = z.object({
   retryable: z.boolean(),
   applied: z.enum(['no', 'yes', 'unknown']),
   leader: z.object({ nodeId: integer, clientAddress: z.string(), term: integer }).optional(),
-  detail: z.record(z.string(), z.unknown()).optional(),
+  detail: z
+    .object({
+      index: integer.optional(),
+      actualSeq: integer.optional(),
+      condition: z
+        .object({
+          path: z.string().describe('Where it stands in the transaction, as in assertions[2].assertions[0]'),
+          type: z.enum(CONDITION_TYPES),
+          op: z.enum(COMPARISONS),
+          isNegated: z.boolean().optional(),
+          expected: z.unknown(),
+          actual: z.unknown().describe('What was found; absent where nothing is'),
+          expectedBytes: integer.optional().describe('Of all of it, where only the first 64 bytes are shown'),
+          actualBytes: integer.optional(),
+          columnType: z.string().optional(),
+        })
+        .optional()
+        .describe('Of assertion_failed'),
+      oldestSeq: integer.optional(),
+      newestSeq: integer.optional(),
+      file: z.string().optional(),
+      offset: integer.optional(),
+    })
+    .optional(),
 })
 const role = z.enum(['voter', 'learner'])
 export const statusSchema: z.ZodType = z.object({

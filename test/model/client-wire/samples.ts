@@ -1,4 +1,5 @@
 import { encodeEnvelope, encodeOutcome } from '../../../src/encoding/index.ts'
+import type { FailedCondition } from '../../../src/encoding/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
 import type { ClientMessage, QueryData, ServerMessage, Topology } from '../../../src/model/index.ts'
 
@@ -266,8 +267,35 @@ const refused = encodeOutcome({
   seq: 56,
   code: 'assertion_failed',
   message: 'no',
-  detail: { index: 1, actualSeq: 0 },
+  detail: {
+    index: 1,
+    actualSeq: 0,
+    condition: {
+      path: 'assertions[1].assertion',
+      type: 'rowCompare',
+      op: 'eq',
+      isNegated: true,
+      expected: 5n,
+      actual: null,
+      columnType: 'u256',
+    },
+  },
 })
+const key = { path: 'assertions[0]', type: 'keyEquals', op: 'eq', expected: bytes(1), actual: bytes(2, 3) } as const
+const conditions: FailedCondition[] = [
+  { path: 'mutations[0].assertions[1]', type: 'sum', op: 'lt', expected: 2 ** 40, actual: 2n ** 200n },
+  {
+    path: 'assertions[0]',
+    type: 'rowCompare',
+    op: 'ne',
+    expected: '9007199254740993',
+    actual: '1',
+    columnType: 'text',
+  },
+  { path: 'assertions[0]', type: 'rowCompare', op: 'ne', expected: 1, actual: bytes(1), columnType: 'blob' },
+  { path: 'assertions[0]', type: 'keyExists', op: 'eq', expected: true, actual: false },
+  { ...key, expectedBytes: 90, actualBytes: 91 },
+]
 
 export const serverSamples: ServerMessage[] = [
   {
@@ -488,6 +516,11 @@ export const serverSamples: ServerMessage[] = [
     ],
   },
   { type: 'error', requestId: 5, error: new QuorateError('not_found', 'no such thing') },
+  ...conditions.map(condition => ({
+    type: 'error' as const,
+    requestId: 5,
+    error: new QuorateError('assertion_failed', 'no', { detail: { condition } }),
+  })),
   {
     type: 'error',
     requestId: 6,
@@ -496,7 +529,7 @@ export const serverSamples: ServerMessage[] = [
       applied: 'unknown',
       leader: { nodeId: 2, clientAddress: 'h2:7400', term: 9 },
       backoffMs: 20,
-      detail: { index: 1, actualSeq: 2, oldestSeq: 3, newestSeq: 4, file: 'log/1', offset: 5 },
+      detail: { index: 1, actualSeq: 2, oldestSeq: 3, newestSeq: 4, file: 'log/1', offset: 5, condition: key },
     }),
   },
   { type: 'error', requestId: 6, error: new QuorateError('conflict', 'again', { applied: 'yes', retryable: true }) },
