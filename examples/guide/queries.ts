@@ -59,6 +59,17 @@ export async function main(directory: string, print: (line: string) => void): Pr
     print(`${row['c.name']}: ${row.orders} orders, ${row.total} cents`)
   // [/join]
 
+  // [on]
+  const gifts = from(customers, 'c')
+    .leftJoin(orders, 'o', c => and(c['o.customer'].eq(c['c.id']), or(c['o.note'].like('gift%'), c['o.cents'].lt(20))))
+    .select('c.name', 'o.id')
+    .orderBy('c.name')
+    .orderBy('o.id')
+    .limit(100)
+  // [/on]
+  const found = await db.query(gifts).all()
+  print(found.map(row => `${row['c.name']} ${row['o.id'] ?? '-'}`).join(', '))
+
   // [pages]
   const ofAnn = db.table(orders).query(q =>
     q

@@ -279,6 +279,11 @@ export class DataReader {
     return value === undefined ? this.#missing(name) : read(value, `${this.#path}.${name}`, this.#form)
   }
 
+  optional<T>(name: string, read: (value: unknown, path: string, form: DataForm) => T): T | undefined {
+    const value = this.#optional(name)
+    return value === undefined ? undefined : read(value, `${this.#path}.${name}`, this.#form)
+  }
+
   has(name: string): boolean {
     return Object.hasOwn(this.#fields, name) && this.#fields[name] !== undefined
   }

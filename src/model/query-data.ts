@@ -1,5 +1,6 @@
 import {
   COMPARISONS,
+  dataError,
   DataReader,
   JSON_DATA,
   NATIVE_DATA,
@@ -8,7 +9,7 @@ import {
   type DataForm,
 } from '../encoding/index.ts'
 import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_LIMITS } from './query.ts'
-import type { AggregateData, JoinData, OrderItem, QueryData, SelectItem } from './query.ts'
+import type { AggregateData, JoinData, JoinPair, OrderItem, QueryData, SelectItem } from './query.ts'
 
 /** Queries as data from outside, checked field by field; unknown fields are errors. */
 
@@ -77,7 +78,7 @@ function bounded<T>(reader: DataReader, name: string, items: T[] | undefined, ma
 
 function readJoin(reader: DataReader): JoinData {
   const as = reader.optionalText('as')
-  const on = bounded(reader, 'on', reader.optionalList('on', readOn), QUERY_LIMITS.joinConditions)
+  const on = reader.optional('on', readOn)
   const join: JoinData = {
     type: reader.oneOf('type', JOIN_TYPES),
     table: reader.text('table'),
@@ -88,7 +89,14 @@ function readJoin(reader: DataReader): JoinData {
   return join
 }
 
-function readOn(reader: DataReader): NonNullable<JoinData['on']>[number] {
+/** A list of pairs, or a condition. */
+function readOn(value: unknown, path: string, form: DataForm): NonNullable<JoinData['on']> {
+  if (!Array.isArray(value)) return readExprData(new DataReader(value, path, form))
+  if (value.length > QUERY_LIMITS.joinConditions) throw dataError(path, `at most ${QUERY_LIMITS.joinConditions} items`)
+  return value.map((pair, i) => readPair(new DataReader(pair, `${path}[${i}]`, form)))
+}
+
+function readPair(reader: DataReader): JoinPair {
   const op = reader.optionalOneOf('op', COMPARISONS)
   const on = { left: reader.text('left'), ...(op !== undefined && { op }), right: reader.text('right') }
   reader.end()

@@ -39,8 +39,29 @@ export interface JoinData {
   type: (typeof JOIN_TYPES)[number]
   table: string
   as?: string
-  /** All must hold; none for a cross join. Null never joins. */
-  on?: readonly { left: string; op?: ComparisonOperator; right: string }[]
+  /**
+   * What joins a row to those of the tables before it: pairs of columns that must all compare as they say (equal unless `op` says otherwise), or
+   * any condition on columns of this table and those before it. Rows join for which it is true, so Null and unknown join nothing. Of an outer
+   * join it only decides what is a partner: rows without one stay, unlike those that `where` leaves out. None for a cross join.
+   */
+  on?: readonly JoinPair[] | Expr
+}
+
+export interface JoinPair {
+  left: string
+  op?: ComparisonOperator
+  right: string
+}
+
+/** What must all be true for rows to join. */
+export function joinConditions({ on = [] }: Pick<JoinData, 'on'>): readonly Expr[] {
+  if (!isPairs(on)) return [on]
+  return on.map(({ left, op = 'eq', right }): Expr => ({ op, column: left, value: { column: right } }))
+}
+
+/** Whether a join's condition is given as pairs of columns. */
+export function isPairs(on: NonNullable<JoinData['on']>): on is readonly JoinPair[] {
+  return Array.isArray(on)
 }
 
 export type SelectItem = string | { column: string; as: string } | { compute: ScalarExpr; as: string }

@@ -101,6 +101,7 @@ describe('the guide', () => {
         '148:1480 146:1460 144:1440',
         'Bob: 75 orders, 56250 cents',
         'Ann: 75 orders, 55500 cents',
+        'Ann 0, Ann 50, Ann 100, Bob 1, Eve -',
         '40 and 35, of one state: true',
         '56250',
         '1 1.1 1.2',

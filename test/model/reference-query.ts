@@ -12,6 +12,7 @@ import {
 } from '../../src/encoding/index.ts'
 import { CellList, compileCondition, compileScalar, InvalidExpression } from '../../src/engine/conditions/index.ts'
 import {
+  joinConditions,
   QUERY_LIMITS,
   QuorateError,
   type AggregateData,
@@ -200,15 +201,10 @@ function runQuery(
     const name = join.as ?? join.table
     const right = rowsOf(table).map(row => prefixed(name, row))
     const rightColumns = table.definition.columns.map(({ name: column, type }) => ({ name: `${name}.${column}`, type }))
+    if (join.type !== 'cross' && joinConditions(join).length === 0) throw new Refusal('invalid_query', 'no condition')
+    const joinedColumns = columns.concat(rightColumns)
     const fits = (a: Row, b: Row): boolean =>
-      (join.on ?? []).every(({ left, op = 'eq', right }) => {
-        const x = a[left] ?? null
-        const y = b[right] ?? null
-        if (x === null || y === null) return false
-        const order = compareColumnValues(x, y)
-        if (op === 'eq' || op === 'ne') return (order === 0) === (op === 'eq')
-        return op === 'lt' ? order < 0 : op === 'lte' ? order <= 0 : op === 'gt' ? order > 0 : order >= 0
-      })
+      joinConditions(join).every(expr => filtered([{ ...a, ...b }], joinedColumns, expr, caller).length === 1)
     const nulls = (of: readonly Column[]): Row => Object.fromEntries(of.map(({ name }) => [name, null]))
     const joined = rows.flatMap(a => right.filter(b => fits(a, b)).map(b => ({ ...a, ...b })))
     if (join.type === 'left' || join.type === 'full') {
@@ -217,7 +213,7 @@ function runQuery(
     if (join.type === 'right' || join.type === 'full') {
       joined.push(...right.filter(b => !rows.some(a => fits(a, b))).map(b => ({ ...nulls(columns), ...b })))
     }
-    columns = columns.concat(rightColumns)
+    columns = joinedColumns
     rows = joined
   }
   if (query.where !== undefined) rows = filtered(rows, columns, query.where, caller)

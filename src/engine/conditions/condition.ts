@@ -77,7 +77,7 @@ function invalid(message: string): InvalidExpression {
 }
 
 /** Unknown unless one is false. */
-function allOf(args: readonly Condition[]): Condition {
+export function allOf(args: readonly Condition[]): Condition {
   if (args.length === 1) return args[0]!
   if (args.length === 2) {
     const [first, second] = args as [Condition, Condition]

@@ -5,7 +5,7 @@ export { conditionColumns, forEachComparison, operandsOf, renameColumn, usesCall
 export type { Comparison } from './columns.ts'
 export { classOf, equalValues, literalOf } from './comparable.ts'
 export type { ValueClass } from './comparable.ts'
-export { comparisonOf, compileCondition, CONDITION_TERMS_MAX } from './condition.ts'
+export { allOf, comparisonOf, compileCondition, CONDITION_TERMS_MAX } from './condition.ts'
 export type { Condition } from './condition.ts'
 export { InvalidExpression } from './invalid-expression.ts'
 export { LikePattern } from './like.ts'

@@ -34,8 +34,9 @@ function indexNames(path: AccessPath): string[] {
 
 function stagesOf({ query, joins, outputs, filter, access, isOrderedByScan }: Plan, table: Table): string[] {
   const stages = [`scan ${describeAccess(access, table)}`]
-  for (const { type, kind, bound, access: right } of joins) {
-    stages.push(`${type} join ${bound.alias} (${kind}): ${describeAccess(right, bound.table)}`)
+  for (const { type, kind, bound, isFiltered, access: right } of joins) {
+    const more = isFiltered ? ', more conditions' : ''
+    stages.push(`${type} join ${bound.alias} (${kind}${more}): ${describeAccess(right, bound.table)}`)
   }
   if (filter !== undefined) stages.push('filter joined rows')
   if (outputs.grouping !== undefined) {

@@ -2,8 +2,8 @@ import { mapColumns } from '../../encoding/index.ts'
 import type { ColumnType, Expr, ScalarExpr } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import type { QueryData } from '../../model/index.ts'
-import type { ColumnNames } from '../conditions/index.ts'
-import { forEachComparison, InvalidExpression, operandsOf } from '../conditions/index.ts'
+import type { ColumnNames, Condition } from '../conditions/index.ts'
+import { allOf, compileCondition, forEachComparison, InvalidExpression, operandsOf } from '../conditions/index.ts'
 import type { RecordReader } from '../record-store.ts'
 import type { Table } from '../tables/index.ts'
 import type { SignCursor } from './cursor.ts'
@@ -48,6 +48,12 @@ export function invalidQuery(message: string): QuorateError {
 export function valid<T>(compiled: T | InvalidExpression): T {
   if (compiled instanceof InvalidExpression) throw new QuorateError(compiled.code, compiled.message)
   return compiled
+}
+
+/** All of `exprs` as one condition; undefined of none. Each may be as deep as a condition may be. @throws QuorateError */
+export function compileAll(exprs: readonly Expr[], names: ColumnNames, caller: string): Condition | undefined {
+  if (exprs.length === 0) return undefined
+  return allOf(exprs.map(expr => valid(compileCondition(expr, names, caller))))
 }
 
 /** @throws QuorateError for missing names, lacking permission and an alias given twice */

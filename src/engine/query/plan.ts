@@ -10,7 +10,7 @@ import { FirstOfJoin, JoinedRow } from './join-sources.ts'
 import type { CellPlaces } from './join-sources.ts'
 import { planJoins } from './joins.ts'
 import type { JoinPlan } from './joins.ts'
-import { bindTables, invalidQuery, JoinNames, TableNames, valid, withoutAlias } from './names.ts'
+import { bindTables, compileAll, invalidQuery, JoinNames, TableNames, valid, withoutAlias } from './names.ts'
 import type { BoundTable, QueryContext } from './names.ts'
 import { planOutputs } from './outputs.ts'
 import type { Outputs } from './outputs.ts'
@@ -81,7 +81,7 @@ function planAnew(query: QueryData, tables: readonly BoundTable[], caller: strin
   if (query.where !== undefined) valid(compileCondition(query.where, names, caller))
   const outputs = planOutputs(query, names, tables, caller)
   if (outputs.columns.length === 0) throw invalidQuery('nothing is selected')
-  const parts = partsOf(query, tables, names, outputs)
+  const parts = partsOf(query, tables, names, outputs, caller)
   const conjuncts = flatten([...parts.pushed[0]!, first.policy]).map(expr =>
     classify(expr, first.table, name => first.table.position(name)),
   )
@@ -110,10 +110,7 @@ function planAnew(query: QueryData, tables: readonly BoundTable[], caller: strin
     width: names.columns.length,
     firstPlaces: cellPlaces(tables, parts)[0]!,
     joins: planJoins(query, tables, names, parts, caller),
-    filter:
-      parts.afterJoins.length === 0
-        ? undefined
-        : valid(compileCondition({ op: 'and', args: parts.afterJoins }, names, caller)),
+    filter: compileAll(parts.afterJoins, names, caller),
     isOrderedByScan: outputs.grouping === undefined && order !== undefined && path.isOrdered,
     isBounded,
   }

@@ -12,7 +12,7 @@ import type { Band } from './bands.ts'
 import { keyOperand } from './conjuncts.ts'
 import type { Conjunct } from './conjuncts.ts'
 import { keyPoints, keyRanges, RANGES_MAX, rangesBehind } from './key-ranges.ts'
-import { valid } from './names.ts'
+import { compileAll, valid } from './names.ts'
 import type { BoundTable } from './names.ts'
 import { Intersection, Union } from './set-sources.ts'
 import type { EntryBand } from './set-sources.ts'
@@ -267,10 +267,11 @@ export class TableAccess {
   }
 
   #compile(conjuncts: readonly Conjunct[]): Condition | undefined {
-    if (conjuncts.length === 0) return undefined
-    const [first] = conjuncts
-    const expr = conjuncts.length === 1 ? first!.expr : ({ op: 'and', args: conjuncts.map(each => each.expr) } as const)
-    return valid(compileCondition(expr, this.#table, this.#caller))
+    return compileAll(
+      conjuncts.map(({ expr }) => expr),
+      this.#table,
+      this.#caller,
+    )
   }
 }
 

@@ -10,8 +10,8 @@ import {
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
-import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_LIMITS } from '../query.ts'
-import type { AggregateData, JoinData, OrderItem, QueryData, SelectItem } from '../query.ts'
+import { AGGREGATE_FUNCTIONS, isPairs, JOIN_TYPES, QUERY_LIMITS } from '../query.ts'
+import type { AggregateData, JoinData, JoinPair, OrderItem, QueryData, SelectItem } from '../query.ts'
 
 /** Queries in binary (docs/formats/client-wire.md). Absent fields stay absent, and so do flags that are false. */
 
@@ -124,30 +124,39 @@ function readFlags(reader: ByteReader): number {
   return flags
 }
 
-function writeJoin(out: ByteWriter, join: JoinData): void {
-  writeChoice(out, JOIN_TYPES, join.type)
-  writeFlags(out, join.as, join.on)
-  out.text16(join.table)
-  if (join.as !== undefined) out.text16(join.as)
-  writeItems(out, join.on, QUERY_LIMITS.joinConditions, (o, on) => {
-    o.text16(on.left)
-    writeChoice(o, COMPARISONS, on.op)
-    o.text16(on.right)
-  })
+const JoinFlag = { as: 1, pairs: 2, condition: 4 } as const
+
+function writeJoin(out: ByteWriter, { type, table, as, on }: JoinData): void {
+  writeChoice(out, JOIN_TYPES, type)
+  const onFlag = on === undefined ? 0 : isPairs(on) ? JoinFlag.pairs : JoinFlag.condition
+  out.u8((as === undefined ? 0 : JoinFlag.as) | onFlag)
+  out.text16(table)
+  if (as !== undefined) out.text16(as)
+  if (on === undefined) return
+  if (isPairs(on)) writeItems(out, on, QUERY_LIMITS.joinConditions, writePair)
+  else writeExpr(out, on)
+}
+
+function writePair(out: ByteWriter, { left, op, right }: JoinPair): void {
+  out.text16(left)
+  writeChoice(out, COMPARISONS, op)
+  out.text16(right)
 }
 
 function readJoin(reader: ByteReader): JoinData {
   const type = readNeeded(reader, JOIN_TYPES)
-  const flags = readFlags(reader)
+  const flags = reader.u8()
+  if (flags > (JoinFlag.as | JoinFlag.condition)) throw new MalformedBytes('flags of a join')
   return {
     type,
     table: reader.text16(),
-    ...((flags & 1) !== 0 && { as: reader.text16() }),
-    ...((flags & 2) !== 0 && { on: readItems(reader, QUERY_LIMITS.joinConditions, readOn) }),
+    ...((flags & JoinFlag.as) !== 0 && { as: reader.text16() }),
+    ...((flags & JoinFlag.pairs) !== 0 && { on: readItems(reader, QUERY_LIMITS.joinConditions, readPair) }),
+    ...((flags & JoinFlag.condition) !== 0 && { on: readExpr(reader) }),
   }
 }
 
-function readOn(reader: ByteReader): NonNullable<JoinData['on']>[number] {
+function readPair(reader: ByteReader): JoinPair {
   const left = reader.text16()
   const op = readChoice(reader, COMPARISONS)
   return { left, ...(op !== undefined && { op }), right: reader.text16() }

@@ -1,6 +1,6 @@
 import { DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type { ComparisonOperator, TableTarget, Value } from '../../encoding/index.ts'
-import type { AggregateData, JoinData, OrderItem, QueryData, SelectItem } from '../query.ts'
+import type { AggregateData, JoinData, JoinPair, OrderItem, QueryData, SelectItem } from '../query.ts'
 import { invalid } from '../facade/arguments.ts'
 import { numberCell, plainCell, rawCell, type CellCodec } from './cells.ts'
 import {
@@ -223,6 +223,9 @@ export type JoinColumns<Left, Right> = readonly (
   | readonly [left: Names<Left>, op: ComparisonOperator, right: Names<Right>]
 )[]
 
+/** What joins rows: pairs of columns, or any condition on the columns of both sides; see `JoinData.on`. */
+export type JoinOn<Left, Right> = JoinColumns<Left, Right> | Condition<Left & Right>
+
 interface JoinedTable {
   readonly alias: string
   readonly lookup: CodecLookup
@@ -245,7 +248,7 @@ export class QueryFrom<Single, Joined> extends QueryBuilder<Single, Single> {
   innerJoin<T extends QuerySource, A extends string>(
     table: T,
     alias: A,
-    on: JoinColumns<Joined, Qualified<A, SourceRow<T>>>,
+    on: JoinOn<Joined, Qualified<A, SourceRow<T>>>,
   ): JoinedFrom<Joined & Qualified<A, SourceRow<T>>> {
     return this.#join('inner', table, alias, on)
   }
@@ -254,7 +257,7 @@ export class QueryFrom<Single, Joined> extends QueryBuilder<Single, Single> {
   leftJoin<T extends QuerySource, A extends string>(
     table: T,
     alias: A,
-    on: JoinColumns<Joined, Qualified<A, SourceRow<T>>>,
+    on: JoinOn<Joined, Qualified<A, SourceRow<T>>>,
   ): JoinedFrom<Joined & OrNull<Qualified<A, SourceRow<T>>>> {
     return this.#join('left', table, alias, on)
   }
@@ -263,7 +266,7 @@ export class QueryFrom<Single, Joined> extends QueryBuilder<Single, Single> {
   rightJoin<T extends QuerySource, A extends string>(
     table: T,
     alias: A,
-    on: JoinColumns<Joined, Qualified<A, SourceRow<T>>>,
+    on: JoinOn<Joined, Qualified<A, SourceRow<T>>>,
   ): JoinedFrom<OrNull<Joined> & Qualified<A, SourceRow<T>>> {
     return this.#join('right', table, alias, on)
   }
@@ -271,7 +274,7 @@ export class QueryFrom<Single, Joined> extends QueryBuilder<Single, Single> {
   fullJoin<T extends QuerySource, A extends string>(
     table: T,
     alias: A,
-    on: JoinColumns<Joined, Qualified<A, SourceRow<T>>>,
+    on: JoinOn<Joined, Qualified<A, SourceRow<T>>>,
   ): JoinedFrom<OrNull<Joined> & OrNull<Qualified<A, SourceRow<T>>>> {
     return this.#join('full', table, alias, on)
   }
@@ -288,23 +291,30 @@ export class QueryFrom<Single, Joined> extends QueryBuilder<Single, Single> {
     type: JoinData['type'],
     table: QuerySource,
     alias: string,
-    on: readonly (readonly string[])[] | undefined,
+    on: readonly (readonly string[])[] | Condition<Next> | undefined,
   ): JoinedFrom<Next> {
     if (this.#tables.some(other => other.alias === alias)) throw invalid(`two tables of the query are called ${alias}`)
+    const tables = [...this.#tables, { alias, lookup: sourceLookup(table) }]
     const join: JoinData = {
       type,
       table: tableName(table, this.#base),
       as: alias,
-      ...(on !== undefined && { on: on.map(joinPair) }),
+      ...(on !== undefined && { on: isListOfPairs(on) ? on.map(joinPair) : conditionFor(on, qualified(tables)) }),
     }
     const base = { ...this.#base, joins: [...(this.#base.joins ?? []), join] }
-    return new QueryFrom(base, [...this.#tables, { alias, lookup: sourceLookup(table) }])
+    return new QueryFrom(base, tables)
   }
 }
 
 export type JoinedFrom<Columns> = QueryFrom<Plain<Columns>, Plain<Columns>>
 
-function joinPair(pair: readonly string[]): NonNullable<JoinData['on']>[number] {
+function isListOfPairs<Columns>(
+  on: readonly (readonly string[])[] | Condition<Columns>,
+): on is readonly (readonly string[])[] {
+  return Array.isArray(on)
+}
+
+function joinPair(pair: readonly string[]): JoinPair {
   const [left = '', second = '', third] = pair
   return third === undefined ? { left, right: second } : { left, op: second as ComparisonOperator, right: third }
 }

@@ -222,6 +222,21 @@ export const querySection: ConformanceSection = {
         ])
         equal((await pairs(items.fullJoin(kinds, 'k', on).select('i.id', 'k.name'))).length, 6)
         equal((await pairs(items.crossJoin(kinds, 'k').select('i.id', 'k.name'))).length, 15)
+        const cheap = () =>
+          items.leftJoin(kinds, 'k', c =>
+            and(c['i.kind'].eq(c['k.name']), or(c['i.price'].lt(20), not(c['i.sold'].eq(true)))),
+          )
+        deepEqual(await pairs(cheap().select('i.id', 'k.name')), ['1 apple', '2 pear', '3 ', '4 ', '5 '])
+        deepEqual(
+          await pairs(
+            cheap()
+              .where(c => c['k.name'].isNotNull())
+              .select('i.id'),
+          ),
+          ['1', '2'],
+        )
+        const unlike = items.rightJoin(kinds, 'k', c => not(c['k.parent'].eq(c['i.kind'])))
+        deepEqual(await pairs(unlike.where(c => c['k.name'].eq('pear')).select('i.id', 'k.name')), [' pear'])
         const self = from(kinds, 'a').innerJoin(kinds, 'b', [['a.parent', 'b.name']])
         deepEqual(await database.query(self.select('a.name', 'b.name as up').limit(9)).all(), [
           { 'a.name': 'apple', up: 'fruit' },
@@ -313,6 +328,11 @@ export const querySection: ConformanceSection = {
         await fails(run({ orderBy: [{ column: 'elsewhere' }] }), 'column_not_found')
         await fails(run({ where: { op: 'eq', column: 'kind', value: 5 } }), 'type_mismatch')
         await fails(run({ where: { op: 'like', column: 'price', pattern: 'a%' } }), 'type_mismatch')
+        const join = (on: object): object => ({ joins: [{ type: 'inner', table: 'items', as: 'o', on }] })
+        await fails(run(join({ op: 'eq', column: 'o.elsewhere', value: 1 })), 'column_not_found')
+        await fails(run(join({ op: 'eq', column: 'o.kind', value: { column: 'items.id' } })), 'type_mismatch')
+        await fails(run(join([])), 'invalid_query')
+        await fails(run(join({ op: 'is', column: 'o.kind' })), 'invalid_argument', 'malformed_request')
         await fails(run({ limit: undefined }), 'invalid_query')
         await fails(database.query(from(itemsOf(project))).all(), 'invalid_query')
         equal((await database.query(from(itemsOf(project)).allowFullScan()).all()).length, 5)

@@ -144,7 +144,10 @@ const join = z.strictObject({
   type: z.enum(JOIN_TYPES),
   table: z.string(),
   as: z.string().optional(),
-  on: z.array(z.strictObject({ left: z.string(), op: COMPARISONS.optional(), right: z.string() })).optional(),
+  on: z
+    .union([z.array(z.strictObject({ left: z.string(), op: COMPARISONS.optional(), right: z.string() })), condition])
+    .optional()
+    .describe('Pairs of columns that all compare so, or any condition on columns of this table and those before it'),
 })
 const selectItem = z.union([
   z.string(),

@@ -1,4 +1,5 @@
 import type { Value } from '../../../src/encoding/index.ts'
+import { isPairs } from '../../../src/model/index.ts'
 import type { AggregateData, QueryData } from '../../../src/model/index.ts'
 import { compare, judge, orderOf } from '../conditions/condition-oracle.ts'
 import type { Cells } from './fixture.ts'
@@ -19,7 +20,7 @@ export interface OracleRow {
 
 /** A query by the words of its definition: all combinations of rows, then conditions, groups and order. No limit, no offset. */
 export function answer(query: QueryData, tables: readonly OracleTable[], caller: string): OracleRow[] {
-  const joined = joinAll(query, tables)
+  const joined = joinAll(query, tables, caller)
   const kept = joined.filter(row => query.where === undefined || judge(query.where, row, caller) === true)
   const isGrouped = query.groupBy !== undefined || (query.aggregates?.length ?? 0) > 0
   const rows = isGrouped ? group(query, kept, caller, floatsOf(tables)) : kept
@@ -61,7 +62,7 @@ function selected(
   })
 }
 
-function joinAll(query: QueryData, tables: readonly OracleTable[]): Cells[] {
+function joinAll(query: QueryData, tables: readonly OracleTable[], caller: string): Cells[] {
   const [first, ...others] = tables as [OracleTable]
   const isJoined = others.length > 0
   const named = ({ name, columns, rows }: OracleTable): Cells[] =>
@@ -73,16 +74,18 @@ function joinAll(query: QueryData, tables: readonly OracleTable[]): Cells[] {
   let left = named(first)
   others.forEach((table, i) => {
     const { type, on = [] } = query.joins![i]!
+    const isFit = (row: Cells): boolean =>
+      isPairs(on)
+        ? on.every(({ left: a, op = 'eq', right: b }) => compare(op, row[a]!, row[b]!) === true)
+        : judge(on, row, caller) === true
     const right = named(table)
-    const fits = (row: Cells): boolean =>
-      on.every(({ left: a, op = 'eq', right: b }) => compare(op, row[a]!, row[b]!) === true)
     const matched = new Set<Cells>()
     const result: Cells[] = []
     for (const a of left) {
       let isMatched = false
       for (const b of right) {
         const row = { ...a, ...b }
-        if (!fits(row)) continue
+        if (!isFit(row)) continue
         result.push(row)
         matched.add(b)
         isMatched = true

@@ -186,6 +186,11 @@ export function randomQuery(dice: Dice, tables: readonly Table[]): QueryData {
   const conditions = tables
     .filter(() => dice.chance(2))
     .map(table => randomCondition(dice, table, rename(table), 2, true))
+  if (isJoined && dice.chance(3)) {
+    const last = 1 + dice.below(tables.length - 1)
+    const pair = randomPair(dice, tables.slice(0, last), tables[last]!, rename)
+    if (pair !== undefined) conditions.push(pair)
+  }
   const joins = tables.slice(1).map((table, i) => randomJoin(dice, tables.slice(0, i + 1), table, rename))
   const query: QueryData = {
     project: 'p',
@@ -224,12 +229,48 @@ function randomJoin(
     ),
   )
   if (type === 'cross' || pairs.length === 0) return { type: 'cross', table: table.name }
+  if (dice.chance(2)) return { type, table: table.name, on: randomOn(dice, before, table, rename, 2) }
   const on = some(dice, pairs, 2).map(([left, right]) => {
     const op = dice.chance(5) ? pick(dice, OPERATORS) : undefined
     const sides = dice.chance(5) ? { left: right, right: left } : { left, right }
     return op === undefined ? sides : { ...sides, op }
   })
   return { type, table: table.name, on }
+}
+
+/** A condition that compares columns of two tables; undefined if none compare. */
+function randomPair(
+  dice: Dice,
+  before: readonly Table[],
+  table: Table,
+  rename: (table: Table) => (column: string) => string,
+): Expr | undefined {
+  const other = pick(dice, before)
+  const { name, type } = pick(dice, other.columns)
+  const peers = peersOf(table, type)
+  if (peers.length === 0) return undefined
+  const op = dice.chance(4) ? pick(dice, OPERATORS) : 'eq'
+  const [a, b] = [rename(other)(name), rename(table)(pick(dice, peers))]
+  return dice.chance(2) ? { op, column: a, value: { column: b } } : { op, column: b, value: { column: a } }
+}
+
+/** Any condition on columns of the joined table and those before it. */
+function randomOn(
+  dice: Dice,
+  before: readonly Table[],
+  table: Table,
+  rename: (table: Table) => (column: string) => string,
+  depth: number,
+): Expr {
+  const pair = (): Expr | undefined => randomPair(dice, before, table, rename)
+  const plain = (): Expr => {
+    const of = dice.chance(2) ? table : pick(dice, before)
+    return randomCondition(dice, of, rename(of), 0, true)
+  }
+  const args = [pair() ?? plain(), ...(dice.chance(2) ? [plain()] : []), ...(dice.chance(3) ? [pair() ?? plain()] : [])]
+  if (depth > 0 && dice.chance(3)) args.push(randomOn(dice, before, table, rename, depth - 1))
+  if (dice.chance(8)) return { op: 'not', arg: args[0]! }
+  return { op: dice.chance(4) ? 'or' : 'and', args }
 }
 
 function randomGroups(dice: Dice, columns: readonly { name: string; type: ColumnType }[]): Partial<QueryData> {

@@ -268,6 +268,13 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
           '0100 010063  0200 01 00 06 03 010063 010064  08 010063' +
           '0200 010063 00 010064 02  02000000 03000000 010000006b 010069',
       ],
+      [
+        {
+          type: 'query',
+          query: { project: 'p', from: 't', joins: [{ type: 'left', table: 'u', as: 'w', on: where }] },
+        },
+        '08 00 0400 010070 010074 0100 02 05 010075 010077 08 010063',
+      ],
       [{ type: 'query', query: { project: 'p', from: 't' } }, '08 00 0000 010070 010074'],
       [
         { type: 'query', query: { project: 'p', from: 't', distinct: false, allowFullScan: false } },

@@ -37,7 +37,10 @@ const count = fc.maxSafeNat()
 
 const join = some<NonNullable<QueryData['joins']>[number]>(
   { type: fc.constantFrom(...JOIN_TYPES), table: name },
-  { as: name, on: fc.array(some({ left: column, right: column }, { op: comparison }), { maxLength: 3 }) },
+  {
+    as: name,
+    on: fc.oneof(fc.array(some({ left: column, right: column }, { op: comparison }), { maxLength: 3 }), expr),
+  },
 )
 
 export const query: fc.Arbitrary<QueryData> = some<QueryData>(

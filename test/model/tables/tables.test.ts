@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { add, blob, createTable, defineTable, from, integer, json, text, u256, u64 } from '../../../src/model/index.ts'
+import {
+  add,
+  blob,
+  createTable,
+  defineTable,
+  from,
+  integer,
+  json,
+  or,
+  text,
+  u256,
+  u64,
+} from '../../../src/model/index.ts'
 import { failure, open, type Opened } from '../facade-support.ts'
 
 const orders = defineTable('orders', {
@@ -189,6 +201,16 @@ describe('a query', () => {
     assert.deepEqual(base.innerJoin(orders, 'p', [['o.id', 'lt', 'p.id']]).data.joins, [
       { type: 'inner', table: 'orders', as: 'p', on: [{ left: 'o.id', op: 'lt', right: 'p.id' }] },
     ])
+    assert.deepEqual(
+      base.leftJoin(orders, 'p', c => or(c['o.id'].eq(c['p.id']), c['p.size'].gt(5))).data.joins?.[0]?.on,
+      {
+        op: 'or',
+        args: [
+          { op: 'eq', column: 'o.id', value: { column: 'p.id' } },
+          { op: 'gt', column: 'p.size', value: 5 },
+        ],
+      },
+    )
     assert.ok(!('joins' in base.data))
     assert.throws(() => base.innerJoin(orders, 'o', []), /two tables/)
     assert.throws(() => base.select('id').select('size'), /selects once/)

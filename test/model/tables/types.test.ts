@@ -8,6 +8,7 @@ import {
   from,
   integer,
   json,
+  or,
   text,
   timestamp,
   u256,
@@ -120,6 +121,12 @@ it('updates, conditions and queries know the columns', () => {
     .leftJoin(lines, 'l', [['o.id', 'l.order']])
     .select('o.id', 'l.line as line', 'l.item')
   same<Equal<Result<typeof joined>, { 'o.id': bigint; line: number | null; 'l.item': Uint8Array | null }>>()
+  const conditional = from(orders, 'o')
+    .fullJoin(lines, 'l', c => or(c['o.id'].eq(c['l.order']), c['l.line'].gt(3)))
+    .select('o.id', 'l.line')
+  same<Equal<Result<typeof conditional>, { 'o.id': bigint | null; 'l.line': number | null }>>()
+  // @ts-expect-error: a condition names columns of both sides, with their alias
+  void (() => from(orders, 'o').innerJoin(lines, 'l', c => c.line.gt(3)))
   const computed = from(orders)
     .select('id')
     .compute('double', c => c.amount.times(2))
