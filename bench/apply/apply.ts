@@ -3,7 +3,9 @@
 // turn (quickest twentieth, quarter and half of the rounds). Between rounds the event loop turns, which is not counted. A round is short, so
 // that on a machine that others use some are left in peace.
 // Another build beside this one, in the same process, round about: the same batches, and the ratio of the two.
-// Run: node dist/bench/apply/apply.js [--against DIST] [--without-session] [--without-old-roots] [--rounds N] [--batch N] [--keys N]
+// `--sets N`: entries of N sets of eight bytes each on new keys, those of an entry one after the other in order, of 16 writers in turn
+// (what bench/gate/saturated.ts sends); us are then of a set.
+// Run: node dist/bench/apply/apply.js [--against DIST] [--without-session] [--without-old-roots] [--rounds N] [--batch N] [--keys N] [--sets N]
 import { resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -27,6 +29,7 @@ const hasSession = !process.argv.includes('--without-session')
 const keepsOldRoots = !process.argv.includes('--without-old-roots')
 const rounds = numberAfter('--rounds', 200)
 const onlyBatch = numberAfter('--batch', 0)
+const sets = numberAfter('--sets', 0)
 const batchSizes = onlyBatch === 0 ? [1, 16, 64] : [onlyBatch]
 const against = process.argv.includes('--against') ? process.argv[process.argv.indexOf('--against') + 1] : undefined
 
@@ -96,6 +99,19 @@ function randomSet(): Uint8Array {
   return set(random % KEYS)
 }
 
+let written = 0
+
+/** Of one writer, whose turn it is. */
+function newKeys(): Uint8Array {
+  const [writer, n] = [written % 16, Math.floor(written / 16)]
+  written++
+  const mutations = Array.from({ length: sets }, (_, item) => {
+    const key = utf8Bytes(`sm-batch:${writer}:${n}:${item}`)
+    return { type: 'kvSet', project: 'p', key, value: new Uint8Array(8).fill(n) } as const
+  })
+  return transaction({ mutations })
+}
+
 const isDone = (): boolean => false
 
 /** Applied by all. Returns what the first entry gave. */
@@ -116,7 +132,7 @@ for (let at = 0; at < 2 * KEYS; at += LOAD_BATCH) {
 /** us of processor time per entry, of each machine. */
 async function round(batchSize: number, isSwapped: boolean): Promise<number[]> {
   const batches = Array.from({ length: ENTRIES_PER_ROUND / batchSize }, () =>
-    batchOf(Array.from({ length: batchSize }, randomSet)),
+    batchOf(Array.from({ length: batchSize }, sets === 0 ? randomSet : newKeys)),
   )
   const taken = machines.map(() => 0)
   for (const at of isSwapped ? [1, 0] : machines.keys()) {
@@ -124,7 +140,7 @@ async function round(batchSize: number, isSwapped: boolean): Promise<number[]> {
     const before = process.cpuUsage()
     for (const batch of batches) machines[at]!.apply(batch, isDone)
     const { user, system } = process.cpuUsage(before)
-    taken[at] = (user + system) / ENTRIES_PER_ROUND
+    taken[at] = (user + system) / ENTRIES_PER_ROUND / Math.max(1, sets)
   }
   return taken
 }
@@ -138,7 +154,9 @@ function shown(numbers: number[]): string {
   return numbers.map(number => number.toFixed(2)).join(' / ')
 }
 
-console.log(`apply, us of processor time per entry, ${hasSession ? 'in' : 'without'} a session (p5 / p25 / p50):`)
+console.log(
+  `apply, us of processor time per ${sets === 0 ? 'entry' : 'set'}, ${hasSession ? 'in' : 'without'} a session (p5 / p25 / p50):`,
+)
 const taken = batchSizes.map((): number[][] => [])
 for (let i = 0; i < rounds; i++) {
   for (const [at, size] of batchSizes.entries()) taken[at]!.push(await round(size, i % 2 === 1 && machines.length > 1))

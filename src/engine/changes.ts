@@ -1,7 +1,7 @@
-import { compareBytes, equalBytes } from '../encoding/index.ts'
+import { compareBytes } from '../encoding/index.ts'
 import type { Digest64 } from '../encoding/index.ts'
 import { KeyOrder } from './key-order.ts'
-import { KeyTable } from './key-table.ts'
+import { equalKeys, KeyTable } from './key-table.ts'
 import { isOfUsers } from './layers.ts'
 import type { RecordReader, RecordStore, RecordVisitor, StoredMetadata, StoredRecord } from './record-store.ts'
 
@@ -11,6 +11,10 @@ const PATCH = 2
 const PREPARE = 3
 /** Up to here a change is found by comparing; above by a table. */
 const LINEAR_MAX = 8
+/** Keys of so many changes are kept for the entries to come. */
+const OWN_KEYS_MAX = 256
+
+const NO_KEY = new Uint8Array(0)
 
 interface Change {
   kind: number
@@ -39,11 +43,17 @@ export class Changes implements RecordReader {
   #count = 0
   readonly #rows: Change[] = []
   readonly #keys: Uint8Array[] = []
-  #index: KeyTable | undefined
+  /** Of the changes so far, once there are many. */
+  readonly #index: KeyTable = new KeyTable()
+  #isIndexed = false
   /** The changed keys in order, once a walk has asked for them. */
   #order: KeyOrder | undefined
-  /** For the key of an entry's first change: most entries have one, and most keys one length. */
-  #firstKey: Uint8Array = new Uint8Array(0)
+  /** For the keys of an entry's changes, by their number: entries are like the one before in how many they have, and how long. */
+  readonly #keptKeys: Uint8Array[] = []
+  /** What was looked for last, and its row if it has one, while there are `#soughtIn` changes. */
+  #sought: Uint8Array = NO_KEY
+  #soughtRow: Change | undefined
+  #soughtIn = -1
   readonly #delta: Digest64 = { lo: 0, hi: 0 }
 
   constructor(store: RecordStore) {
@@ -54,18 +64,27 @@ export class Changes implements RecordReader {
     return this.#count
   }
 
-  /** hot path (bench/apply): an array for a key; the same one again until something is collected, and for the next entry. */
+  /** hot path (bench/apply): an array for a key; the same one again until something is collected, and for a later entry. */
   keyOf(length: number): Uint8Array {
-    if (this.#count > 0) return new Uint8Array(length)
-    if (this.#firstKey.length !== length) this.#firstKey = new Uint8Array(length)
-    return this.#firstKey
+    const at = this.#count
+    this.#sought = NO_KEY
+    if (at >= OWN_KEYS_MAX) return new Uint8Array(length)
+    const kept = this.#keptKeys[at]
+    if (kept !== undefined && kept.length === length) return kept
+    const key = new Uint8Array(length)
+    // Changes without a key of here may lie in between.
+    while (this.#keptKeys.length < at) this.#keptKeys.push(NO_KEY)
+    this.#keptKeys[at] = key
+    return key
   }
 
   /** Forgets everything collected; what follows is written by entry `seq`. */
   begin(seq: number): void {
     this.#seq = seq
     this.#count = 0
-    this.#index = undefined
+    if (this.#isIndexed) this.#index.clear()
+    this.#isIndexed = false
+    this.#sought = NO_KEY
     this.#order = undefined
   }
 
@@ -218,13 +237,22 @@ export class Changes implements RecordReader {
   #find(key: Uint8Array): Change | undefined {
     const count = this.#count
     if (count === 0) return undefined
-    if (this.#index !== undefined) {
+    if (key === this.#sought && count === this.#soughtIn) return this.#soughtRow
+    const row = this.#search(key, count)
+    this.#sought = key
+    this.#soughtIn = count
+    this.#soughtRow = row
+    return row
+  }
+
+  #search(key: Uint8Array, count: number): Change | undefined {
+    if (this.#isIndexed) {
       const at = this.#index.find(key)
       return at < 0 ? undefined : this.#rows[at]
     }
     for (let i = 0; i < count; i++) {
       const row = this.#rows[i]!
-      if (row.kind < PATCH && equalBytes(row.key, key)) return row
+      if (row.kind < PATCH && equalKeys(row.key, key)) return row
     }
     return undefined
   }
@@ -244,14 +272,14 @@ export class Changes implements RecordReader {
     row.key = key
     if (!isApart) {
       this.#order?.add(key)
-      this.#index?.add(key, at)
+      if (this.#isIndexed) this.#index.add(key, at)
     }
-    if (this.#index === undefined && this.#count > LINEAR_MAX) this.#fillIndex(isApart ? at : this.#count)
+    if (!this.#isIndexed && this.#count > LINEAR_MAX) this.#fillIndex(isApart ? at : this.#count)
     return row
   }
 
   #fillIndex(count: number): void {
-    this.#index = new KeyTable()
+    this.#isIndexed = true
     for (let i = 0; i < count; i++) {
       const { kind, key } = this.#rows[i]!
       // The last one has no kind yet.

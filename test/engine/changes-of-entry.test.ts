@@ -35,18 +35,21 @@ describe('keys in order', () => {
 })
 
 describe('a table of keys', () => {
-  it('finds each key by its bytes', () => {
+  it('finds each key by its bytes, and none that it was to forget', () => {
     const random = new SeededRandom(seed + 2)
     const table = new KeyTable()
-    const known = new Map<string, number>()
-    for (let i = 0; i < 5_000; i++) {
-      const key = random.bytes(1 + (random.u32() % 3))
-      assert.equal(table.find(key), known.get(hex(key)) ?? -1)
-      if (known.has(hex(key))) continue
-      known.set(hex(key), i)
-      table.add(key, i)
+    for (const count of [5_000, 20, 300, 5_000]) {
+      table.clear()
+      const known = new Map<string, number>()
+      for (let i = 0; i < count; i++) {
+        const key = random.bytes(1 + (random.u32() % 3))
+        assert.equal(table.find(key), known.get(hex(key)) ?? -1, `seed ${seed}`)
+        if (known.has(hex(key))) continue
+        known.set(hex(key), i)
+        table.add(key, i)
+      }
+      for (const [key, number] of known) assert.equal(table.find(Uint8Array.from(Buffer.from(key, 'hex'))), number)
     }
-    for (const [key, number] of known) assert.equal(table.find(Uint8Array.from(Buffer.from(key, 'hex'))), number)
   })
 })
 

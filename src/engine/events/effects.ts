@@ -14,6 +14,8 @@ import { KV_PREFIX_BYTES } from '../layers.ts'
 export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
 /** A value above this is represented by its length and digest. The same on all nodes: it decides the effect chain. */
 export const EFFECT_INLINE_BYTES = 4_194_304
+/** Below, a loop is quicker than `set`. */
+const SHORT_COPY_BYTES = 64
 const IS_LARGE = 1
 const IS_ROW = 2
 const IS_EVENT = 4
@@ -95,7 +97,9 @@ export class EffectLog {
     if (length <= EFFECT_INLINE_BYTES) {
       this.#head(EffectKind.put, flags, id, key, length)
       const at = this.#writer.reserve(length)
-      this.#writer.buffer.set(source.subarray(start, end), at)
+      const { buffer } = this.#writer
+      if (length > SHORT_COPY_BYTES) buffer.set(source.subarray(start, end), at)
+      else for (let i = 0; i < length; i++) buffer[at + i] = source[start + i]!
       return
     }
     this.#head(EffectKind.put, flags | IS_LARGE, id, key, length)

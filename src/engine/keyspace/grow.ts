@@ -77,7 +77,8 @@ export function insertWidening(
   payload: number,
 ): number {
   const prefix = prefixLength(ref)
-  if (prefix > 0) {
+  const isAtEnd = index <= 1 || index === cellCount(ref) // in a branch what stands first has no key
+  if (prefix > 0 && isAtEnd) {
     const shared = sharedPrefix(ref, prefix, key, length)
     if (shared < prefix) {
       const count = cellCount(ref)

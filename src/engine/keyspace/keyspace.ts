@@ -261,6 +261,7 @@ export class Keyspace {
    */
   beginEpoch(mayReplace = false): void {
     invariant(!this.#isInEpoch, 'an epoch is open already')
+    this.writer.beginEpoch()
     if (!mayReplace || this.#parts.storage.roots.keepsNewest()) this.#leaveNewest()
     this.#isInEpoch = true
     this.#changesBefore = this.writer.changes
@@ -269,6 +270,7 @@ export class Keyspace {
   /** What is written from now on is of an epoch after the newest root's, whose pages stay as they are. */
   #leaveNewest(): void {
     const { storage } = this.#parts
+    this.writer.beginEpoch()
     if (storage.epoch === storage.roots.newest.epoch) storage.epoch++
   }
 

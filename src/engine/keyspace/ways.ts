@@ -53,6 +53,14 @@ export class Ways {
     return true
   }
 
+  /** Whether a known way of `known` branches ends at the leaf to which `index` leads. */
+  leadsTo(slot: number, known: number, index: Int32Array, depth: number): boolean {
+    if (known !== depth) return false
+    const ways = this.index
+    for (let d = depth - 1; d >= 0; d--) if (ways[slot * DEPTH_MAX + d] !== index[d]) return false
+    return true
+  }
+
   /** Whether `foundAt` still is what searching the leaf would give. */
   hasFound(slot: number, cells: number): boolean {
     return this.#cells[slot] === cells

@@ -81,7 +81,13 @@ export class EpochWriter implements Reader {
     this.#path.rootPage = rootPage
     this.#path.rootSeq = rootSeq
     this.#path.structure++
+    this.#path.disown()
     this.changes++
+  }
+
+  /** What was written until now may be seen by others, or on its way to the file. */
+  beginEpoch(): void {
+    this.#path.disown()
   }
 
   /** The changes from now on are those of the entry `seq`; pages loaded for another entry are no longer pinned. */

@@ -61,3 +61,62 @@ describe('the way to a key that was just looked for', () => {
     assert.deepEqual(before.getSync(KEYS[6]!)?.value, valueOf(6))
   })
 })
+
+/** Empty, with memory for all of it. */
+function createLarge(): Promise<KeyspaceType> {
+  return Keyspace.create(optionsFor(new SimulatedDisk({ seed: 1 }).files(), 4096, { budgetBytes: 4 << 20 }))
+}
+
+describe('a key that is looked for after another', () => {
+  const ORDERS: Record<string, (i: number) => number> = {
+    'the one before it': i => i,
+    'the one behind it': i => KEYS.length - 1 - i,
+    'one far away': i => (i * 211) % KEYS.length,
+    'neighbours on either side': i => (i ^ 1) % KEYS.length,
+  }
+
+  for (const [name, order] of Object.entries(ORDERS)) {
+    it(`is found where it is, and where it would be: ${name}`, async () => {
+      const keyspace = await createLarge()
+      const { writer } = keyspace
+      keyspace.beginEpoch()
+      writer.beginEntry(1)
+      for (const each of KEYS) writer.put(each, valueOf(1), 1, 1, 0)
+      keyspace.publish(1, META)
+      keyspace.beginEpoch()
+      writer.beginEntry(2)
+      for (let n = 0; n < KEYS.length; n++) {
+        const i = order(n)
+        assert.equal(writer.has(KEYS[i]!), true)
+        // A new one just before it and just behind: at the ends of leaves these belong to the leaf before, or still to this one.
+        for (const text of [`key ${String(i - 1).padStart(4, '0')}~`, `key ${String(i).padStart(4, '0')}!`]) {
+          if (writer.has(key(text)) === false) writer.put(key(text), valueOf(2), 2, 2, 0)
+          assert.equal(writer.has(key(text)), true)
+        }
+      }
+      keyspace.publish(2, META)
+      using view = keyspace.view()
+      for (let i = 0; i < KEYS.length; i++) {
+        assert.equal(view.getSync(KEYS[i]!)?.versionSeq, 1)
+        assert.equal(view.getSync(key(`key ${String(i).padStart(4, '0')}!`))?.versionSeq, 2)
+        assert.equal(view.getSync(key(`key ${String(i - 1).padStart(4, '0')}~`))?.versionSeq, 2)
+      }
+      assert.deepEqual((await keyspace.scrub()).damaged, [])
+    })
+  }
+
+  it('has its pages copied in each epoch, though the entry and the way are the same', async () => {
+    const keyspace = await createLarge()
+    keyspace.beginEpoch()
+    keyspace.writer.beginEntry(2)
+    keyspace.writer.put(KEYS[5]!, valueOf(50), 2, 1, 0)
+    keyspace.publish(2, META)
+    using before = keyspace.view()
+    keyspace.beginEpoch(true)
+    keyspace.writer.put(KEYS[5]!, valueOf(51), 2, 1, 0)
+    keyspace.publish(2, META)
+    using after = keyspace.view()
+    assert.deepEqual(before.getSync(KEYS[5]!)?.value, valueOf(50))
+    assert.deepEqual(after.getSync(KEYS[5]!)?.value, valueOf(51))
+  })
+})
