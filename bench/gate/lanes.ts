@@ -12,7 +12,7 @@ export async function run(): Promise<Outcome> {
   const [a, b] = [new Uint8Array(16).fill(1), new Uint8Array(16).fill(2)]
   let seen = 0
   const coordinator = await sequential(n => {
-    seen = engine.head.visibleSeq
+    seen = engine.currentHead.visibleSeq
     return engine.commit({
       mutations: [
         { type: 'kvSet', project: PROJECT, scope: 'app', key: utf8Bytes(`lane:coord:a:${n}`), value: a },

@@ -47,7 +47,7 @@ export async function main(directory: string, print: (line: string) => void): Pr
 
   // [checkpoint]
   const seq = await db.checkpoint()
-  print(`${seq === db.head.visibleSeq} ${db.metrics().checkpoints.seq === seq}`)
+  print(`${seq === (await db.head()).visibleSeq} ${db.metrics().checkpoints.seq === seq}`)
   // [/checkpoint]
 
   // [reclaim]

@@ -18,6 +18,16 @@ export function addClusterCommands(program: Command, withSession: WithSession): 
     .command('status')
     .description('every node with its role, term and how far it has applied')
     .action(withSession(async session => showStatus(session)))
+  program
+    .command('head')
+    .description('how far reads see and what a majority has synced')
+    .option('--wait <token>', 'waits until this seq or token is synced by a majority')
+    .action(withSession(showHead))
+  program
+    .command('checkpoint')
+    .description('has nodes write what changed since their last checkpoint')
+    .argument('[endpoint]', 'client address of the node; default: all of --endpoints')
+    .action(withSession(takeCheckpoints))
   const leader = program.command('leader').description('show the leader, hand leadership over')
   leader.command('show').action(
     withSession(async session => {
@@ -39,14 +49,43 @@ export function addClusterCommands(program: Command, withSession: WithSession): 
     .action(
       withSession(async (session, command) => {
         const [endpoint] = command.args
-        const index = endpoint === undefined ? 0 : session.endpoints.indexOf(endpoint)
-        const admin = session.adminEndpoints[index]
-        if (admin === undefined) throw new QuorateError('invalid_argument', `${endpoint} is not among --endpoints`)
-        await adminCall(session, admin, '/admin/v1/drain', {})
-        const drained = session.endpoints[index]!
+        const drained = endpoint ?? session.endpoints[0]!
+        await adminCall(session, adminOf(session, drained), '/admin/v1/drain', {})
         session.output.result({ draining: drained }, () => session.output.line(`${drained} is draining`))
       }),
     )
+}
+
+async function showHead(session: Session, command: Command): Promise<void> {
+  const { wait } = command.opts<{ wait?: string }>()
+  const database = await session.database()
+  const head = await (wait === undefined ? database.head() : database.waitForDurable(pointOf(wait)))
+  session.output.result(head, () => session.output.line(`visible ${head.visibleSeq}, durable ${head.durableSeq}`))
+}
+
+/** A seq or a token. */
+function pointOf(text: string): number | string {
+  return /^\d{1,16}$/.test(text) ? Number(text) : text
+}
+
+/** One node after the other, so that not all of them write at once. */
+async function takeCheckpoints(session: Session, command: Command): Promise<void> {
+  const [only] = command.args
+  const endpoints = only === undefined ? session.endpoints : [only]
+  const taken: { endpoint: string; seq: number }[] = []
+  for (const endpoint of endpoints) {
+    const admin = adminOf(session, endpoint)
+    const { seq } = JSON.parse(await adminCall(session, admin, '/admin/v1/checkpoint', {})) as { seq: number }
+    taken.push({ endpoint, seq })
+  }
+  session.output.result(taken, () => session.output.table(taken))
+}
+
+/** @throws QuorateError `invalid_argument` */
+function adminOf(session: Session, endpoint: string): string {
+  const admin = session.adminEndpoints[session.endpoints.indexOf(endpoint)]
+  if (admin === undefined) throw new QuorateError('invalid_argument', `${endpoint} is not among --endpoints`)
+  return admin
 }
 
 async function showStatus(session: Session): Promise<void> {

@@ -11,6 +11,7 @@ import type {
   DdlResult,
   EventsOptions,
   EventStream,
+  DatabaseHead,
   FinishedJob,
   JobData,
   JobPlace,
@@ -31,6 +32,7 @@ import type {
   TableDefinition,
   TableDescription,
   TableShape,
+  Token,
   Topology,
   TableWatchEvent,
   TableWatchSelector,
@@ -218,6 +220,14 @@ class RemoteDatabase implements Client {
 
   verifyAudit(options?: VerifyAuditOptions): Promise<AuditVerification> {
     return this.#database.verifyAudit(options)
+  }
+
+  head(options?: RequestOptions): Promise<DatabaseHead> {
+    return this.#database.head(options)
+  }
+
+  waitForDurable(point: Token | number, options?: RequestOptions): Promise<DatabaseHead> {
+    return this.#database.waitForDurable(point, options)
   }
 
   leaderTimeMicros(): number {

@@ -1,6 +1,6 @@
 import { decodeOutcome } from '../encoding/index.ts'
 import { CONFLICT_CODES, DurationHistogram } from '../model/index.ts'
-import type { DurationSummary, ProjectFigures } from '../model/index.ts'
+import type { DurationSummary, Head, ProjectFigures } from '../model/index.ts'
 import type { KeyspaceStats } from './keyspace/index.ts'
 
 /** What an embedded database has done since it was opened, and what it holds now. Times are ms, sizes bytes. */
@@ -79,14 +79,6 @@ export interface MemoryUse {
   readonly logTailBytes: number
   /** Not in `bytes`: the index of the entries that the log has, four bytes an entry. It shrinks with the log. */
   readonly logIndexBytes: number
-}
-
-/** What a database's last synced and last visible entries are. */
-export interface Head {
-  /** Reads see everything through it. */
-  readonly visibleSeq: number
-  /** A loss of power leaves everything through it. */
-  readonly durableSeq: number
 }
 
 /** Counted by the sequencer. */

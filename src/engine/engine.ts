@@ -3,7 +3,7 @@ import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { CheckpointSchedule, createLog, IdleMarker, openDataDirectory, openLog } from '../log/index.ts'
 import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
 import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
-import type { Database, SlowRequests } from '../model/index.ts'
+import type { Database, Head, SlowRequests } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
 import { applyLog } from './apply-log.ts'
@@ -12,7 +12,7 @@ import { backupSource, backupToDirectory } from './backup/index.ts'
 import type { BackupManifest, BackupOptions } from './backup/index.ts'
 import { EngineLog } from './engine-log.ts'
 import { engineMetrics } from './engine-metrics.ts'
-import type { EngineMetrics, Head } from './engine-metrics.ts'
+import type { EngineMetrics } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
 import { LocalReads, LocalView } from './local-view.ts'
@@ -75,10 +75,8 @@ export interface Engine extends Database {
    * directory of it. Rejects with QuorateError `invalid_argument` if the directory is not empty or the parent is of another history.
    */
   backup(directory: string, options?: BackupOptions): Promise<BackupManifest>
-  /** How far reads see, and how far a loss of power would leave. */
-  readonly head: Head
-  /** Resolves once everything through `seq` is synced, and has it synced if nothing else does. @throws QuorateError `storage_failed` */
-  waitForDurable(seq: number): Promise<Head>
+  /** What `head()` answers, at once. */
+  readonly currentHead: Head
   /** Commits and queries that took long: set `thresholdMs` (at first Infinity: none), read `list()`, or be told by `onSlow`. */
   readonly slow: SlowRequests
   /** What this database has done since it was opened, and what it holds. */
@@ -293,11 +291,6 @@ class EngineOpening {
       },
       slow: core.slow,
       flush: () => sequencer.syncNow(),
-      waitForDurable: async (seq: number) => {
-        core.requireOpen()
-        if (sequencer.head.durableSeq < Math.min(seq, sequencer.head.visibleSeq)) await sequencer.syncedThrough()
-        return sequencer.head
-      },
       metrics: () => {
         const { count, lastDurationMs: lastMs } = checkpoints
         return engineMetrics({
@@ -316,7 +309,7 @@ class EngineOpening {
         })
       },
     })
-    return Object.defineProperty(engine, 'head', { get: () => sequencer.head }) as Engine
+    return Object.defineProperty(engine, 'currentHead', { get: () => sequencer.head }) as Engine
   }
 
   /** The first entries of a process: the group itself if it is new, a no-op of the only term, and this process' session. */

@@ -54,12 +54,14 @@ export class LocalCore implements DatabaseCore {
   /** How long queries take. */
   readonly queries: DurationHistogram = new DurationHistogram()
   #isClosed = false
+  readonly durability: NonNullable<DatabaseCore['durability']>
   readonly time: DatabaseCore['time']
 
   constructor(options: LocalCoreOptions) {
     this.#options = options
     this.slow = options.session.slow ?? new SlowRequests(Number.POSITIVE_INFINITY)
     this.time = paceOn(options)
+    this.durability = options.sequencer
   }
 
   get #historyId(): string {

@@ -1,10 +1,9 @@
 import { ENTRY_HEADER_BYTES, EntryKind, encodeTick, unwrittenBytes, writeEntryHeader } from '../encoding/index.ts'
 import type { EntryBatch, EntryHeader } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { ApplyResult, OutcomeHandler } from '../model/index.ts'
+import type { ApplyResult, Head, OutcomeHandler } from '../model/index.ts'
 import type { Clock, Timer, Timers } from '../platform/index.ts'
 import { SequencerMetrics } from './engine-metrics.ts'
-import type { Head } from './engine-metrics.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 /** What the sequencer needs of a log: src/log implements it. */

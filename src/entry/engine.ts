@@ -260,7 +260,6 @@ export type { PagedStoreOptions, StoredPage } from '../engine/index.ts'
 export type {
   EngineMetrics,
   EngineOptions,
-  Head,
   MemoryUse,
   LocalEntries,
   LocalKeys,

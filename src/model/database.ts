@@ -3,6 +3,7 @@ import type { AuditPage, AuditVerification, ReadAuditOptions, VerifyAuditOptions
 import type { CommitResult } from './commit-result.ts'
 import type { Consistency, Finality, RequestOptions, Token, WriteClass } from './consistency.ts'
 import type { EventsOptions, EventStream, NewEvent } from './database-events.ts'
+import type { DatabaseHead } from './database-head.ts'
 import type { FinishedJob, JobPlace } from './database-jobs.ts'
 import type { PreflightResult } from './database-preflight.ts'
 import type { RequestReference } from './errors.ts'
@@ -93,6 +94,17 @@ export interface Database extends StateReader, AsyncDisposable {
    * machines say. For due times of work that others may take over; expiries (`ttlMs`) are exact and need no clock.
    */
   leaderTimeMicros(): number
+  /**
+   * How far reads see and how far no crash reaches: with the default consistency at least everything that was acknowledged before the
+   * call, to anybody. @throws QuorateError as a read
+   */
+  head(options?: RequestOptions): Promise<DatabaseHead>
+  /**
+   * Resolves once everything through `point` (a seq, or a token) is there and synced: in a cluster by a majority, as every acknowledged write
+   * is; an embedded engine syncs now what is not synced yet. @throws QuorateError `seq_unavailable` if there is no such entry (a cluster waits for it
+   * first), `history_changed`, `timeout`, `aborted`, `storage_failed`
+   */
+  waitForDurable(point: Token | number, options?: RequestOptions): Promise<DatabaseHead>
   /**
    * Locks of this process, shared by all who use this database here (`as` included): they order the work of one program, without a
    * request. Between processes there are `Leases`.
@@ -288,6 +300,8 @@ export interface DatabaseCore {
   leaderTimeMicros(): number
   /** How long a call may take that gives no time itself, ms; default 30,000. What the core does by itself for ever is not bounded by it. */
   readonly callTimeoutMs?: number
+  /** Where what is acknowledged may not be synced yet; absent: it always is. */
+  readonly durability?: { readonly durableSeq: number; untilDurable(seq: number): Promise<void> }
   /** For backoff and deadlines above the core. */
   readonly time: { monotonicMs(): number; delay(ms: number, signal?: AbortSignal): Promise<void>; random(): number }
 }

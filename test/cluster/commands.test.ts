@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
+import type { DatabaseHead } from '../../src/model/index.ts'
 import type { DataRegion } from '../../src/node/index.ts'
 import { ProcessCluster, quorate } from './processes.ts'
 
@@ -39,6 +40,17 @@ describe('the command line on three nodes', { timeout: 240_000 }, () => {
     assert.match((await cluster.run('kv', 'scan', 'bench', 'app', '--prefix', 'gr')).output, /^greeting\thello\n$/)
     assert.equal((await cluster.run('kv', 'delete', 'bench', 'app', 'greeting')).code, 0)
     assert.equal((await cluster.run('kv', 'get', 'bench', 'app', 'greeting')).code, 1)
+  })
+
+  it('tells how far a majority has synced, and has nodes take checkpoints', async () => {
+    const head = JSON.parse((await cluster.run('head', '--output', 'json')).output) as DatabaseHead
+    assert.ok(head.visibleSeq > 0 && head.durableSeq >= head.visibleSeq)
+    assert.match((await cluster.run('head', '--wait', head.token)).output, /^visible \d+, durable \d+\n$/)
+    assert.equal((await cluster.run('head', '--wait', `${'0'.repeat(32)}:1`)).code, 1)
+    const taken = await cluster.run('checkpoint', '--output', 'json')
+    const seqs = (JSON.parse(taken.output) as { endpoint: string; seq: number }[]).map(({ seq }) => seq)
+    assert.ok(seqs.length === 3 && Math.min(...seqs) > 0, taken.output)
+    assert.equal((await cluster.run('checkpoint', '127.0.0.1:1')).code, 2)
   })
 
   it('shows and hands over leadership', async () => {

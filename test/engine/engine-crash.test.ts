@@ -157,7 +157,7 @@ async function crashBatch(seed: number, call: number, moment: 'before' | 'after'
       acknowledged.push({ seq, key: `k${i}` })
       if (i % 3 === 0) await new Promise<void>(resolve => void first.timers.after(0.1, resolve))
       if (i === 50) await engine.checkpoint()
-      durableSeq = engine.head.durableSeq
+      durableSeq = engine.currentHead.durableSeq
     }
     await engine.close()
   }

@@ -259,8 +259,8 @@ describe('the figures of an embedded engine', () => {
     withEngine({ durability: 'batch', batchIntervalMs: 60_000 }, async engine => {
       const kv = engine.kv('p')
       const { seq } = await kv.set('k', utf8Bytes('1'))
-      assert.deepEqual(engine.head.visibleSeq, seq)
-      assert.ok(engine.head.durableSeq < seq)
+      assert.deepEqual(engine.currentHead.visibleSeq, seq)
+      assert.ok(engine.currentHead.durableSeq < seq)
       await assert.rejects(kv.set('k', utf8Bytes('2'), { ifAbsent: true }))
       await assert.rejects(kv.increment('k', -1))
       await assert.rejects(engine.as('nobody').kv('p').set('k', utf8Bytes('3')))

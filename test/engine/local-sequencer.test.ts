@@ -86,15 +86,15 @@ describe('the sequencer with durability batch', () => {
     withEngine(
       async (engine, { pause }) => {
         await setOneByOne(engine, 'a', 3)
-        const before = engine.head
+        const before = engine.currentHead
         assert.ok(before.durableSeq < before.visibleSeq, 'nothing has synced it yet')
         let sets = 0
-        for (; engine.head.durableSeq < before.visibleSeq && sets < 1_000; sets++) {
+        for (; engine.currentHead.durableSeq < before.visibleSeq && sets < 1_000; sets++) {
           await setOneByOne(engine, `b${sets}-`, 1)
           await pause(0.01)
         }
         assert.ok(sets > 8 && sets < 1_000, `${sets} commits until the first sync had ended`)
-        const { durableSeq, visibleSeq } = engine.head
+        const { durableSeq, visibleSeq } = engine.currentHead
         assert.ok(durableSeq < visibleSeq, 'it reaches only what was written before it began')
       },
       batch({ batchIntervalMs: 0.1 }),
@@ -104,9 +104,9 @@ describe('the sequencer with durability batch', () => {
     withEngine(
       async (engine, { pause }) => {
         await setOneByOne(engine, 'a', 30)
-        const { visibleSeq } = engine.head
+        const { visibleSeq } = engine.currentHead
         await pause(30)
-        assert.equal(engine.head.durableSeq, visibleSeq)
+        assert.equal(engine.currentHead.durableSeq, visibleSeq)
       },
       batch({ batchIntervalMs: 1 }),
     ))
@@ -117,7 +117,7 @@ describe('the sequencer with durability batch', () => {
         let most = 0
         for (let i = 0; i < 200; i++) {
           await setOneByOne(engine, `c${i}-`, 1)
-          const { durableSeq, visibleSeq } = engine.head
+          const { durableSeq, visibleSeq } = engine.currentHead
           most = Math.max(most, visibleSeq - durableSeq)
         }
         assert.ok(most > 4 && most <= 20, `${most} commits of about 100 bytes were unsynced, a batch has 1,000`)
@@ -129,7 +129,7 @@ describe('the sequencer with durability batch', () => {
     withEngine(
       async engine => {
         await setOneByOne(engine, 'a', 3)
-        const { visibleSeq } = engine.head
+        const { visibleSeq } = engine.currentHead
         let isDurable = false
         const waiting = engine.waitForDurable(visibleSeq).then(head => {
           isDurable = true
@@ -150,7 +150,7 @@ describe('the sequencer with durability batch', () => {
       (async () => {
         const engine = await openEngine('/data', batch({ batchIntervalMs: 1 }), process)
         await engine.ddl({ type: 'createProject', project: 'p' })
-        await engine.waitForDurable(engine.head.visibleSeq)
+        await engine.waitForDurable(engine.currentHead.visibleSeq)
         const path = (each: string): boolean => each.includes('/log/segment-')
         machine.disk.inject({ operation: 'sync', path, times: 100, effect: { type: 'fail', systemCode: 'EIO' } })
         await assert.rejects(
@@ -162,7 +162,7 @@ describe('the sequencer with durability batch', () => {
           })(),
           (error: QuorateError) => error.code === 'storage_failed',
         )
-        await assert.rejects(engine.waitForDurable(engine.head.visibleSeq), { code: 'storage_failed' })
+        await assert.rejects(engine.waitForDurable(engine.currentHead.visibleSeq), { code: 'storage_failed' })
         await engine.close()
       })(),
     )
@@ -178,7 +178,7 @@ describe('the sequencer with durability batch', () => {
         await engine.ddl({ type: 'createProject', project: 'p' })
         const path = (each: string): boolean => each.includes('/log/segment-')
         machine.disk.inject({ operation: 'sync', path, times: 100, effect: { type: 'fail', systemCode: 'EIO' } })
-        await assert.rejects(engine.waitForDurable(engine.head.visibleSeq), { code: 'storage_failed' })
+        await assert.rejects(engine.waitForDurable(engine.currentHead.visibleSeq), { code: 'storage_failed' })
         await assert.rejects(engine.kv('p').set('k', value), { code: 'storage_failed' })
         await engine.close()
       })(),

@@ -1,7 +1,7 @@
 import { checkedTransaction, DEFAULT_SCOPE } from '../../encoding/index.ts'
 import type { Ddl, TableTarget, TransactionEnvelope, Value } from '../../encoding/index.ts'
 import type { AuditPage, AuditVerification, ReadAuditOptions, VerifyAuditOptions } from '../audit.ts'
-import type { RequestOptions } from '../consistency.ts'
+import type { RequestOptions, Token } from '../consistency.ts'
 import type {
   CommitResult,
   CoreRead,
@@ -30,6 +30,7 @@ import { TableLockScope } from '../locks/lock-scope.ts'
 import { LockTable } from '../locks/lock-table.ts'
 import { requireName } from '../names.ts'
 import type { QueryData } from '../query.ts'
+import type { DatabaseHead } from '../database-head.ts'
 import type { FinishedJob, JobPlace } from '../database-jobs.ts'
 import type { PreflightResult } from '../database-preflight.ts'
 import type { JobData, NamedPlace, ProjectUsage, ReadRequest, TableDescription } from '../reads.ts'
@@ -42,6 +43,7 @@ import type { EventsOptions, EventStream } from '../database-events.ts'
 import { submitDdl } from './ddl-batch.ts'
 import { CoreEventStream } from './event-stream.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
+import { readHead, waitForDurable } from './head.ts'
 import { readJobs, waitForJobs } from './jobs.ts'
 import { commitResult } from './outcome-result.ts'
 import { commitChecked, preflightTransaction } from './preflight.ts'
@@ -220,6 +222,14 @@ class CoreDatabase implements Database {
 
   verifyAudit(options?: VerifyAuditOptions): Promise<AuditVerification> {
     return verifyAudit(this.#connection, options)
+  }
+
+  head(options?: RequestOptions): Promise<DatabaseHead> {
+    return readHead(this.#connection, options)
+  }
+
+  waitForDurable(point: Token | number, options?: RequestOptions): Promise<DatabaseHead> {
+    return waitForDurable(this.#connection, point, options)
   }
 
   leaderTimeMicros(): number {

@@ -104,6 +104,29 @@ export const consistencySection: ConformanceSection = {
       },
     },
     {
+      name: 'sees the head, and waits for what is durable by seq and by token',
+      async run({ database, kv }) {
+        const { seq, token } = await kv.set('k', bytes('1'))
+        const head = await database.head()
+        ok(head.visibleSeq >= seq, 'an acknowledged write is not visible')
+        equal(parseToken(head.token).seq, head.visibleSeq)
+        equal(parseToken(head.token).historyId, parseToken(token).historyId)
+        for (const point of [seq, token]) {
+          const durable = await database.waitForDurable(point)
+          ok(durable.durableSeq >= seq && durable.visibleSeq >= seq, `waited for ${point}`)
+        }
+        await database.as('nobody').waitForDurable(token)
+        const { historyId } = parseToken(token)
+        const later = `${historyId}:${seq + 1_000_000}`
+        await fails(database.waitForDurable(later, { timeoutMs: 200 }), 'seq_unavailable', 'timeout')
+        await fails(database.waitForDurable(seq + 1_000_000, { timeoutMs: 200 }), 'seq_unavailable', 'timeout')
+        await fails(database.waitForDurable(`${'0'.repeat(32)}:1`), 'history_changed')
+        await fails(database.waitForDurable('soon'), 'invalid_argument')
+        await fails(database.waitForDurable(-1), 'invalid_argument')
+        await fails(database.head({ signal: AbortSignal.abort() }), 'aborted')
+      },
+    },
+    {
       name: 'that is aborted before it begins is not made',
       async run({ kv }) {
         await fails(kv.get('a', { signal: AbortSignal.abort() }), 'aborted')

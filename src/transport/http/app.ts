@@ -11,7 +11,7 @@ import type { KeyPath } from './paths.ts'
 import { bearerToken } from './request.ts'
 import type { HttpPeer } from './request.ts'
 import { listScopes } from './scopes-route.ts'
-import { eventsRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
+import { eventsRoute, headRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
 import { commitRoute, ddlRoute, preflightRoute } from './transaction-routes.ts'
 
 export type HttpApp = Hono<{ Bindings: HttpPeer }>
@@ -75,6 +75,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   })
   fixed(app, 'POST', '/v1/commit', c => answer(c, commitRoute))
   fixed(app, 'POST', '/v1/preflight', c => answer(c, preflightRoute))
+  fixed(app, 'GET', '/v1/head', c => answer(c, headRoute))
   fixed(app, 'GET', '/v1/jobs', c => answer(c, jobsRoute))
   fixed(app, 'GET', '/v1/events/*', c => answer(c, call => eventsRoute(call, splitTarget(c.env.target).path)))
   fixed(app, 'POST', '/v1/ddl', c => answer(c, ddlRoute))

@@ -8,6 +8,7 @@ import {
   deleteQuery,
   envelopeSchema,
   errorSchema,
+  headSchema,
   eventsQuery,
   eventsSchema,
   jobsQuery,
@@ -232,6 +233,14 @@ export function openApiDocument(version: string): Plain {
       ...tablePaths(),
       ...usagePaths(),
       ...eventAndJobPaths(),
+      '/v1/head': {
+        get: operation(
+          'head',
+          'How far reads see, and how far a majority has synced; with min_seq it waits for that',
+          queryParameters(readQuery),
+          jsonContent(headSchema),
+        ),
+      },
       '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
     },
     components: {

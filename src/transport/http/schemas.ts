@@ -447,6 +447,11 @@ export const errorSchema: z.ZodType = z.object({
     })
     .optional(),
 })
+export const headSchema: z.ZodType = z.object({
+  visibleSeq: integer.describe('Reads see everything through it'),
+  durableSeq: integer.describe('A majority has everything through it synced'),
+  token: z.string(),
+})
 const role = z.enum(['voter', 'learner'])
 export const statusSchema: z.ZodType = z.object({
   deployment: z.enum(['engine', 'replica', 'client']),

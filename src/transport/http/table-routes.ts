@@ -4,6 +4,7 @@ import {
   QuorateError,
   queryFromText,
   requireName,
+  type CoreOptions,
   type CoreRead,
   type JobPlace,
   type ReadRequest,
@@ -60,6 +61,16 @@ export async function usageRoute(call: HttpCall, path: string): Promise<Response
   return answered(read, { projects: read.result.projects })
 }
 
+/** GET /v1/head: how far reads see, and what a majority has synced; with `min_seq` it waits for that. */
+export async function headRoute(call: HttpCall): Promise<Response> {
+  const reads = parseQuery(readQuery, call.query)
+  const view = await call.options.core.openView(optionsOf(call, reads))
+  const { seq, historyId } = view
+  await view.close()
+  const token = formatToken(historyId, seq)
+  return written(token, { visibleSeq: seq, durableSeq: seq, token })
+}
+
 /** GET /v1/jobs: what the database still does in the background. */
 export async function jobsRoute(call: HttpCall): Promise<Response> {
   const { project, scope, table, ...reads } = parseQuery(jobsQuery, call.query)
@@ -92,13 +103,16 @@ export async function eventsRoute(call: HttpCall, path: string): Promise<Respons
 }
 
 function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {
-  const { options, caller } = call
-  return options.core.read(request, {
+  return call.options.core.read(request, optionsOf(call, query))
+}
+
+function optionsOf({ options, caller, request }: HttpCall, query: ReadQuery): CoreOptions {
+  return {
     caller,
-    signal: call.request.signal,
+    signal: request.signal,
     timeoutMs: query.timeout_ms ?? DEFAULT_TIMEOUT_MS,
     consistency: consistencyOf(query, options.service.historyId),
-  })
+  }
 }
 
 function answered({ seq, historyId }: CoreRead, body: object): Response {

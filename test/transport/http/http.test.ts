@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ERROR_CODES, STATUS_OF } from '../../../src/model/index.ts'
+import { headSchema } from '../../../src/transport/http/schemas.ts'
 import { HttpRig } from './http-rig.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -290,6 +291,21 @@ describe('a node without a leader', () => {
   })
 })
 
+describe('the head', () => {
+  it('is what reads see, and is waited for up to the time of the request', async () => {
+    const rig = await HttpRig.open()
+    const written = await rig.ask('PUT', '/v1/kv/p/app/a', { body: '1' })
+    const head = await rig.ask('GET', '/v1/head')
+    assert.equal(headSchema.safeParse(head.body).error, undefined)
+    assert.ok(head.body.visibleSeq >= written.body.seq && head.body.durableSeq >= written.body.seq)
+    assert.equal((await rig.ask('GET', `/v1/head?min_seq=${written.body.token}`)).status, 200)
+    const later = await rig.ask('GET', `/v1/head?min_seq=${written.body.seq + 1000}&timeout_ms=50`)
+    assert.ok(later.status >= 500, JSON.stringify(later.body))
+    assert.equal((await rig.ask('GET', `/v1/head?min_seq=${'0'.repeat(32)}:1`)).body.code, 'history_changed')
+    assert.equal((await rig.ask('POST', '/v1/head')).status, 405)
+  })
+})
+
 describe('the description', () => {
   it('is OpenAPI with every path, and needs no token', async () => {
     const rig = await HttpRig.open()
@@ -300,6 +316,7 @@ describe('the description', () => {
       '/v1/commit',
       '/v1/ddl',
       '/v1/events/{project}/{scope}',
+      '/v1/head',
       '/v1/jobs',
       '/v1/kv/{project}',
       '/v1/kv/{project}/{scope}',
