@@ -163,6 +163,20 @@ function usagePaths(): Plain {
   }
 }
 
+function statePaths(): Plain {
+  return {
+    '/v1/head': {
+      get: operation(
+        'head',
+        'How far reads see, and how far a majority has synced; with min_seq it waits for that',
+        queryParameters(readQuery),
+        jsonContent(headSchema),
+      ),
+    },
+    '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
+  }
+}
+
 /** OpenAPI 3.1 of the HTTP door, made of the schemas that requests are checked against. */
 export function openApiDocument(version: string): Plain {
   const names = [PROJECT, SCOPE]
@@ -233,15 +247,7 @@ export function openApiDocument(version: string): Plain {
       ...tablePaths(),
       ...usagePaths(),
       ...eventAndJobPaths(),
-      '/v1/head': {
-        get: operation(
-          'head',
-          'How far reads see, and how far a majority has synced; with min_seq it waits for that',
-          queryParameters(readQuery),
-          jsonContent(headSchema),
-        ),
-      },
-      '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },
+      ...statePaths(),
     },
     components: {
       schemas: { Error: schemaOf(errorSchema) },
