@@ -19,7 +19,7 @@ import type { Mark } from './stages.ts'
 export const FINGERPRINT_BYTES = 8
 const MAC_BYTES = 16
 
-const Kind = { key: 1, sort: 2, count: 3 } as const
+const Kind = { key: 1, sort: 2, count: 3, joined: 4 } as const
 const ValueTag = { null: 0, false: 1, true: 2, number: 3, bigint: 4, text: 5, bytes: 6 } as const
 
 /** Gives the signature of a cursor's bytes, which has 16 bytes at the least. */
@@ -41,7 +41,10 @@ export function encodeCursor({ seq, fingerprint, mark }: CursorParts, sign: Sign
   writer.u8(Kind[mark.kind])
   if (mark.kind === 'key') writer.raw(mark.key)
   else if (mark.kind === 'count') writer.u64(mark.rows)
-  else {
+  else if (mark.kind === 'joined') {
+    writer.u64(mark.rows)
+    writer.raw(mark.key)
+  } else {
     writer.u8(mark.keys.length)
     for (const value of mark.keys) writeValue(writer, value)
     writer.raw(mark.tie)
@@ -69,6 +72,10 @@ function readMark(reader: ByteReader): Mark {
   const kind = reader.u8()
   if (kind === Kind.key) return { kind: 'key', key: reader.raw(reader.remaining).slice() }
   if (kind === Kind.count) return { kind: 'count', rows: reader.u64() }
+  if (kind === Kind.joined) {
+    const rows = reader.u64()
+    return { kind: 'joined', rows, key: reader.raw(reader.remaining).slice() }
+  }
   const keys = Array.from({ length: reader.u8() }, () => readValue(reader))
   return { kind: 'sort', keys, tie: reader.raw(reader.remaining).slice() }
 }

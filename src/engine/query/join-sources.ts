@@ -42,17 +42,54 @@ export class FirstOfJoin implements RowSource {
   readonly cells: JoinedRow
   readonly #source: TableSource
   readonly #places: CellPlaces
+  readonly #walked: PlacesOfWalk | undefined
 
-  constructor(row: JoinedRow, source: TableSource, places: CellPlaces) {
+  /** `walked`: hears of each row's place. */
+  constructor(row: JoinedRow, source: TableSource, places: CellPlaces, walked?: PlacesOfWalk) {
     this.cells = row
     this.#source = source
     this.#places = places
+    this.#walked = walked
   }
 
   pull(): Pull {
     const pulled = this.#source.pull()
-    if (pulled === ROW) this.cells.take(this.#source, this.#places)
+    if (pulled === ROW) {
+      this.cells.take(this.#source, this.#places)
+      this.#walked?.moved(this.#source.position)
+    }
     return pulled
+  }
+}
+
+/** Where the walk of a join's first table stands, and where it stood one row before. */
+export class PlacesOfWalk {
+  /** Rows of the first table so far. */
+  rows = 0
+  #now: Uint8Array = new Uint8Array(64)
+  #nowBytes = 0
+  #before: Uint8Array = new Uint8Array(64)
+  #beforeBytes = 0
+
+  /** `behind`: the place that the walk begins behind; empty = the beginning. */
+  constructor(behind: Uint8Array) {
+    this.moved(behind)
+    this.rows = 0
+  }
+
+  /** Behind it the walk gives its present row once more. A copy; empty = the beginning. */
+  get before(): Uint8Array {
+    return this.#before.slice(0, this.#beforeBytes)
+  }
+
+  moved(place: Uint8Array): void {
+    const spare = this.#before
+    this.#before = this.#now
+    this.#beforeBytes = this.#nowBytes
+    this.#now = spare.length < place.length ? new Uint8Array(place.length * 2) : spare
+    this.#now.set(place)
+    this.#nowBytes = place.length
+    this.rows++
   }
 }
 

@@ -6,7 +6,7 @@ import { choosePath } from './access-path.ts'
 import type { OrderWish } from './access-path.ts'
 import { classify, flatten } from './conjuncts.ts'
 import { Groups } from './groups.ts'
-import { FirstOfJoin, JoinedRow } from './join-sources.ts'
+import { FirstOfJoin, JoinedRow, PlacesOfWalk } from './join-sources.ts'
 import type { CellPlaces } from './join-sources.ts'
 import { planJoins } from './joins.ts'
 import type { JoinPlan } from './joins.ts'
@@ -17,7 +17,7 @@ import type { Outputs } from './outputs.ts'
 import { recall, remember, shapeOf } from './plan-cache.ts'
 import { cellPlaces, partsOf } from './query-parts.ts'
 import type { RowSource, TableSource } from './sources.ts'
-import { Distinct, InOrder, InSourceOrder } from './stages.ts'
+import { Distinct, InJoinOrder, InOrder, InSourceOrder } from './stages.ts'
 import type { Mark, Stage } from './stages.ts'
 import { TableAccess } from './table-access.ts'
 import { ROW } from './work.ts'
@@ -160,12 +160,27 @@ function isOfOneWalk({ joins, outputs, query }: Plan): boolean {
   return joins.length === 0 && outputs.grouping === undefined && query.distinct !== true
 }
 
+function isInSourceOrder({ isOrderedByScan, outputs }: Plan): boolean {
+  return isOrderedByScan || outputs.order.length === 0
+}
+
+/** Whether joined rows come in the order of the first table's walk, each row of it with all that it is joined to. */
+function isOfWalkOfFirst(plan: Plan): boolean {
+  const { joins, outputs, query } = plan
+  if (joins.length === 0 || outputs.grouping !== undefined || query.distinct === true) return false
+  return isInSourceOrder(plan) && joins.every(({ type }) => type !== 'right' && type !== 'full')
+}
+
+const NO_KEY = new Uint8Array(0)
+
 /** Opens a plan: the rows behind `behind`, of which no more than `count` will be pulled. */
 export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | undefined): Stage {
   const { access, joins, outputs, query, filter } = plan
-  const table = access.open(work, behind?.kind === 'key' ? behind.key : undefined)
+  const start = behind?.kind === 'key' || behind?.kind === 'joined' ? behind.key : NO_KEY
+  const table = access.open(work, start.length > 0 ? start : undefined)
+  const places = isOfWalkOfFirst(plan) ? new PlacesOfWalk(start) : undefined
   let source: RowSource = table
-  if (joins.length > 0) source = openJoins(plan, work, table, filter)
+  if (joins.length > 0) source = openJoins(plan, work, table, filter, places)
   const { grouping } = outputs
   if (grouping !== undefined) {
     source = new Groups(work, source, grouping.keys, grouping.aggregates, grouping.having)
@@ -173,7 +188,8 @@ export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | u
   const { reads: columns } = outputs
   const walk: TableSource | undefined = isOfOneWalk(plan) ? table : undefined
   let stage: Stage
-  if (plan.isOrderedByScan || outputs.order.length === 0) stage = new InSourceOrder(source, columns, walk)
+  if (places !== undefined) stage = new InJoinOrder(source, columns, places)
+  else if (isInSourceOrder(plan)) stage = new InSourceOrder(source, columns, walk)
   else {
     stage = new InOrder(work, source, columns, outputs.order, {
       count: query.distinct === true ? Infinity : count,
@@ -184,9 +200,15 @@ export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | u
   return query.distinct === true ? new Distinct(work, stage) : stage
 }
 
-function openJoins(plan: Plan, work: Work, table: TableSource, filter: Condition | undefined): RowSource {
+function openJoins(
+  plan: Plan,
+  work: Work,
+  table: TableSource,
+  filter: Condition | undefined,
+  places: PlacesOfWalk | undefined,
+): RowSource {
   const row = new JoinedRow(plan.width)
-  let source: RowSource = new FirstOfJoin(row, table, plan.firstPlaces)
+  let source: RowSource = new FirstOfJoin(row, table, plan.firstPlaces, places)
   for (const join of plan.joins) source = join.open(work, source, row)
   return filter === undefined ? source : new Filtered(source, filter)
 }

@@ -44,7 +44,7 @@ export class QueryRun {
       throw new QuorateError('scan_bound_exceeded', `offset and limit together are at most ${scanRowsMax}`)
     }
     const behind = query.cursor === undefined ? undefined : this.#resume(query.cursor)
-    this.#skip = behind?.kind === 'count' ? behind.rows : offset
+    this.#skip = behind?.kind === 'count' || behind?.kind === 'joined' ? behind.rows : offset
     this.#stage = openPlan(plan, this.#work, this.#skip + this.#limit + 1, behind)
   }
 

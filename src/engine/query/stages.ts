@@ -1,17 +1,19 @@
 import { compareBytes, compareColumnValues } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
 import type { Scalar } from '../conditions/index.ts'
+import type { PlacesOfWalk } from './join-sources.ts'
 import { textOfValues } from './keys-of-values.ts'
 import type { RowSource, TableSource } from './sources.ts'
 import { END, PAUSE, ROW, sizeOfRow } from './work.ts'
 import type { Pull, Work } from './work.ts'
 
 /**
- * Where a later page goes on: behind a record of the walk, behind a place in the order, or after a number of rows of a query that is run
- * again.
+ * Where a later page goes on: behind a record of the walk, after a number of joined rows behind a record of the first table's walk (empty =
+ * from its beginning), behind a place in the order, or after a number of rows of a query that is run again.
  */
 export type Mark =
   | { readonly kind: 'key'; readonly key: Uint8Array }
+  | { readonly kind: 'joined'; readonly key: Uint8Array; readonly rows: number }
   | { readonly kind: 'sort'; readonly keys: readonly Value[]; readonly tie: Uint8Array }
   | { readonly kind: 'count'; readonly rows: number }
 
@@ -56,6 +58,39 @@ export class InSourceOrder implements Stage {
 
   mark(): Mark | undefined {
     return this.#walk === undefined ? undefined : { kind: 'key', key: this.#walk.position.slice() }
+  }
+}
+
+/** Joined rows in the order of the first table's walk. */
+export class InJoinOrder implements Stage {
+  readonly #stage: InSourceOrder
+  readonly #places: PlacesOfWalk
+  #row = 0
+  /** Rows of the result with the first table's present row. */
+  #rows = 0
+
+  constructor(source: RowSource, outputs: readonly Scalar[], places: PlacesOfWalk) {
+    this.#stage = new InSourceOrder(source, outputs, undefined)
+    this.#places = places
+  }
+
+  pull(): Pull {
+    const pulled = this.#stage.pull()
+    if (pulled !== ROW) return pulled
+    if (this.#row !== this.#places.rows) {
+      this.#row = this.#places.rows
+      this.#rows = 0
+    }
+    this.#rows++
+    return ROW
+  }
+
+  row(): Value[] {
+    return this.#stage.row()
+  }
+
+  mark(): Mark {
+    return { kind: 'joined', key: this.#places.before, rows: this.#rows }
   }
 }
 

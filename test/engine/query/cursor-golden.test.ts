@@ -27,6 +27,7 @@ function bodyOf(mark: CursorParts['mark']): string {
 it('cursors have the bytes that their page says', () => {
   assert.equal(bodyOf({ kind: 'key', key: Uint8Array.of(0x11, 0, 0, 0, 9) }), `${HEAD}011100000009`)
   assert.equal(bodyOf({ kind: 'count', rows: 258 }), `${HEAD}030201000000000000`)
+  assert.equal(bodyOf({ kind: 'joined', rows: 3, key: Uint8Array.of(0x11, 9) }), `${HEAD}0403000000000000001109`)
   const keys = [null, false, true, 1.5, -3n, 'a', Uint8Array.of(255)]
   const values = ['00', '01', '02', '03000000000000f83f', '0402002d33', '050100000061', '0601000000ff'].join('')
   assert.equal(bodyOf({ kind: 'sort', keys, tie: Uint8Array.of(0x11) }), `${HEAD}0207${values}11`)
@@ -38,6 +39,7 @@ it('cursors give back what was put in, and say their seq', () => {
   const mark: fc.Arbitrary<CursorParts['mark']> = fc.oneof(
     fc.record({ kind: fc.constant('key' as const), key: bytes }),
     fc.record({ kind: fc.constant('count' as const), rows: fc.maxSafeNat() }),
+    fc.record({ kind: fc.constant('joined' as const), key: bytes, rows: fc.maxSafeNat() }),
     fc.record({ kind: fc.constant('sort' as const), keys: fc.array(value, { maxLength: 32 }), tie: bytes }),
   )
   check(fc.tuple(fc.maxSafeNat(), mark), 500, ([seq, given]) => {
