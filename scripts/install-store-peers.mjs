@@ -1,5 +1,5 @@
-// Installs the stores that `npm run bench -- --only stores` measures beside the embedded engine into `.bench-peers`. They are no
-// dependencies: without them that benchmark measures the engine alone. Usage: node scripts/install-store-peers.mjs
+// Installs the stores that `npm run bench:gate` and `npm run bench -- --only stores` measure beside the embedded engine into `.bench-peers`.
+// They are no dependencies: without them the engine is measured alone. Usage: npm run bench:peers
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -10,11 +10,23 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { exitOf } from '../lib/processes.ts'
 import { measureRawSync } from '../lib/raw-disk.ts'
+import { renderTable } from '../lib/report.ts'
+import { HOW_TO_INSTALL, hasPeers } from '../stores/open-stores.ts'
+import { storeRows } from '../stores/stores.ts'
 import type { Outcome } from './outcome.ts'
 import { bestOf, renderOutcomes } from './report.ts'
 import { tearDown, warmUpCommits } from './setup.ts'
 
 const collectGarbage = (globalThis as { gc?: () => void }).gc
+
+interface GateModule {
+  readonly run: () => Promise<Outcome | Outcome[]>
+  /** It makes so many calls that they are warm without a run before. */
+  readonly isLong?: boolean
+}
+
+/** No module: it runs processes of its own. */
+const STORES = 'stores'
 
 const MODULES = [
   'doc-matrix',
@@ -28,6 +40,11 @@ const MODULES = [
   'batching',
   'checkpoint-backup',
   'index-shapes',
+  'joins',
+  'sweep-rows',
+  'sweep-shapes',
+  'recovery',
+  'memory',
 ] as const
 
 async function measure(module: string, warmUps: number): Promise<Outcome[]> {
@@ -43,18 +60,29 @@ async function measure(module: string, warmUps: number): Promise<Outcome[]> {
 /** In the child: one module, first without its figures, so that the code is compiled as it would be in a process that has been at work. */
 async function runModule(module: string, warmUps: number): Promise<void> {
   try {
-    const { run } = (await import(`./${module}.js`)) as { run: () => Promise<Outcome | Outcome[]> }
-    for (let i = 0; i < warmUps; i++) {
+    const { run, isLong } = (await import(`./${module}.js`)) as GateModule
+    for (let i = 0; i < (isLong === true ? 0 : warmUps); i++) {
       await run()
       await tearDown()
       collectGarbage?.()
     }
-    if (warmUps > 0) await warmUpCommits()
+    if (isLong !== true && warmUps > 0) await warmUpCommits()
     process.send?.([await run()].flat())
   } finally {
     await tearDown()
     process.disconnect?.()
   }
+}
+
+/** The engine beside other stores, in this run: their figures are what it is held against, but nothing of it fails the gate. */
+async function compareStores(): Promise<void> {
+  if (!hasPeers()) {
+    process.stdout.write(`\n${HOW_TO_INSTALL}\n`)
+    return
+  }
+  process.stdout.write(
+    `\nBeside lmdb and classic-level, a round each in this run:\n\n${renderTable(await storeRows(1))}\n`,
+  )
 }
 
 async function main(): Promise<void> {
@@ -72,7 +100,9 @@ async function main(): Promise<void> {
   const rounds = Number(values.rounds)
   if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error('--rounds is a whole number from 1')
   const modules = MODULES.filter(module => values.only === undefined || module === values.only)
-  if (modules.length === 0) throw new Error(`no module ${values.only}: ${MODULES.join(', ')}`)
+  if (modules.length === 0 && values.only !== STORES) {
+    throw new Error(`no module ${values.only}: ${[...MODULES, STORES].join(', ')}`)
+  }
   const all: Outcome[][] = []
   const rawSyncUs = measureRawSync(512)
   for (let round = 0; round < rounds; round++) {
@@ -88,6 +118,7 @@ async function main(): Promise<void> {
   process.stdout.write(
     `${machine}; ${raw}; best of ${rounds}, after ${warmUps} runs and some thousand commits to warm up\n\n${renderOutcomes(outcomes)}\n`,
   )
+  if (values.only === undefined || values.only === STORES) await compareStores()
   if (values.json !== undefined) {
     writeFileSync(values.json, `${JSON.stringify({ machine, rawSyncUs, rounds, outcomes }, undefined, 2)}\n`)
   }

@@ -2,7 +2,7 @@
 export interface Figure {
   readonly name: string
   readonly value: number
-  readonly unit: '' | 'ns' | 'us' | 'ms' | '/s' | 'B' | 'MiB/s'
+  readonly unit: '' | 'x' | 'ns' | 'us' | 'ms' | '/s' | 'B' | 'MiB/s'
 }
 
 /** What the seed asserts, and whether it holds. */

@@ -32,8 +32,8 @@ export function benchFolder(): string {
 }
 
 /** An engine in a folder of its own, with the project `bench` and its scope `app`. */
-export async function openBench(options: EngineOptions): Promise<Engine> {
-  const engine = await Engine.open(`${benchFolder()}/data`, options)
+export async function openBench(options: EngineOptions, directory = `${benchFolder()}/data`): Promise<Engine> {
+  const engine = await Engine.open(directory, options)
   engines.push(engine)
   await engine.ddl({ type: 'createProject', project: PROJECT })
   return engine

@@ -1,14 +1,22 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Engine } from '../../src/entry/engine.ts'
 import type { OpenStore, Store } from './store.ts'
 
 /** What `scripts/install-store-peers.mjs` has installed. */
 const PEERS = join(process.cwd(), '.bench-peers', 'package.json')
 
+/** Whether the other stores are installed. */
+export function hasPeers(): boolean {
+  return existsSync(join(dirname(PEERS), 'node_modules'))
+}
+
+/** What to say where they are not. */
+export const HOW_TO_INSTALL = 'lmdb and classic-level are not installed: `npm run bench:peers` gets them'
+
 function peer(name: string): unknown {
-  return existsSync(PEERS) ? createRequire(PEERS)(name) : undefined
+  return hasPeers() ? createRequire(PEERS)(name) : undefined
 }
 
 /** Durability `full`: a commit is acknowledged once it is synced. */

@@ -1,5 +1,5 @@
 /**
- * The embedded engine beside lmdb and classic-level at equal durability, which `node scripts/install-store-peers.mjs` installs: point
+ * The embedded engine beside lmdb and classic-level at equal durability, which `npm run bench:peers` installs: point
  * get, ordered scan, synced put alone and by 32 writers, bytes on disk and in memory. Keys of 22 B, values of 32 B. Each store runs in
  * processes of its own, in turn for each of the rounds; the best round of each figure counts.
  */
@@ -12,6 +12,7 @@ import { exitOf } from '../lib/processes.ts'
 import { makeBenchFolder, removeBenchFolder } from '../lib/raw-disk.ts'
 import { atLeast, atMost, plain, quantile } from '../lib/report.ts'
 import type { Row } from '../lib/report.ts'
+import { scattered } from '../lib/scattered.ts'
 import { STORES } from './open-stores.ts'
 import type { Store } from './store.ts'
 
@@ -60,11 +61,9 @@ function collect(): void {
 }
 
 async function load(store: Store): Promise<void> {
+  const order = scattered(ENTRIES)
   for (let i = 0; i < ENTRIES; i += LOAD_BATCH) {
-    const batch = Array.from(
-      { length: LOAD_BATCH },
-      (_, n) => [keyOf(((i + n) * 7_919) % ENTRIES), valueOf(i + n)] as const,
-    )
+    const batch = Array.from({ length: LOAD_BATCH }, (_, n) => [keyOf(order[i + n]!), valueOf(i + n)] as const)
     await store.load(batch)
   }
   await store.settle()
@@ -199,10 +198,15 @@ function rowsOf(name: string, own: Figures, others: readonly Figures[]): Row[] {
   ]
 }
 
-export async function run(): Promise<Row[]> {
+export function run(): Promise<Row[]> {
+  return storeRows(ROUNDS)
+}
+
+/** Each store in processes of its own, in turn, the best of `rounds`. */
+export async function storeRows(rounds: number): Promise<Row[]> {
   const names = Object.keys(STORES)
   const best = new Map<string, Figures>()
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const figures = better(best.get(name), await figuresOf(name))
       if (figures !== undefined) best.set(name, figures)
