@@ -1,7 +1,7 @@
 import { QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
 import { AttemptLimit, openTokens, readClusterSecret, requireSafeBind } from '../transport/security/index.ts'
-import type { TokenRole, Tokens } from '../transport/security/index.ts'
+import type { TokenHolder, TokenRole, Tokens } from '../transport/security/index.ts'
 import type { Configuration } from './configuration.ts'
 
 /** Who may come in, and how members know each other. */
@@ -11,6 +11,8 @@ export interface Authentication {
    * @throws QuorateError `busy` if too many wrong tokens came from `address`
    */
   callerOf(door: TokenRole, token: string | undefined, isLoopback: boolean, address: string): string | undefined
+  /** As `callerOf`, of a token that was good once: that it is not any more is no attempt. */
+  recheck(door: TokenRole, token: string | undefined, isLoopback: boolean): string | undefined
   /** For metrics. */
   readonly attempts: { readonly failedTotal: number; readonly limitedTotal: number }
   /** What the members of the cluster share; empty where all of them are on this machine. */
@@ -40,6 +42,10 @@ export async function loadAuthentication(
       if (tokens === undefined) return callerWithoutTokens(insecure, token, isLoopback)
       return token === undefined ? undefined : callerOf(tokens, attempts, door, token, address)
     },
+    recheck(door, token, isLoopback) {
+      if (tokens === undefined) return callerWithoutTokens(insecure, token, isLoopback)
+      return token === undefined ? undefined : callerOn(door, tokens.holderOf(token))
+    },
     attempts,
     secret,
     reload: () => tokens?.reload() ?? Promise.resolve(),
@@ -66,7 +72,11 @@ function callerOf(
   }
   const holder = tokens.holderOf(token)
   if (holder === undefined) attempts.failed(address)
-  // Operators may do what whoever makes backups may.
+  return callerOn(door, holder)
+}
+
+/** Operators may do what whoever makes backups may. */
+function callerOn(door: TokenRole, holder: TokenHolder | undefined): string | undefined {
   const isWelcome =
     holder?.roles.includes(door) === true || (door === 'backup' && holder?.roles.includes('admin') === true)
   return isWelcome ? holder.caller : undefined

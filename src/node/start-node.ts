@@ -268,14 +268,19 @@ class NodeAssembly {
     return { core, requests: new RunningRequests([replica.commits, gateway, core.reads]) }
   }
 
+  /** What is not sound stays as it was, and hinders nothing else. */
   async #reload(): Promise<void> {
-    try {
-      await this.#authentication.reload()
-      for (const door of Object.values(this.#tls) as NodeTls[keyof NodeTls][]) await door?.reload()
-      this.#logger.info({}, 'tokens and certificates were read again')
-    } catch (error) {
-      this.#logger.error({ error: String(error) }, 'what could not be read again stays as it was')
+    const { client, peer, admin } = this.#tls
+    const parts = [this.#authentication, client, peer, admin].filter(part => part !== undefined)
+    const read = parts.map(part => part.reload())
+    let isSound = true
+    for (const result of await Promise.allSettled(read)) {
+      if (result.status === 'fulfilled') continue
+      isSound = false
+      this.#logger.error({ error: String(result.reason) }, 'what could not be read again stays as it was')
     }
+    this.#gateway?.recheck((token, isLoopback) => this.#authentication.recheck('client', token, isLoopback))
+    if (isSound) this.#logger.info({}, 'tokens and certificates were read again')
   }
 
   #createTransport(...asked: Parameters<ReplicaOptions['createTransport']>): PeerTransport {

@@ -3,7 +3,6 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { connect as connectTls } from 'node:tls'
 import { runProgram } from '../../src/cli/program.ts'
 import { connect } from '../../src/entry/client.ts'
 import type { DialerTls } from '../../src/entry/client.ts'
@@ -19,21 +18,10 @@ import { freePorts, httpRequest } from '../../src/node/index.ts'
 import { webSocketDialer } from '../../src/transport/websocket/index.ts'
 import { makeCertificates } from '../transport/certificates.ts'
 import type { Certificates } from '../transport/certificates.ts'
+import { shownName } from '../transport/shown-name.ts'
 
 const HOST = '127.0.0.1'
 const NAMES = ['n0', 'n1', 'n2']
-
-/** The common name that a TLS server shows, or why there is none. */
-function shownName(port: number, tls: { ca: string; cert?: string; key?: string }): Promise<string> {
-  return new Promise(resolve => {
-    const socket = connectTls({ host: HOST, port, ...tls }, () => {
-      const { CN } = socket.getPeerCertificate().subject
-      socket.destroy()
-      resolve(String(CN))
-    })
-    socket.on('error', error => resolve(error.message))
-  })
-}
 
 describe('TLS on all ports of a cluster', { timeout: 240_000 }, () => {
   let directory: string

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer as createSecureServer, Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -54,11 +55,12 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpServer
   const server = createLimitedServer(options)
   const upgraded = new Set<Duplex>()
   server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy()) // a reset before the new owner listens must not end the process
+    if (!isForWebSocket(request)) return serveAsItIs(server, request, socket, head)
     upgraded.add(socket)
     socket.on('close', () => upgraded.delete(socket))
-    socket.on('error', () => socket.destroy()) // a reset before the new owner listens must not end the process
-    if (options.onUpgrade === undefined) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
-    else options.onUpgrade(request, socket, head)
+    if (options.onUpgrade !== undefined) options.onUpgrade(request, socket, head)
+    else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -77,6 +79,37 @@ export async function listenHttp(options: HttpListenOptions): Promise<HttpServer
     },
     close: ({ graceMs = 0 } = {}) => closeServer(server, upgraded, graceMs),
   }
+}
+
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return /(?:^|[\s,])websocket(?:[\s,/]|$)/i.test(headers.upgrade ?? '')
+}
+
+const OF_THE_OFFER: readonly string[] = ['upgrade', 'connection', 'http2-settings']
+
+/**
+ * Another protocol is an offer that a server may ignore (RFC 9110, 7.8): common clients make one of h2c with every request. Node has taken the socket
+ * off its parser by then, so it is given the same request again, without the offer.
+ */
+function serveAsItIs(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  // An answer that is still being made to a request before it on the connection: Node keeps it there.
+  const { _httpMessage: earlier } = socket as Duplex & { _httpMessage?: ServerResponse | null }
+  if (earlier !== undefined && earlier !== null) {
+    earlier.once('close', () => {
+      if (!socket.destroyed) serveAsItIs(server, request, socket, head)
+    })
+    return
+  }
+  const { method = '', url = '', httpVersion, rawHeaders } = request
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const [name, value] = [rawHeaders[i]!, rawHeaders[i + 1]!]
+    if (!OF_THE_OFFER.includes(name.toLowerCase())) lines.push(`${name}: ${value}`)
+  }
+  const isLast = /(?:^|[\s,])close(?:[\s,]|$)/i.test(request.headers.connection ?? '')
+  lines.push(`Connection: ${isLast ? 'close' : 'keep-alive'}`, '', '')
+  socket.unshift(Buffer.concat([Buffer.from(lines.join('\r\n'), 'latin1'), head]))
+  server.emit(server instanceof SecureServer ? 'secureConnection' : 'connection', socket)
 }
 
 function createLimitedServer({ onRequest, onUnreadable, limits = {}, tls }: HttpListenOptions): Server {

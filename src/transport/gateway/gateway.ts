@@ -6,7 +6,7 @@ import { CloseCode } from './close-code.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionOwner } from './connection.ts'
 import { DEFAULT_GATEWAY_LIMITS, newStats } from './options.ts'
-import type { GatewayLimits, GatewayOptions, GatewayStats } from './options.ts'
+import type { GatewayLimits, GatewayOptions, GatewayStats, Recheck } from './options.ts'
 
 export interface AcceptOptions {
   subprotocol: string
@@ -27,6 +27,8 @@ export interface Gateway extends RequestSource {
    * have left, then closes the rest.
    */
   drain(graceMs: number, leader?: LeaderHint): Promise<void>
+  /** Tokens have changed: closes every connection that would not be let in as the same caller any more. */
+  recheck(callerOf: Recheck): void
   /** Closes every connection now. */
   close(): void
   readonly stats: Readonly<GatewayStats>
@@ -158,6 +160,10 @@ class ClientGateway implements Gateway, ConnectionOwner {
     for (const connection of this.#connections) {
       if (connection.requests.isWelcome) connection.send({ type: 'goaway', requestId: 0, reason, graceMs, leader })
     }
+  }
+
+  recheck(callerOf: Recheck): void {
+    for (const connection of this.#connections) connection.requests.recheck(callerOf)
   }
 
   close(): void {

@@ -2,6 +2,7 @@ import { equalBytes } from '../../encoding/index.ts'
 import { CLIENT_LIMITS, CLIENT_PROTOCOL_VERSION, QuorateError } from '../../model/index.ts'
 import type { ClientLimits, HelloMessage } from '../../model/index.ts'
 import { CloseCode } from './close-code.ts'
+import type { Recheck } from './options.ts'
 import type { ClientChannel, Shared } from './shared.ts'
 
 /** A session is opened through the log: while there is no leader, so long, and again so often. */
@@ -16,6 +17,8 @@ export class Greeting {
   readonly #shared: Shared
   /** Who the connection has proven to be; undefined before the first good hello. */
   #identity: string | undefined
+  /** What it has proven that with. */
+  #token: string | undefined
   #as = ''
   #session = 0
   #isWelcome = false
@@ -52,6 +55,13 @@ export class Greeting {
   /** 0 = the connection can only read. */
   get session(): number {
     return this.#session
+  }
+
+  /** Sends away whoever would not be let in as the same any more. */
+  recheck(callerOf: Recheck): void {
+    if (this.#identity === undefined) return
+    if (callerOf(this.#token, this.#connection.origin.isLoopback) === this.#identity) return
+    this.#refuseToken('the token is not valid any more')
   }
 
   hello(message: HelloMessage): void {
@@ -99,13 +109,19 @@ export class Greeting {
       return false
     }
     if (identity === undefined || (this.#identity !== undefined && identity !== this.#identity)) {
-      this.#shared.stats.unauthenticatedTotal++
-      const text = token === undefined && origin.token === undefined ? 'a token is needed' : 'the token is not valid'
-      this.#connection.refuse(new QuorateError('unauthenticated', text), CloseCode.policy)
+      this.#refuseToken(
+        token === undefined && origin.token === undefined ? 'a token is needed' : 'the token is not valid',
+      )
       return false
     }
     this.#identity = identity
+    this.#token = token ?? origin.token
     return true
+  }
+
+  #refuseToken(text: string): void {
+    this.#shared.stats.unauthenticatedTotal++
+    this.#connection.refuse(new QuorateError('unauthenticated', text), CloseCode.policy)
   }
 
   /** The same nonce finds the same session, so that trying again opens no second one. */

@@ -2,4 +2,4 @@
 export { createGateway } from './gateway.ts'
 export type { AcceptOptions, Gateway } from './gateway.ts'
 export { DEFAULT_GATEWAY_LIMITS } from './options.ts'
-export type { Authenticate, GatewayLimits, GatewayOptions, GatewayStats } from './options.ts'
+export type { Authenticate, GatewayLimits, GatewayOptions, GatewayStats, Recheck } from './options.ts'

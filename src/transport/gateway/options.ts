@@ -8,6 +8,9 @@ import type { Clock, Random, Timers } from '../../platform/index.ts'
  */
 export type Authenticate = (token: string | undefined, isLoopback: boolean, address: string) => string | undefined
 
+/** Who a connection that was let in would be now; undefined = nobody. Counts no attempt and does not throw. */
+export type Recheck = (token: string | undefined, isLoopback: boolean) => string | undefined
+
 export interface GatewayLimits {
   connectionsMax: number
   /** Longest frame taken from a client after `welcome`. */

@@ -24,6 +24,7 @@ import type {
 } from '../../model/index.ts'
 import { CloseCode } from './close-code.ts'
 import { Greeting } from './greeting.ts'
+import type { Recheck } from './options.ts'
 import type { ClientChannel, Shared } from './shared.ts'
 import { ConnectionViews } from './views.ts'
 import { ClientWatch } from './watches.ts'
@@ -90,6 +91,10 @@ export class ClientRequests implements WatchOwner {
 
   get unsentBytes(): number {
     return this.#connection.unsentBytes
+  }
+
+  recheck(callerOf: Recheck): void {
+    this.#greeting.recheck(callerOf)
   }
 
   handle(message: ClientMessage): void {

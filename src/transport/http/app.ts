@@ -1,6 +1,8 @@
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import { isOtherPage, QuorateError, toJson } from '../../model/index.ts'
+import { BodyBudget } from './body-budget.ts'
+import type { BodyShare } from './body-budget.ts'
 import { errorResponse } from './http-error.ts'
 import { AbsentKey, deleteKey, getKey, putKey } from './key-routes.ts'
 import { listKeys } from './list-route.ts'
@@ -19,6 +21,7 @@ export type HttpApp = Hono<{ Bindings: HttpPeer }>
 type Route = (call: HttpCall) => Promise<Response>
 
 const REQUESTS_MAX = 1_024
+const BODY_BYTES_MAX = 256 << 20
 const SAFE_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
@@ -32,6 +35,7 @@ const SAFE_HEADERS = {
 export function createHttpApp(options: HttpOptions): HttpApp {
   const app: HttpApp = new Hono()
   let running = 0
+  const bodies = new BodyBudget(options.bodyBytesMax ?? BODY_BYTES_MAX)
   app.use('*', async (c, next) => {
     await next()
     for (const [name, value] of Object.entries(SAFE_HEADERS)) c.res.headers.set(name, value)
@@ -45,9 +49,11 @@ export function createHttpApp(options: HttpOptions): HttpApp {
     running++
     const { timing } = options
     const sinceMs = timing?.clock.monotonicMs() ?? 0
+    const share = bodies.share()
     try {
-      return await route(authenticated(options, c.req.raw, c.env))
+      return await route(authenticated(options, c.req.raw, c.env, share))
     } finally {
+      share.release()
       running--
       timing?.latency.record(timing.clock.monotonicMs() - sinceMs)
     }
@@ -125,7 +131,7 @@ export function json(body: string, headers: Readonly<Record<string, string>> = {
 }
 
 /** @throws QuorateError `unauthenticated`, `permission_denied` for pages of other sites */
-function authenticated(options: HttpOptions, request: Request, peer: HttpPeer): HttpCall {
+function authenticated(options: HttpOptions, request: Request, peer: HttpPeer, share: BodyShare): HttpCall {
   const token = bearerToken(request)
   const { headers } = request
   // A browser lets every page send requests to this machine: without a token nothing else tells such a page from its user.
@@ -137,5 +143,5 @@ function authenticated(options: HttpOptions, request: Request, peer: HttpPeer): 
   if (caller === undefined) {
     throw new QuorateError('unauthenticated', token === undefined ? 'a token is needed' : 'the token is not valid')
   }
-  return { options, request, caller, query: splitTarget(peer.target).query }
+  return { options, request, share, caller, query: splitTarget(peer.target).query }
 }

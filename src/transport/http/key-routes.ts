@@ -47,7 +47,7 @@ export class AbsentKey extends QuorateError {
 export async function putKey(call: HttpCall, project: string, scope: string, key: Uint8Array): Promise<Response> {
   const { ttl_ms: ttlMs, if_seq: ifSeq, timeout_ms: timeoutMs } = parseQuery(putQuery, call.query)
   const { valueBytesMax } = call.options.service.settings
-  const value = await readBody(call.request, valueBytesMax)
+  const value = await readBody(call, valueBytesMax)
   const mutation: Mutation = { type: 'kvSet', project, scope, key, value, ...(ttlMs !== undefined && { ttlMs }) }
   return writeKey(call, mutation, ifSeq, timeoutMs)
 }

@@ -1,5 +1,6 @@
 import type { DatabaseCore, LatencyHistogram, NodeService } from '../../model/index.ts'
 import type { Clock } from '../../platform/index.ts'
+import type { BodyShare } from './body-budget.ts'
 
 export interface HttpOptions {
   service: NodeService
@@ -10,6 +11,8 @@ export interface HttpOptions {
   serverVersion: string
   /** Requests at a time; more are answered `busy`. 1,024. */
   requestsMax?: number
+  /** Bytes of the bodies of all requests under way; more are answered `busy`. 256 MiB. */
+  bodyBytesMax?: number
   /** Counts how long requests take. */
   timing?: { readonly clock: Clock; readonly latency: LatencyHistogram }
   /** An error that is a fault of this program; the client gets `internal`. */
@@ -20,6 +23,8 @@ export interface HttpOptions {
 export interface HttpCall {
   readonly options: HttpOptions
   readonly request: Request
+  /** Counts its body. */
+  readonly share: BodyShare
   readonly caller: string
   /** As it came, without the question mark. */
   readonly query: string

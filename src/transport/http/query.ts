@@ -13,7 +13,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * @throws QuorateError `malformed_request`, `invalid_argument`
  */
 export function parseQuery<S extends z.ZodType>(schema: S, query: string): z.output<S> {
-  const values: Record<string, string> = {}
+  const values = Object.create(null) as Record<string, string> // a parameter `__proto__` is one that is not known
   for (const pair of query.split('&')) {
     if (pair === '') continue
     const at = pair.indexOf('=')

@@ -1,4 +1,5 @@
 import { QuorateError } from '../../model/index.ts'
+import type { BodyShare } from './body-budget.ts'
 
 /** What the listener knows of a request beyond its form. */
 export interface HttpPeer {
@@ -12,9 +13,13 @@ export interface HttpPeer {
 
 /**
  * The whole body.
- * @throws QuorateError `frame_too_large`, without reading on, if it is longer than `bytesMax`; `aborted` if the client broke off
+ * @throws QuorateError `frame_too_large`, without reading on, if it is longer than `bytesMax`; `busy` if all bodies together are too long;
+ *   `aborted` if the client broke off
  */
-export async function readBody(request: Request, bytesMax: number): Promise<Uint8Array> {
+export async function readBody(
+  { request, share }: { request: Request; share: BodyShare },
+  bytesMax: number,
+): Promise<Uint8Array> {
   const announced = Number(request.headers.get('content-length') ?? 0)
   if (announced > bytesMax) throw tooLarge(bytesMax)
   if (request.body === null) return new Uint8Array(0)
@@ -27,9 +32,12 @@ export async function readBody(request: Request, bytesMax: number): Promise<Uint
     })
     if (done) break
     length += value.length
-    if (length > bytesMax) {
+    try {
+      if (length > bytesMax) throw tooLarge(bytesMax)
+      share.grow(value.length)
+    } catch (error) {
       await reader.cancel().catch(() => undefined)
-      throw tooLarge(bytesMax)
+      throw error
     }
     parts.push(value)
   }

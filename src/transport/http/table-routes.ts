@@ -23,7 +23,7 @@ const QUERY_BYTES_MAX = 1 << 20
 /** POST /v1/query: a `QueryData`; with `explain=true` how it would be run. */
 export async function queryRoute(call: HttpCall): Promise<Response> {
   const { explain, ...reads } = parseQuery(queryQuery, call.query)
-  const query = queryFromText(bodyText(await readBody(call.request, QUERY_BYTES_MAX)), QUERY_BYTES_MAX)
+  const query = queryFromText(bodyText(await readBody(call, QUERY_BYTES_MAX)), QUERY_BYTES_MAX)
   const read = await readFor(call, reads, { type: explain ? 'explain' : 'query', query })
   const { result } = read
   if (result.type === 'query') {

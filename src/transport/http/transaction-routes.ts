@@ -15,7 +15,7 @@ const JSON_FACTOR = 2
 export async function commitRoute(call: HttpCall): Promise<Response> {
   const { timeout_ms: timeoutMs } = parseQuery(commitQuery, call.query)
   const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
-  const envelope = envelopeFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  const envelope = envelopeFromJson(bodyText(await readBody(call, bytesMax)), bytesMax)
   const result = await submit(call, encoded(withKeyOfHeader(call, envelope)), timeoutMs)
   const { seq, token, results, isDuplicate } = result
   return written(token, { seq, token, results, isDuplicate })
@@ -25,7 +25,7 @@ export async function commitRoute(call: HttpCall): Promise<Response> {
 export async function preflightRoute(call: HttpCall): Promise<Response> {
   const { timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS } = parseQuery(transactionQuery, call.query)
   const bytesMax = call.options.service.settings.transactionBytesMax * JSON_FACTOR
-  const envelope = envelopeFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  const envelope = envelopeFromJson(bodyText(await readBody(call, bytesMax)), bytesMax)
   const found = await createDatabase(call.options.core, { caller: call.caller }).preflight(envelope, {
     timeoutMs,
     signal: call.request.signal,
@@ -38,7 +38,7 @@ export async function ddlRoute(call: HttpCall): Promise<Response> {
   const { timeout_ms: timeoutMs = DEFAULT_TIMEOUT_MS, order } = parseQuery(ddlQuery, call.query)
   const { transactionBytesMax, mutationsMax } = call.options.service.settings
   const bytesMax = transactionBytesMax * JSON_FACTOR
-  const operations = ddlFromJson(bodyText(await readBody(call.request, bytesMax)), bytesMax)
+  const operations = ddlFromJson(bodyText(await readBody(call, bytesMax)), bytesMax)
   // Before they are ordered, which the node does.
   if (operations.length > mutationsMax) {
     throw new QuorateError('transaction_too_large', `at most ${mutationsMax} mutations`)

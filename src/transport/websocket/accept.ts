@@ -63,8 +63,7 @@ export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
     maxPayload: maxFrameBytes,
     handleProtocols: offered => subprotocols.find(known => offered.has(known)) ?? false,
   })
-  // A malformed upgrade was answered with 400 by ws and its socket ended; nothing is left to do.
-  server.on('wsClientError', (_error, socket) => socket.destroy())
+  server.on('wsClientError', (_error, socket) => refuse(socket, '400 Bad Request'))
 
   const refusalOf = (request: IncomingMessage): string | undefined => {
     if (isClosed || links.size >= maxLinks) return '503 Service Unavailable'
@@ -108,8 +107,8 @@ export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
   }
 }
 
-/** Answers an upgrade that nobody takes, for example `404 Not Found`. */
+/** Answers an upgrade that nobody takes, for example `404 Not Found`, and keeps nothing of it: nobody else would ever end the socket. */
 export function refuse(socket: Duplex, status: string): void {
   socket.on('error', () => socket.destroy())
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
 }

@@ -150,6 +150,30 @@ describe('a connection', () => {
     assert.equal(rig.gateway.stats.unauthenticatedTotal, 2)
   })
 
+  it("that was let in is sent away once its token is not good any more, or is another caller's", async () => {
+    const rig = await Rig.open({ authenticate: (token, isLoopback) => token ?? (isLoopback ? 'root' : undefined) })
+    const [ann, bob, early, local] = [{ token: 'ann' }, { token: 'bob' }, { token: 'gone' }, {}].map(origin =>
+      rig.connect(origin),
+    ) as [TestClient, TestClient, TestClient, TestClient]
+    const late = rig.connect()
+    late.say(hello({ token: 'gone' }))
+    for (const client of [ann, bob, local]) client.say(hello())
+    await rig.pass(1)
+    rig.gateway.recheck((token, isLoopback) => {
+      if (token === undefined) return isLoopback ? 'root' : undefined
+      return token === 'gone' ? undefined : token === 'bob' ? 'somebody' : token
+    })
+    await rig.pass(1)
+    assert.deepEqual(
+      [ann, bob, late, early, local].map(client => client.link.closed?.code),
+      [undefined, 1008, 1008, undefined, undefined],
+    )
+    assert.equal(codeOf(late, 0), 'unauthenticated')
+    assert.equal(rig.gateway.stats.unauthenticatedTotal, 2)
+    ann.say(get(2, 'a'))
+    await rig.until('answer', () => (ann.find('readResult', 2) ?? ann.find('error', 2)) !== undefined)
+  })
+
   it('from an address that has failed too often is told to come later', async () => {
     const asked: string[] = []
     const rig = await Rig.open({

@@ -219,6 +219,8 @@ describe('what is wrong with a request', () => {
       ['POST', '/v1/commit', '{"mutations":[],"asertions":[]}', 400, 'malformed_request'],
       ['POST', '/v1/ddl', '{"type":"explode"}', 400, 'malformed_request'],
       ['GET', '/v1/kv/p/app?limit=0', undefined, 400, 'invalid_argument'],
+      ['GET', '/v1/kv/p/app/a?__proto__=1', undefined, 400, 'invalid_argument'],
+      ['PUT', '/v1/kv/p/app/a?__proto__=1&__proto__=2', 'x', 400, 'malformed_request'],
     ]
     for (const [method, target, body, status, code] of cases) {
       const answer = await rig.ask(method, target, body === undefined ? {} : { body })
@@ -241,6 +243,41 @@ describe('what is wrong with a request', () => {
       assert.deepEqual([answer.status, answer.body.code], [413, 'frame_too_large'])
     }
     assert.equal((await rig.ask('PUT', '/v1/kv/p/app/a', { body: 'x'.repeat(64) })).status, 200)
+  })
+
+  it('may be that there are too many others, or too many bytes in their bodies together', async () => {
+    const rig = await HttpRig.open({ requestsMax: 2, bodyBytesMax: 100 })
+    const target = '/v1/kv/p/app/a'
+    /** A request whose body has so many bytes so far; `end` says that it is all. */
+    const begin = async (bytes: number): Promise<{ answer: Promise<Response>; end: () => void }> => {
+      let end = (): void => {}
+      const body = new ReadableStream<Uint8Array>({
+        start(stream) {
+          if (bytes > 0) stream.enqueue(new Uint8Array(bytes))
+          end = () => stream.close()
+        },
+      })
+      const request = new Request(`http://127.0.0.1:7400${target}`, { method: 'PUT', body, duplex: 'half' })
+      const answer = Promise.resolve(rig.app.fetch(request, { target, isLoopback: true }))
+      await rig.trio.world.runFor(1)
+      return { answer, end }
+    }
+    const refused = async (answer: Response): Promise<void> => {
+      assert.equal(answer.headers.get('retry-after'), '1')
+      const { code, retryable, applied } = (await answer.json()) as Record<string, unknown>
+      assert.deepEqual([answer.status, code, retryable, applied], [429, 'busy', true, 'no'])
+    }
+    const first = await begin(60)
+    await refused(await (await begin(41)).answer)
+    const second = await begin(40)
+    await refused(await (await begin(0)).answer)
+    for (const each of [first, second]) {
+      each.end()
+      assert.equal((await rig.trio.world.runToCompletion(each.answer)).status, 200)
+    }
+    const third = await begin(100)
+    third.end()
+    assert.equal((await rig.trio.world.runToCompletion(third.answer)).status, 200)
   })
 })
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
 import type { FrameLink } from '../../../src/platform/index.ts'
@@ -277,10 +278,43 @@ describe('an acceptor of WebSockets', () => {
           socket.on('close', () => resolve(text))
           socket.write(`GET /link HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${extra}\r\n`)
         })
-        assert.match(answer, /^HTTP\/1\.1 4\d\d|^$/)
+        assert.match(answer, /^HTTP\/1\.1 4\d\d/, extra)
       }
       ;(await dial(url)).close()
     })
+  })
+
+  it('keeps no socket of an upgrade that it refuses, whatever its caller still sends and although it does not end', async () => {
+    const acceptor = acceptWebSocket({ path: '/link', subprotocols: [BINARY], maxFrameBytes: 1_000, onLink: () => {} })
+    const ended: Promise<unknown>[] = []
+    const server = await listenHttp({
+      host: '127.0.0.1',
+      port: 0,
+      onUpgrade: (request, socket, head) => {
+        ended.push(once(socket, 'close'))
+        if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')
+      },
+    })
+    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+    const sockets = [
+      `GET /other HTTP/1.1\r\nHost: a\r\n${key}`,
+      `GET /link HTTP/1.1\r\nHost: a\r\n${key}`,
+      `GET /link HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: ${BINARY}\r\n`,
+      `POST /link HTTP/1.1\r\nHost: a\r\n${key}Sec-WebSocket-Protocol: ${BINARY}\r\n`,
+    ].map(head => {
+      const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true })
+      socket.on('error', () => {})
+      socket.write(`${head}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n${'z'.repeat(100_000)}`)
+      return socket
+    })
+    while (ended.length < sockets.length) {
+      await new Promise(resolve => {
+        setImmediate(resolve)
+      })
+    }
+    await Promise.all(ended)
+    for (const socket of sockets) socket.destroy()
+    await server.close()
   })
 
   it('rejects a dial that is aborted or that nobody answers', async () => {
