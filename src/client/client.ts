@@ -4,12 +4,14 @@ import type {
   AuditPage,
   AuditVerification,
   BuiltQuery,
+  CommitEvents,
   CommitResult,
   Database,
   DatabaseStatus,
   DdlOptions,
   DdlResult,
   EventsOptions,
+  EventQuery,
   EventStream,
   DatabaseHead,
   FinishedJob,
@@ -171,6 +173,14 @@ class RemoteDatabase implements Client {
 
   events(project: string, options?: EventsOptions): EventStream {
     return this.#database.events(project, options)
+  }
+
+  projectEvents(project: string, options?: Pick<EventsOptions, 'topic'>): EventQuery {
+    return this.#database.projectEvents(project, options)
+  }
+
+  commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents> {
+    return this.#database.commitEvents(seq, options)
   }
 
   view(options?: RequestOptions): Promise<View> {

@@ -11,7 +11,7 @@ import type { ReadContext } from './kv/index.ts'
 import { isMutant } from './mutants.ts'
 import type { OnCold } from './keyspace-store.ts'
 import type { LocalSource, RecordsInPlace } from './local-keys.ts'
-import { EventScan } from './outbox/index.ts'
+import { EventScan, summarizeEvents } from './outbox/index.ts'
 import { projectUsage } from './project-usage.ts'
 import { ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
@@ -184,9 +184,11 @@ export class EngineView implements StateView {
         }
         return () => ({ type: 'grants', grants: this.#parts.access().list(catalog, request.caller) })
       case 'events': {
-        const scan = new EventScan(context, request)
+        const scan = new EventScan(context, request, settings.queryRowsMax)
         return () => scan.step()
       }
+      case 'eventSummary':
+        return () => summarizeEvents(context, request)
       case 'audit':
         if (!access.isAdmin) throw new QuorateError('permission_denied', 'the audit needs the admin permission')
         return () => ({ type: 'audit', ...auditPage(reader, request) })

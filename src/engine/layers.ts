@@ -20,8 +20,10 @@ export const Layer = {
   rows: 17,
   /** Index entries by index id, indexed cells and primary key. */
   indexes: 18,
-  /** Events by scope id: their state, themselves by seq, and by topic. */
+  /** Events by scope id: their state, themselves by seq, and by topic and by key. */
   events: 19,
+  /** How many events a topic has, by scope id: a space apart, so that what the space of events counts tells how many there are. */
+  topics: 20,
 } as const
 
 /** Bytes of a KV key in front of the user's key: layer, scope id. */
@@ -207,6 +209,31 @@ export function topicPrefix(scopeId: number, topic: Uint8Array): Uint8Array {
 
 export function topicKey(scopeId: number, topic: Uint8Array, seq: number, number: number): Uint8Array {
   return withNumbers(topicPrefix(scopeId, topic), seq, number)
+}
+
+/** Prefix of the events of a key. Its length stands in front of it: it may have any bytes. */
+export function keyedPrefix(scopeId: number, key: Uint8Array): Uint8Array {
+  const prefix = scoped(Layer.events, scopeId, 3 + key.length)
+  prefix[KV_PREFIX_BYTES] = 3
+  prefix[KV_PREFIX_BYTES + 1] = key.length >>> 8
+  prefix[KV_PREFIX_BYTES + 2] = key.length
+  prefix.set(key, KV_PREFIX_BYTES + 3)
+  return prefix
+}
+
+export function keyedKey(scopeId: number, key: Uint8Array, seq: number, number: number): Uint8Array {
+  return withNumbers(keyedPrefix(scopeId, key), seq, number)
+}
+
+/** Prefix of what is counted of the topics of a scope. */
+export function topicCountsPrefix(scopeId: number): Uint8Array {
+  return scoped(Layer.topics, scopeId, 0)
+}
+
+export function topicCountKey(scopeId: number, topic: Uint8Array): Uint8Array {
+  const key = scoped(Layer.topics, scopeId, topic.length)
+  key.set(topic, KV_PREFIX_BYTES)
+  return key
 }
 
 function scoped(layer: number, scopeId: number, more: number): Uint8Array {

@@ -2,7 +2,7 @@ import type { ProjectFigures, ProjectUsage } from '../model/index.ts'
 import type { ApplyCounters } from './apply-counters.ts'
 import type { Catalog, Project } from './catalog/index.ts'
 import type { SpaceUsage } from './keyspace/index.ts'
-import { eventsPrefix, kvPrefix } from './layers.ts'
+import { eventsPrefix, kvPrefix, topicCountsPrefix } from './layers.ts'
 import { indexPrefix, rowsPrefix } from './tables/index.ts'
 
 /** What a space holds in some state. */
@@ -14,6 +14,8 @@ export interface ProjectSpaces {
   readonly rows: readonly Uint8Array[]
   readonly indexes: readonly Uint8Array[]
   readonly events: readonly Uint8Array[]
+  /** What is counted of the topics of events. */
+  readonly topics: readonly Uint8Array[]
 }
 
 export function spacesOf(catalog: Catalog, project: Project): ProjectSpaces {
@@ -24,12 +26,13 @@ export function spacesOf(catalog: Catalog, project: Project): ProjectSpaces {
     rows: tables.map(table => rowsPrefix(table.id)),
     indexes: tables.flatMap(({ parts }) => parts.indexes.map(index => indexPrefix(index.id))),
     events: scopes.map(scope => eventsPrefix(scope.id)),
+    topics: scopes.map(scope => topicCountsPrefix(scope.id)),
   }
 }
 
 /** What a project holds, by its spaces' own counts: no record is looked at. */
 export function projectUsage(catalog: Catalog, project: Project, usageOf: UsageOf): ProjectUsage {
-  const { keys, rows, indexes, events } = spacesOf(catalog, project)
+  const { keys, rows, indexes, events, topics } = spacesOf(catalog, project)
   const sumOf = (spaces: readonly Uint8Array[]): SpaceUsage => sum(spaces.map(usageOf))
   const [ofKeys, ofRows, ofIndexes] = [sumOf(keys), sumOf(rows), sumOf(indexes)]
   const ofEvents = events.map(usageOf)
@@ -41,14 +44,14 @@ export function projectUsage(catalog: Catalog, project: Project, usageOf: UsageO
     keys: ofKeys.records,
     rows: ofRows.records,
     events: ofEvents.reduce((total, { records }) => total + eventsIn(records), 0),
-    bytes: ofKeys.bytes + ofRows.bytes + ofIndexes.bytes + sum(ofEvents).bytes,
+    bytes: ofKeys.bytes + ofRows.bytes + ofIndexes.bytes + sum(ofEvents).bytes + sumOf(topics).bytes,
     quota: { ...quota },
   }
 }
 
-/** An event has two records, and the events of a scope have one for their state. */
+/** An event has three records, and the events of a scope have one for their state. */
 function eventsIn(records: number): number {
-  return Math.max(0, Math.floor((records - 1) / 2))
+  return Math.max(0, Math.floor((records - 1) / 3))
 }
 
 export function sum(usages: readonly SpaceUsage[]): SpaceUsage {

@@ -1,6 +1,6 @@
 import type { CommitResult } from './commit-result.ts'
 import type { RequestOptions, Token } from './consistency.ts'
-import type { EventData } from './reads.ts'
+import type { EventCondition, EventData, EventsSummary } from './reads.ts'
 
 /** What is emitted: `payload` is JSON text, the topic a name, the key not blank. */
 export interface NewEvent {
@@ -19,8 +19,10 @@ export interface EventsOptions {
 export interface EventPage {
   /** Those of whole commits, in the order of commits and within one in the order in which they were emitted; in reverse the other way. */
   events: readonly EventData[]
-  /** There are more: go on after the last one's seq. */
+  /** There may be more: go on after `next`. */
   more: boolean
+  /** `after` of the next page; undefined without `more`. A page that looked at much and found little may have no events and yet a next one. */
+  next: number | undefined
   /** Of the state that was read. Without `more` nothing lies between the last event and it. */
   seq: number
   token: Token
@@ -28,7 +30,21 @@ export interface EventPage {
   removedThroughSeq: number
 }
 
-export interface ReadEventsOptions extends RequestOptions {
+/** Which events are wanted: those for which all that is given holds. Key, topic, seqs and times are found by order; payloads are looked at. */
+export interface EventSelection {
+  /** Only events of exactly this key. */
+  key?: string
+  /** From this seq on, and up to it: both inclusive. */
+  fromSeq?: number
+  toSeq?: number
+  /** Leader times in us: from this one on, and before it. */
+  fromMicros?: number
+  toMicros?: number
+  /** What payloads have, by JSON pointer (RFC 6901): `{ '/customer/id': 17 }`. At most 16. */
+  where?: Readonly<Record<string, EventCondition['equals']>>
+}
+
+export interface ReadEventsOptions extends RequestOptions, EventSelection {
   /** A seq, exclusive; default 0: from the oldest that is kept, in reverse from the newest. */
   after?: number
   /** Events at most, unless one commit has more; default 256. */
@@ -36,19 +52,52 @@ export interface ReadEventsOptions extends RequestOptions {
   reverse?: boolean
 }
 
-export interface FollowEventsOptions {
+export interface FollowEventsOptions extends Pick<EventSelection, 'key' | 'where'> {
   /** A seq, exclusive; default 0: from the oldest that is kept. */
   after?: number
   /** Ends the iteration, without an error. */
   signal?: AbortSignal
 }
 
-/** The events of a scope, or of one topic in it, as of some state. Reading takes the permission to read all keys of the scope. */
-export interface EventReader {
+export interface SummaryOptions extends RequestOptions {
+  /** Only topics after this one, by name. */
+  afterTopic?: string
+  /** Topics at most; default 100, the most is 1,000. */
+  topics?: number
+}
+
+export interface EventSummary extends EventsSummary {
+  /** Of the state that was read. */
+  seq: number
+  token: Token
+}
+
+/** What one commit has emitted. */
+export interface CommitEvents {
+  /** In the order of scopes by name, each with its place. */
+  events: readonly EventData[]
+  /** There may have been more: in a scope that the caller may read, events up to this commit or further are removed. */
+  mayBeRemoved: boolean
+}
+
+/** Events of some state. Reading takes the permission to read all keys of their scope. */
+export interface EventQuery {
   /**
-   * One page. @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `invalid_argument`, `invalid_name`
+   * One page. @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `invalid_argument`, `invalid_name`,
+   * `scan_bound_exceeded` for more than 10,000 scopes
    */
   read(options?: ReadEventsOptions): Promise<EventPage>
+  /** The newest `count` events that fit, the newest first. @throws QuorateError as `read` */
+  latest(count: number, options?: RequestOptions & EventSelection): Promise<readonly EventData[]>
+}
+
+/** The events of a scope, or of one topic in it, as of some state. */
+export interface EventReader extends EventQuery {
+  /**
+   * How many there are, of which topics, from when to when, and how far they are removed: counted, not looked at.
+   * @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `invalid_argument`, `invalid_name`
+   */
+  summary(options?: SummaryOptions): Promise<EventSummary>
 }
 
 /** The events of the newest state, and those to come. Emitting takes the permission to write all keys of the scope. */

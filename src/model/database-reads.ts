@@ -1,6 +1,6 @@
 import type { TableTarget, Value } from '../encoding/index.ts'
 import type { RequestOptions, Token } from './consistency.ts'
-import type { EventReader, EventsOptions } from './database-events.ts'
+import type { CommitEvents, EventQuery, EventReader, EventsOptions } from './database-events.ts'
 import type { Query, TableReader } from './database-tables.ts'
 import type { QueryData } from './query.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
@@ -76,6 +76,13 @@ export interface StateReader {
   query(query: QueryData): Query<Record<string, Value>>
   /** The events that transactions have emitted into a scope. */
   events(project: string, options?: EventsOptions): EventReader
+  /** Those of all scopes of a project that the caller may read, each with its place, in one order: that of commits, then of scopes by name. */
+  projectEvents(project: string, options?: Pick<EventsOptions, 'topic'>): EventQuery
+  /**
+   * What a commit has emitted, into whatever scope that the caller may read.
+   * @throws QuorateError `permission_denied` where it may read none, `seq_unavailable` for a seq beyond the state, `invalid_argument`
+   */
+  commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents>
 }
 
 export interface View extends StateReader, AsyncDisposable {

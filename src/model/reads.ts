@@ -93,6 +93,52 @@ export interface EventData {
   key: string
   /** JSON text. */
   payload: string
+  /** Where it was emitted; absent where only one scope was asked for. */
+  project?: string
+  scope?: string
+}
+
+/** What a payload has at a place. */
+export interface EventCondition {
+  /** A JSON pointer (RFC 6901): `/customer/id`, empty = the whole payload. */
+  pointer: string
+  /** Numbers are compared as JavaScript has them. */
+  equals: string | number | boolean | null
+}
+
+/** A commit that has emitted events. */
+export interface EventPoint {
+  seq: number
+  /** Leader time, us. */
+  timeMicros: number
+}
+
+export interface TopicSummary {
+  topic: string
+  events: number
+  /** As `EventsSummary.bytes`. */
+  bytes: number
+  firstSeq: number
+  last: EventPoint
+}
+
+/** What there is of the events of a scope, counted as they come and go. */
+export interface EventsSummary {
+  /** Those that are there. */
+  events: number
+  /** Of their topics, keys and payloads. */
+  bytes: number
+  /** How many were there and are removed. */
+  removed: number
+  /** Events up to this seq are removed; 0 = none. */
+  removedThroughSeq: number
+  /** Absent where there is no event. */
+  first?: EventPoint
+  last?: EventPoint
+  /** By name; of a stream of one topic that topic, if it has events. */
+  topics: readonly TopicSummary[]
+  /** There are more topics after the last of these. */
+  moreTopics: boolean
 }
 
 export const JOB_KINDS = [
@@ -152,17 +198,38 @@ export type ReadRequest =
   | { type: 'grants'; caller?: string }
   /**
    * Events of a scope in the order of commits, `afterSeq` exclusive; in reverse those before it, 0 = from the newest. A page has whole
-   * commits: at most `limit` events, but never fewer than those of one commit.
+   * commits: at most `limit` events, but never fewer than those of one commit. Without a scope the events of all scopes of the project,
+   * without a project of all, as far as the caller may read them.
    */
   | {
       type: 'events'
-      project: string
-      scope: string
+      project?: string
+      scope?: string
       /** Only of this topic. */
       topic?: string
+      /** Only of this key. */
+      key?: string
+      /** Inclusive, both. */
+      fromSeq?: number
+      toSeq?: number
+      /** Leader times in us: from inclusive, to exclusive. */
+      fromMicros?: number
+      toMicros?: number
+      /** What payloads have, all of it. */
+      where?: readonly EventCondition[]
       afterSeq: number
       limit: number
       reverse?: boolean
+    }
+  /** `topics` at most, by name, those after `afterTopic`. */
+  | {
+      type: 'eventSummary'
+      project: string
+      scope: string
+      /** Only this one is told of. */
+      topic?: string
+      afterTopic?: string
+      topics: number
     }
   /** The recorded outcome of a request, while its session lives. */
   | { type: 'outcome'; session: number; serial: number }
@@ -192,8 +259,9 @@ export type ReadResult =
   | { type: 'count'; keys: number }
   | { type: 'settings'; settings: Readonly<Record<string, number>> }
   | { type: 'grants'; grants: readonly CallerGrant[] }
-  /** `more`: go on after the last event's seq. What lies up to `removedThroughSeq` is removed; 0 = nothing. */
-  | { type: 'events'; events: readonly EventData[]; more: boolean; removedThroughSeq: number }
+  /** There may be more after `nextSeq` (0 = there is no more), also where there are no events. What lies up to `removedThroughSeq` is removed. */
+  | { type: 'events'; events: readonly EventData[]; nextSeq: number; removedThroughSeq: number }
+  | { type: 'eventSummary'; summary: EventsSummary }
   /** `unknown`: nothing is recorded (never applied, trimmed, or the session has ended, which `sessionEnded` tells). */
   | { type: 'outcome'; outcome: Uint8Array | undefined; sessionEnded: boolean }
   | { type: 'query'; result: QueryResult; readSet?: ReadSet }

@@ -135,6 +135,20 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
       (await run('event', 'list', 'till', 'app', '--limit', '1')).output,
       `${seq}\tsales\ta\t{"cents":5}\nmore: --after ${seq}\n`,
     )
+    const list = async (...args: string[]): Promise<string> => (await run('event', 'list', 'till', ...args)).output
+    assert.match(await list('--key', 'b'), /^\d+\ttill\/app\tsales\tb\t\{\}\n$/)
+    assert.equal(await list('app', '--where', '/cents=5'), `${seq}\tsales\ta\t{"cents":5}\n`)
+    assert.equal(await list('app', '--where', '/cents=five'), 'no events\n')
+    assert.equal(await list('app', '--to-seq', String(seq), '--reverse'), `${seq}\tsales\ta\t{"cents":5}\n`)
+    assert.equal(await list('app', '--to-time', '2020-01-01T00:00:00Z'), 'no events\n')
+    assert.match(await list('app', '--from-time', '2020-01-01T00:00:00Z'), /\ta\t.*\n.*\tb\t/)
+    assert.equal((await run('event', 'list', 'till', 'app', '--where', 'cents')).code, 2)
+    assert.equal((await run('event', 'list', 'till', 'app', '--from-time', 'now')).code, 2)
+    assert.equal((await run('event', 'commit', String(seq))).output, `${seq}\ttill/app\tsales\ta\t{"cents":5}\n`)
+    assert.match(
+      (await run('event', 'summary', 'till', 'app')).output,
+      /^2 events of seq \d+ to \d+, 25 bytes\nTOPIC +EVENTS.*\nsales +2 +25 /,
+    )
     const followed = await run('event', 'follow', 'till', 'app', '--after', String(seq), '--limit', '1')
     assert.match(followed.output, /^\d+\tsales\tb\t\{\}\n$/)
     assert.equal(

@@ -141,6 +141,7 @@ describe('events', () => {
     const random = new SeededRandom(seed)
     const harness = await Harness.withProject({ pageBytes: 4096 })
     const oracle = new ReferenceEvents()
+    const start = harness.timeMicros
     for (let step = 0; step < 300; step++) {
       harness.timeMicros += random.between(0, 2) * SECOND
       if (random.chance(0.9)) {
@@ -158,8 +159,16 @@ describe('events', () => {
         while (harness.core.nextExpiryMicros() !== undefined) await harness.tick(random.between(1, 50))
       }
       const topic = random.pick([undefined, 't', 'tt', 'u', 'none'])
+      const seqs = [random.between(0, harness.core.appliedSeq), random.between(0, harness.core.appliedSeq)]
+      const times = [random.between(0, 400), random.between(0, 400)].map(seconds => start + seconds * SECOND)
       const request = {
         ...(topic !== undefined && { topic }),
+        ...(random.chance(0.3) && { key: random.pick(['a', 'b', 'none']) }),
+        ...(random.chance(0.2) && { fromSeq: seqs[0]! }),
+        ...(random.chance(0.2) && { toSeq: seqs[1]! }),
+        ...(random.chance(0.2) && { fromMicros: times[0]! }),
+        ...(random.chance(0.2) && { toMicros: times[1]! }),
+        ...(random.chance(0.2) && { where: [{ pointer: '', equals: 'x'.repeat(random.pick([0, 10])) }] }),
         afterSeq: random.pick([0, random.between(0, harness.core.appliedSeq)]),
         limit: random.pick([1, 3, 10, 1_000]),
         ...(random.chance(0.5) && { reverse: true }),
@@ -167,9 +176,15 @@ describe('events', () => {
       const expected = oracle.read({ project: 'p', scope: 'app', ...request })
       const found = read(harness, request)
       // A page may end earlier for its bytes.
-      if (found.more && expected.type === 'events') {
+      if (found.nextSeq > 0 && expected.type === 'events') {
         assert.deepEqual(found.events, expected.events.slice(0, found.events.length), `seed ${seed}`)
+        // A page also passes over what is not wanted, and over nothing else.
+        const rest = oracle.read({ project: 'p', scope: 'app', ...request, afterSeq: found.events.at(-1)!.seq })
+        const next = oracle.read({ project: 'p', scope: 'app', ...request, afterSeq: found.nextSeq })
+        assert.deepEqual(next, rest, `seed ${seed}`)
       } else assert.deepEqual(found, expected, `seed ${seed}`)
+      const summary = harness.read({ type: 'eventSummary', project: 'p', scope: 'app', topics: 2 })
+      assert.deepEqual(summary, { type: 'eventSummary', summary: oracle.summary(undefined, '', 2) }, `seed ${seed}`)
     }
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeSessionOpening, EntryKind, utf8Bytes } from '../../src/encoding/index.ts'
+import { encodeSessionOpening, EntryKind, utf8Bytes, writeU64 } from '../../src/encoding/index.ts'
 import { checkInvariants, FINDINGS_MAX } from '../../src/engine/invariants/index.ts'
 import type { Inconsistency } from '../../src/engine/invariants/index.ts'
 import {
@@ -8,8 +8,10 @@ import {
   COUNTERS_KEY,
   eventLogPrefix,
   eventsPrefix,
+  eventStateKey,
   IDEMPOTENCY_ORDER_PREFIX,
   jobKey,
+  keyedKey,
   KV_EXPIRY_PREFIX,
   kvKey,
   kvPrefix,
@@ -21,7 +23,11 @@ import {
   SESSION_EXPIRY_PREFIX,
   sessionNonceKey,
   tableKey,
+  topicCountKey,
+  topicCountsPrefix,
+  topicKey,
 } from '../../src/engine/layers.ts'
+import { placeOf } from '../../src/engine/outbox/index.ts'
 import { ColdPages, prefixEnd } from '../../src/engine/record-store.ts'
 import type { RecordReader } from '../../src/engine/record-store.ts'
 import { CHUNK_BYTES, SlotKind } from '../../src/engine/sessions/index.ts'
@@ -68,7 +74,9 @@ function populated(): Bed {
   bed.commit({ ...insert('child', { id: 9, state: 'open' }), ttlMs: 5_000 } as ReturnType<typeof insert>)
   bed.commit({ type: 'kvSet', project: 'p', scope: 'app', key: utf8Bytes('k'), value: utf8Bytes('v'), ttlMs: 5_000 })
   bed.commit({ type: 'kvSet', project: 'p', scope: 'app', key: utf8Bytes('l'), value: utf8Bytes('v') })
-  bed.commit({ type: 'emitEvent', project: 'p', scope: 'app', topic: 'orders', key: 'x', payload: '1' })
+  const event = { type: 'emitEvent', project: 'p', scope: 'app', payload: '1' } as const
+  bed.commit({ ...event, topic: 'orders', key: 'x' })
+  bed.commit({ ...event, topic: 'orders', key: 'y' }, { ...event, topic: 'bills', key: 'x' })
   bed.submit({ mutations: [insert('parent', { id: 7 })], idempotencyKey: 'once' })
   bed.apply(
     EntryKind.openSession,
@@ -215,6 +223,7 @@ describe('invariants of a state', () => {
         'orphan: rows of nothing that is there',
         ...Array.from({ length: 3 }, () => 'orphan: index entries of nothing that is there'),
         'orphan: events of nothing that is there',
+        'orphan: counts of events of nothing that is there',
       ],
     ],
     [
@@ -229,6 +238,7 @@ describe('invariants of a state', () => {
         'orphan: rows of nothing that is there',
         ...Array.from({ length: 3 }, () => 'orphan: index entries of nothing that is there'),
         'orphan: events of nothing that is there',
+        'orphan: counts of events of nothing that is there',
       ],
     ],
     [
@@ -288,13 +298,87 @@ describe('invariants of a state', () => {
     ],
     [
       'an event that its topic does not have',
-      bed => drop(bed, keysOf(bed, topics(bed))[0]),
+      bed => drop(bed, keysOf(bed, entriesOf(bed, 2)).at(-1)),
       ['event: topic orders does not have the event'],
     ],
     [
-      'an entry of a topic without its event',
-      bed => drop(bed, keysOf(bed, eventLogPrefix(scopeId(bed)))[0]),
+      'an entry of a topic too many',
+      bed => put(bed, topicKey(scopeId(bed), utf8Bytes('orders'), 3, 0)),
       ['event: the topic has no such event'],
+    ],
+    [
+      'an event that its key does not have',
+      bed => drop(bed, keysOf(bed, entriesOf(bed, 3))[0]),
+      ['event: key x does not have the event'],
+    ],
+    [
+      'as many entries of keys as events, but not theirs',
+      bed => {
+        const [entry] = keysOf(bed, entriesOf(bed, 3))
+        drop(bed, entry)
+        const { seq, number } = placeOf(entry!)
+        put(bed, keyedKey(scopeId(bed), utf8Bytes('z'), seq, number))
+      },
+      ['event: key x does not have the event', 'event: the key has no such event'],
+    ],
+    [
+      'entries without their event',
+      bed => drop(bed, keysOf(bed, eventLogPrefix(scopeId(bed)))[1]),
+      [
+        'event: the number is 2, not 1',
+        'event: 3 events of 23 bytes are counted, 2 of 15 are there',
+        'event: the topic has no such event',
+        'event: the key has no such event',
+        'event: topic orders is counted otherwise',
+      ],
+    ],
+    [
+      'an event that is older than the one before it',
+      bed => rewrite(bed, keysOf(bed, eventLogPrefix(scopeId(bed)))[2], value => writeU64(value, 1, 5)),
+      ['event: it is older than the event before it, of 1000000000', 'event: topic bills is counted otherwise'],
+    ],
+    [
+      'an event that cannot be read',
+      bed => put(bed, keysOf(bed, eventLogPrefix(scopeId(bed)))[2]!, Uint8Array.of(1, 2)),
+      [
+        'event: the event cannot be read',
+        'event: 3 events of 23 bytes are counted, 3 of 1 are there',
+        'event: the topic has no such event',
+        'event: the key has no such event',
+        'event: topic bills is counted otherwise',
+      ],
+    ],
+    [
+      'an event whose number was never given',
+      bed => rewrite(bed, eventStateKey(scopeId(bed)), value => writeU64(value, 1, 2)),
+      ['event: the number is 0, not -1', 'event: the number 2 was never given'],
+    ],
+    [
+      'an event that is removed',
+      bed => {
+        const { seq } = placeOf(keysOf(bed, eventLogPrefix(scopeId(bed)))[0]!)
+        rewrite(bed, eventStateKey(scopeId(bed)), value => writeU64(value, 9, seq))
+      },
+      ['event: events up to seq 8 are removed'],
+    ],
+    [
+      'events counted wrongly',
+      bed => rewrite(bed, eventStateKey(scopeId(bed)), value => writeU64(value, 25, 24)),
+      ['event: 3 events of 24 bytes are counted, 3 of 23 are there'],
+    ],
+    [
+      'events of a topic counted wrongly',
+      bed => rewrite(bed, topicCountKey(scopeId(bed), utf8Bytes('bills')), value => writeU64(value, 1, 2)),
+      ['event: topic bills is counted otherwise'],
+    ],
+    [
+      'events of a topic that are not counted, and counts without events',
+      bed => {
+        const [bills] = keysOf(bed, topicCountsPrefix(scopeId(bed)))
+        put(bed, topicCountKey(scopeId(bed), utf8Bytes('none')), bed.store.get(bills!)!.value)
+        drop(bed, bills)
+      },
+      ['event: topic none is counted otherwise', 'event: topic bills is not counted'],
     ],
     ['sessions counted wrongly', bed => counters(bed, 9), ['session: 2 are counted, 1 are there']],
     ['idempotency keys counted wrongly', bed => counters(bed, 13), ['idempotency: 2 are counted, 1 are there']],
@@ -387,6 +471,13 @@ describe('invariants of a state', () => {
   })
 })
 
-function topics(bed: Bed): Uint8Array {
-  return Uint8Array.of(...eventsPrefix(scopeId(bed)), 2)
+/** Of topics (2) or of keys (3). */
+function entriesOf(bed: Bed, kind: number): Uint8Array {
+  return Uint8Array.of(...eventsPrefix(scopeId(bed)), kind)
+}
+
+function rewrite(bed: Bed, key: Uint8Array | undefined, change: (value: Uint8Array) => unknown): void {
+  const value = bed.store.get(key!)!.value.slice()
+  change(value)
+  put(bed, key!, value)
 }

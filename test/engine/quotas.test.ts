@@ -88,8 +88,8 @@ describe('a quota', () => {
     await ddl(harness, { type: 'createIndex', ...T, index: { name: 'by_v', columns: ['v'] } })
     while ((await harness.tick(), usage(harness).bytes) === before);
     assert.ok(usage(harness).bytes > before + 100)
-    await ddl(harness, { type: 'setQuota', project: 'p', bytes: usage(harness).bytes + 90 })
-    const insert = { type: 'insert', ...T, rows: [{ id: 2, v: 'y'.repeat(60) }] } as const
+    await ddl(harness, { type: 'setQuota', project: 'p', bytes: usage(harness).bytes + 200 })
+    const insert = { type: 'insert', ...T, rows: [{ id: 2, v: 'y'.repeat(150) }] } as const
     assert.equal(await refusal(harness, insert), 'quota_exceeded', 'the row fits, its index entry does not')
     const event = { type: 'emitEvent', project: 'p', topic: 't', key: 'k', payload: `"${'z'.repeat(90)}"` } as const
     assert.equal(await refusal(harness, event), 'quota_exceeded')

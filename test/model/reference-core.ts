@@ -29,6 +29,7 @@ import {
 import { answerPlaceRead } from './reference-places.ts'
 import { answerPreflight, requirePlace } from './reference-preflight.ts'
 import { answerTableRead, cursorSeq, isTableRead } from './reference-query.ts'
+import { readEvents } from './reference-events.ts'
 import { Refusal } from './reference-refusal.ts'
 import { usageOf } from './reference-usage.ts'
 import { asError, isWatchOfRows, requireWatchedTable, watchedRows } from './reference-table-watch.ts'
@@ -235,16 +236,18 @@ export class ReferenceCore implements DatabaseCore {
         return { type: 'jobs', jobs: [] }
       }
       if (request.type === 'preflight') return answerPreflight(state, request.envelope, caller)
-      if (request.type === 'events') {
+      if (request.type === 'events') return this.#events(state, request, caller)
+      if (request.type === 'eventSummary') {
         const events = state.eventsOf(request.project, request.scope)
-        const isAllowed = this.#state.allows(caller, 'kvRead', request, new Uint8Array(0), true)
-        if (!isAllowed) throw new Refusal('permission_denied')
-        return events.read(request)
+        if (!this.#mayReadAll(caller, request)) throw new Refusal('permission_denied')
+        return {
+          type: 'eventSummary',
+          summary: events.summary(request.topic, request.afterTopic, request.topics),
+        }
       }
       if (request.type === 'count') {
         state.records(request.project, request.scope)
-        const isAllowed = this.#state.allows(caller, 'kvRead', request, new Uint8Array(0), true)
-        if (!isAllowed) throw new Refusal('permission_denied')
+        if (!this.#mayReadAll(caller, request)) throw new Refusal('permission_denied')
         return { type: 'count', keys: state.scan({ ...request, limit: 0 }).length }
       }
       if (request.type === 'usage') return this.#usage(state, request.project, caller)
@@ -259,6 +262,28 @@ export class ReferenceCore implements DatabaseCore {
       if (!(error instanceof Refusal)) throw error
       throw refusalError({ code: error.code, message: error.message })
     }
+  }
+
+  #mayReadAll(caller: string, place: { project: string; scope: string }): boolean {
+    return this.#state.allows(caller, 'kvRead', place, new Uint8Array(0), true)
+  }
+
+  #events(state: ReferenceState, request: Extract<ReadRequest, { type: 'events' }>, caller: string): ReadResult {
+    const { project, scope } = request
+    if (project !== undefined && scope !== undefined) {
+      const events = state.eventsOf(project, scope)
+      if (!this.#mayReadAll(caller, { project, scope })) throw new Refusal('permission_denied')
+      return events.read(request)
+    }
+    if (project !== undefined && !state.projects.has(project)) throw new Refusal('project_not_found')
+    const projects = project === undefined ? [...state.projects.keys()].sort() : [project]
+    const places = projects.flatMap(name =>
+      [...state.projects.get(name)!.keys()].sort().map(own => ({ project: name, scope: own })),
+    )
+    const readable = places.filter(place => this.#mayReadAll(caller, place))
+    if (readable.length === 0 && !this.#state.isAdmin(caller)) throw new Refusal('permission_denied')
+    const lists = readable.map(names => ({ names, events: state.eventsOf(names.project, names.scope) }))
+    return readEvents(lists, request)
   }
 
   #usage(state: ReferenceState, project: string | undefined, caller: string): ReadResult {

@@ -3,20 +3,26 @@ import {
   isName,
   type ClusterSettings,
   type EventData,
+  type EventPoint,
+  type EventsSummary,
   type ReadRequest,
   type ReadResult,
 } from '../../src/model/index.ts'
 import { Refusal } from './reference-refusal.ts'
 
+type EventsRequest = Omit<Extract<ReadRequest, { type: 'events' }>, 'type'>
+
 /** A scope's events as a list: the oracle of emission, pages and compaction. */
 export class ReferenceEvents {
   #events: readonly EventData[] = []
   #removedThroughSeq = 0
+  #removed = 0
 
   copy(): ReferenceEvents {
     const copy = new ReferenceEvents()
     copy.#events = this.#events
     copy.#removedThroughSeq = this.#removedThroughSeq
+    copy.#removed = this.#removed
     return copy
   }
 
@@ -48,28 +54,108 @@ export class ReferenceEvents {
     const stays = new Set(this.#events.filter((event, i) => !isBeyond(event, i)).map(({ seq }) => seq))
     const isDue = this.#events.length > 0 && isBeyond(this.#events[0]!, 0)
     const gone = this.#events.filter(({ seq }) => !stays.has(seq))
+    this.#removed += gone.length
     this.#removedThroughSeq = gone.at(-1)?.seq ?? this.#removedThroughSeq
     this.#events = this.#events.filter(({ seq }) => stays.has(seq))
     return isDue
   }
 
-  read({
-    topic,
-    afterSeq,
-    limit,
-    reverse = false,
-  }: Omit<Extract<ReadRequest, { type: 'events' }>, 'type'>): ReadResult {
-    const found = this.#events.filter(
-      event => (topic === undefined || event.topic === topic) && (reverse || event.seq > afterSeq),
-    )
-    const wanted = reverse ? found.filter(({ seq }) => afterSeq === 0 || seq < afterSeq).reverse() : found
-    const seqs = [...new Set(wanted.map(({ seq }) => seq))]
-    const events: EventData[] = []
-    for (const seq of seqs) {
-      const commit = wanted.filter(event => event.seq === seq)
-      if (events.length > 0 && events.length + commit.length > limit) break
-      events.push(...commit)
-    }
-    return { type: 'events', events, more: events.length < wanted.length, removedThroughSeq: this.#removedThroughSeq }
+  read(request: EventsRequest): ReadResult {
+    return readEvents([{ events: this }], request)
   }
+
+  get all(): readonly EventData[] {
+    return this.#events
+  }
+
+  get removedThroughSeq(): number {
+    return this.#removedThroughSeq
+  }
+
+  summary(topic?: string, afterTopic = '', topicsMax = 100): EventsSummary {
+    const topics = [...new Set(this.#events.map(event => event.topic))].sort()
+    const wanted = topics.filter(name => (topic === undefined ? name > afterTopic : name === topic))
+    const [first, last] = [this.#events[0], this.#events.at(-1)]
+    return {
+      events: this.#events.length,
+      bytes: bytesOf(this.#events),
+      removed: this.#removed,
+      removedThroughSeq: this.#removedThroughSeq,
+      ...(first !== undefined && { first: pointOf(first) }),
+      ...(last !== undefined && { last: pointOf(last) }),
+      topics: wanted.slice(0, topicsMax).map(name => {
+        const own = this.#events.filter(event => event.topic === name)
+        const counts = { events: own.length, bytes: bytesOf(own) }
+        return { topic: name, ...counts, firstSeq: own[0]!.seq, last: pointOf(own.at(-1)!) }
+      }),
+      moreTopics: wanted.length > topicsMax,
+    }
+  }
+}
+
+function bytesOf(events: readonly EventData[]): number {
+  return events.reduce((bytes, { topic, key, payload }) => bytes + utf8Bytes(topic + key + payload).length, 0)
+}
+
+function pointOf({ seq, timeMicros }: EventData): EventPoint {
+  return { seq, timeMicros }
+}
+
+/** The events of one scope, or of several, which then have their places. */
+export function readEvents(
+  lists: readonly { names?: { project: string; scope: string }; events: ReferenceEvents }[],
+  { limit, afterSeq, reverse = false, ...selection }: EventsRequest,
+): ReadResult {
+  const all = lists.flatMap(({ names, events }) => events.all.map(event => ({ ...names, ...event })))
+  if ((selection.where ?? []).length > 16) throw new Refusal('invalid_argument', 'conditions')
+  // Stable: those of one commit stay in the order of the lists.
+  const found = all.sort((a, b) => a.seq - b.seq).filter(event => isSelected(event, selection))
+  const after = found.filter(({ seq }) => (reverse ? afterSeq === 0 || seq < afterSeq : seq > afterSeq))
+  const commits = [...new Set(after.map(({ seq }) => seq))].map(seq => after.filter(event => event.seq === seq))
+  if (reverse) commits.reverse()
+  const events: EventData[] = []
+  for (const commit of commits) {
+    if (events.length > 0 && events.length + commit.length > limit) break
+    events.push(...(reverse ? reversed(commit, lists.length > 1) : commit))
+  }
+  const nextSeq = events.length < after.length ? events.at(-1)!.seq : 0
+  return {
+    type: 'events',
+    events,
+    nextSeq,
+    removedThroughSeq: Math.max(0, ...lists.map(list => list.events.removedThroughSeq)),
+  }
+}
+
+/** Scopes of one commit stay in their order, each with its last event first. */
+function reversed(commit: readonly EventData[], areMany: boolean): EventData[] {
+  if (!areMany) return commit.toReversed()
+  const places = [...new Set(commit.map(placeOf))]
+  return places.flatMap(place => commit.filter(event => placeOf(event) === place).toReversed())
+}
+
+const placeOf = ({ project = '', scope = '' }: EventData): string => `${project}/${scope}`
+
+function isSelected(event: EventData, selection: Omit<EventsRequest, 'limit' | 'afterSeq'>): boolean {
+  const { topic, key, fromSeq = 0, toSeq = Infinity, fromMicros = 0, toMicros = Infinity, where = [] } = selection
+  return (
+    (topic === undefined || event.topic === topic) &&
+    (key === undefined || event.key === key) &&
+    event.seq >= fromSeq &&
+    event.seq <= toSeq &&
+    event.timeMicros >= fromMicros &&
+    event.timeMicros < toMicros &&
+    where.every(({ pointer, equals }) => valueAt(event.payload, pointer) === equals)
+  )
+}
+
+function valueAt(payload: string, pointer: string): unknown {
+  if (!/^(\/([^~/]|~[01])*)*$/.test(pointer)) throw new Refusal('invalid_argument', pointer)
+  const names = pointer.split('/').slice(1)
+  let value: unknown = JSON.parse(payload)
+  for (const name of names.map(text => text.replaceAll('~1', '/').replaceAll('~0', '~'))) {
+    const isThere = typeof value === 'object' && value !== null && Object.keys(value).includes(name)
+    value = isThere ? (value as Record<string, unknown>)[name] : undefined
+  }
+  return value
 }

@@ -20,6 +20,7 @@ const DATA: ReadonlySet<number> = new Set([
   Layer.rows,
   Layer.indexes,
   Layer.events,
+  Layer.topics,
 ])
 
 /** One record as a dump has it (docs/formats/dump.md). */

@@ -1,5 +1,6 @@
 import { readU64 } from '../../encoding/index.ts'
-import { AUDIT_COUNT_KEY, AUDIT_PREFIX, eventsPrefix, KV_PREFIX_BYTES, kvPrefix, Layer, readU32BE } from '../layers.ts'
+import { AUDIT_COUNT_KEY, AUDIT_PREFIX, eventsPrefix, KV_PREFIX_BYTES } from '../layers.ts'
+import { kvPrefix, Layer, readU32BE, topicCountsPrefix } from '../layers.ts'
 import { prefixEnd, withLoading } from '../record-store.ts'
 import { compareUsage, walkRecords } from './walk.ts'
 import type { Inspected } from './walk.ts'
@@ -25,7 +26,7 @@ export async function checkSpaces(inspected: Inspected): Promise<void> {
   for (const project of state.catalog.projectsById.values()) {
     for (const scope of project.scopes.values()) {
       const place = { project: project.name, scope: scope.name }
-      for (const space of [kvPrefix(scope.id), eventsPrefix(scope.id)]) {
+      for (const space of [kvPrefix(scope.id), eventsPrefix(scope.id), topicCountsPrefix(scope.id)]) {
         compareUsage(inspected, space, await walkRecords(reader, space, () => undefined), place)
       }
     }
@@ -48,6 +49,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [Layer.rows]: 'rows',
   [Layer.indexes]: 'index entries',
   [Layer.events]: 'events',
+  [Layer.topics]: 'counts of events',
 }
 
 /** The prefix of the first space at or behind `from`. Throws `ColdPages`. */
@@ -78,5 +80,11 @@ function knownSpaces({ state }: Inspected): Readonly<Record<number, Set<number>>
     else if (task.kind === 'removeRows') rows.add(task.tableId)
     else if (task.kind === 'removeIndex') indexes.add(task.indexId)
   }
-  return { [Layer.kv]: kv, [Layer.rows]: rows, [Layer.indexes]: indexes, [Layer.events]: events }
+  return {
+    [Layer.kv]: kv,
+    [Layer.rows]: rows,
+    [Layer.indexes]: indexes,
+    [Layer.events]: events,
+    [Layer.topics]: events,
+  }
 }

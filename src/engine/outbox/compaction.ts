@@ -1,11 +1,12 @@
 import { utf8Bytes } from '../../encoding/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import type { JobTask } from '../jobs.ts'
-import { eventLogPrefix, eventsPrefix, topicKey } from '../layers.ts'
+import { eventLogPrefix, eventsPrefix, keyedKey, topicCountsPrefix, topicKey } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import { removeStep } from '../rows/index.ts'
-import { decodeHead, placeOf, putEventState, readEventState } from './event-record.ts'
+import { decodeHead, eventBytes, placeOf, putEventState, putTopicCount } from './event-record.ts'
+import { readEventState, readTopicCount } from './event-record.ts'
 
 /** Events of one step, whose payloads it has in memory. */
 const STEP_EVENTS_MAX = 128
@@ -37,24 +38,28 @@ function isBeyond({ endNumber, endMicros }: Compaction, number: number, timeMicr
   return number < endNumber && timeMicros < endMicros
 }
 
+/** Records of an event. */
+const RECORDS_OF_EVENT = 3
+
 interface Removed {
-  key: Uint8Array
-  topicKey: Uint8Array
-  seq: number
+  readonly seq: number
+  readonly topic: string
+  readonly bytes: number
+  readonly keys: readonly Uint8Array[]
 }
 
 /** Removes the oldest commits' events, each commit's as a whole, so that no reader meets half of one. Throws `ColdPages`. */
 export function compactStep(
-  { changes }: EntryWork,
+  work: EntryWork,
   task: Compaction,
   recordsMax: number,
 ): { removed: number; isDone: boolean } {
-  const { scopeId } = task
-  const limit = Math.max(1, Math.min(Math.floor(recordsMax / 2), STEP_EVENTS_MAX))
+  const { changes } = work
+  const limit = Math.max(1, Math.min(Math.floor(recordsMax / RECORDS_OF_EVENT), STEP_EVENTS_MAX))
   const whole: Removed[] = []
   let commit: Removed[] = []
   let isDone = true
-  const prefix = eventLogPrefix(scopeId)
+  const prefix = eventLogPrefix(task.scopeId)
   changes.walk(prefix, prefixEnd(prefix), false, (key, _, value) => {
     const { seq, number } = placeOf(key)
     if (commit.length > 0 && commit[0]!.seq !== seq) {
@@ -63,24 +68,49 @@ export function compactStep(
       isDone = whole.length < limit
       if (!isDone) return false
     }
-    const { timeMicros, topic } = decodeHead(value())
-    if (!isBeyond(task, number, timeMicros)) {
+    const record = value()
+    if (!isBeyond(task, number, decodeHead(record).timeMicros)) {
       commit = []
       return false
     }
-    commit.push({ key: key.slice(), topicKey: topicKey(scopeId, utf8Bytes(topic), seq, number), seq })
+    commit.push(removedOf(task.scopeId, key.slice(), record))
     return true
   })
   whole.push(...commit)
-  for (const removed of whole) {
-    changes.delete(removed.key)
-    changes.delete(removed.topicKey)
+  for (const { keys } of whole) for (const key of keys) changes.delete(key)
+  if (whole.length > 0) countRemoved(work, task.scopeId, whole)
+  return { removed: whole.length * RECORDS_OF_EVENT, isDone }
+}
+
+function removedOf(scopeId: number, eventKey: Uint8Array, record: Uint8Array): Removed {
+  const { seq, number } = placeOf(eventKey)
+  const { topic, key } = decodeHead(record)
+  const keys = [
+    eventKey,
+    topicKey(scopeId, utf8Bytes(topic), seq, number),
+    keyedKey(scopeId, utf8Bytes(key), seq, number),
+  ]
+  return { seq, topic, bytes: eventBytes(record.length), keys }
+}
+
+function countRemoved({ changes }: EntryWork, scopeId: number, removed: readonly Removed[]): void {
+  const state = readEventState(changes, scopeId)
+  putEventState(changes, scopeId, {
+    ...state,
+    removedThroughSeq: removed.at(-1)!.seq,
+    events: state.events - removed.length,
+    bytes: removed.reduce((bytes, event) => bytes - event.bytes, state.bytes),
+  })
+  const topics = new Map<string, { events: number; bytes: number }>()
+  for (const { topic, bytes } of removed) {
+    const { events = 0, bytes: before = 0 } = topics.get(topic) ?? {}
+    topics.set(topic, { events: events + 1, bytes: before + bytes })
   }
-  const last = whole.at(-1)
-  if (last !== undefined) {
-    putEventState(changes, scopeId, { ...readEventState(changes, scopeId), removedThroughSeq: last.seq })
+  for (const [name, { events, bytes }] of topics) {
+    const topic = utf8Bytes(name)
+    const count = readTopicCount(changes, scopeId, topic)
+    putTopicCount(changes, scopeId, topic, { ...count, events: count.events - events, bytes: count.bytes - bytes })
   }
-  return { removed: whole.length * 2, isDone }
 }
 
 /** Whether a scope has, or has had, any event. Throws `ColdPages`. */
@@ -94,5 +124,8 @@ export function removeEvents(
   scopeId: number,
   recordsMax: number,
 ): { removed: number; isDone: boolean } {
-  return removeStep(work, eventsPrefix(scopeId), false, recordsMax)
+  const events = removeStep(work, eventsPrefix(scopeId), false, recordsMax)
+  if (!events.isDone || events.removed >= recordsMax) return { ...events, isDone: false }
+  const topics = removeStep(work, topicCountsPrefix(scopeId), false, recordsMax - events.removed)
+  return { removed: events.removed + topics.removed, isDone: topics.isDone }
 }

@@ -2,10 +2,11 @@ import { readEvent, utf8Bytes } from '../../encoding/index.ts'
 import type { EnvelopeCursor } from '../../encoding/index.ts'
 import { isName } from '../../model/index.ts'
 import type { EntryWork } from '../entry-work.ts'
-import { eventKey, topicKey } from '../layers.ts'
+import { eventKey, keyedKey, topicKey } from '../layers.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
-import { encodeEvent, putEventState, readEventState } from './event-record.ts'
+import { encodeEvent, eventBytes, putEventState, putTopicCount } from './event-record.ts'
+import { readEventState, readTopicCount } from './event-record.ts'
 
 /** Not `trim`: which characters are blank beyond these depends on the Unicode version. */
 const BLANK = /^[ \t\r\n]*$/
@@ -16,18 +17,41 @@ const NOTHING = new Uint8Array(0)
  * the place of another, whatever their topics and keys. Throws `MalformedBytes` and `ColdPages`.
  */
 export function emitEvent(work: EntryWork, cursor: EnvelopeCursor, scopeId: number): Refusal | undefined {
-  const { changes, seq, timeMicros, effects } = work
   const event = readEvent(cursor)
   const refusal = checkEvent(work, event)
   if (refusal !== undefined) return refusal
+  appendEvent(work, scopeId, event)
+  work.effects.event(scopeId, utf8Bytes(event.topic))
+  return undefined
+}
+
+/** Throws `ColdPages`. */
+export function appendEvent(
+  { changes, seq, timeMicros }: EntryWork,
+  scopeId: number,
+  event: { topic: string; key: string; payload: string },
+): void {
   const state = readEventState(changes, scopeId)
   const number = state.nextNumber
   const topic = utf8Bytes(event.topic)
-  changes.put(eventKey(scopeId, seq, number), encodeEvent({ ...event, timeMicros }))
+  const record = encodeEvent({ ...event, timeMicros })
+  const bytes = eventBytes(record.length)
+  changes.put(eventKey(scopeId, seq, number), record)
   changes.put(topicKey(scopeId, topic, seq, number), NOTHING)
-  putEventState(changes, scopeId, { ...state, nextNumber: number + 1 })
-  effects.event(scopeId, topic)
-  return undefined
+  changes.put(keyedKey(scopeId, utf8Bytes(event.key), seq, number), NOTHING)
+  const count = readTopicCount(changes, scopeId, topic)
+  putTopicCount(changes, scopeId, topic, {
+    events: count.events + 1,
+    bytes: count.bytes + bytes,
+    lastSeq: seq,
+    lastMicros: timeMicros,
+  })
+  putEventState(changes, scopeId, {
+    ...state,
+    nextNumber: number + 1,
+    events: state.events + 1,
+    bytes: state.bytes + bytes,
+  })
 }
 
 function checkEvent(

@@ -1,10 +1,12 @@
 import { ByteReader, ByteWriter, utf8Bytes } from '../../encoding/index.ts'
 import type { EventData } from '../../model/index.ts'
 import type { Changes } from '../changes.ts'
-import { eventStateKey, readU64BE } from '../layers.ts'
+import { eventStateKey, readU64BE, topicCountKey } from '../layers.ts'
 import type { RecordReader } from '../record-store.ts'
 
 const FORMAT = 1
+/** Of an event's record beside topic, key and payload. */
+const EVENT_FRAME_BYTES = 17
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** An event by the entry that emitted it and its number in the scope. */
@@ -13,7 +15,7 @@ export interface EventPlace {
   readonly number: number
 }
 
-/** The end of a key of an event, or of an entry of a topic. */
+/** The end of a key of an event, or of an entry of a topic or a key. */
 export function placeOf(key: Uint8Array): EventPlace {
   return { seq: readU64BE(key, key.length - 16), number: readU64BE(key, key.length - 8) }
 }
@@ -29,15 +31,28 @@ export function encodeEvent({ timeMicros, topic, key, payload }: Omit<EventData,
 }
 
 export function decodeEvent(seq: number, bytes: Uint8Array): EventData {
-  const { timeMicros, topic, reader } = decodeHead(bytes)
-  return { seq, timeMicros, topic, key: reader.text16(), payload: utf8.decode(reader.bytes32()) }
+  const { timeMicros, topic, key, reader } = decodeHead(bytes)
+  return { seq, timeMicros, topic, key, payload: utf8.decode(reader.bytes32()) }
 }
 
-/** What compaction looks at. */
-export function decodeHead(bytes: Uint8Array): { timeMicros: number; topic: string; reader: ByteReader } {
+export interface EventHead {
+  readonly timeMicros: number
+  readonly topic: string
+  readonly key: string
+  /** At the payload. */
+  readonly reader: ByteReader
+}
+
+/** An event but its payload. */
+export function decodeHead(bytes: Uint8Array): EventHead {
   const reader = new ByteReader(bytes)
   reader.u8()
-  return { timeMicros: reader.u64(), topic: reader.text16(), reader }
+  return { timeMicros: reader.u64(), topic: reader.text16(), key: reader.text16(), reader }
+}
+
+/** Bytes of topic, key and payload of an event with a record of this length. */
+export function eventBytes(recordBytes: number): number {
+  return recordBytes - EVENT_FRAME_BYTES
 }
 
 /** Of a scope's events. */
@@ -46,24 +61,64 @@ export interface EventState {
   readonly nextNumber: number
   /** Everything up to this seq is removed; 0 = nothing. */
   readonly removedThroughSeq: number
+  /** Those that are there: numbers `nextNumber - events` and on. */
+  readonly events: number
+  /** Of their topics, keys and payloads. */
+  readonly bytes: number
 }
 
-const NO_EVENTS: EventState = { nextNumber: 0, removedThroughSeq: 0 }
+const NO_EVENTS: EventState = { nextNumber: 0, removedThroughSeq: 0, events: 0, bytes: 0 }
 
 /** Throws `ColdPages`. */
 export function readEventState(reader: RecordReader, scopeId: number): EventState {
   const record = reader.get(eventStateKey(scopeId))
-  if (record === undefined) return NO_EVENTS
-  const fields = new ByteReader(record.value)
+  return record === undefined ? NO_EVENTS : decodeEventState(record.value)
+}
+
+export function decodeEventState(value: Uint8Array): EventState {
+  const fields = new ByteReader(value)
   fields.u8()
-  return { nextNumber: fields.u64(), removedThroughSeq: fields.u64() }
+  return { nextNumber: fields.u64(), removedThroughSeq: fields.u64(), events: fields.u64(), bytes: fields.u64() }
 }
 
 export function putEventState(changes: Changes, scopeId: number, state: EventState): void {
   const key = eventStateKey(scopeId)
-  const writer = new ByteWriter(17)
+  const writer = new ByteWriter(33)
   writer.u8(FORMAT)
-  writer.u64(state.nextNumber)
-  writer.u64(state.removedThroughSeq)
+  for (const number of [state.nextNumber, state.removedThroughSeq, state.events, state.bytes]) writer.u64(number)
+  changes.put(key, writer.finish(), changes.metadata(key)?.createdSeq)
+}
+
+/** Of the events of a topic that are there. */
+export interface TopicCount {
+  readonly events: number
+  /** Of their topics, keys and payloads. */
+  readonly bytes: number
+  /** Of the newest. */
+  readonly lastSeq: number
+  readonly lastMicros: number
+}
+
+const NO_TOPIC: TopicCount = { events: 0, bytes: 0, lastSeq: 0, lastMicros: 0 }
+
+/** Throws `ColdPages`. */
+export function readTopicCount(reader: RecordReader, scopeId: number, topic: Uint8Array): TopicCount {
+  const record = reader.get(topicCountKey(scopeId, topic))
+  return record === undefined ? NO_TOPIC : decodeTopicCount(record.value)
+}
+
+export function decodeTopicCount(value: Uint8Array): TopicCount {
+  const fields = new ByteReader(value)
+  fields.u8()
+  return { events: fields.u64(), bytes: fields.u64(), lastSeq: fields.u64(), lastMicros: fields.u64() }
+}
+
+/** A topic without events has no record. */
+export function putTopicCount(changes: Changes, scopeId: number, topic: Uint8Array, count: TopicCount): void {
+  const key = topicCountKey(scopeId, topic)
+  if (count.events === 0) return changes.delete(key)
+  const writer = new ByteWriter(33)
+  writer.u8(FORMAT)
+  for (const number of [count.events, count.bytes, count.lastSeq, count.lastMicros]) writer.u64(number)
   changes.put(key, writer.finish(), changes.metadata(key)?.createdSeq)
 }

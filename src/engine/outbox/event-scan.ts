@@ -1,113 +1,142 @@
-import { utf8Bytes } from '../../encoding/index.ts'
-import { isName, QuorateError } from '../../model/index.ts'
-import type { EventData, ReadRequest, ReadResult } from '../../model/index.ts'
-import { requireScope } from '../kv/index.ts'
+import type { EventData, ReadResult } from '../../model/index.ts'
 import type { ReadContext } from '../kv/index.ts'
-import { eventKey, eventLogPrefix, topicPrefix, withNumbers } from '../layers.ts'
-import { prefixEnd } from '../record-store.ts'
-import { decodeEvent, placeOf, readEventState } from './event-record.ts'
-import type { EventPlace } from './event-record.ts'
+import { eventKey } from '../layers.ts'
+import type { RecordReader } from '../record-store.ts'
+import { decodeEvent, readEventState } from './event-record.ts'
+import type { EventSource, EventsRequest } from './event-source.ts'
+import { eventSources } from './event-sources.ts'
+import { PayloadFilter } from './payload-filter.ts'
 
-/** A page ends at the first commit after this many bytes of payloads. */
+/** A page ends at the first commit after this many bytes of events. */
 export const EVENTS_BYTES_MAX = 1_048_576
-/** Keys that one walk takes over. */
-const WALK_KEYS = 64
-const NO_KEY = new Uint8Array(0)
+/** And after this many that were looked at, wanted or not. */
+const LOOKED_BYTES_MAX = 16_777_216
+/** Events that one step looks at, and scopes whose first event it looks for. */
+const STEP_EVENTS = 256
+/** Scopes that one request may be about. */
+export const EVENT_SCOPES_MAX = 10_000
 
 /**
- * A page of the events of a scope, or of one topic of it, in the order of commits or in reverse. A page has whole commits: at most `limit`
- * events, but never fewer than those of one commit. `step` goes on where a cold page stopped it.
+ * A page of events in the order of commits or in reverse: of a scope, of those of a project, or of all. A page has whole commits: at
+ * most `limit` events, but never fewer than those of one commit. It ends early, with a place to go on, where it has looked at as many
+ * events as a query may look at records. `step` goes on where a cold page stopped it.
  */
 export class EventScan {
-  readonly #context: ReadContext
-  readonly #request: Extract<ReadRequest, { type: 'events' }>
-  readonly #scopeId: number
-  #from: Uint8Array
-  #to: Uint8Array
-  /** Found and not yet read. */
-  #places: EventPlace[] = []
-  #hasAllPlaces = false
+  readonly #reader: RecordReader
+  readonly #request: EventsRequest
+  readonly #eventsMax: number
+  readonly #filter: PayloadFilter
+  readonly #sources: readonly EventSource[]
+  readonly #reverse: boolean
   readonly #events: EventData[] = []
-  /** Where the last commit begins in `events`. */
+  /** Of the commit that is being read; 0 = between two. */
+  #seq = 0
+  /** The source that it is being read from. */
+  #at = 0
+  /** Where its events begin in `events`. */
   #commitAt = 0
+  /** The last commit that was read to its end. */
+  #doneSeq = 0
   #bytes = 0
-  #more = false
+  #looked = 0
+  #lookedBytes = 0
+  /** Sources whose first place is known. */
+  #found = 0
+  #nextSeq = 0
 
-  /** @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `invalid_argument`, `invalid_name` */
-  constructor(context: ReadContext, request: Extract<ReadRequest, { type: 'events' }>) {
-    const { catalog, access } = context
-    const { id, projectId } = requireScope(catalog, request.project, request.scope)
-    if (!access.mayReadRange(projectId, id, NO_KEY, undefined)) {
-      throw new QuorateError('permission_denied', 'events are read by who may read all keys of their scope')
-    }
-    if (!Number.isSafeInteger(request.limit) || request.limit < 1) {
-      throw new QuorateError('invalid_argument', 'the limit of a page of events is at least 1')
-    }
-    this.#context = context
+  /** @throws QuorateError of `eventSources` */
+  constructor(context: ReadContext, request: EventsRequest, eventsMax: number) {
+    this.#reader = context.reader
     this.#request = request
-    this.#scopeId = id
-    const { topic, afterSeq, reverse = false } = request
-    if (topic !== undefined && !isName(topic)) throw new QuorateError('invalid_name', 'no topic has such a name')
-    const prefix = topic === undefined ? eventLogPrefix(id) : topicPrefix(id, utf8Bytes(topic))
-    this.#from = reverse || afterSeq === 0 ? prefix : withNumbers(prefix, afterSeq + 1)
-    this.#to = reverse && afterSeq > 0 ? withNumbers(prefix, afterSeq) : prefixEnd(prefix)
+    this.#eventsMax = eventsMax
+    this.#reverse = request.reverse === true
+    this.#sources = eventSources(context, request, EVENT_SCOPES_MAX)
+    this.#filter = new PayloadFilter(request.where ?? [])
   }
 
-  /** Throws `ColdPages`; then to be called again after the load. */
-  step(): ReadResult {
-    const { reader } = this.#context
-    while (this.#hasNext()) {
-      const place = this.#places[0]!
-      if (!this.#isWanted(place)) break
-      const record = reader.get(eventKey(this.#scopeId, place.seq, place.number))
-      this.#places.shift()
-      if (record !== undefined) this.#take(decodeEvent(place.seq, record.value), record.value.length)
+  /** Undefined = there is more to do. Throws `ColdPages`; then to be called again after the load. */
+  step(): ReadResult | undefined {
+    if (!this.#findFirst()) return undefined
+    for (let left = STEP_EVENTS; left > 0; left--) {
+      if (this.#seq === 0 && !this.#begin()) return this.#result()
+      if (!this.#read()) return this.#result()
     }
-    const { removedThroughSeq } = readEventState(reader, this.#scopeId)
-    return { type: 'events', events: this.#events, more: this.#more, removedThroughSeq }
+    return undefined
   }
 
-  #hasNext(): boolean {
-    if (this.#places.length === 0 && !this.#hasAllPlaces && !this.#more) this.#walk()
-    return this.#places.length > 0
+  /** Looks for the first places of some of the sources. */
+  #findFirst(): boolean {
+    const end = Math.min(this.#sources.length, this.#found + STEP_EVENTS)
+    while (this.#found < end) {
+      this.#sources[this.#found]!.peek(this.#reader)
+      this.#found++
+    }
+    return this.#found === this.#sources.length
   }
 
-  /** False where the page is full: between two commits, or before the commit that does not fit whole. */
-  #isWanted({ seq }: EventPlace): boolean {
-    const events = this.#events
-    const isFull = events.length >= this.#request.limit || this.#bytes > EVENTS_BYTES_MAX
-    const isSameCommit = events.at(-1)?.seq === seq
-    if (!isFull || (isSameCommit && this.#commitAt === 0)) return true
-    if (isSameCommit) events.length = this.#commitAt
-    this.#more = true
-    this.#places = []
-    return false
+  /** Goes to the next commit; false at the end, or where the page is full. */
+  #begin(): boolean {
+    let next = 0
+    for (const source of this.#sources) {
+      const place = source.peek(this.#reader)
+      if (place === undefined) continue
+      if (next === 0 || (this.#reverse ? place.seq > next : place.seq < next)) next = place.seq
+    }
+    if (next === 0) return false
+    if (this.#isFull || this.#looked >= this.#eventsMax || this.#lookedBytes > LOOKED_BYTES_MAX) {
+      this.#nextSeq = this.#doneSeq
+      return false
+    }
+    this.#seq = next
+    this.#at = 0
+    this.#commitAt = this.#events.length
+    return true
   }
 
-  #take(event: EventData, bytes: number): void {
-    const events = this.#events
-    if (events.at(-1)?.seq !== event.seq) this.#commitAt = events.length
-    events.push(event)
-    this.#bytes += bytes
+  get #isFull(): boolean {
+    return this.#events.length >= this.#request.limit || this.#bytes > EVENTS_BYTES_MAX
   }
 
-  #walk(): void {
-    const { reader } = this.#context
-    const { reverse = false } = this.#request
-    const places: EventPlace[] = []
-    let last: Uint8Array | undefined
-    let hasMore = false
-    reader.walk(this.#from, this.#to, reverse, key => {
-      hasMore = places.length === WALK_KEYS
-      if (hasMore) return false
-      places.push(placeOf(key))
-      last = key.slice()
+  /** Looks at one event of the commit; false where it is one too many for the page, which then ends before the commit. */
+  #read(): boolean {
+    const source = this.#sources[this.#at]
+    if (source === undefined) {
+      this.#doneSeq = this.#seq
+      this.#seq = 0
       return true
-    })
-    this.#places = places
-    this.#hasAllPlaces = !hasMore
-    if (last === undefined) return
-    if (reverse) this.#to = last
-    else this.#from = Uint8Array.of(...last, 0)
+    }
+    const place = source.peek(this.#reader)
+    if (place?.seq !== this.#seq) {
+      this.#at++
+      return true
+    }
+    const record = this.#reader.get(eventKey(source.scopeId, place.seq, place.number))
+    source.take()
+    if (record === undefined) return true
+    this.#looked++
+    this.#lookedBytes += record.value.length
+    const event = decodeEvent(place.seq, record.value)
+    if (!this.#isWanted(event)) return true
+    if (this.#isFull && this.#commitAt > 0) {
+      this.#events.length = this.#commitAt
+      this.#nextSeq = this.#doneSeq
+      return false
+    }
+    const isOfMany = this.#request.scope === undefined
+    this.#events.push(isOfMany ? { ...source.names, ...event } : event)
+    this.#bytes += record.value.length
+    return true
+  }
+
+  #isWanted({ topic, payload }: EventData): boolean {
+    return (this.#request.topic === undefined || this.#request.topic === topic) && this.#filter.holds(payload)
+  }
+
+  #result(): ReadResult {
+    let removedThroughSeq = 0
+    for (const { scopeId } of this.#sources) {
+      removedThroughSeq = Math.max(removedThroughSeq, readEventState(this.#reader, scopeId).removedThroughSeq)
+    }
+    return { type: 'events', events: this.#events, nextSeq: this.#nextSeq, removedThroughSeq }
   }
 }

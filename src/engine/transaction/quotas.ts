@@ -95,9 +95,9 @@ export class Quotas {
     if (known !== undefined) return known
     const { catalog } = work.state
     const usageOf = (space: Uint8Array): SpaceUsage => work.changes.store.usage(space)
-    const { keys, rows, indexes, events } = spacesOf(catalog, catalog.projectById(projectId)!)
+    const { keys, rows, indexes, events, topics } = spacesOf(catalog, catalog.projectById(projectId)!)
     const records = sum([...keys, ...rows].map(usageOf))
-    const rest = sum([...indexes, ...events].map(usageOf))
+    const rest = sum([...indexes, ...events, ...topics].map(usageOf))
     const held = { records: records.records, bytes: records.bytes + rest.bytes }
     this.#held.set(projectId, held)
     return held
@@ -108,6 +108,7 @@ export class Quotas {
     switch (key[0]) {
       case Layer.kv:
       case Layer.events:
+      case Layer.topics:
         return catalog.scopeById(id)?.projectId
       case Layer.rows:
         return catalog.tableById(id)?.parts.projectId

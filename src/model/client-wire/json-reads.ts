@@ -12,16 +12,7 @@ import { parseToken, type Consistency, type Token } from '../consistency.ts'
 import { QuorateError } from '../errors.ts'
 import { readQueryData } from '../query-data.ts'
 import { JOB_KINDS } from '../reads.ts'
-import type {
-  CallerGrant,
-  EventData,
-  JobData,
-  KvEntry,
-  NamedPlace,
-  ProjectUsage,
-  ReadRequest,
-  ReadResult,
-} from '../reads.ts'
+import type { CallerGrant, JobData, KvEntry, NamedPlace, ProjectUsage, ReadRequest, ReadResult } from '../reads.ts'
 import {
   asBytes,
   asMap,
@@ -38,6 +29,7 @@ import {
 } from './fields.ts'
 import { auditFromPlain } from './json-audit.ts'
 import { outcomeFromPlain } from './json-envelope.ts'
+import { eventRequestFromPlain, eventResultFromPlain } from './json-events.ts'
 import { planFromPlain, queryAnswerFromPlain, rowsAnswerFromPlain, tableFromPlain } from './json-tables.ts'
 
 /** Consistency levels, read requests and read results out of parsed JSON. */
@@ -115,8 +107,8 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
       only('session', 'serial')
       return { type, session: integerField(map, 'session'), serial: integerField(map, 'serial') }
     case 'events':
-      only('project', 'scope', 'topic', 'afterSeq', 'limit', 'reverse')
-      return eventsFromPlain(map)
+    case 'eventSummary':
+      return eventRequestFromPlain(map, type)
     case 'query':
       only('query', 'readSet')
       return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA), ...readSetFlag(map) }
@@ -148,18 +140,6 @@ function jobsFromPlain(map: PlainMap): ReadRequest {
     ...(project !== undefined && { project }),
     ...(scope !== undefined && { scope }),
     ...(table !== undefined && { table }),
-  }
-}
-
-function eventsFromPlain(map: PlainMap): ReadRequest {
-  const topic = optionalField(map, 'topic', textField)
-  return {
-    type: 'events',
-    ...placeField(map),
-    ...(topic !== undefined && { topic }),
-    afterSeq: integerField(map, 'afterSeq'),
-    limit: integerField(map, 'limit', U32_MAX),
-    ...(optionalField(map, 'reverse', booleanField) === true && { reverse: true }),
   }
 }
 
@@ -204,6 +184,7 @@ const RESULT_TYPES = [
   'jobs',
   'preflight',
   'audit',
+  'eventSummary',
 ] as const
 
 export function readResultFromPlain(value: unknown): ReadResult {
@@ -247,12 +228,8 @@ export function readResultFromPlain(value: unknown): ReadResult {
       }
     }
     case 'events':
-      return {
-        type,
-        events: listField(map, 'events').map(eventFromPlain),
-        more: booleanField(map, 'more'),
-        removedThroughSeq: integerField(map, 'removedThroughSeq'),
-      }
+    case 'eventSummary':
+      return eventResultFromPlain(map, type)
     case 'query':
       return queryAnswerFromPlain(map)
     case 'explain':
@@ -274,17 +251,6 @@ function entryFromPlain(value: unknown): KvEntry {
     seq: integerField(map, 'seq'),
     createdSeq: integerField(map, 'createdSeq'),
     expiresAtMicros: optionalField(map, 'expiresAtMicros', integerField),
-  }
-}
-
-function eventFromPlain(value: unknown): EventData {
-  const map = asMap(value, 'event')
-  return {
-    seq: integerField(map, 'seq'),
-    timeMicros: integerField(map, 'timeMicros'),
-    topic: textField(map, 'topic'),
-    key: textField(map, 'key'),
-    payload: textField(map, 'payload'),
   }
 }
 

@@ -8,6 +8,7 @@ import {
 } from '../../encoding/index.ts'
 import { formatToken, parseToken, type Consistency, type Token } from '../consistency.ts'
 import type { ReadRequest } from '../reads.ts'
+import { readEventsRequest, readSummaryRequest, writeEventsRequest, writeSummaryRequest } from './event-bytes.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { readQuery, writeQuery } from './query-bytes.ts'
 
@@ -94,14 +95,13 @@ export const ReadCode = {
   jobs: 15,
   preflight: 16,
   audit: 17,
+  eventSummary: 18,
 } as const
 
 const SCAN_HAS_START = 1
 const SCAN_HAS_END = 2
 const SCAN_REVERSE = 4
 const SCAN_KEYS_ONLY = 8
-const EVENTS_HAS_TOPIC = 1
-const EVENTS_REVERSE = 2
 
 export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
   out.u8(ReadCode[request.type])
@@ -145,7 +145,9 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
       out.u64(request.session)
       return out.u64(request.serial)
     case 'events':
-      return writeEvents(out, request)
+      return writeEventsRequest(out, request)
+    case 'eventSummary':
+      return writeSummaryRequest(out, request)
     case 'query':
       out.u8(request.readSet === true ? 1 : 0)
       return writeQuery(out, request.query)
@@ -168,17 +170,6 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
     default:
       throw new RangeError(`unknown read ${(request satisfies never as { type: string }).type}`)
   }
-}
-
-function writeEvents(out: ByteWriter, events: Extract<ReadRequest, { type: 'events' }>): void {
-  const { topic, limit } = events
-  if (!(limit >= 0)) throw new RangeError(`limit ${limit}`)
-  out.u8((topic === undefined ? 0 : EVENTS_HAS_TOPIC) | (events.reverse === true ? EVENTS_REVERSE : 0))
-  out.text16(events.project)
-  out.text16(events.scope)
-  if (topic !== undefined) out.text16(topic)
-  out.u64(events.afterSeq)
-  out.u32(Math.min(limit, U32_MAX))
 }
 
 function writeScan(out: ByteWriter, scan: Extract<ReadRequest, { type: 'scan' }>): void {
@@ -237,7 +228,9 @@ export function readReadRequest(reader: ByteReader): ReadRequest {
     case ReadCode.outcome:
       return { type: 'outcome', session: reader.u64(), serial: reader.u64() }
     case ReadCode.events:
-      return readEvents(reader)
+      return readEventsRequest(reader)
+    case ReadCode.eventSummary:
+      return readSummaryRequest(reader)
     case ReadCode.query: {
       const hasReadSet = readBoolean(reader)
       return { type: 'query', query: readQuery(reader), ...(hasReadSet && { readSet: true }) }
@@ -264,20 +257,6 @@ function readKeys(reader: ByteReader): Uint8Array[] {
   const keys: Uint8Array[] = []
   for (let i = 0; i < count; i++) keys.push(reader.bytes16())
   return keys
-}
-
-function readEvents(reader: ByteReader): ReadRequest {
-  const flags = reader.u8()
-  if (flags > (EVENTS_HAS_TOPIC | EVENTS_REVERSE)) throw new MalformedBytes('events flags')
-  return {
-    type: 'events',
-    project: reader.text16(),
-    scope: reader.text16(),
-    ...((flags & EVENTS_HAS_TOPIC) !== 0 && { topic: reader.text16() }),
-    afterSeq: reader.u64(),
-    limit: reader.u32(),
-    ...((flags & EVENTS_REVERSE) !== 0 && { reverse: true }),
-  }
 }
 
 function readScan(reader: ByteReader): ReadRequest {

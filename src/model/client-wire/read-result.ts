@@ -1,14 +1,14 @@
 import {
   MalformedBytes,
   readPermission,
-  utf8Bytes,
   writePermission,
   type ByteReader,
   type ByteWriter,
 } from '../../encoding/index.ts'
 import { JOB_KINDS } from '../reads.ts'
-import type { CallerGrant, EventData, JobData, KvEntry, NamedPlace, ProjectUsage, ReadResult } from '../reads.ts'
+import type { CallerGrant, JobData, KvEntry, NamedPlace, ProjectUsage, ReadResult } from '../reads.ts'
 import { readAudit, writeAudit } from './audit-bytes.ts'
+import { readEvents, readSummary, writeEvents, writeSummary } from './event-bytes.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
 import {
@@ -26,13 +26,10 @@ import {
 
 /** Binary read results. An entry is u64 seq, u64 created seq, u64 expiry (0 = never), u16 + key, u32 + value. */
 const ENTRY_BYTES_MIN = 30
-/** An event is u64 seq, u64 time, text16 topic, text16 key, u32 + payload. */
-const EVENT_BYTES_MIN = 24
 /** text16 name, u64 id, text16 owner, four u64, u8 flags. */
 const USAGE_BYTES_MIN = 45
 const QUOTA_HAS_BYTES = 1
 const QUOTA_HAS_RECORDS = 2
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export function writeReadResult(out: ByteWriter, result: ReadResult): void {
   out.u8(ReadCode[result.type])
@@ -92,11 +89,9 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
       out.u8((result.outcome === undefined ? 0 : 1) | (result.sessionEnded ? 2 : 0))
       return out.bytes32(result.outcome ?? new Uint8Array(0))
     case 'events':
-      out.u8(result.more ? 1 : 0)
-      out.u64(result.removedThroughSeq)
-      out.u32(result.events.length)
-      for (const event of result.events) writeEvent(out, event)
-      return
+      return writeEvents(out, result)
+    case 'eventSummary':
+      return writeSummary(out, result.summary)
     case 'query':
       return writeQueryAnswer(out, result)
     case 'explain':
@@ -108,14 +103,6 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
     default:
       throw new RangeError(`unknown result ${(result satisfies never as { type: string }).type}`)
   }
-}
-
-function writeEvent(out: ByteWriter, event: EventData): void {
-  out.u64(event.seq)
-  out.u64(event.timeMicros)
-  out.text16(event.topic)
-  out.text16(event.key)
-  out.bytes32(utf8Bytes(event.payload))
 }
 
 function writeEntry(out: ByteWriter, entry: KvEntry): void {
@@ -199,11 +186,10 @@ export function readReadResult(reader: ByteReader): ReadResult {
         sessionEnded: (flags & 2) !== 0,
       }
     }
-    case ReadCode.events: {
-      const more = readBoolean(reader)
-      const removedThroughSeq = reader.u64()
-      return { type: 'events', events: readList(reader, EVENT_BYTES_MIN, readEvent), more, removedThroughSeq }
-    }
+    case ReadCode.events:
+      return readEvents(reader)
+    case ReadCode.eventSummary:
+      return { type: 'eventSummary', summary: readSummary(reader) }
     case ReadCode.query:
       return readQueryAnswer(reader)
     case ReadCode.explain:
@@ -214,20 +200,6 @@ export function readReadResult(reader: ByteReader): ReadResult {
       return { type: 'tables', tables: readTables(reader) }
     default:
       throw new MalformedBytes(`read result ${code}`)
-  }
-}
-
-function readEvent(reader: ByteReader): EventData {
-  const seq = reader.u64()
-  const timeMicros = reader.u64()
-  return { seq, timeMicros, topic: reader.text16(), key: reader.text16(), payload: readText(reader.bytes32()) }
-}
-
-function readText(bytes: Uint8Array): string {
-  try {
-    return utf8.decode(bytes)
-  } catch (cause) {
-    throw new MalformedBytes('text is not UTF-8', { cause })
   }
 }
 

@@ -39,8 +39,9 @@ import type { Query } from '../database-tables.ts'
 import { readAudit, verifyAudit } from './audit.ts'
 import { rejected, requireCaller, requireSeq } from './arguments.ts'
 import { checked, connectAs, coreOptions, submit, type Connection } from './connection.ts'
-import type { EventsOptions, EventStream } from '../database-events.ts'
+import type { CommitEvents, EventQuery, EventsOptions, EventStream } from '../database-events.ts'
 import { submitDdl } from './ddl-batch.ts'
+import { EventQueries, readCommitEvents } from './event-reads.ts'
 import { CoreEventStream } from './event-stream.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
 import { readHead, waitForDurable } from './head.ts'
@@ -126,6 +127,14 @@ class CoreDatabase implements Database {
 
   events(project: string, options?: EventsOptions): EventStream {
     return new CoreEventStream(this.#connection, project, options)
+  }
+
+  projectEvents(project: string, { topic }: Pick<EventsOptions, 'topic'> = {}): EventQuery {
+    return new EventQueries(newestState(this.#connection), { project, ...(topic !== undefined && { topic }) })
+  }
+
+  commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents> {
+    return readCommitEvents(newestState(this.#connection), seq, options)
   }
 
   async view(options?: RequestOptions): Promise<View> {

@@ -1,70 +1,13 @@
-import { checkedTransaction, DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
+import { checkedTransaction, utf8Bytes } from '../../encoding/index.ts'
 import { formatToken, type RequestOptions, type Token } from '../consistency.ts'
 import type { CommitResult, CoreWatchEvent } from '../database.ts'
-import type {
-  EventPage,
-  EventReader,
-  EventsOptions,
-  EventStream,
-  FollowEventsOptions,
-  NewEvent,
-  ReadEventsOptions,
-} from '../database-events.ts'
+import type { EventsOptions, EventStream, FollowEventsOptions, NewEvent } from '../database-events.ts'
 import { QuorateError } from '../errors.ts'
-import { requireName } from '../names.ts'
 import type { EventData } from '../reads.ts'
 import { invalid, requireSeq } from './arguments.ts'
 import { checked, submit, type Connection } from './connection.ts'
-import type { ReadSource } from './read-source.ts'
+import { EventReads } from './event-reads.ts'
 import { newestState, releaseView } from './sources.ts'
-
-const PAGE_EVENTS = 256
-const PAGE_EVENTS_MAX = 0xffffffff
-
-type Read = Pick<ReadSource, 'read'>
-
-/** The events of a scope out of any source. */
-export class EventReads implements EventReader {
-  readonly #source: Read
-  readonly project: string
-  readonly scope: string
-  readonly topic: string | undefined
-
-  constructor(source: Read, project: string, { scope = DEFAULT_SCOPE, topic }: EventsOptions = {}) {
-    this.#source = source
-    requireName('project', project)
-    requireName('scope', scope)
-    if (topic !== undefined) requireName('topic', topic)
-    this.project = project
-    this.scope = scope
-    this.topic = topic
-  }
-
-  async read(options: ReadEventsOptions = {}): Promise<EventPage> {
-    const { after = 0, limit = PAGE_EVENTS, reverse = false, ...requestOptions } = options
-    requireSeq('after', after)
-    if (!Number.isSafeInteger(limit) || limit < 1 || limit > PAGE_EVENTS_MAX) {
-      throw invalid(`limit is a whole number from 1, not ${String(limit)}`)
-    }
-    const { result, seq, historyId } = await this.#source.read(
-      {
-        type: 'events',
-        project: this.project,
-        scope: this.scope,
-        ...(this.topic !== undefined && { topic: this.topic }),
-        afterSeq: after,
-        limit,
-        ...(reverse && { reverse }),
-      },
-      requestOptions,
-    )
-    if (result.type !== 'events') {
-      throw new QuorateError('internal', `a read of events was answered by ${result.type}`)
-    }
-    const { events, more, removedThroughSeq } = result
-    return { events, more, seq, token: formatToken(historyId, seq), removedThroughSeq }
-  }
-}
 
 /** The events of a scope through any core. */
 export class CoreEventStream extends EventReads implements EventStream {
@@ -75,7 +18,8 @@ export class CoreEventStream extends EventReads implements EventStream {
     this.#connection = connection
   }
 
-  async *follow({ after = 0, signal }: FollowEventsOptions = {}): AsyncGenerator<EventData, void, undefined> {
+  async *follow(options: FollowEventsOptions = {}): AsyncGenerator<EventData, void, undefined> {
+    const { after = 0, signal, ...selection } = options
     requireSeq('after', after)
     const until = signal === undefined ? {} : { signal }
     let position = after
@@ -84,10 +28,10 @@ export class CoreEventStream extends EventReads implements EventStream {
     try {
       while (!isAborted(signal)) {
         const consistency = reached === undefined ? {} : { consistency: { minSeq: reached } }
-        const page = await this.read({ after: position, ...until, ...consistency })
+        const page = await this.read({ ...selection, after: position, ...until, ...consistency })
         if (position > 0 && page.removedThroughSeq > position) throw removed(position, page.removedThroughSeq)
         yield* page.events
-        position = page.more ? page.events.at(-1)!.seq : Math.max(position, page.seq)
+        position = page.next ?? Math.max(position, page.seq)
         if (page.more) continue
         changes ??= this.#changesAfter(page.token, signal)
         reached = await nextAfter(changes, page.seq)

@@ -15,8 +15,8 @@ import type { ReadRequest } from '../reads.ts'
 import type { Query, TableReader } from '../database-tables.ts'
 import { invalid } from './arguments.ts'
 import { Budget, coreOptions, type Connection } from './connection.ts'
-import type { EventReader, EventsOptions } from '../database-events.ts'
-import { EventReads } from './event-stream.ts'
+import type { CommitEvents, EventQuery, EventReader, EventsOptions } from '../database-events.ts'
+import { EventQueries, EventReads, readCommitEvents } from './event-reads.ts'
 import { KeyValueReads } from './key-value-reads.ts'
 import type { ReadSource } from './read-source.ts'
 import { scanScopes } from './scan-scopes.ts'
@@ -66,6 +66,14 @@ export class PinnedView implements View {
 
   events(project: string, options?: EventsOptions): EventReader {
     return new EventReads(this.#source(), project, options)
+  }
+
+  projectEvents(project: string, { topic }: Pick<EventsOptions, 'topic'> = {}): EventQuery {
+    return new EventQueries(this.#source(), { project, ...(topic !== undefined && { topic }) })
+  }
+
+  commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents> {
+    return readCommitEvents(this.#source(), seq, options)
   }
 
   #source(): ReadSource {

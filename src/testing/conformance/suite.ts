@@ -15,6 +15,7 @@ import type {
 import { constraintSection } from './constraint-cases.ts'
 import { counterSection } from './counter-cases.ts'
 import { eventSection } from './event-cases.ts'
+import { eventQuerySection } from './event-query-cases.ts'
 import { exactlyOnceSection } from './exactly-once-cases.ts'
 import { bytes, fails } from './expectations.ts'
 import { expirySection } from './expiry-cases.ts'
@@ -49,6 +50,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   watchSection,
   exactlyOnceSection,
   eventSection,
+  eventQuerySection,
   tableSection,
   rowSection,
   constraintSection,

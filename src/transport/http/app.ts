@@ -13,7 +13,8 @@ import type { KeyPath } from './paths.ts'
 import { bearerToken } from './request.ts'
 import type { HttpPeer } from './request.ts'
 import { listScopes } from './scopes-route.ts'
-import { eventsRoute, headRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
+import { commitEventsRoute, eventsRoute } from './event-routes.ts'
+import { headRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
 import { commitRoute, ddlRoute, preflightRoute } from './transaction-routes.ts'
 
 export type HttpApp = Hono<{ Bindings: HttpPeer }>
@@ -84,6 +85,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   fixed(app, 'GET', '/v1/head', c => answer(c, headRoute))
   fixed(app, 'GET', '/v1/jobs', c => answer(c, jobsRoute))
   fixed(app, 'GET', '/v1/events/*', c => answer(c, call => eventsRoute(call, splitTarget(c.env.target).path)))
+  fixed(app, 'GET', '/v1/commits/*', c => answer(c, call => commitEventsRoute(call, splitTarget(c.env.target).path)))
   fixed(app, 'POST', '/v1/ddl', c => answer(c, ddlRoute))
   fixed(app, 'POST', '/v1/query', c => answer(c, queryRoute))
   fixed(app, 'GET', '/v1/tables/*', c => answer(c, call => tablesRoute(call, splitTarget(c.env.target).path)))

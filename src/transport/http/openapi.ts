@@ -9,8 +9,11 @@ import {
   envelopeSchema,
   errorSchema,
   headSchema,
+  commitEventsSchema,
   eventsQuery,
   eventsSchema,
+  eventSummaryQuery,
+  eventSummarySchema,
   jobsQuery,
   jobsSchema,
   listQuery,
@@ -127,6 +130,30 @@ function tablePaths(): Plain {
 
 function eventAndJobPaths(): Plain {
   return {
+    '/v1/events/{project}': {
+      get: operation(
+        'listProjectEvents',
+        'Events of all scopes of a project that the caller may read, in the order of commits',
+        [PROJECT, ...queryParameters(eventsQuery)],
+        jsonContent(eventsSchema),
+      ),
+    },
+    '/v1/events/{project}/{scope}/summary': {
+      get: operation(
+        'summarizeEvents',
+        'How many events there are, of which topics, from when to when',
+        [PROJECT, SCOPE, ...queryParameters(eventSummaryQuery)],
+        jsonContent(eventSummarySchema),
+      ),
+    },
+    '/v1/commits/{seq}/events': {
+      get: operation(
+        'commitEvents',
+        'What one commit has emitted, into whatever scope that the caller may read',
+        [pathParameter('seq', 'Of the commit'), ...queryParameters(readQuery)],
+        jsonContent(commitEventsSchema),
+      ),
+    },
     '/v1/events/{project}/{scope}': {
       get: operation(
         'listEvents',

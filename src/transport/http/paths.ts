@@ -79,13 +79,23 @@ export function usageName(path: string): string | undefined {
 
 const EVENTS_PREFIX = '/v1/events/'
 
-/** What `/v1/events/{project}/{scope}` names. @throws QuorateError `not_found` for a path of another form */
-export function eventNames(path: string): { project: string; scope: string } {
+/** What `/v1/events/{project}[/{scope}[/summary]]` names. @throws QuorateError `not_found` for a path of another form */
+export function eventNames(path: string): { project: string; scope: string | undefined; isSummary: boolean } {
   const names = path.startsWith(EVENTS_PREFIX) ? path.slice(EVENTS_PREFIX.length).split('/').map(decodeName) : []
-  const [project, scope] = names
-  if (project === undefined || scope === undefined || names.length > 2)
+  const [project, scope, view] = names
+  if (project === undefined || names.length > 3 || (view !== undefined && view !== 'summary')) {
     throw new QuorateError('not_found', 'no such path')
-  return { project, scope }
+  }
+  return { project, scope, isSummary: view !== undefined }
+}
+
+const COMMIT_PATH = /^\/v1\/commits\/(\d{1,15})\/events$/
+
+/** The seq of `/v1/commits/{seq}/events`. @throws QuorateError `not_found` for a path of another form */
+export function commitOfPath(path: string): number {
+  const seq = Number(COMMIT_PATH.exec(path)?.[1] ?? 0)
+  if (seq === 0) throw new QuorateError('not_found', 'no such path')
+  return seq
 }
 
 const TABLES_PREFIX = '/v1/tables/'

@@ -69,19 +69,48 @@ export const jobsQuery: z.ZodType<JobsQuery> = z.strictObject({
 
 export interface EventsQuery extends ReadQuery {
   topic?: string | undefined
+  key?: string | undefined
+  from_seq?: number | undefined
+  to_seq?: number | undefined
+  from_micros?: number | undefined
+  to_micros?: number | undefined
+  where?: string | undefined
   after: number
   limit: number
   reverse: boolean
 }
 
+const anySeq = whole(0, Number.MAX_SAFE_INTEGER)
+
 export const eventsQuery: z.ZodType<EventsQuery> = z.strictObject({
   ...reads,
   topic: z.string().optional().describe('Only events of this topic'),
-  after: whole(0, Number.MAX_SAFE_INTEGER)
-    .default(0)
-    .describe('A seq, exclusive; 0: from the oldest, in reverse from the newest'),
+  key: z.string().optional().describe('Only events of this key'),
+  from_seq: anySeq.optional().describe('From this seq on'),
+  to_seq: anySeq.optional().describe('Up to this seq, which is included'),
+  from_micros: anySeq.optional().describe('From this leader time on, us'),
+  to_micros: anySeq.optional().describe('Before this leader time, us'),
+  where: z
+    .string()
+    .max(16_384)
+    .optional()
+    .describe('What payloads have: a JSON object of JSON pointers and values, such as {"/customer/id":17}'),
+  after: anySeq.default(0).describe('A seq, exclusive; 0: from the oldest, in reverse from the newest'),
   limit: whole(1, 1_000).default(100).describe('Events at most, unless one commit has more'),
   reverse: yesOrNo.default(false).describe('From the newest on'),
+})
+
+export interface EventSummaryQuery extends ReadQuery {
+  topic?: string | undefined
+  after_topic?: string | undefined
+  topics: number
+}
+
+export const eventSummaryQuery: z.ZodType<EventSummaryQuery> = z.strictObject({
+  ...reads,
+  topic: z.string().optional().describe('Only this topic'),
+  after_topic: z.string().optional().describe('Topics after this one, by name'),
+  topics: whole(0, 1_000).default(100).describe('Topics at most'),
 })
 
 export interface ListQuery extends ReadQuery {
@@ -384,6 +413,8 @@ const jobSchema = z.object({
 })
 export const jobsSchema: z.ZodType = z.object({ ...written, jobs: z.array(jobSchema) })
 const eventSchema = z.object({
+  project: z.string().optional().describe('Where several scopes were asked for'),
+  scope: z.string().optional(),
   seq: integer,
   timeMicros: integer,
   topic: z.string(),
@@ -393,8 +424,28 @@ const eventSchema = z.object({
 export const eventsSchema: z.ZodType = z.object({
   ...written,
   events: z.array(eventSchema),
-  more: z.boolean().describe('Go on after the seq of the last one'),
+  more: z.boolean(),
+  next: integer.optional().describe('With more: the after of the next page'),
   removedThroughSeq: integer.describe('Events up to here are removed; 0 = none'),
+})
+const eventPoint = z.object({ seq: integer, timeMicros: integer })
+export const eventSummarySchema: z.ZodType = z.object({
+  ...written,
+  events: integer,
+  bytes: integer.describe('Of topics, keys and payloads'),
+  removed: integer.describe('How many there were that are removed'),
+  removedThroughSeq: integer.describe('Events up to here are removed; 0 = none'),
+  first: eventPoint.optional(),
+  last: eventPoint.optional(),
+  topics: z.array(
+    z.object({ topic: z.string(), events: integer, bytes: integer, firstSeq: integer, last: eventPoint }),
+  ),
+  moreTopics: z.boolean(),
+})
+export const commitEventsSchema: z.ZodType = z.object({
+  ...written,
+  events: z.array(eventSchema),
+  mayBeRemoved: z.boolean().describe('In one of the scopes events of this seq or later are removed'),
 })
 export const ddlResultSchema: z.ZodType = z.object({ ...written, changed: z.array(z.boolean()) })
 const listedEntry = {

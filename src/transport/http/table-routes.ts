@@ -11,10 +11,10 @@ import {
 } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
-import { eventNames, tableNames, usageName } from './paths.ts'
+import { tableNames, usageName } from './paths.ts'
 import { consistencyOf, parseQuery } from './query.ts'
 import { bodyText, readBody } from './request.ts'
-import { eventsQuery, jobsQuery, queryQuery, readQuery, type ReadQuery } from './schemas.ts'
+import { jobsQuery, queryQuery, readQuery, type ReadQuery } from './schemas.ts'
 import { written } from './transaction-routes.ts'
 
 /** A condition may hold thousands of values. */
@@ -84,25 +84,8 @@ export async function jobsRoute(call: HttpCall): Promise<Response> {
   return answered(read, { jobs: read.result.jobs })
 }
 
-/** GET /v1/events/{project}/{scope}: events that transactions have emitted, page by page. */
-export async function eventsRoute(call: HttpCall, path: string): Promise<Response> {
-  const { topic, after, limit, reverse, ...reads } = parseQuery(eventsQuery, call.query)
-  const { project, scope } = eventNames(path)
-  requireName('project', project)
-  requireName('scope', scope)
-  if (topic !== undefined) requireName('topic', topic)
-  const request = { type: 'events', project, scope, afterSeq: after, limit } as const
-  const read = await readFor(call, reads, {
-    ...request,
-    ...(topic !== undefined && { topic }),
-    ...(reverse && { reverse }),
-  })
-  if (read.result.type !== 'events') throw unfit(read.result.type)
-  const { events, more, removedThroughSeq } = read.result
-  return answered(read, { events, more, removedThroughSeq })
-}
-
-function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {
+/** One read of the request's caller, by its consistency and within its time. */
+export function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {
   return call.options.core.read(request, optionsOf(call, query))
 }
 
@@ -115,11 +98,12 @@ function optionsOf({ options, caller, request }: HttpCall, query: ReadQuery): Co
   }
 }
 
-function answered({ seq, historyId }: CoreRead, body: object): Response {
+/** A body with the seq that was read, and its token. */
+export function answered({ seq, historyId }: CoreRead, body: object): Response {
   const token = formatToken(historyId, seq)
   return written(token, { ...body, seq, token })
 }
 
-function unfit(answer: string): QuorateError {
+export function unfit(answer: string): QuorateError {
   return new QuorateError('internal', `the read was answered by ${answer}`)
 }

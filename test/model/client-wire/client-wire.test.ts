@@ -293,11 +293,36 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       [{ type: 'tables', project: 'p', scope: 's', table: 't' }, '0b 01 010070 010073 010074'],
       [
         { type: 'events', project: 'p', scope: 's', afterSeq: 7, limit: 2 },
-        '0c 00 010070 010073 0700000000000000 02000000',
+        '0c 0300 010070 010073 0700000000000000 02000000',
       ],
       [
         { type: 'events', project: 'p', scope: 's', topic: 't', afterSeq: 0, limit: 1, reverse: true },
-        '0c 03 010070 010073 010074 0000000000000000 01000000',
+        '0c 0702 010070 010073 010074 0000000000000000 01000000',
+      ],
+      [
+        {
+          type: 'events',
+          key: 'k',
+          fromSeq: 1,
+          toSeq: 2,
+          fromMicros: 3,
+          toMicros: 4,
+          where: [
+            { pointer: '/a', equals: null },
+            { pointer: '', equals: true },
+            { pointer: '', equals: 0.5 },
+            { pointer: '', equals: 'x' },
+          ],
+          afterSeq: 7,
+          limit: 2,
+        },
+        '0c f801 01006b 0100000000000000 0200000000000000 0300000000000000 0400000000000000' +
+          ' 04000000 02002f61 00 0000 02 0000 03 000000000000e03f 0000 04 01000000 78 0700000000000000 02000000',
+      ],
+      [{ type: 'eventSummary', project: 'p', scope: 's', topics: 2 }, '12 00 010070 010073 02000000'],
+      [
+        { type: 'eventSummary', project: 'p', scope: 's', topic: 't', afterTopic: 'u', topics: 2 },
+        '12 03 010070 010073 010074 010075 02000000',
       ],
     ]
     for (const [request, expected] of cases) assertHex(read(request), expected)
@@ -315,10 +340,38 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
         {
           type: 'events',
           events: [{ seq: 5, timeMicros: 6, topic: 't', key: 'k', payload: '{}' }],
-          more: true,
+          nextSeq: 5,
           removedThroughSeq: 4,
         },
-        '0c 01 0400000000000000 01000000 0500000000000000 0600000000000000 010074 01006b 02000000 7b7d',
+        '0c 00 0500000000000000 0400000000000000 01000000 0500000000000000 0600000000000000 010074 01006b 02000000 7b7d',
+      ],
+      [
+        {
+          type: 'events',
+          events: [{ project: 'p', scope: 's', seq: 5, timeMicros: 6, topic: 't', key: 'k', payload: '{}' }],
+          nextSeq: 0,
+          removedThroughSeq: 0,
+        },
+        '0c 01 0000000000000000 0000000000000000 01000000 010070 010073' +
+          ' 0500000000000000 0600000000000000 010074 01006b 02000000 7b7d',
+      ],
+      [
+        {
+          type: 'eventSummary',
+          summary: {
+            events: 1,
+            bytes: 2,
+            removed: 3,
+            removedThroughSeq: 4,
+            first: { seq: 5, timeMicros: 6 },
+            last: { seq: 7, timeMicros: 8 },
+            topics: [{ topic: 't', events: 9, bytes: 10, firstSeq: 11, last: { seq: 12, timeMicros: 13 } }],
+            moreTopics: true,
+          },
+        },
+        '12 07 0100000000000000 0200000000000000 0300000000000000 0400000000000000' +
+          ' 0500000000000000 0600000000000000 0700000000000000 0800000000000000 01000000 010074' +
+          ' 0900000000000000 0a00000000000000 0b00000000000000 0c00000000000000 0d00000000000000',
       ],
       [
         {

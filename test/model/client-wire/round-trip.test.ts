@@ -61,6 +61,8 @@ const scan = fc
   )
   .map(parts => Object.assign({ type: 'scan' }, ...parts) as ReadRequest)
 
+const scalar = fc.oneof(fc.constant(null), fc.boolean(), text, fc.double({ noNaN: true, noDefaultInfinity: true }))
+
 const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   record({ type: fc.constant('get'), project: text, scope: text, keys: fc.array(bytes, { maxLength: 20 }) }),
   scan,
@@ -78,11 +80,16 @@ const request: fc.Arbitrary<ReadRequest> = fc.oneof(
   record({ type: fc.constant('outcome'), session: u64, serial: u64 }),
   fc
     .tuple(
-      record({ project: text, scope: text, afterSeq: u64, limit: u32 }),
-      optional('topic', text),
+      record({ afterSeq: u64, limit: u32 }),
+      ...['project', 'scope', 'topic', 'key'].map(part => optional(part, text)),
+      ...['fromSeq', 'toSeq', 'fromMicros', 'toMicros'].map(part => optional(part, u64)),
+      optional('where', fc.array(record({ pointer: text, equals: scalar }), { maxLength: 3 })),
       optional('reverse', fc.constant(true)),
     )
     .map(parts => Object.assign({ type: 'events' }, ...parts) as ReadRequest),
+  fc
+    .tuple(record({ project: text, scope: text, topics: u32 }), optional('topic', text), optional('afterTopic', text))
+    .map(parts => Object.assign({ type: 'eventSummary' }, ...parts) as ReadRequest),
   tableRequest,
 )
 
@@ -185,6 +192,8 @@ const job = fc.record(
   },
   { requiredKeys: ['id', 'seq', 'kind'], noNullPrototype: true },
 )
+const eventPoint = record({ seq: u64, timeMicros: u64 })
+
 const result: fc.Arbitrary<ReadResult> = fc.oneof(
   record({ type: fc.constant('get'), entries: fc.array(fc.option(entry, { nil: undefined }), { maxLength: 9 }) }),
   record({ type: fc.constant('scan'), entries: fc.array(entry, { maxLength: 9 }), more: fc.boolean() }),
@@ -211,12 +220,30 @@ const result: fc.Arbitrary<ReadResult> = fc.oneof(
     outcome: fc.option(outcome, { nil: undefined }),
     sessionEnded: fc.boolean(),
   }),
-  record({
-    type: fc.constant('events'),
-    events: fc.array(record({ seq: u64, timeMicros: u64, topic: text, key: text, payload: text }), { maxLength: 9 }),
-    more: fc.boolean(),
-    removedThroughSeq: u64,
-  }),
+  ...[record({}), record({ project: text, scope: text })].map(place =>
+    record({
+      type: fc.constant('events'),
+      events: fc.array(
+        fc
+          .tuple(place, record({ seq: u64, timeMicros: u64, topic: text, key: text, payload: text }))
+          .map(([names, event]) => ({ ...names, ...event })),
+        { maxLength: 9 },
+      ),
+      nextSeq: u64,
+      removedThroughSeq: u64,
+    }),
+  ),
+  fc
+    .tuple(
+      record({ events: u64, bytes: u64, removed: u64, removedThroughSeq: u64, moreTopics: fc.boolean() }),
+      optional('first', eventPoint),
+      optional('last', eventPoint),
+      fc.array(record({ topic: text, events: u64, bytes: u64, firstSeq: u64, last: eventPoint }), { maxLength: 5 }),
+    )
+    .map(([counts, first, last, topics]) => ({
+      type: 'eventSummary' as const,
+      summary: { ...counts, ...first, ...last, topics },
+    })),
   tableResult,
 )
 

@@ -208,6 +208,20 @@ export const clientSamples: ClientMessage[] = [
       { type: 'audit', beforeSeq: 0, limit: 100 },
       { type: 'audit', beforeSeq: 2 ** 40, limit: 1 },
       { type: 'events', project: 'shop', scope: 'app', afterSeq: 0, limit: 10 },
+      {
+        type: 'events',
+        key: 'k',
+        fromSeq: 1,
+        toMicros: 9,
+        where: [
+          { pointer: '/a', equals: 1.5 },
+          { pointer: '', equals: null },
+        ],
+        afterSeq: 0,
+        limit: 10,
+      },
+      { type: 'eventSummary', project: 'shop', scope: 'app', topics: 3 },
+      { type: 'eventSummary', project: 'shop', scope: 'app', topic: 'a', afterTopic: 'b', topics: 3 },
       { type: 'events', project: 'shop', scope: 'app', topic: 'orders', afterSeq: 9, limit: 1, reverse: true },
     ] as const
   ).map(request => ({
@@ -399,6 +413,31 @@ export const serverSamples: ServerMessage[] = [
           { name: 'two', id: 5, keys: 0, rows: 0, events: 0, bytes: 0, quota: { bytes: 1, records: 2 } },
           { name: 'one', id: 6, keys: 0, rows: 0, events: 0, bytes: 0, quota: { records: 0 } },
         ],
+      },
+      {
+        type: 'events',
+        events: [{ seq: 3, timeMicros: 4, topic: 't', key: 'k', payload: '{}' }],
+        nextSeq: 3,
+        removedThroughSeq: 1,
+      },
+      {
+        type: 'events',
+        events: [{ project: 'shop', scope: 'app', seq: 3, timeMicros: 4, topic: 't', key: 'k', payload: '1' }],
+        nextSeq: 0,
+        removedThroughSeq: 0,
+      },
+      {
+        type: 'eventSummary',
+        summary: {
+          events: 1,
+          bytes: 4,
+          removed: 2,
+          removedThroughSeq: 1,
+          first: { seq: 3, timeMicros: 4 },
+          last: { seq: 3, timeMicros: 4 },
+          topics: [{ topic: 't', events: 1, bytes: 4, firstSeq: 3, last: { seq: 3, timeMicros: 4 } }],
+          moreTopics: false,
+        },
       },
       { type: 'settings', settings: { sessionLifetimeMs: 60_000, leaseReads: 0 } },
       {

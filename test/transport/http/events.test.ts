@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { eventsSchema, jobsSchema, preflightSchema } from '../../../src/transport/http/schemas.ts'
+import {
+  commitEventsSchema,
+  eventsSchema,
+  eventSummarySchema,
+  jobsSchema,
+  preflightSchema,
+} from '../../../src/transport/http/schemas.ts'
 import { HttpRig } from './http-rig.ts'
 
 const emit = (key: string, topic = 'orders'): object => ({
@@ -29,7 +35,7 @@ describe('events over HTTP', () => {
       page.body.events.map(({ seq, key }: { seq: number; key: string }) => [seq, key]),
       ['a', 'b', 'c'].map(key => [first, key]),
     )
-    assert.equal(page.body.more, true)
+    assert.deepEqual([page.body.more, page.body.next], [true, first])
     assert.equal(page.headers.get('quorate-token'), page.body.token)
     const keys = async (query: string): Promise<string[]> =>
       (await rig.ask('GET', `/v1/events/p/app?${query}`)).body.events.map(({ key }: { key: string }) => key)
@@ -37,19 +43,63 @@ describe('events over HTTP', () => {
     assert.deepEqual(await keys('topic=other'), ['b'])
     assert.deepEqual(await keys(`reverse=true&topic=orders&after=${second}`), ['c', 'a'])
     assert.deepEqual(await keys(`at_seq=${first}`), ['a', 'b', 'c'])
+    const where = encodeURIComponent(JSON.stringify({ '/of': 'c' }))
+    assert.deepEqual(await keys(`where=${where}`), ['c'])
+    assert.deepEqual(await keys('key=d'), ['d'])
+    assert.deepEqual(await keys(`from_seq=${second}`), ['d'])
+    assert.deepEqual(await keys(`to_seq=${first}&topic=orders`), ['a', 'c'])
+    const { timeMicros } = page.body.events[0]
+    assert.deepEqual(await keys(`from_micros=${timeMicros}&to_micros=${timeMicros}`), [])
+    assert.ok((await keys(`from_micros=${timeMicros}`)).includes('a'))
+    assert.deepEqual(await keys(`to_micros=${timeMicros}`), [])
     const compact = { type: 'compactEvents', project: 'p', keepLast: 1 }
     assert.equal((await rig.ask('POST', '/v1/ddl', { body: JSON.stringify(compact) })).body.changed[0], true)
     for (const [path, status] of [
       ['/v1/events/p/none', 404],
       ['/v1/events/none/app', 404],
-      ['/v1/events/p', 404],
+      ['/v1/events/none', 404],
       ['/v1/events/p/app/x', 404],
+      ['/v1/events/p/app/summary/x', 404],
+      ['/v1/events/p/app?where=%7B', 400],
+      ['/v1/events/p/app?where=%5B%5D', 400],
+      ['/v1/events/p/app?where=%7B%22%2Fof%22:%7B%7D%7D', 400],
+      ['/v1/events/p/app?where=%7B%22of%22:1%7D', 400],
+      ['/v1/events/p/app?from_seq=x', 400],
+      ['/v1/events/p/app/summary?topics=x', 400],
+      ['/v1/events/p/app/summary?topic=a%20b', 400],
+      ['/v1/events/p/none/summary', 404],
+      ['/v1/commits/0/events', 404],
+      ['/v1/commits/x/events', 404],
+      ['/v1/commits/1', 404],
+      ['/v1/commits/99999/events', 410],
       ['/v1/events/p/app?limit=0', 400],
       ['/v1/events/p/app?topic=a%20b', 400],
     ] as const) {
       assert.equal((await rig.ask('GET', path)).status, status, path)
     }
     assert.equal((await rig.ask('POST', '/v1/events/p/app', { body: '' })).status, 405)
+  })
+
+  it('come of all scopes of a project, of one commit, and counted', async () => {
+    const rig = await HttpRig.open()
+    const created = { type: 'ddl', operation: { type: 'createScope', project: 'p', scope: 'b' } }
+    const seq = await commit(rig, created, { ...emit('b1'), scope: 'b' }, emit('a1', 'bills'))
+    const places = ({ events }: { events: { project: string; scope: string; key: string }[] }): string[] =>
+      events.map(({ project, scope, key }) => `${project}/${scope}: ${key}`)
+    const all = await rig.ask('GET', '/v1/events/p?limit=10')
+    assert.equal(eventsSchema.safeParse(all.body).error, undefined)
+    assert.deepEqual(places(all.body), ['p/app: a1', 'p/b: b1'])
+    assert.deepEqual(places((await rig.ask('GET', '/v1/events/p?topic=orders')).body), ['p/b: b1'])
+    const one = await rig.ask('GET', `/v1/commits/${seq}/events`)
+    assert.equal(commitEventsSchema.safeParse(one.body).error, undefined)
+    assert.deepEqual([places(one.body), one.body.mayBeRemoved], [['p/app: a1', 'p/b: b1'], false])
+    assert.deepEqual((await rig.ask('GET', `/v1/commits/${seq - 1}/events`)).body.events, [])
+    const summary = await rig.ask('GET', '/v1/events/p/app/summary')
+    assert.equal(eventSummarySchema.safeParse(summary.body).error, undefined)
+    assert.deepEqual([summary.body.events, summary.body.first.seq, summary.body.moreTopics], [1, seq, false])
+    assert.equal(summary.body.topics[0].topic, 'bills')
+    const none = await rig.ask('GET', '/v1/events/p/app/summary?after_topic=bills&topics=1')
+    assert.deepEqual(none.body.topics, [])
   })
 })
 
