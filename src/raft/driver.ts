@@ -23,8 +23,8 @@ import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
 import { leaderHintOf, lowestMatch } from './status.ts'
 import { Transfers } from './transfers.ts'
+import { Turns } from './turns.ts'
 import { unknownEffect } from './unknown-effect.ts'
-import { WakeTimer } from './wake-timer.ts'
 import { appendWanted } from './wanted-entries.ts'
 import { isCoreMessage } from './wire/index.ts'
 import type { IncomingPeerMessage } from './wire/index.ts'
@@ -54,12 +54,10 @@ export class Driver {
   readonly maintenance: Maintenance
   readonly session: NodeSession
   readonly shipping: SnapshotShipping
-  readonly #inputs: Input[] = []
   readonly openings: Openings
   /** Members, leader or term changed. */
   onTopologyChanged: (() => void) | undefined
-  #isTurnScheduled = false
-  readonly #wake: WakeTimer
+  readonly #turns: Turns
   #lastExpiredMs = 0
   /** What the core was last told of. */
   #settings: ClusterSettings
@@ -86,7 +84,7 @@ export class Driver {
     const onFailed = (error: Error): void => this.fail(error)
     this.transfers = new Transfers(to => this.input({ type: 'transfer', to }))
     machine.onStorageFailed = onFailed
-    this.#wake = new WakeTimer(clock, timers, () => this.schedule())
+    this.#turns = new Turns({ core, clock, timers, run: () => this.#turn(), dueMs: () => this.#dueMs, onFailed })
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.fence = new Fence({
       core,
@@ -235,42 +233,27 @@ export class Driver {
   // --- the turn ----------------------------------------------------------------------------------------------------------------
 
   input(input: Input): void {
-    if (this.stopped !== undefined) return
-    this.#inputs.push(input)
-    this.schedule()
+    this.#turns.input(input)
   }
 
   schedule(): void {
-    if (this.#isTurnScheduled || this.stopped !== undefined) return
-    this.#isTurnScheduled = true
-    this.#options.timers.endOfTurn(() => {
-      this.#isTurnScheduled = false
-      if (this.stopped === undefined) this.#turn()
-    })
+    this.#turns.schedule()
   }
 
   #turn(): void {
-    try {
-      const effects = this.#step()
-      for (const effect of effects) if (effect.type !== 'commit') this.#execute(effect)
-      this.#peers.flush()
-      // First what peers wait for, whose way is the longest, then the own disk, and apply while both are at work.
-      this.#options.log.wake()
-      for (const effect of effects) if (effect.type === 'commit') this.apply.committed(effect.seq)
-      this.#writeInline()
-      this.reads.turnEnded()
-      this.#arm()
-    } catch (error) {
-      this.fail(error as Error)
-    }
+    const effects = this.#step()
+    for (const effect of effects) if (effect.type !== 'commit') this.#execute(effect)
+    this.#peers.flush()
+    // First what peers wait for, whose way is the longest, then the own disk, and apply while both are at work.
+    this.#options.log.wake()
+    for (const effect of effects) if (effect.type === 'commit') this.apply.committed(effect.seq)
+    this.#writeInline()
+    this.reads.turnEnded()
   }
 
   #step(): Effect[] {
     const core = this.core
-    const { clock } = this.#options
-    const nowMs = clock.monotonicMs()
-    core.step({ type: 'clock', nowMs, wallMicros: clock.wallMicros() })
-    for (const input of this.#inputs.splice(0)) core.step(input)
+    const nowMs = this.#turns.stepInputs()
     this.#housekeep(nowMs)
     core.step({ type: 'diskHealth', oldestPendingMs: this.#persistence.oldestPendingMs })
     core.step({ type: 'tick' })
@@ -376,9 +359,9 @@ export class Driver {
       this.#options.log.flushSync()
   }
 
-  #arm(): void {
-    if (this.stopped !== undefined) return
-    this.#wake.arm(Math.min(this.core.nextDeadlineMs, this.#options.clock.monotonicMs() + EXPIRE_EVERY_MS))
+  /** When a turn is due although nothing happens. */
+  get #dueMs(): number {
+    return Math.min(this.core.nextDeadlineMs, this.#lastExpiredMs + EXPIRE_EVERY_MS)
   }
 
   // --- messages ----------------------------------------------------------------------------------------------------------------
@@ -584,7 +567,7 @@ export class Driver {
   stop(error: QuorateError): void {
     if (this.stopped !== undefined) return
     this.stopped = error
-    this.#wake.cancel()
+    this.#turns.stop()
     this.apply.stop()
     this.session.close()
     void this.shipping.close()

@@ -61,17 +61,24 @@ export class LeaderClock {
     for (const id of voters) {
       if (id === self) known.push(this.#clock.wallMicros())
       else {
-        const heard = this.#heard.get(id)
-        if (heard === undefined || nowMs - heard.atMs > HEARD_LIFETIME_MS) continue
-        known.push(heard.wallMicros + (nowMs - heard.atMs) * 1000)
+        const heard = this.#heardLately(id, nowMs)
+        if (heard !== undefined) known.push(heard.wallMicros + (nowMs - heard.atMs) * 1000)
       }
     }
     return known.sort((a, b) => a - b)
   }
 
+  #heardLately(id: number, nowMs: number): Heard | undefined {
+    const heard = this.#heard.get(id)
+    return heard === undefined || nowMs - heard.atMs > HEARD_LIFETIME_MS ? undefined : heard
+  }
+
   /** Whether a majority's clocks are known, so that time may be given out. */
   isSet(voters: readonly number[], self: number): boolean {
-    return this.#known(voters, self).length * 2 > voters.length
+    const nowMs = this.#clock.monotonicMs()
+    let known = 0
+    for (const id of voters) if (id === self || this.#heardLately(id, nowMs) !== undefined) known++
+    return known * 2 > voters.length
   }
 
   /** The own clock against the middle of all known ones, us; of two, neither is known to be right. */

@@ -7,7 +7,7 @@ import { joinEntries, sliceEntries } from './entries.ts'
 import type { MemberNames } from './member-names.ts'
 import { PEER_FRAME_BYTES_MAX } from './options.ts'
 import { PeerFrameCursor, PeerFrameWriter, readPeerMessage } from './wire/index.ts'
-import type { IncomingPeerMessage, OutgoingPeerMessage } from './wire/index.ts'
+import type { EncodedEntries, IncomingPeerMessage, OutgoingPeerMessage } from './wire/index.ts'
 
 export interface PeersOptions {
   transport: PeerTransport
@@ -33,7 +33,7 @@ interface Gathered {
 /** What a replica says to its peers: the messages of one turn to one peer on one channel leave as one frame. */
 export class Peers {
   readonly #options: PeersOptions
-  readonly #gathered = new Map<string, Gathered>()
+  readonly #gathered: Gathered[] = []
   readonly #cursor = new PeerFrameCursor()
   readonly #logLinks: Set<string> = new Set()
   /** Frames that could not be understood, for metrics. */
@@ -63,11 +63,11 @@ export class Peers {
     }
     const range = message.entries
     if (range === null) {
-      this.send({ ...message, entries: null })
+      this.send(withEntries(message, null))
       return
     }
     const cached = this.#readCached(range)
-    if (cached !== undefined) this.send({ ...message, entries: { ...range, bytes: cached.bytes } })
+    if (cached !== undefined) this.send(withEntries(message, cached))
     else this.#sendLater(message, range)
   }
 
@@ -100,7 +100,7 @@ export class Peers {
 
   /** Ends the turn: everything queued leaves. */
   flush(): void {
-    for (const { peer, channel, writer, onLost } of this.#gathered.values()) {
+    for (const { peer, channel, writer, onLost } of this.#gathered) {
       if (writer.isEmpty) continue
       const isSent = this.#options.transport.send(peer, channel, writer.finish())
       const lost = onLost.length === 0 ? NOTHING_LOST : onLost.splice(0)
@@ -125,13 +125,11 @@ export class Peers {
   }
 
   #gatheredFor(peer: string, channel: PeerChannel): Gathered {
-    const key = `${channel} ${peer}`
-    let found = this.#gathered.get(key)
-    if (found === undefined) {
-      found = { peer, channel, writer: new PeerFrameWriter(this.#options.groupId), onLost: [] }
-      this.#gathered.set(key, found)
-    }
-    return found
+    for (const each of this.#gathered) if (each.channel === channel && each.peer === peer) return each
+    const writer = new PeerFrameWriter(this.#options.groupId)
+    const gathered: Gathered = { peer, channel, writer, onLost: [] }
+    this.#gathered.push(gathered)
+    return gathered
   }
 
   #readCached({ firstSeq, lastSeq, byteLength }: EntryRange): EncodedBatch | undefined {
@@ -146,7 +144,7 @@ export class Peers {
   }
 
   /** Entries that left memory: read from the segments. What a leader wrote in its term never changes, so late is fine. */
-  #sendLater(message: Extract<OutgoingMessage, { type: 'appendRequest' }>, range: EntryRange): void {
+  #sendLater(message: AppendRequest, range: EntryRange): void {
     const read = async (): Promise<EncodedBatch> => {
       const parts: EncodedBatch[] = []
       for (let next = range.firstSeq; next <= range.lastSeq;) {
@@ -157,14 +155,27 @@ export class Peers {
       return joinEntries(parts)
     }
     read().then(
-      ({ bytes }) => {
-        this.send({ ...message, entries: { ...range, bytes } })
+      entries => {
+        this.send(withEntries(message, entries))
         this.flush()
       },
       // Dropped from the log meanwhile, or the log has failed, which it reports itself: the core sends again or a snapshot.
       () => this.#options.onUnreachable(message.to),
     )
   }
+}
+
+type AppendRequest = Extract<OutgoingMessage, { type: 'appendRequest' }>
+
+/** hot path: a spread of an object costs as much here as writing the message. */
+function withEntries(message: AppendRequest, batch: EncodedBatch | null): OutgoingPeerMessage {
+  const { type, from, to, term, prevSeq, prevTerm, prevChain, commit, streamId, sentAtMs, recovery } = message
+  const entries = batch === null ? null : encodedEntries(batch)
+  return { type, from, to, term, prevSeq, prevTerm, prevChain, entries, commit, streamId, sentAtMs, recovery }
+}
+
+function encodedEntries({ firstSeq, lastSeq, bytes }: EncodedBatch): EncodedEntries {
+  return { firstSeq, lastSeq, byteLength: bytes.length, bytes }
 }
 
 function channelOf(message: OutgoingPeerMessage): PeerChannel {

@@ -43,6 +43,22 @@ describe('the timers of the node platform', () => {
     assert.deepEqual(order, ['microtask', 'first', 'last'])
   })
 
+  it('run what is last behind what the turn deferred, in the same turn even if that gives it', async () => {
+    const order: string[] = []
+    const last = (name: string): void => timers.endOfTurn(() => order.push(name), { isLast: true })
+    last('last')
+    timers.endOfTurn(() => {
+      order.push('first')
+      last('given meanwhile')
+      timers.endOfTurn(() => order.push('next turn'))
+    })
+    timers.endOfTurn(() => order.push('second'))
+    await drainMicrotasks()
+    assert.deepEqual(order, ['first', 'second', 'last', 'given meanwhile'])
+    await drainMicrotasks()
+    assert.deepEqual(order.slice(4), ['next turn'])
+  })
+
   it('never fire once cancelled, and take delays beyond what Node counts', async () => {
     let fired = 0
     const cancelled = timers.after(0, () => fired++)

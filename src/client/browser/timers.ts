@@ -1,14 +1,15 @@
+import { TurnEnd } from '../../platform/index.ts'
 import type { Timer, Timers } from '../../platform/index.ts'
 
 /** Timers as a page has them. */
 export function browserTimers(): Timers {
-  const turnEnd = new TurnEnd()
+  const turnEnd = new TurnEnd(toItself())
   return {
     after(delayMs, task): Timer {
       const handle = setTimeout(task, Math.max(0, delayMs))
       return { cancel: () => clearTimeout(handle) }
     },
-    endOfTurn: task => turnEnd.add(task),
+    endOfTurn: (task, options) => turnEnd.add(task, options?.isLast === true),
   }
 }
 
@@ -20,27 +21,19 @@ interface Port {
   unref?(): void
 }
 
-/** One message to itself for all that a turn defers: a timeout of 0 would take milliseconds. */
-class TurnEnd {
-  readonly #sender: Port
-  #tasks: (() => void)[] = []
-
-  constructor() {
-    const { port1, port2 } = new MessageChannel() as unknown as { port1: Port; port2: Port }
-    port1.addEventListener('message', () => this.#run())
-    port1.start()
-    port1.unref?.()
-    this.#sender = port2
-  }
-
-  add(task: () => void): void {
-    this.#tasks.push(task)
-    if (this.#tasks.length === 1) this.#sender.postMessage(0)
-  }
-
-  #run(): void {
-    const tasks = this.#tasks
-    this.#tasks = []
-    for (const task of tasks) task()
+/** A message to itself: a timeout of 0 would take milliseconds. */
+function toItself(): (run: () => void) => void {
+  const { port1, port2 } = new MessageChannel() as unknown as { port1: Port; port2: Port }
+  let waiting: (() => void)[] = []
+  port1.addEventListener('message', () => {
+    const runs = waiting
+    waiting = []
+    for (const run of runs) run()
+  })
+  port1.start()
+  port1.unref?.()
+  return run => {
+    waiting.push(run)
+    if (waiting.length === 1) port2.postMessage(0)
   }
 }

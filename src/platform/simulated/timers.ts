@@ -1,3 +1,4 @@
+import { TurnEnd } from '../index.ts'
 import type { Timer, Timers } from '../index.ts'
 import type { SimulatedClock } from './clock.ts'
 import type { EventOwner } from './event-queue.ts'
@@ -11,29 +12,20 @@ export class SimulatedTimers implements Timers {
   readonly #world: SimulatedWorld
   readonly #clock: SimulatedClock
   readonly #owner: EventOwner
-  #endOfTurn: (() => void)[] = []
+  readonly #turnEnd: TurnEnd
 
   constructor(world: SimulatedWorld, clock: SimulatedClock, owner: EventOwner) {
     this.#world = world
     this.#clock = clock
     this.#owner = owner
+    this.#turnEnd = new TurnEnd(run => world.schedule(0, run, owner))
   }
 
   after(delayMs: number, task: () => void): Timer {
     return this.#world.schedule(this.#clock.toVirtualMs(Math.max(0, delayMs)), task, this.#owner)
   }
 
-  endOfTurn(task: () => void): void {
-    this.#endOfTurn.push(task)
-    if (this.#endOfTurn.length > 1) return
-    this.#world.schedule(
-      0,
-      () => {
-        const tasks = this.#endOfTurn
-        this.#endOfTurn = []
-        for (const run of tasks) run()
-      },
-      this.#owner,
-    )
+  endOfTurn(task: () => void, options?: { isLast?: boolean }): void {
+    this.#turnEnd.add(task, options?.isLast === true)
   }
 }

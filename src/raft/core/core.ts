@@ -62,6 +62,7 @@ import { onSnapshotInstalled, onSnapshotOffer } from './snapshot-flow.ts'
 import { findSettingsError, type Settings } from './settings.ts'
 import type { RaftState } from './state.ts'
 import { onTimeoutNow } from './timeout-now.ts'
+import { isCountedOnly, isTurnDue } from './turn-due.ts'
 import { leaveOffice, resignForDisk, startTransfer } from './transfer.ts'
 import { NO_NODE, type Configuration, type NodeId, type Seq, type Term } from './types.ts'
 
@@ -94,7 +95,8 @@ export type Admission =
  * 5. proposals: `admit(byteLength)`, encode all of the turn from its slot, `step({ type: 'append', ... })`
  * 6. `takeEffects()`, and carry them out in order; nothing of a turn may be carried out before
  *
- * Turns are due when something waits, and at `nextDeadlineMs` at the latest.
+ * Turns are due when something waits, and at `nextDeadlineMs` at the latest. An input of which `isCountedOnly` says so may be stepped by
+ * itself, after the clock, if nothing else waits: a turn is due then only if `isTurnDue` says so.
  */
 export class RaftCore {
   readonly #state: RaftState
@@ -143,6 +145,16 @@ export class RaftCore {
     } catch (error) {
       throw asViolation(state, error)
     }
+  }
+
+  /** Whether `input` may be stepped outside a turn. */
+  isCountedOnly(input: Input): boolean {
+    return isCountedOnly(this.#state, input)
+  }
+
+  /** After such an input: whether the end of a turn would do something. */
+  get isTurnDue(): boolean {
+    return isTurnDue(this.#state)
   }
 
   /** Monotonic time at which a turn is due even if nothing happens. */

@@ -322,9 +322,12 @@ function readAppendRequest(reader: ByteReader, header: PeerHeader, hasRecovery: 
 }
 
 function readAppendResponse(reader: ByteReader, header: PeerHeader, isAccepted: boolean): AppendResponse {
+  const { from, to, term } = header
   return {
     type: 'appendResponse',
-    ...header,
+    from,
+    to,
+    term,
     isAccepted,
     matchSeq: reader.u64(),
     rejectedSeq: reader.u64(),

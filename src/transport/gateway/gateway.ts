@@ -38,6 +38,8 @@ const SWEEP_MS = 1_000
 /** How often a connection that is not read from is asked whether it can go on. */
 const UNCHOKE_MS = 10
 const DRAIN_STEP_MS = 20
+/** Answers leave in the turn that has applied what they answer. */
+const LAST = { isLast: true }
 
 /** @returns the door through which clients over WebSocket use `service` */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -55,6 +57,7 @@ class ClientGateway implements Gateway, ConnectionOwner {
   #talking: Connection[] = []
   #sweepTimer: Timer | undefined
   #unchokeTimer: Timer | undefined
+  readonly #onTurnEnd: () => void = () => this.#flush()
   readonly #stopTopology: () => void
 
   constructor(options: GatewayOptions) {
@@ -111,11 +114,13 @@ class ClientGateway implements Gateway, ConnectionOwner {
   flushLater(connection: Connection): void {
     this.#talking.push(connection)
     if (this.#talking.length > 1) return
-    this.options.timers.endOfTurn(() => {
-      const talking = this.#talking
-      this.#talking = []
-      for (const each of talking) each.flush()
-    })
+    this.options.timers.endOfTurn(this.#onTurnEnd, LAST)
+  }
+
+  #flush(): void {
+    const talking = this.#talking
+    this.#talking = []
+    for (const each of talking) each.flush()
   }
 
   choked(connection: Connection): void {

@@ -6,6 +6,8 @@ import {
   InvariantViolation,
   RaftCore,
   type Effect,
+  type Input,
+  type Message,
 } from '../../../src/raft/core/index.ts'
 import { configurationOf, historyOf, leaderRig, Rig } from './rig.ts'
 import { toBatch } from './sim/entries.ts'
@@ -91,6 +93,82 @@ describe('a turn', () => {
       assert.match(error.message, /leads the same term/)
       assert.equal((JSON.parse(error.dump) as { term: number }).term, 2)
     }
+  })
+})
+
+/** Steps `input` as a driver does outside a turn, and answers whether a turn is due then. */
+function count(rig: Rig, input: Input): boolean {
+  assert.ok(rig.core.isCountedOnly(input))
+  rig.core.step({ type: 'clock', nowMs: rig.nowMs, wallMicros: 0 })
+  rig.core.step(input)
+  return rig.core.isTurnDue
+}
+
+function recv(message: Message): Input {
+  return { type: 'recv', message }
+}
+
+describe('an answer that a leader counts outside a turn', () => {
+  function proposingRig(): Rig {
+    const rig = leaderRig()
+    rig.isAutoSync = false
+    rig.propose(2)
+    rig.clear()
+    return rig
+  }
+
+  it('makes a turn due if it decides, and not before or after that', () => {
+    const rig = proposingRig()
+    const { lastSeq } = rig.state.log
+    assert.equal(count(rig, { type: 'persisted', ioSeq: rig.ioSeq }), false)
+    assert.equal(count(rig, recv(rig.accept(2, lastSeq))), true)
+    rig.turn()
+    assert.deepEqual(rig.all('commit'), [{ type: 'commit', seq: lastSeq }])
+    assert.equal(count(rig, recv(rig.accept(3, lastSeq))), false)
+    assert.equal(rig.progress(3).match, lastSeq)
+  })
+
+  it('makes one due if it ends a read, a probe or a window that was full, or is owed something', () => {
+    const rig = proposingRig()
+    const { lastSeq } = rig.state.log
+    rig.sync()
+    rig.acceptAll(2, 3)
+    rig.turn({ type: 'read', ctx: 'read', mode: 'index' })
+    const { readSeq } = rig.lastSent('heartbeatRequest')
+    assert.equal(count(rig, recv(rig.heartbeatAnswer(2, { readSeq, syncedSeq: lastSeq }))), true)
+    rig.turn()
+    assert.equal(rig.all('readReady').length, 1)
+    rig.turn({ type: 'unreachable', peer: 3 })
+    assert.equal(count(rig, recv(rig.heartbeatAnswer(3, { syncedSeq: lastSeq }))), true)
+    rig.turn()
+    rig.propose()
+    rig.sync()
+    rig.acceptAll(2)
+    assert.equal(count(rig, recv(rig.accept(3, lastSeq))), true, 'it lacks an entry, and a commit index')
+    rig.turn()
+    assert.equal(count(rig, recv(rig.accept(3, rig.state.log.lastSeq))), false)
+  })
+
+  it('makes one due if it refuses, or if entries wait for its window', () => {
+    const rig = leaderRig({ settings: { maxInflightMessages: 1 } })
+    rig.propose()
+    rig.clear()
+    rig.propose()
+    assert.deepEqual(rig.sent('appendRequest'), [])
+    assert.equal(count(rig, recv(rig.accept(2, rig.state.log.lastSeq - 1))), true)
+    rig.turn()
+    assert.equal(rig.sent('appendRequest', 2).length, 1)
+    assert.equal(count(rig, recv(rig.refuse(2, rig.state.log.lastSeq, { seq: 1, term: 1 }))), true)
+  })
+
+  it('is for leaders alone, and nothing else is counted so', () => {
+    const rig = leaderRig()
+    assert.equal(rig.core.isCountedOnly(recv(rig.heartbeat(2, 9))), false)
+    assert.equal(rig.core.isCountedOnly({ type: 'unreachable', peer: 2 }), false)
+    assert.equal(new Rig().core.isCountedOnly({ type: 'persisted', ioSeq: 0 }), false)
+    // A higher term ends the leadership while it is counted.
+    assert.equal(count(rig, recv(rig.accept(2, 1, { term: 9 }))), true)
+    assert.equal(rig.state.role, 'follower')
   })
 })
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import {
   RaftCore,
   activeConfiguration,
@@ -200,7 +201,9 @@ export class SimNode {
     const inputs = this.#inbox.splice(0)
     this.#turns++
     for (const input of inputs) if (input.type === 'read') (input.ctx as SimRead).turn = this.#turns
+    const mayBeLeftOut = this.#isOneToCount(core, inputs, nowMs)
     for (const input of inputs) core.step(input)
+    const isLeftOut = mayBeLeftOut && !core.isTurnDue
     const oldest = this.disk.pending[0]
     core.step({ type: 'diskHealth', oldestPendingMs: oldest === undefined ? 0 : nowMs - oldest.writtenAtMs })
     core.step({ type: 'tick' })
@@ -212,9 +215,18 @@ export class SimNode {
       })
     }
     this.#appendProposals(core)
-    this.#execute(core.takeEffects())
+    const effects = core.takeEffects()
+    // A leader that finds itself alone, or its disk stalled, does so by time.
+    if (isLeftOut && core.state.role === 'leader' && core.state.transfer === null) assert.deepEqual(effects, [])
+    this.#execute(effects)
     this.#around.promises.afterTurn(this, this.#before, inputs, this.#sent)
     this.#wakeAt(core.nextDeadlineMs)
+  }
+
+  /** Whether a driver would step the only input without a turn, if none is due after it. */
+  #isOneToCount(core: RaftCore, inputs: readonly Input[], nowMs: number): boolean {
+    if (inputs.length !== 1 || this.#proposals.length > 0 || core.nextDeadlineMs <= nowMs) return false
+    return core.isCountedOnly(inputs[0]!)
   }
 
   #appendProposals(core: RaftCore): void {

@@ -1,0 +1,94 @@
+import type { Clock, Timers } from '../platform/index.ts'
+import type { Input, RaftCore } from './core/index.ts'
+import { WakeTimer } from './wake-timer.ts'
+
+export interface TurnsOptions {
+  core: RaftCore
+  clock: Clock
+  timers: Timers
+  /** A turn: takes what waits, steps the core, carries out its effects. */
+  run: () => void
+  /** The monotonic time at which a turn is due although nothing happens, as of now. */
+  dueMs: () => number
+  onFailed: (error: Error) => void
+}
+
+/** When a replica makes a turn: once for all that comes until the end of a turn of the loop, and in time for what falls due. */
+export class Turns {
+  readonly #options: TurnsOptions
+  readonly #wake: WakeTimer
+  #inputs: Input[] = []
+  #isScheduled = false
+  #isRunning = false
+  #isStopped = false
+
+  constructor(options: TurnsOptions) {
+    this.#options = options
+    const { clock, timers, dueMs } = options
+    this.#wake = new WakeTimer(clock, timers, { dueMs, onDue: () => this.schedule() })
+  }
+
+  /** Takes an input for the next turn, or at once if that is all there is to it. */
+  input(input: Input): void {
+    if (this.#isStopped) return
+    if (!this.#isScheduled && !this.#isRunning && this.#options.core.isCountedOnly(input)) return this.#count(input)
+    this.#inputs.push(input)
+    this.schedule()
+  }
+
+  /** Most of what a leader hears of a write comes after the majority has decided, or before: no turn is made for it. */
+  #count(input: Input): void {
+    const { core, onFailed } = this.#options
+    try {
+      this.#tellTime()
+      core.step(input)
+      if (core.isTurnDue) this.schedule()
+    } catch (error) {
+      onFailed(error as Error)
+    }
+  }
+
+  schedule(): void {
+    if (this.#isScheduled || this.#isStopped) return
+    this.#isScheduled = true
+    this.#options.timers.endOfTurn(() => {
+      this.#isScheduled = false
+      if (!this.#isStopped) this.#run()
+    })
+  }
+
+  #run(): void {
+    this.#isRunning = true
+    try {
+      this.#options.run()
+      if (!this.#isStopped) this.#wake.arm(this.#options.dueMs())
+    } catch (error) {
+      this.#options.onFailed(error as Error)
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  /** Tells the core the time, and then all that waits, in the order in which it came. Answers the monotonic time. */
+  stepInputs(): number {
+    const { core } = this.#options
+    const nowMs = this.#tellTime()
+    const inputs = this.#inputs
+    this.#inputs = []
+    for (const input of inputs) core.step(input)
+    return nowMs
+  }
+
+  /** Answers the monotonic time. */
+  #tellTime(): number {
+    const { core, clock } = this.#options
+    const nowMs = clock.monotonicMs()
+    core.step({ type: 'clock', nowMs, wallMicros: clock.wallMicros() })
+    return nowMs
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#wake.cancel()
+  }
+}
