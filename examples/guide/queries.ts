@@ -116,4 +116,14 @@ export async function main(directory: string, print: (line: string) => void): Pr
     .explain()
   print(`${plan.path} ${plan.indexes.join()}, ordered by it: ${plan.isOrderedByScan}`)
   // [/explain]
+
+  // [diagnose]
+  const run = await db
+    .table(orders)
+    .query(q => q.where(c => c.customer.eq(1)).orderBy('note'))
+    .diagnose()
+  run.diagnostics.stages.forEach(({ read, rows }, i) => {
+    print(`${run.diagnostics.plan.stages[i]?.kind}: read ${read}, gave ${rows}`)
+  })
+  // [/diagnose]
 }

@@ -83,7 +83,7 @@ function slowRow(endpoint: string, request: SlowRequest): Record<string, string>
     apply: ms(phases.applyMs),
     run: ms(phases.runMs),
     reply: ms(phases.replyMs),
-    what: code ?? plan?.stages[0] ?? '',
+    what: code ?? plan?.stages[0]?.text ?? '',
   }
 }
 

@@ -1,6 +1,6 @@
 import { DEFAULT_SCOPE } from '../encoding/index.ts'
 import { InvariantError } from '../model/index.ts'
-import type { QueryData, QueryPlan, QueryResult, ReadResult, StateView } from '../model/index.ts'
+import type { QueryData, QueryDiagnostics, QueryPlan, QueryResult, ReadResult, StateView } from '../model/index.ts'
 import type { EngineView } from './engine-view.ts'
 import { SourceKeys } from './local-keys.ts'
 import type { LocalKeys, LocalSource } from './local-keys.ts'
@@ -42,6 +42,13 @@ export class LocalView implements Disposable {
   /** How a query would be run. @throws QuorateError as `query` does before it reads */
   explain(query: QueryData): QueryPlan {
     return this.#read('explain', { type: 'explain', query }).plan
+  }
+
+  /** A page of a query, as `query` gives it, and what each stage did for it. @throws QuorateError as `query` does */
+  diagnose(query: QueryData): { result: QueryResult; diagnostics: QueryDiagnostics } {
+    const { result, diagnostics } = this.#read('query', { type: 'query', query, diagnostics: true })
+    if (diagnostics === undefined) throw new InvariantError('a query with diagnostics answered without')
+    return { result, diagnostics }
   }
 
   #read<T extends ReadResult['type']>(

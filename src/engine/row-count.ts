@@ -1,7 +1,9 @@
-import type { QueryData, QueryResult } from '../model/index.ts'
+import { InvariantError } from '../model/index.ts'
+import type { QueryData, QueryDiagnostics, QueryPlan, QueryResult } from '../model/index.ts'
 import { prefixEnd } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { readU32BE, readU64BE, ROW_EXPIRY_PREFIX, rowKeyOfExpiry } from './layers.ts'
+import { describePlan } from './query/index.ts'
 import type { Plan, QueryContext } from './query/index.ts'
 import { rowsPrefix } from './tables/index.ts'
 
@@ -13,15 +15,33 @@ const DUE_MAX = 10_000
  * undefined for any other query, and where a policy hides rows. Throws `ColdPages`.
  */
 export function countedRows(plan: Plan, context: QueryContext): QueryResult | undefined {
-  const { query, tables, outputs } = plan
-  const [bound] = tables
-  if (bound === undefined || !isCountOfRows(query) || context.policyOf(bound.table) !== undefined) return undefined
-  const { reader, timeMicros, seq } = context
-  const records = reader.usage?.(rowsPrefix(bound.table.id)).records
-  const due = records === undefined ? undefined : dueRows(reader, bound.table.id, timeMicros)
-  if (records === undefined || due === undefined) return undefined
+  const records = keptCount(plan, context)
+  if (records === undefined) return undefined
+  const { tables, outputs } = plan
+  const due = dueRows(context.reader, tables[0]!.table.id, context.timeMicros)
+  if (due === undefined) return undefined
   const row = outputs.names.map(() => records - due)
-  return { columns: outputs.names, types: outputs.types, rows: [row], examined: 0, seq }
+  return { columns: outputs.names, types: outputs.types, rows: [row], examined: 0, seq: context.seq }
+}
+
+/** How such a query is run; undefined for any other. */
+export function describeCount(plan: Plan, context: QueryContext): QueryPlan | undefined {
+  if (keptCount(plan, context) === undefined) return undefined
+  const text = `count of ${plan.tables[0]!.table.name}, which is kept`
+  const stages: QueryPlan['stages'] = [{ kind: 'count', text, estimatedRows: 1, maxRows: 1 }]
+  return { ...describePlan(plan, context), path: 'rowCount', stages, isBounded: true }
+}
+
+export function diagnoseCount(plan: Plan, context: QueryContext, result: QueryResult): QueryDiagnostics {
+  const described = describeCount(plan, context)
+  if (described === undefined) throw new InvariantError('a count that is not kept')
+  const pageBytes = result.rows.reduce((sum, row) => sum + 8 * row.length, 0)
+  return { plan: described, stages: [{ read: 0, rows: 1, heldBytes: 0 }], pageBytes }
+}
+
+function keptCount({ query, tables: [bound] }: Plan, { reader }: QueryContext): number | undefined {
+  if (bound === undefined || !isCountOfRows(query) || bound.policy !== undefined) return undefined
+  return reader.usage?.(rowsPrefix(bound.table.id)).records
 }
 
 function isCountOfRows(query: QueryData): boolean {

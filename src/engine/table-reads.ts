@@ -11,7 +11,7 @@ import { isExpired, requireScope } from './kv/index.ts'
 import { describePlan, planQuery, QueryRun, ReadCapture } from './query/index.ts'
 import type { QueryContext } from './query/index.ts'
 import type { RecordReader } from './record-store.ts'
-import { countedRows } from './row-count.ts'
+import { countedRows, describeCount, diagnoseCount } from './row-count.ts'
 import { keyOfRow } from './rows/index.ts'
 import { describeTable } from './table-descriptions.ts'
 import { rowsPrefix, RowView } from './tables/index.ts'
@@ -42,7 +42,8 @@ export function prepareQuery(context: TableReadContext, request: Extract<ReadReq
   const capture = request.readSet === true ? new ReadCapture() : undefined
   const queryContext = queryContextOf(context)
   const plan = planQuery(request.query, queryContext)
-  const run = new QueryRun(plan, queryContext, capture)
+  const isMetered = request.diagnostics === true
+  const run = new QueryRun(plan, queryContext, capture, isMetered)
   // A transaction has to find every row again, so it has to see them.
   let mayCount = capture === undefined
   return () => {
@@ -50,8 +51,17 @@ export function prepareQuery(context: TableReadContext, request: Extract<ReadReq
     mayCount = false
     const result = counted ?? run.step()
     if (result === undefined) return undefined
-    if (capture === undefined) return { type: 'query', result }
-    return { type: 'query', result, readSet: readSetOf(context.state.catalog, capture) }
+    const diagnostics = isMetered
+      ? counted === undefined
+        ? run.diagnostics
+        : diagnoseCount(plan, queryContext, counted)
+      : undefined
+    return {
+      type: 'query',
+      result,
+      ...(capture !== undefined && { readSet: readSetOf(context.state.catalog, capture) }),
+      ...(diagnostics !== undefined && { diagnostics }),
+    }
   }
 }
 
@@ -60,7 +70,9 @@ export function explainQuery(
   context: TableReadContext,
   request: Extract<ReadRequest, { type: 'explain' }>,
 ): ReadResult {
-  return { type: 'explain', plan: describePlan(planQuery(request.query, queryContextOf(context))) }
+  const queryContext = queryContextOf(context)
+  const plan = planQuery(request.query, queryContext)
+  return { type: 'explain', plan: describeCount(plan, queryContext) ?? describePlan(plan, queryContext) }
 }
 
 function queryContextOf(context: TableReadContext): QueryContext {
@@ -76,6 +88,7 @@ function queryContextOf(context: TableReadContext): QueryContext {
     table: (project, scope, name) => requireTable(state.catalog, project, scope, name),
     mayRead: table => mayUse(context, 'tableRead', table),
     policyOf: table => policyOf(context, table),
+    rowCount: table => reader.usage?.(rowsPrefix(table.id)).records,
   }
 }
 

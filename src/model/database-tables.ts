@@ -1,6 +1,6 @@
 import type { RequestOptions, Token } from './consistency.ts'
 import type { Condition, QueryBuilder, TableShape } from './tables/index.ts'
-import type { QueryPlan } from './query.ts'
+import type { QueryDiagnostics, QueryPlan } from './query-plan.ts'
 
 /** A row with what is known of it. */
 export interface RowEntry<R> {
@@ -19,8 +19,10 @@ export interface Query<R> extends AsyncIterable<R> {
   first(options?: RequestOptions): Promise<R | undefined>
   /** One page; `cursor` is that of the page before, whose state this one comes from too. */
   page(cursor?: string, options?: RequestOptions): Promise<QueryPage<R>>
-  /** How it would be run. */
+  /** How it would be run, with what is expected of its stages, in the newest state (or that of the view). */
   explain(options?: RequestOptions): Promise<QueryPlan>
+  /** One page, as `page` gives it, and what each stage did for it. Counting takes time: the page takes longer than it would. */
+  diagnose(cursor?: string, options?: RequestOptions): Promise<DiagnosedPage<R>>
   /** All rows, of one state, page by page. */
   rows(options?: RequestOptions): AsyncIterable<R>
 }
@@ -33,6 +35,12 @@ export interface QueryPage<R> {
   token: Token
   /** Records that were looked at; where a read policy of the tables holds for the caller, the rows of the answer. */
   examined: number
+}
+
+export interface DiagnosedPage<R> extends QueryPage<R> {
+  diagnostics: QueryDiagnostics
+  /** Time until the answer was here, by the clock of this process: waiting and the network are in it. */
+  elapsedMs: number
 }
 
 export interface TableScanOptions<S extends TableShape> extends RequestOptions {

@@ -93,27 +93,6 @@ export interface QueryResult {
   seq: number
 }
 
-export const QUERY_PATHS = [
-  'primaryKeyPoint',
-  'primaryKeyRange',
-  'index',
-  'indexIntersection',
-  'indexUnion',
-  'fullScan',
-  'join',
-] as const
-
-/** How a query would be run, or was. */
-export interface QueryPlan {
-  path: (typeof QUERY_PATHS)[number]
-  indexes: readonly string[]
-  /** In order: scan, filter, join, sort or top-k, aggregate, having, project, limit, each with what matters to it. */
-  stages: readonly string[]
-  /** Whether the order of the scan already is the order asked for. */
-  isOrderedByScan: boolean
-  isBounded: boolean
-}
-
 export const QUERY_LIMITS = {
   orderColumns: 32,
   groupColumns: 32,

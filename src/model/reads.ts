@@ -1,6 +1,7 @@
 import type { ColumnType, Expr, Permission, ReadSet, Row, TableDefinitionData, Value } from '../encoding/index.ts'
 import type { AuditPage } from './audit.ts'
-import type { QueryData, QueryPlan, QueryResult } from './query.ts'
+import type { QueryDiagnostics, QueryPlan } from './query-plan.ts'
+import type { QueryData, QueryResult } from './query.ts'
 
 /** A key's record as readers see it. */
 export interface KvEntry {
@@ -233,8 +234,8 @@ export type ReadRequest =
     }
   /** The recorded outcome of a request, while its session lives. */
   | { type: 'outcome'; session: number; serial: number }
-  /** `readSet`: also what a transaction that rests on the answer must find unchanged. */
-  | { type: 'query'; query: QueryData; readSet?: boolean }
+  /** `readSet`: also what a transaction that rests on the answer must find unchanged. `diagnostics`: also what each of its stages did. */
+  | { type: 'query'; query: QueryData; readSet?: boolean; diagnostics?: boolean }
   /** How the query would be run. */
   | { type: 'explain'; query: QueryData }
   /** Rows by the cells of their primary keys. */
@@ -264,7 +265,7 @@ export type ReadResult =
   | { type: 'eventSummary'; summary: EventsSummary }
   /** `unknown`: nothing is recorded (never applied, trimmed, or the session has ended, which `sessionEnded` tells). */
   | { type: 'outcome'; outcome: Uint8Array | undefined; sessionEnded: boolean }
-  | { type: 'query'; result: QueryResult; readSet?: ReadSet }
+  | { type: 'query'; result: QueryResult; readSet?: ReadSet; diagnostics?: QueryDiagnostics }
   | { type: 'explain'; plan: QueryPlan }
   /** As many rows as keys; undefined = absent, or hidden by the read policy. `columns` are all of the table. */
   | {

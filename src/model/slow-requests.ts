@@ -1,4 +1,4 @@
-import type { QueryPlan } from './query.ts'
+import type { QueryPlan } from './query-plan.ts'
 import type { ReadRequest } from './reads.ts'
 import { projectOf } from './running-requests.ts'
 import type { StateView } from './state-view.ts'

@@ -103,6 +103,11 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
       grade: 'b',
     })
     assert.match((await run('query', query, '--explain')).output, /^fullScan/)
+    assert.match(
+      (await run('query', query, '--diagnose')).output,
+      /^fullScan, seq \d+: 1 rows, \d+ bytes, .*\n {2}scan .*: 1 rows, read 2/,
+    )
+    assert.equal((await run('query', query, '--diagnose', '--explain')).code, 2)
     const page = await run('query', '{"project":"store","from":"orders","limit":1}', '--page')
     assert.match(page.output, /more: --cursor \S+\n$/)
     assert.equal((await run('query', '{"project":"store","form":"orders"}')).code, 2)

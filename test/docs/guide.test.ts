@@ -107,6 +107,9 @@ describe('the guide', () => {
         '1 1.1 1.2',
         '150 149',
         'index customer_cents, ordered by it: true',
+        'scan: read 150, gave 75',
+        'topK: read 0, gave 75',
+        'project: read 0, gave 75',
       ],
     ],
     [

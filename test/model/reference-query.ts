@@ -17,6 +17,7 @@ import {
   QuorateError,
   type AggregateData,
   type QueryData,
+  type QueryPlan,
   type QueryResult,
   type ReadRequest,
   type ReadResult,
@@ -56,7 +57,7 @@ export function answerTableRead(state: ReferenceState, request: TableRead, calle
       runQuery(state, request.query, caller, allows)
       return {
         type: 'explain',
-        plan: { path: 'fullScan', indexes: [], stages: ['scan'], isOrderedByScan: false, isBounded: false },
+        plan: planOf(state),
       }
     default: {
       const tables: ReferenceTable[] = []
@@ -65,8 +66,27 @@ export function answerTableRead(state: ReferenceState, request: TableRead, calle
         type: 'query',
         result,
         ...(request.readSet === true && { readSet: wholeTables(tables, caller, allows) }),
+        ...(request.diagnostics === true && {
+          diagnostics: {
+            plan: planOf(state),
+            stages: [{ read: result.examined, rows: result.rows.length, heldBytes: 0 }],
+            pageBytes: 100 * result.rows.length,
+          },
+        }),
       }
     }
+  }
+}
+
+function planOf({ seq }: ReferenceState): QueryPlan {
+  return {
+    path: 'fullScan',
+    indexes: [],
+    stages: [{ kind: 'scan', text: 'scan' }],
+    isOrderedByScan: false,
+    isBounded: false,
+    seq,
+    bounds: { pageRows: QUERY_LIMITS.defaultPageRows, pageBytes: 2 ** 20, heldBytes: 2 ** 26 },
   }
 }
 

@@ -210,7 +210,7 @@ function directionFor(
 function shareOf(
   table: Table,
   { index, columns }: KeySource,
-  parts: readonly number[][],
+  parts: readonly (readonly number[])[],
   conjuncts: readonly Conjunct[],
 ): number {
   const uniqueParts =
@@ -239,7 +239,7 @@ function shareOfConjuncts(conjuncts: readonly Conjunct[]): number {
 }
 
 /** What a condition leaves that no index serves. */
-function shareOfCondition(expr: Expr): number {
+export function shareOfCondition(expr: Expr): number {
   switch (expr.op) {
     case 'and':
       return expr.args.reduce((share, arg) => share * shareOfCondition(arg), 1)
@@ -272,9 +272,16 @@ function shareOfCondition(expr: Expr): number {
 }
 
 /** What the conjuncts leave that do not bound the walk. */
-function shareOfOthers(parts: readonly number[][], conjuncts: readonly Conjunct[]): number {
+function shareOfOthers(parts: readonly (readonly number[])[], conjuncts: readonly Conjunct[]): number {
   const bounding = new Set(parts.flat())
   return conjuncts.reduce((share, conjunct, i) => (bounding.has(i) ? share : share * shareOfConjuncts([conjunct])), 1)
+}
+
+/** The share of the table's rows that a path is taken to give. */
+export function shareOfPath(table: Table, path: AccessPath, conjuncts: readonly Conjunct[]): number {
+  const parts = path.kind === 'range' ? path.parts : []
+  const bounded = path.kind === 'range' ? shareOf(table, path.source, parts, conjuncts) : 1
+  return bounded * shareOfOthers(parts, conjuncts)
 }
 
 /** Two indexes, each bounded to one value: their entries come in the order of the primary key and can be merged. */
@@ -287,7 +294,7 @@ function intersections(wish: PathWish, ranges: readonly Candidate[]): Candidate[
       return parts.slice(0, index.columns.length).every(([conjunct]) => conjuncts[conjunct!]!.use === 'point')
     })
     .map(path => ({ ...path, parts: path.parts.slice(0, path.source.index!.columns.length), reverse: false }))
-    .map(path => ({ path, share: shareOf(table, path.source, path.parts as number[][], conjuncts) }))
+    .map(path => ({ path, share: shareOf(table, path.source, path.parts, conjuncts) }))
     .sort((a, b) => a.share - b.share)
   const first = sides[0]
   const second = sides.find(({ path }) =>

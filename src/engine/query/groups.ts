@@ -56,6 +56,11 @@ export class Groups implements RowSource {
     this.#having = having
   }
 
+  /** Groups so far, before `having` chooses among them. */
+  get count(): number {
+    return this.#groups.size
+  }
+
   pull(): Pull {
     if (this.#sort === undefined && this.#gather() === PAUSE) return PAUSE
     if (this.#sorted === undefined && this.#sort!.step() === PAUSE) return PAUSE

@@ -1,5 +1,5 @@
 /** Queries: planned against the tables of a pinned state, and pulled row by row. */
-export { describePlan } from './explain.ts'
+export { chosenPath, describePlan } from './explain.ts'
 export type { QueryContext } from './names.ts'
 export { planQuery } from './plan.ts'
 export type { Plan } from './plan.ts'

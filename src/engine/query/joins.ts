@@ -22,8 +22,8 @@ export interface JoinPlan {
   readonly type: JoinData['type']
   readonly bound: BoundTable
   readonly access: TableAccess
-  /** Whether there is more to joining than keys that are equal. */
-  readonly isFiltered: boolean
+  /** What must be true of two rows beyond keys that are equal. */
+  readonly others: readonly Expr[]
   /** The rows of `left`, which fill `row`, with those of the table. */
   readonly open: (work: Work, left: RowSource, row: JoinedRow) => RowSource
 }
@@ -77,7 +77,7 @@ function planJoin(
       new LookUpJoin(work, row, left, step, () =>
         lookUp.access.open(work, undefined, conjunct => row.values[lookUp.leftAt(conjunct)]!),
       )
-    return { ...common, kind: 'lookUp', isFiltered: others.length > 0, access: lookUp.access, open }
+    return { ...common, kind: 'lookUp', others, access: lookUp.access, open }
   }
   const all = [...own, ...conjunctsOf(parts.implied[i]!)]
   const access = new TableAccess(bound, all, choosePath({ ...wish, conjuncts: all, isWalkOnly: false }), caller)
@@ -89,7 +89,7 @@ function planJoin(
   }
   const open: JoinPlan['open'] = (work, left, row) => new HeldJoin(work, row, left, access.open(work), step, keys)
   const kind = equalities.length > 0 ? 'hash' : 'nested'
-  return { ...common, kind, isFiltered: others.length > 0, access, open }
+  return { ...common, kind, others, access, open }
 }
 
 interface LookUp {

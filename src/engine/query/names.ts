@@ -22,6 +22,8 @@ export interface QueryContext {
   /** @throws QuorateError `project_not_found`, `scope_not_found`, `table_not_found` */
   table(project: string, scope: string, name: string): Table
   mayRead(table: Table): boolean
+  /** How many rows the table has, if that is known; a few more may be counted: they have expired. */
+  rowCount?(table: Table): number | undefined
   /** What rows must be for the caller to see them, in names of the table; undefined = anything. */
   policyOf(table: Table): Expr | undefined
 }

@@ -9,6 +9,8 @@ import { Groups } from './groups.ts'
 import { FirstOfJoin, JoinedRow, PlacesOfWalk } from './join-sources.ts'
 import type { CellPlaces } from './join-sources.ts'
 import { planJoins } from './joins.ts'
+import { MeteredSource, MeteredStage } from './meters.ts'
+import type { QueryMeters, StageMeter } from './meters.ts'
 import type { JoinPlan } from './joins.ts'
 import { bindTables, compileAll, invalidQuery, JoinNames, TableNames, valid, withoutAlias } from './names.ts'
 import type { BoundTable, QueryContext } from './names.ts'
@@ -173,18 +175,13 @@ function isOfWalkOfFirst(plan: Plan): boolean {
 
 const NO_KEY = new Uint8Array(0)
 
-/** Opens a plan: the rows behind `behind`, of which no more than `count` will be pulled. */
-export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | undefined): Stage {
-  const { access, joins, outputs, query, filter } = plan
+/** Opens a plan: the rows behind `behind`, of which no more than `count` will be pulled. `meters` count what its stages do. */
+export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | undefined, meters?: QueryMeters): Stage {
+  const { access, outputs, query } = plan
   const start = behind?.kind === 'key' || behind?.kind === 'joined' ? behind.key : NO_KEY
   const table = access.open(work, start.length > 0 ? start : undefined)
   const places = isOfWalkOfFirst(plan) ? new PlacesOfWalk(start) : undefined
-  let source: RowSource = table
-  if (joins.length > 0) source = openJoins(plan, work, table, filter, places)
-  const { grouping } = outputs
-  if (grouping !== undefined) {
-    source = new Groups(work, source, grouping.keys, grouping.aggregates, grouping.having)
-  }
+  const source = openGroups(plan, work, openSources(plan, work, table, places, meters), meters)
   const { reads: columns } = outputs
   const walk: TableSource | undefined = isOfOneWalk(plan) ? table : undefined
   let stage: Stage
@@ -197,20 +194,41 @@ export function openPlan(plan: Plan, work: Work, count: number, behind: Mark | u
       behind: behind?.kind === 'sort' ? behind : undefined,
     })
   }
-  return query.distinct === true ? new Distinct(work, stage) : stage
+  if (meters !== undefined) stage = new MeteredStage(stage, (meters.order = meters.next()))
+  if (query.distinct !== true) return stage
+  const distinct = new Distinct(work, stage)
+  return meters === undefined ? distinct : new MeteredStage(distinct, (meters.distinct = meters.next()))
 }
 
-function openJoins(
+function openSources(
   plan: Plan,
   work: Work,
   table: TableSource,
-  filter: Condition | undefined,
   places: PlacesOfWalk | undefined,
+  meters: QueryMeters | undefined,
 ): RowSource {
+  const { joins, filter } = plan
+  const metered = (source: RowSource, take: (meter: StageMeter) => void): RowSource => {
+    if (meters === undefined) return source
+    const meter = meters.next()
+    take(meter)
+    return new MeteredSource(source, meter)
+  }
+  if (joins.length === 0) return metered(table, meter => (meters!.scan = meter))
   const row = new JoinedRow(plan.width)
-  let source: RowSource = new FirstOfJoin(row, table, plan.firstPlaces, places)
-  for (const join of plan.joins) source = join.open(work, source, row)
-  return filter === undefined ? source : new Filtered(source, filter)
+  let source = metered(new FirstOfJoin(row, table, plan.firstPlaces, places), meter => (meters!.scan = meter))
+  for (const join of joins) source = metered(join.open(work, source, row), meter => meters!.joins.push(meter))
+  return filter === undefined ? source : metered(new Filtered(source, filter), meter => (meters!.filter = meter))
+}
+
+function openGroups({ outputs }: Plan, work: Work, source: RowSource, meters: QueryMeters | undefined): RowSource {
+  const { grouping } = outputs
+  if (grouping === undefined) return source
+  const groups = new Groups(work, source, grouping.keys, grouping.aggregates, grouping.having)
+  if (meters === undefined) return groups
+  meters.groups = meters.next()
+  meters.groupCount = () => groups.count
+  return new MeteredSource(groups, meters.groups)
 }
 
 class Filtered implements RowSource {

@@ -1,10 +1,12 @@
 import { QUERY_LIMITS, QuorateError } from '../../model/index.ts'
-import type { QueryResult } from '../../model/index.ts'
+import type { QueryDiagnostics, QueryResult } from '../../model/index.ts'
 import type { Value } from '../../encoding/index.ts'
 import { equalBytes } from '../../encoding/index.ts'
 import { decodeCursor, encodeCursor, fingerprintOf, invalidCursor } from './cursor.ts'
 import type { QueryContext } from './names.ts'
-import { describePlan } from './explain.ts'
+import { chosenPath, diagnose } from './explain.ts'
+import { QueryMeters } from './meters.ts'
+import { PAGE_BYTES_MAX } from './page-bounds.ts'
 import { PageWithMore } from './page-with-more.ts'
 import { openPlan } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -12,8 +14,6 @@ import type { ReadCapture } from './read-capture.ts'
 import type { Mark, Stage } from './stages.ts'
 import { END, PAUSE, sizeOfRow, Work } from './work.ts'
 
-/** A page ends when its rows have this many bytes, and has one row at the least. */
-export const PAGE_BYTES_MAX = 1_048_576
 /** A place that takes more is told by counting. */
 const MARK_BYTES_MAX = 4_096
 
@@ -22,6 +22,7 @@ export class QueryRun {
   readonly #plan: Plan
   readonly #context: QueryContext
   readonly #work: Work
+  readonly #meters: QueryMeters | undefined
   readonly #stage: Stage
   readonly #rows: Value[][] = []
   readonly #limit: number
@@ -31,8 +32,8 @@ export class QueryRun {
   #bytes = 0
   #mark: Mark | undefined
 
-  /** @throws QuorateError `invalid_cursor`, `scan_bound_exceeded` */
-  constructor(plan: Plan, context: QueryContext, capture: ReadCapture | undefined) {
+  /** `isMetered`: what its stages do is counted, for `diagnostics`. @throws QuorateError `invalid_cursor`, `scan_bound_exceeded` */
+  constructor(plan: Plan, context: QueryContext, capture: ReadCapture | undefined, isMetered: boolean = false) {
     const { query } = plan
     const { scanRowsMax } = context.limits
     this.#plan = plan
@@ -45,7 +46,8 @@ export class QueryRun {
     }
     const behind = query.cursor === undefined ? undefined : this.#resume(query.cursor)
     this.#skip = behind?.kind === 'count' || behind?.kind === 'joined' ? behind.rows : offset
-    this.#stage = openPlan(plan, this.#work, this.#skip + this.#limit + 1, behind)
+    this.#meters = isMetered ? new QueryMeters(this.#work) : undefined
+    this.#stage = openPlan(plan, this.#work, this.#skip + this.#limit + 1, behind, this.#meters)
   }
 
   /** Pulls for one step. The result, or undefined if another step is needed. Throws `ColdPages`: nothing is lost by it. */
@@ -82,6 +84,12 @@ export class QueryRun {
     return hasMore ? new PageWithMore(result, () => this.#cursor()) : result
   }
 
+  /** What the stages of a metered run did; undefined of others. */
+  get diagnostics(): QueryDiagnostics | undefined {
+    if (this.#meters === undefined) return undefined
+    return diagnose(this.#plan, this.#context, this.#meters, { pageRows: this.#rows.length, pageBytes: this.#bytes })
+  }
+
   /** Of what a read policy hides, not even the number is told. */
   get #examined(): number {
     const isGoverned = this.#plan.tables.some(({ policy }) => policy !== undefined)
@@ -107,7 +115,7 @@ export class QueryRun {
   /** Everything that decides which row follows which. */
   #fingerprint(): Uint8Array {
     const { query, tables } = this.#plan
-    const { path, indexes } = describePlan(this.#plan)
+    const { path, indexes } = chosenPath(this.#plan)
     const asked = { ...query, limit: undefined, offset: undefined, cursor: undefined }
     const ids = tables.map(({ table }) => table.id)
     return fingerprintOf({ asked, caller: this.#context.caller, ids, path, indexes })

@@ -5,7 +5,7 @@ import type { Condition } from '../conditions/index.ts'
 import { compareBytes } from '../../encoding/index.ts'
 import { indexPrefix, rowsPrefix } from '../tables/index.ts'
 import type { Table } from '../tables/index.ts'
-import { branchConjuncts } from './access-path.ts'
+import { branchConjuncts, shareOfPath } from './access-path.ts'
 import type { AccessPath, IntersectionPath, RangePath, UnionPath } from './access-path.ts'
 import { bandOf, comparisonBand, intersect } from './bands.ts'
 import type { Band } from './bands.ts'
@@ -85,6 +85,29 @@ export class TableAccess {
     const sides = this.path.kind === 'range' ? [this.path] : this.path.sides
     const bounding = new Set(sides.flatMap(({ parts }) => parts.flat()).filter(i => this.#conjuncts[i]!.isExact))
     return this.#conjuncts.some((_, i) => !bounding.has(i))
+  }
+
+  /** The share of the table's rows that it is taken to give; of a look-up, for each row that it is joined to. */
+  get share(): number {
+    return shareOfPath(this.#table, this.path, this.#conjuncts)
+  }
+
+  /** Rows that it gives at most if the table has `tableRows`: as many as a unique key is compared with values, if one is. */
+  mostRows(tableRows: number): number {
+    if (this.path.kind !== 'range') return tableRows
+    const { source, parts } = this.path
+    const { index } = source
+    const unique =
+      index === undefined ? this.#table.keyPositions.length : index.isUnique ? index.columns.length : Infinity
+    if (parts.length < unique) return tableRows
+    let most = 1
+    for (const [conjunct] of parts.slice(0, unique)) {
+      const { expr, use } = this.#conjuncts[conjunct!]!
+      // Any number of rows have Null in a unique column.
+      if (!isPoint(this.#conjuncts[conjunct!]!) || expr.op === 'isNull') return tableRows
+      if (use === 'points' && expr.op === 'in') most *= expr.values.length
+    }
+    return Math.min(most, tableRows)
   }
 
   get isPoint(): boolean {

@@ -46,6 +46,10 @@ export class Work {
     this.capture = capture
   }
 
+  get heldBytes(): number {
+    return this.#bytes
+  }
+
   beginStep(): void {
     this.#left = STEP_RECORDS
   }

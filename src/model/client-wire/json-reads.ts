@@ -30,7 +30,8 @@ import {
 import { auditFromPlain } from './json-audit.ts'
 import { outcomeFromPlain } from './json-envelope.ts'
 import { eventRequestFromPlain, eventResultFromPlain } from './json-events.ts'
-import { planFromPlain, queryAnswerFromPlain, rowsAnswerFromPlain, tableFromPlain } from './json-tables.ts'
+import { planFromPlain } from './json-plans.ts'
+import { queryAnswerFromPlain, rowsAnswerFromPlain, tableFromPlain } from './json-tables.ts'
 
 /** Consistency levels, read requests and read results out of parsed JSON. */
 
@@ -110,15 +111,20 @@ export function readRequestFromPlain(value: unknown): ReadRequest {
     case 'eventSummary':
       return eventRequestFromPlain(map, type)
     case 'query':
-      only('query', 'readSet')
-      return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA), ...readSetFlag(map) }
+      only('query', 'readSet', 'diagnostics')
+      return {
+        type,
+        query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA),
+        ...flag(map, 'readSet'),
+        ...flag(map, 'diagnostics'),
+      }
     case 'explain':
       only('query')
       return { type, query: readQueryData(field(map, 'query'), 'request.query', JSON_DATA) }
     case 'rows': {
       only('project', 'scope', 'table', 'keys', 'readSet')
       const keys = listField(map, 'keys').map((key, i) => readRowData(key, `request.keys[${i}]`, JSON_DATA))
-      return { type, ...placeField(map), table: textField(map, 'table'), keys, ...readSetFlag(map) }
+      return { type, ...placeField(map), table: textField(map, 'table'), keys, ...flag(map, 'readSet') }
     }
     case 'tables': {
       only('project', 'scope', 'table')
@@ -147,8 +153,8 @@ function placeField(map: PlainMap): { project: string; scope: string } {
   return { project: textField(map, 'project'), scope: textField(map, 'scope') }
 }
 
-function readSetFlag(map: PlainMap): { readSet?: boolean } {
-  return optionalField(map, 'readSet', booleanField) === true ? { readSet: true } : {}
+function flag<N extends string>(map: PlainMap, name: N): { readonly [K in N]?: true } {
+  return (optionalField(map, name, booleanField) === true ? { [name]: true } : {}) as { readonly [K in N]?: true }
 }
 
 function scanFromPlain(map: PlainMap): ReadRequest {

@@ -11,7 +11,6 @@ import {
   type ColumnType,
   type Value,
 } from '../../encoding/index.ts'
-import { QUERY_PATHS, type QueryPlan } from '../query.ts'
 import type { ReadResult, RowEntryData, TableDescription } from '../reads.ts'
 import {
   asList,
@@ -26,6 +25,7 @@ import {
   textField,
   type PlainMap,
 } from './fields.ts'
+import { diagnosticsFromPlain } from './json-plans.ts'
 
 /** Results of queries and reads of tables out of parsed JSON. */
 
@@ -38,6 +38,7 @@ export function queryAnswerFromPlain(map: PlainMap): QueryAnswer {
   const types = optionalField(result, 'types', typesField)
   const rows = listField(result, 'rows').map(row => cellsFromPlain(row, columns.length, types))
   const cursor = optionalField(result, 'cursor', textField)
+  const diagnostics = optionalField(map, 'diagnostics', field)
   return {
     type: 'query',
     result: {
@@ -49,6 +50,7 @@ export function queryAnswerFromPlain(map: PlainMap): QueryAnswer {
       seq: integerField(result, 'seq'),
     },
     ...readSetField(map),
+    ...(diagnostics !== undefined && { diagnostics: diagnosticsFromPlain(diagnostics) }),
   }
 }
 
@@ -98,17 +100,6 @@ function restored(cell: Value, type: ColumnType | undefined): Value {
 function integerOf(cell: Value): bigint | undefined {
   if (typeof cell === 'number' && Number.isSafeInteger(cell)) return BigInt(cell)
   return typeof cell === 'string' && DIGITS.test(cell) ? BigInt(cell) : undefined
-}
-
-export function planFromPlain(value: unknown): QueryPlan {
-  const map = asMap(value, 'plan')
-  return {
-    path: choiceField(map, 'path', QUERY_PATHS),
-    indexes: textsField(map, 'indexes'),
-    stages: textsField(map, 'stages'),
-    isOrderedByScan: booleanField(map, 'isOrderedByScan'),
-    isBounded: booleanField(map, 'isBounded'),
-  }
 }
 
 export function rowsAnswerFromPlain(map: PlainMap): RowsAnswer {

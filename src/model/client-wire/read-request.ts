@@ -149,7 +149,7 @@ export function writeReadRequest(out: ByteWriter, request: ReadRequest): void {
     case 'eventSummary':
       return writeSummaryRequest(out, request)
     case 'query':
-      out.u8(request.readSet === true ? 1 : 0)
+      out.u8((request.readSet === true ? 1 : 0) | (request.diagnostics === true ? 2 : 0))
       return writeQuery(out, request.query)
     case 'explain':
       return writeQuery(out, request.query)
@@ -232,8 +232,14 @@ export function readReadRequest(reader: ByteReader): ReadRequest {
     case ReadCode.eventSummary:
       return readSummaryRequest(reader)
     case ReadCode.query: {
-      const hasReadSet = readBoolean(reader)
-      return { type: 'query', query: readQuery(reader), ...(hasReadSet && { readSet: true }) }
+      const flags = reader.u8()
+      if (flags > 3) throw new MalformedBytes('flags of a query')
+      return {
+        type: 'query',
+        query: readQuery(reader),
+        ...((flags & 1) !== 0 && { readSet: true }),
+        ...((flags & 2) !== 0 && { diagnostics: true }),
+      }
     }
     case ReadCode.explain:
       return { type: 'explain', query: readQuery(reader) }

@@ -11,13 +11,12 @@ import { readAudit, writeAudit } from './audit-bytes.ts'
 import { readEvents, readSummary, writeEvents, writeSummary } from './event-bytes.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 import { ReadCode } from './read-request.ts'
+import { readPlan, writePlan } from './plan-bytes.ts'
 import {
-  readPlan,
   readReadSet,
   readQueryAnswer,
   readRowsAnswer,
   readTables,
-  writePlan,
   writeReadSet,
   writeQueryAnswer,
   writeRowsAnswer,

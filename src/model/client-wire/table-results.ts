@@ -15,8 +15,9 @@ import {
   type ReadSet,
   type Value,
 } from '../../encoding/index.ts'
-import { QUERY_PATHS, type QueryPlan, type QueryResult } from '../query.ts'
+import type { QueryResult } from '../query.ts'
 import type { ReadResult, RowEntryData, TableDescription } from '../reads.ts'
+import { readDiagnostics, writeDiagnostics } from './plan-bytes.ts'
 import { readText32, writeText32 } from './query-bytes.ts'
 import { readBoolean, readCount, readList } from './lists.ts'
 
@@ -29,16 +30,18 @@ const HIDES_ROWS = 2
 const HAS_TYPES = 1
 const HAS_CURSOR = 2
 const HAS_READ_SET = 4
+const HAS_DIAGNOSTICS = 8
 
 type QueryAnswer = Extract<ReadResult, { type: 'query' }>
 type RowsAnswer = Extract<ReadResult, { type: 'rows' }>
 
-export function writeQueryAnswer(out: ByteWriter, { result, readSet }: QueryAnswer): void {
+export function writeQueryAnswer(out: ByteWriter, { result, readSet, diagnostics }: QueryAnswer): void {
   const { columns, types, rows, cursor } = result
   out.u8(
     (types === undefined ? 0 : HAS_TYPES) |
       (cursor === undefined ? 0 : HAS_CURSOR) |
-      (readSet === undefined ? 0 : HAS_READ_SET),
+      (readSet === undefined ? 0 : HAS_READ_SET) |
+      (diagnostics === undefined ? 0 : HAS_DIAGNOSTICS),
   )
   writeColumns(out, columns, types)
   out.u32(rows.length)
@@ -47,10 +50,11 @@ export function writeQueryAnswer(out: ByteWriter, { result, readSet }: QueryAnsw
   out.u64(result.examined)
   out.u64(result.seq)
   if (readSet !== undefined) writeReadSet(out, readSet)
+  if (diagnostics !== undefined) writeDiagnostics(out, diagnostics)
 }
 
 export function readQueryAnswer(reader: ByteReader): QueryAnswer {
-  const flags = readAnswerFlags(reader, HAS_TYPES | HAS_CURSOR | HAS_READ_SET)
+  const flags = readAnswerFlags(reader, HAS_TYPES | HAS_CURSOR | HAS_READ_SET | HAS_DIAGNOSTICS)
   const columns = readColumnNames(reader)
   const types = (flags & HAS_TYPES) !== 0 && { types: readTypes(reader, columns.length) }
   // A row without columns would take no bytes: their number would be unbounded.
@@ -59,7 +63,12 @@ export function readQueryAnswer(reader: ByteReader): QueryAnswer {
   for (let i = 0; i < count; i++) rows.push(readCells(reader, columns.length))
   const cursor = (flags & HAS_CURSOR) !== 0 && { cursor: readText32(reader) }
   const result: QueryResult = { columns, ...types, rows, ...cursor, examined: reader.u64(), seq: reader.u64() }
-  return { type: 'query', result, ...((flags & HAS_READ_SET) !== 0 && { readSet: readReadSet(reader) }) }
+  return {
+    type: 'query',
+    result,
+    ...((flags & HAS_READ_SET) !== 0 && { readSet: readReadSet(reader) }),
+    ...((flags & HAS_DIAGNOSTICS) !== 0 && { diagnostics: readDiagnostics(reader) }),
+  }
 }
 
 function readAnswerFlags(reader: ByteReader, allowed: number): number {
@@ -122,27 +131,6 @@ export function readReadSet(reader: ByteReader): ReadSet {
   const { assertions = [], mutations, readSet = { points: [], ranges: [] } } = decodeEnvelope(bytes)
   if (assertions.length > 0 || mutations.length > 0) throw new MalformedBytes('more than a read set')
   return readSet
-}
-
-export function writePlan(out: ByteWriter, plan: QueryPlan): void {
-  out.u8(QUERY_PATHS.indexOf(plan.path))
-  out.u8((plan.isOrderedByScan ? 1 : 0) | (plan.isBounded ? 2 : 0))
-  writeTexts(out, plan.indexes)
-  writeTexts(out, plan.stages)
-}
-
-export function readPlan(reader: ByteReader): QueryPlan {
-  const path = QUERY_PATHS[reader.u8()]
-  const flags = reader.u8()
-  if (path === undefined || flags > 3) throw new MalformedBytes('plan')
-  const indexes = readList(reader, 2, r => r.text16())
-  const stages = readList(reader, 2, r => r.text16())
-  return { path, indexes, stages, isOrderedByScan: (flags & 1) !== 0, isBounded: (flags & 2) !== 0 }
-}
-
-function writeTexts(out: ByteWriter, texts: readonly string[]): void {
-  out.u32(texts.length)
-  for (const text of texts) out.text16(text)
 }
 
 export function writeRowsAnswer(out: ByteWriter, { columns, types, rows, readSet }: RowsAnswer): void {

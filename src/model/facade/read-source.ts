@@ -7,6 +7,8 @@ export interface ReadSource {
   read(request: ReadRequest, options: RequestOptions | undefined): Promise<CoreRead>
   /** Pins one state for the pages of a long read: that of `at`, if given. A source that has one state gives that. */
   openPages(options: RequestOptions, at?: Token): Promise<Pages>
+  /** Of a clock that only runs forward. */
+  monotonicMs(): number
 }
 
 export interface Pages {

@@ -15,6 +15,7 @@ export function releaseView(view: CoreView): void {
 export function newestState(connection: Connection): ReadSource {
   const { core } = connection
   return {
+    monotonicMs: () => core.time.monotonicMs(),
     read: (request, options) => core.read(request, coreOptions(connection, options)),
     async openPages(options: RequestOptions, at?: Token): Promise<Pages> {
       const budget = new Budget(connection, options)

@@ -106,6 +106,7 @@ export class TransactionAttempt implements Transaction, TransactionState, TableT
     const read = (request: ReadRequest, options: RequestOptions | undefined): Promise<CoreRead> =>
       this.read(request, options)
     return {
+      monotonicMs: () => this.#connection.core.time.monotonicMs(),
       read,
       openPages: options => Promise.resolve({ read: request => read(request, options), close: () => undefined }),
     }

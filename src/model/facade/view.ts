@@ -78,6 +78,7 @@ export class PinnedView implements View {
 
   #source(): ReadSource {
     return {
+      monotonicMs: () => this.#connection.core.time.monotonicMs(),
       read: async (request, options) => this.#read(request, options),
       openPages: options => {
         const budget = new Budget(this.#connection, options)

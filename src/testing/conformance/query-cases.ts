@@ -361,8 +361,42 @@ export const querySection: ConformanceSection = {
       async run(context) {
         const table = await itemsTable(context)
         const plan = await table.query(q => q.where(c => c.id.eq(1))).explain()
-        ok(Array.isArray(plan.stages) && plan.stages.length > 0)
+        ok(plan.stages.length > 0 && plan.stages.every(stage => stage.text !== ''))
         ok(Array.isArray(plan.indexes))
+        ok(plan.seq > 0 && plan.bounds.pageRows > 0 && plan.bounds.heldBytes > 0)
+      },
+    },
+    {
+      name: 'tells what its stages did',
+      async run(context) {
+        const { database, project } = context
+        const table = await itemsTable(context)
+        const query = table.query(q =>
+          q
+            .where(c => c.kind.in(['apple', 'plum']))
+            .orderBy('id')
+            .limit(2),
+        )
+        const first = await query.diagnose()
+        deepEqual(
+          first.rows.map(({ id }) => id),
+          [1, 3],
+        )
+        const { plan, stages, pageBytes } = first.diagnostics
+        equal(stages.length, plan.stages.length)
+        equal(plan.seq, first.seq)
+        ok(stages.some(({ read }) => read >= 2))
+        equal(stages.at(-1)?.rows, 2)
+        ok(pageBytes > 0 && first.elapsedMs >= 0)
+        const second = await query.diagnose(first.cursor)
+        deepEqual(
+          second.rows.map(({ id }) => id),
+          [4],
+        )
+        await using view = await database.view()
+        await table.deleteWhere(undefined)
+        equal((await view.query(from(itemsOf(project)).limit(9)).diagnose()).rows.length, 5)
+        await fails(database.query({ project, from: 'elsewhere', limit: 1 }).diagnose(), 'table_not_found')
       },
     },
   ],

@@ -47,11 +47,13 @@ export const readQuery: z.ZodType<ReadQuery> = z.strictObject(reads)
 
 export interface QueryQuery extends ReadQuery {
   explain: boolean
+  diagnostics: boolean
 }
 
 export const queryQuery: z.ZodType<QueryQuery> = z.strictObject({
   ...reads,
   explain: yesOrNo.default(false).describe('How the query would be run, instead of its rows'),
+  diagnostics: yesOrNo.default(false).describe('Also what each stage of the query did, and how long the read took'),
 })
 
 export interface JobsQuery extends ReadQuery {

@@ -20,15 +20,23 @@ import { written } from './transaction-routes.ts'
 /** A condition may hold thousands of values. */
 const QUERY_BYTES_MAX = 1 << 20
 
-/** POST /v1/query: a `QueryData`; with `explain=true` how it would be run. */
+/** POST /v1/query: a `QueryData`; with `explain=true` how it would be run, with `diagnostics=true` also how it was. */
 export async function queryRoute(call: HttpCall): Promise<Response> {
-  const { explain, ...reads } = parseQuery(queryQuery, call.query)
+  const { explain, diagnostics, ...reads } = parseQuery(queryQuery, call.query)
+  if (explain && diagnostics) throw new QuorateError('invalid_argument', 'a query is explained or run')
   const query = queryFromText(bodyText(await readBody(call, QUERY_BYTES_MAX)), QUERY_BYTES_MAX)
-  const read = await readFor(call, reads, { type: explain ? 'explain' : 'query', query })
+  const request: ReadRequest = explain
+    ? { type: 'explain', query }
+    : { type: 'query', query, ...(diagnostics && { diagnostics }) }
+  const { time } = call.options.core
+  const startMs = time.monotonicMs()
+  const read = await readFor(call, reads, request)
+  const elapsedMs = time.monotonicMs() - startMs
   const { result } = read
   if (result.type === 'query') {
     const { columns, types, rows, cursor, examined } = result.result
-    return answered(read, { columns, types, rows, cursor, examined })
+    const page = { columns, types, rows, cursor, examined }
+    return answered(read, diagnostics ? { ...page, diagnostics: result.diagnostics, elapsedMs } : page)
   }
   if (result.type === 'explain') return answered(read, result.plan)
   throw unfit(result.type)

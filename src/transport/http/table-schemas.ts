@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { COLUMN_TYPES } from '../../encoding/index.ts'
-import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_PATHS } from '../../model/index.ts'
+import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_PATHS, QUERY_STAGES } from '../../model/index.ts'
 
 /** Tables, rows and queries as schemas: what `/v1/openapi.json` says of them. `queryFromJson` and `transactionFromJson` check them. */
 
@@ -185,6 +185,30 @@ export const querySchema: z.ZodType = z.strictObject({
 
 const written = { seq: integer, token: z.string() }
 
+const plan = {
+  path: z.enum(QUERY_PATHS),
+  indexes: z.array(z.string()),
+  stages: z.array(
+    z.object({
+      kind: z.enum(QUERY_STAGES),
+      text: z.string(),
+      estimatedRows: integer.optional().describe('Not told where a read policy hides rows'),
+      maxRows: integer.optional(),
+    }),
+  ),
+  isOrderedByScan: z.boolean(),
+  isBounded: z.boolean(),
+  seq: integer.describe('The state that it was planned for'),
+  bounds: z.object({
+    pageRows: integer,
+    pageBytes: integer,
+    scanRows: integer.optional().describe('Absent with allowFullScan'),
+    heldBytes: integer,
+  }),
+}
+
+export const planSchema: z.ZodType = z.object({ ...written, ...plan })
+
 export const queryResultSchema: z.ZodType = z.object({
   ...written,
   columns: z.array(z.string()),
@@ -194,15 +218,16 @@ export const queryResultSchema: z.ZodType = z.object({
   examined: integer.describe(
     'Records that were looked at; where a read policy holds for the caller, rows of the answer',
   ),
-})
-
-export const planSchema: z.ZodType = z.object({
-  ...written,
-  path: z.enum(QUERY_PATHS),
-  indexes: z.array(z.string()),
-  stages: z.array(z.string()),
-  isOrderedByScan: z.boolean(),
-  isBounded: z.boolean(),
+  diagnostics: z
+    .object({
+      plan: z.object(plan),
+      stages: z
+        .array(z.object({ read: integer, rows: integer, heldBytes: integer }))
+        .describe('As many as the plan has'),
+      pageBytes: integer,
+    })
+    .optional(),
+  elapsedMs: z.number().optional().describe('Of the read, by the clock of the node; with diagnostics'),
 })
 
 export const tablesSchema: z.ZodType = z.object({

@@ -280,6 +280,7 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
         { type: 'query', query: { project: 'p', from: 't', distinct: false, allowFullScan: false } },
         '08 00 0000 010070 010074',
       ],
+      [{ type: 'query', query: { project: 'p', from: 't' }, diagnostics: true }, '08 02 0000 010070 010074'],
       [{ type: 'explain', query: { project: 'p', from: 't' } }, '09 0000 010070 010074'],
       [
         { type: 'rows', project: 'p', scope: 's', table: 't', keys: [{ c: true }, {}], readSet: true },
@@ -388,9 +389,43 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       [
         {
           type: 'explain',
-          plan: { path: 'index', indexes: ['i'], stages: ['s', 't'], isOrderedByScan: true, isBounded: true },
+          plan: {
+            path: 'index',
+            indexes: ['i'],
+            stages: [
+              { kind: 'scan', text: 's', estimatedRows: 2, maxRows: 3 },
+              { kind: 'limit', text: 't' },
+            ],
+            isOrderedByScan: true,
+            isBounded: true,
+            seq: 5,
+            bounds: { pageRows: 1, pageBytes: 2, heldBytes: 3, scanRows: 4 },
+          },
         },
-        '09 02 03 01000000 010069 02000000 010073 010074',
+        '09 02 07 0500000000000000 0100000000000000 0200000000000000 0300000000000000 0400000000000000' +
+          '01000000 010069 02000000 00 03 010073 0200000000000000 0300000000000000 09 00 010074',
+      ],
+      [
+        {
+          type: 'query',
+          result: { columns: ['c'], rows: [], examined: 0, seq: 5 },
+          diagnostics: {
+            plan: {
+              path: 'rowCount',
+              indexes: [],
+              stages: [{ kind: 'count', text: 's', maxRows: 1 }],
+              isOrderedByScan: false,
+              isBounded: false,
+              seq: 5,
+              bounds: { pageRows: 1, pageBytes: 2, heldBytes: 3 },
+            },
+            stages: [{ read: 6, rows: 7, heldBytes: 8 }],
+            pageBytes: 9,
+          },
+        },
+        '08 08 0100 010063 00000000 0000000000000000 0500000000000000' +
+          '07 00 0500000000000000 0100000000000000 0200000000000000 0300000000000000 00000000' +
+          '01000000 0a 02 010073 0100000000000000 0600000000000000 0700000000000000 0800000000000000 0900000000000000',
       ],
       [
         {

@@ -1,7 +1,7 @@
 import { encodeEnvelope, encodeOutcome } from '../../../src/encoding/index.ts'
 import type { FailedCondition } from '../../../src/encoding/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
-import type { ClientMessage, QueryData, ServerMessage, Topology } from '../../../src/model/index.ts'
+import type { ClientMessage, QueryData, QueryPlan, ServerMessage, Topology } from '../../../src/model/index.ts'
 
 /** At least one message of every type and kind, in the form in which decoders give it. */
 
@@ -77,6 +77,16 @@ export const topology: Topology = {
     { nodeId: 1, name: 'n1', clientAddress: '127.0.0.1:7400', role: 'voter' },
     { nodeId: 2, name: 'n2', clientAddress: '127.0.0.1:7401', role: 'learner' },
   ],
+}
+
+const plan: QueryPlan = {
+  path: 'index',
+  indexes: ['by_customer'],
+  stages: [{ kind: 'scan', text: 'scan', estimatedRows: 3, maxRows: 2 ** 53 - 1 }],
+  isOrderedByScan: true,
+  isBounded: false,
+  seq: 9,
+  bounds: { pageRows: 100, pageBytes: 2 ** 20, heldBytes: 2 ** 26 },
 }
 
 export const query: QueryData = {
@@ -484,7 +494,12 @@ export const serverSamples: ServerMessage[] = [
       { type: 'query', result: { columns: ['x'], rows: [['text'], [true], [1.5], [bytes(1)]], examined: 0, seq: 0 } },
       {
         type: 'explain',
-        plan: { path: 'index', indexes: ['by_customer'], stages: ['scan'], isOrderedByScan: true, isBounded: false },
+        plan,
+      },
+      {
+        type: 'query',
+        result: { columns: ['x'], rows: [], examined: 0, seq: 9 },
+        diagnostics: { plan, stages: [{ read: 4, rows: 2, heldBytes: 0 }], pageBytes: 80 },
       },
       {
         type: 'rows',

@@ -1,12 +1,14 @@
 import * as fc from 'fast-check'
 import { COLUMN_TYPES, integerRange, narrow } from '../../../src/encoding/index.ts'
 import type { ColumnType, ReadSet, Row, Value } from '../../../src/encoding/index.ts'
-import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_PATHS } from '../../../src/model/index.ts'
+import { AGGREGATE_FUNCTIONS, JOIN_TYPES, QUERY_PATHS, QUERY_STAGES } from '../../../src/model/index.ts'
 import type {
   RowChangeData,
   WatchedRows,
   QueryData,
   QueryPlan,
+  QueryStage,
+  StageRun,
   QueryResult,
   ReadRequest,
   ReadResult,
@@ -72,7 +74,7 @@ export const query: fc.Arbitrary<QueryData> = some<QueryData>(
 
 const isTrue = just(true)
 export const tableRequest: fc.Arbitrary<ReadRequest> = fc.oneof(
-  some<ReadRequest>({ type: just('query'), query }, { readSet: isTrue }),
+  some<ReadRequest>({ type: just('query'), query }, { readSet: isTrue, diagnostics: isTrue }),
   some<ReadRequest>({ type: just('explain'), query }),
   some<ReadRequest>(
     {
@@ -155,16 +157,25 @@ const description = some<TableDescription>(
   { readPolicy: expr.map(throughJson), rows: count },
 )
 
+const stage = some<QueryStage>(
+  { kind: fc.constantFrom(...QUERY_STAGES), text },
+  { estimatedRows: count, maxRows: count },
+)
 const plan = some<QueryPlan>({
   path: fc.constantFrom(...QUERY_PATHS),
   indexes: fc.array(name, { maxLength: 2 }),
-  stages: fc.array(text, { maxLength: 3 }),
+  stages: fc.array(stage, { maxLength: 3 }),
   isOrderedByScan: fc.boolean(),
   isBounded: fc.boolean(),
+  seq: count,
+  bounds: some<QueryPlan['bounds']>({ pageRows: count, pageBytes: count, heldBytes: count }, { scanRows: count }),
 })
+const diagnostics = fc
+  .tuple(plan, fc.array(some<StageRun>({ read: count, rows: count, heldBytes: count }), { minLength: 3, maxLength: 3 }))
+  .map(([made, runs]) => ({ plan: made, stages: runs.slice(0, made.stages.length), pageBytes: 7 }))
 
 export const tableResult: fc.Arbitrary<ReadResult> = fc.oneof(
-  some<ReadResult>({ type: just('query'), result }, { readSet }),
+  some<ReadResult>({ type: just('query'), result }, { readSet, diagnostics }),
   some<ReadResult>({ type: just('explain'), plan }),
   types.chain(types =>
     some<ReadResult>(

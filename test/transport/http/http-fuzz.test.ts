@@ -11,6 +11,7 @@ const PARTS = [
   'tables',
   'query',
   'explain=true',
+  'diagnostics=true',
   'p',
   'app',
   'a',

@@ -2,8 +2,9 @@ import type { Value } from '../../../encoding/index.ts'
 import { formatToken, type RequestOptions } from '../../consistency.ts'
 import type { CoreRead } from '../../database.ts'
 import { QuorateError } from '../../errors.ts'
-import type { QueryData, QueryPlan, QueryResult } from '../../query.ts'
-import type { Query, QueryPage } from '../../database-tables.ts'
+import type { QueryDiagnostics, QueryPlan } from '../../query-plan.ts'
+import type { QueryData, QueryResult } from '../../query.ts'
+import type { DiagnosedPage, Query, QueryPage } from '../../database-tables.ts'
 import { checkedQuery } from '../../query-data.ts'
 import { invalid } from '../arguments.ts'
 import { checked } from '../connection.ts'
@@ -42,7 +43,24 @@ export class CoreQuery<R> implements Query<R> {
   }
 
   async page(cursor?: string, options?: RequestOptions): Promise<QueryPage<R>> {
-    const read = await this.#read(cursor === undefined ? this.#data : following(this.#data, cursor), options)
+    return this.#pageOf(await this.#read(this.#after(cursor), options))
+  }
+
+  async diagnose(cursor?: string, options?: RequestOptions): Promise<DiagnosedPage<R>> {
+    const source = this.#source
+    const startMs = source.monotonicMs()
+    const read = await source.read({ type: 'query', query: this.#after(cursor), diagnostics: true }, options)
+    const elapsedMs = source.monotonicMs() - startMs
+    const { diagnostics } = queryResult(read)
+    if (diagnostics === undefined) throw unfit('query with diagnostics', 'one without')
+    return { ...this.#pageOf(read), diagnostics, elapsedMs }
+  }
+
+  #after(cursor: string | undefined): QueryData {
+    return cursor === undefined ? this.#data : following(this.#data, cursor)
+  }
+
+  #pageOf(read: CoreRead): QueryPage<R> {
     const { result } = queryResult(read)
     return {
       rows: this.#decode(result),
@@ -119,7 +137,7 @@ function rowOf(columns: readonly string[], cells: readonly Value[], codecs: read
   return row
 }
 
-export function queryResult(read: CoreRead): { result: QueryResult } {
+export function queryResult(read: CoreRead): { result: QueryResult; diagnostics?: QueryDiagnostics } {
   if (read.result.type !== 'query') throw unfit('query', read.result.type)
   return read.result
 }
