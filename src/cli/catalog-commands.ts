@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { QuorateError } from '../model/index.ts'
-import type { ProjectUsage } from '../model/index.ts'
+import type { NamedPlace, ProjectUsage } from '../model/index.ts'
 import type { WithSession } from './context.ts'
 
 /** `quorate project` and `quorate scope`. */
@@ -25,7 +25,7 @@ export function addCatalogCommands(program: Command, withSession: WithSession): 
     withSession(async session => {
       const projects = await (await session.database()).projects()
       session.output.result(projects, () =>
-        session.output.table(projects.map(({ name, id }) => ({ project: name, id }))),
+        session.output.table(projects.map(({ name, ...place }) => ({ project: name, ...placeRow(place) }))),
       )
     }),
   )
@@ -101,6 +101,10 @@ function bound(option: string, text: string): number | undefined {
   )
 }
 
+function placeRow({ id, createdAtMicros, owner }: Omit<NamedPlace, 'name'>): Record<string, string | number> {
+  return { id, created: new Date(createdAtMicros / 1000).toISOString(), owner: owner ?? '-' }
+}
+
 function addScopeCommands(scope: Command, withSession: WithSession): void {
   scope
     .command('create <project> <scope>')
@@ -119,7 +123,9 @@ function addScopeCommands(scope: Command, withSession: WithSession): void {
   scope.command('list <project>').action(
     withSession(async (session, command) => {
       const scopes = await (await session.database()).scopes(command.args[0] ?? '')
-      session.output.result(scopes, () => session.output.table(scopes.map(({ name, id }) => ({ scope: name, id }))))
+      session.output.result(scopes, () =>
+        session.output.table(scopes.map(({ name, ...place }) => ({ scope: name, ...placeRow(place) }))),
+      )
     }),
   )
   scope

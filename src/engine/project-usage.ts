@@ -36,10 +36,11 @@ export function projectUsage(catalog: Catalog, project: Project, usageOf: UsageO
   const sumOf = (spaces: readonly Uint8Array[]): SpaceUsage => sum(spaces.map(usageOf))
   const [ofKeys, ofRows, ofIndexes] = [sumOf(keys), sumOf(rows), sumOf(indexes)]
   const ofEvents = events.map(usageOf)
-  const { name, id, owner, quota } = project
+  const { name, id, createdAtMicros, owner, quota } = project
   return {
     name,
     id,
+    createdAtMicros,
     ...(owner !== '' && { owner }),
     keys: ofKeys.records,
     rows: ofRows.records,

@@ -26,6 +26,8 @@ export interface CallerGrant {
 export interface NamedPlace {
   name: string
   id: number
+  /** Leader time of the transaction that created it, us. */
+  createdAtMicros: number
   /** Caller; absent = nobody. */
   owner?: string
 }

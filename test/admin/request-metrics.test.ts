@@ -8,6 +8,7 @@ import type { ProjectFigures } from '../../src/model/index.ts'
 const project = (id: number, bytes: number, more: Partial<ProjectFigures> = {}): ProjectFigures => ({
   name: `p${id}`,
   id,
+  createdAtMicros: 1,
   keys: 1,
   rows: 0,
   events: 0,

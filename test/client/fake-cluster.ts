@@ -110,7 +110,7 @@ export class FakeNode {
           type: 'readResult',
           requestId,
           seq: cluster.seq,
-          result: { type: 'projects', projects: [{ name: this.name, id: message.viewId }] },
+          result: { type: 'projects', projects: [{ name: this.name, id: message.viewId, createdAtMicros: 1 }] },
         })
       case 'openView': {
         const { consistency } = message

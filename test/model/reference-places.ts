@@ -14,13 +14,13 @@ export function answerPlaceRead(
   const sees = (project: string, scope?: string): boolean => touches(newest, caller, project, scope)
   if (request.type === 'projects') {
     const names = [...state.projects.keys()].filter(name => sees(name))
-    return { type: 'projects', projects: names.sort().map(place) }
+    return { type: 'projects', projects: names.sort().map((name, i) => place(state, name, name, i)) }
   }
   const scopes = state.projects.get(request.project)
   if (scopes === undefined) throw new Refusal('project_not_found', request.project)
   if (!sees(request.project)) throw new Refusal('permission_denied', request.project)
   const names = [...scopes.keys()].filter(name => sees(request.project, name))
-  return { type: 'scopes', scopes: names.sort().map(place) }
+  return { type: 'scopes', scopes: names.sort().map((name, i) => place(state, `${request.project}/${name}`, name, i)) }
 }
 
 function touches(state: ReferenceState, caller: string, project: string, scope: string | undefined): boolean {
@@ -37,6 +37,6 @@ function touches(state: ReferenceState, caller: string, project: string, scope: 
   })
 }
 
-function place(name: string, index: number): NamedPlace {
-  return { name, id: index + 1 }
+function place(state: ReferenceState, path: string, name: string, index: number): NamedPlace {
+  return { name, id: index + 1, createdAtMicros: state.created.get(path)! }
 }

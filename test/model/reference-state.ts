@@ -66,6 +66,8 @@ export class ReferenceState {
   /** Of projects, scopes and tables, by path. */
   owners = new Map<string, string>()
   quotas = new Map<string, Quota>()
+  /** When projects and scopes were made, by path. */
+  created = new Map<string, number>()
 
   copy(): ReferenceState {
     const copy = new ReferenceState()
@@ -79,6 +81,7 @@ export class ReferenceState {
     copy.settings = this.settings
     copy.owners = new Map(this.owners)
     copy.quotas = new Map(this.quotas)
+    copy.created = new Map(this.created)
     copy.events = new Map([...this.events].map(([place, events]) => [place, events.copy()]))
     return copy
   }
@@ -338,6 +341,11 @@ export class ReferenceState {
     return next
   }
 
+  /** What was made when under another name. */
+  #move(from: string, to: string): void {
+    this.created.set(to, this.created.get(from)!)
+  }
+
   #ddl(operation: Ddl): boolean {
     const { projects } = this
     const requireProject = (name: string): Map<string, Records> => {
@@ -359,6 +367,8 @@ export class ReferenceState {
         if (projects.has(operation.project) && operation.ifNotExists === true) return false
         requireNew(operation.project, projects)
         projects.set(operation.project, new Map([[DEFAULT_SCOPE, new Map()]]))
+        this.created.set(operation.project, this.timeMicros)
+        this.created.set(`${operation.project}/${DEFAULT_SCOPE}`, this.timeMicros)
         if (operation.owner !== undefined) this.owners.set(operation.project, operation.owner)
         return true
       case 'renameProject': {
@@ -366,6 +376,8 @@ export class ReferenceState {
         requireNew(operation.to, projects)
         projects.delete(operation.project)
         projects.set(operation.to, scopes)
+        this.#move(operation.project, operation.to)
+        for (const scope of scopes.keys()) this.#move(`${operation.project}/${scope}`, `${operation.to}/${scope}`)
         return true
       }
       case 'dropProject':
@@ -377,6 +389,7 @@ export class ReferenceState {
         if (scopes.has(operation.scope) && operation.ifNotExists === true) return false
         requireNew(operation.scope, scopes)
         scopes.set(operation.scope, new Map())
+        this.created.set(`${operation.project}/${operation.scope}`, this.timeMicros)
         return true
       }
       case 'renameScope': {
@@ -385,6 +398,7 @@ export class ReferenceState {
         requireNew(operation.to, scopes)
         scopes.delete(operation.scope)
         scopes.set(operation.to, records)
+        this.#move(`${operation.project}/${operation.scope}`, `${operation.project}/${operation.to}`)
         return true
       }
       case 'dropScope': {

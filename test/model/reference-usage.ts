@@ -14,7 +14,16 @@ export function usageOf(state: ReferenceState, project: string): ProjectUsage {
     }
     for (const table of state.tables.all(project, scope)) rows += table.rows.size
   }
-  return { name: project, id: 0, keys, rows, events: 0, bytes, quota: state.quotas.get(project) ?? {} }
+  return {
+    name: project,
+    id: 0,
+    createdAtMicros: state.created.get(project)!,
+    keys,
+    rows,
+    events: 0,
+    bytes,
+    quota: state.quotas.get(project) ?? {},
+  }
 }
 
 /** @throws Refusal `quota_exceeded` where a project holds more than before and more than it may */

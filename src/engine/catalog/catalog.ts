@@ -18,6 +18,7 @@ export interface Scope {
   readonly id: number
   readonly name: string
   readonly projectId: number
+  readonly createdAtMicros: number
   /** Caller; '' = nobody. */
   readonly owner: string
 }
@@ -77,7 +78,8 @@ export class Catalog {
       const format = fields.u8()
       const projectId = fields.u32()
       const name = fields.text16()
-      const scope = { id: readU64BE(key, 2), name, projectId, owner: readOwner(fields, format) }
+      const owner = readOwner(fields, format)
+      const scope = { id: readU64BE(key, 2), name, projectId, owner, createdAtMicros: fields.u64() }
       byId.get(projectId)?.scopes.set(name, scope)
       return true
     })
@@ -172,8 +174,8 @@ export class Catalog {
     changes.delete(projectKey(project.id))
   }
 
-  addScope(changes: Changes, project: Project, id: number, name: string): void {
-    const scope: Scope = { id, name, owner: '', projectId: project.id }
+  addScope(changes: Changes, project: Project, id: number, name: string, createdAtMicros: number): void {
+    const scope: Scope = { id, name, owner: '', projectId: project.id, createdAtMicros }
     project.scopes.set(name, scope)
     this.#scopesById.set(id, scope)
     putScope(changes, scope)
@@ -222,8 +224,8 @@ export class Catalog {
   }
 }
 
-function placeOf({ name, id, owner }: Project | Scope): NamedPlace {
-  return owner === '' ? { name, id } : { name, id, owner }
+function placeOf({ name, id, createdAtMicros, owner }: Project | Scope): NamedPlace {
+  return owner === '' ? { name, id, createdAtMicros } : { name, id, createdAtMicros, owner }
 }
 
 /** Records without an owner have format 1. */
@@ -267,5 +269,6 @@ function putScope(changes: Changes, scope: Scope, createdSeq?: number): void {
   writer.u32(scope.projectId)
   writer.text16(scope.name)
   if (scope.owner !== '') writer.text16(scope.owner)
+  writer.u64(scope.createdAtMicros)
   changes.put(scopeKey(scope.id), writer.finish(), createdSeq)
 }

@@ -72,7 +72,7 @@ function createProject(
   const catalog = ownCatalog(work)
   const { nextProjectId, nextScopeId } = work.state.counters
   const project = catalog.addProject(work.changes, nextProjectId, name, owner, work.timeMicros)
-  catalog.addScope(work.changes, project, nextScopeId, DEFAULT_SCOPE_NAME)
+  catalog.addScope(work.changes, project, nextScopeId, DEFAULT_SCOPE_NAME, work.timeMicros)
   takeIds(work, 1, 1)
   return true
 }
@@ -123,7 +123,7 @@ function createScope(work: EntryWork, project: string, name: string, ifNotExists
   if (found === undefined) return noProject(project)
   if (found.scopes.has(name)) return ifNotExists ? false : refuse('already_exists', `scope ${name} exists`)
   const catalog = ownCatalog(work)
-  catalog.addScope(work.changes, catalog.project(project)!, work.state.counters.nextScopeId, name)
+  catalog.addScope(work.changes, catalog.project(project)!, work.state.counters.nextScopeId, name, work.timeMicros)
   takeIds(work, 0, 1)
   return true
 }

@@ -263,7 +263,8 @@ function entryFromPlain(value: unknown): KvEntry {
 function place(value: unknown): NamedPlace {
   const map = asMap(value, 'item')
   const owner = optionalField(map, 'owner', textField)
-  return { name: textField(map, 'name'), id: integerField(map, 'id'), ...(owner !== undefined && { owner }) }
+  const [id, createdAtMicros] = [integerField(map, 'id'), integerField(map, 'createdAtMicros')]
+  return { name: textField(map, 'name'), id, createdAtMicros, ...(owner !== undefined && { owner }) }
 }
 
 function usageFromPlain(value: unknown): ProjectUsage {

@@ -25,8 +25,10 @@ import {
 
 /** Binary read results. An entry is u64 seq, u64 created seq, u64 expiry (0 = never), u16 + key, u32 + value. */
 const ENTRY_BYTES_MIN = 30
-/** text16 name, u64 id, text16 owner, four u64, u8 flags. */
-const USAGE_BYTES_MIN = 45
+/** text16 name, u64 id, u64 creation, text16 owner. */
+const PLACE_BYTES_MIN = 20
+/** A place, four u64, u8 flags. */
+const USAGE_BYTES_MIN = PLACE_BYTES_MIN + 33
 const QUOTA_HAS_BYTES = 1
 const QUOTA_HAS_RECORDS = 2
 
@@ -114,17 +116,18 @@ function writeEntry(out: ByteWriter, entry: KvEntry): void {
 
 function writePlaces(out: ByteWriter, items: readonly NamedPlace[]): void {
   out.u32(items.length)
-  for (const { name, id, owner = '' } of items) {
-    out.text16(name)
-    out.u64(id)
-    out.text16(owner)
-  }
+  for (const item of items) writePlace(out, item)
 }
 
-function writeUsage(out: ByteWriter, { name, id, owner = '', quota, ...usage }: ProjectUsage): void {
+function writePlace(out: ByteWriter, { name, id, createdAtMicros, owner = '' }: NamedPlace): void {
   out.text16(name)
   out.u64(id)
+  out.u64(createdAtMicros)
   out.text16(owner)
+}
+
+function writeUsage(out: ByteWriter, { quota, ...usage }: ProjectUsage): void {
+  writePlace(out, usage)
   for (const count of [usage.keys, usage.rows, usage.events, usage.bytes]) out.u64(count)
   out.u8((quota.bytes === undefined ? 0 : QUOTA_HAS_BYTES) | (quota.records === undefined ? 0 : QUOTA_HAS_RECORDS))
   if (quota.bytes !== undefined) out.u64(quota.bytes)
@@ -154,9 +157,9 @@ export function readReadResult(reader: ByteReader): ReadResult {
       return { type: 'scan', entries: readList(reader, ENTRY_BYTES_MIN, readEntry), more }
     }
     case ReadCode.projects:
-      return { type: 'projects', projects: readList(reader, 12, readPlace) }
+      return { type: 'projects', projects: readList(reader, PLACE_BYTES_MIN, readPlace) }
     case ReadCode.scopes:
-      return { type: 'scopes', scopes: readList(reader, 12, readPlace) }
+      return { type: 'scopes', scopes: readList(reader, PLACE_BYTES_MIN, readPlace) }
     case ReadCode.settings:
       return { type: 'settings', settings: Object.fromEntries(readList(reader, 10, readSetting)) }
     case ReadCode.count:
@@ -224,7 +227,7 @@ function readGrant(reader: ByteReader): CallerGrant {
 }
 
 function readPlace(reader: ByteReader): NamedPlace {
-  const place = { name: reader.text16(), id: reader.u64() }
+  const place = { name: reader.text16(), id: reader.u64(), createdAtMicros: reader.u64() }
   const owner = reader.text16()
   return owner === '' ? place : { ...place, owner }
 }

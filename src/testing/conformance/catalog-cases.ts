@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import type { Ddl } from '../../encoding/index.ts'
 import { DEFAULT_SETTINGS } from '../../model/index.ts'
 import type { ConformanceSection } from './context.ts'
@@ -44,6 +44,34 @@ export const catalogSection: ConformanceSection = {
         await refused(database.ddl({ type: 'dropScope', project, scope: 'none' }), 'scope_not_found')
         deepEqual((await database.ddl({ type: 'dropScope', project, scope: 'none', ifExists: true })).changed, [false])
         await refused(database.ddl({ type: 'createScope', project: 'no-such-project', scope }), 'project_not_found')
+      },
+    },
+    {
+      name: 'knows when projects and scopes were created, whatever becomes of their names and owners',
+      async run({ database, project }) {
+        const created = async (): Promise<Record<string, number>> => {
+          const projects = (await database.projects()).filter(({ name }) => name.startsWith(project))
+          const scopes = (await Promise.all(projects.map(({ name }) => database.scopes(name)))).flat()
+          return Object.fromEntries([...projects, ...scopes].map(place => [place.name, place.createdAtMicros]))
+        }
+        const { [project]: first = 0, app } = await created()
+        ok(first > 0 && app === first, `created at ${first}, its scope at ${app}`)
+        await database.ddl([
+          { type: 'createScope', project, scope: 's' },
+          { type: 'createProject', project: `${project}-2` },
+        ])
+        const before = await created()
+        ok(before['s']! >= first && before['s'] === before[`${project}-2`], 'one commit has one time')
+        await database.ddl([
+          { type: 'transferOwnership', project, scope: 's', to: 'ann' },
+          { type: 'renameScope', project, scope: 's', to: 't' },
+          { type: 'transferOwnership', project: `${project}-2`, to: 'ann' },
+          { type: 'renameProject', project: `${project}-2`, to: `${project}-3` },
+        ])
+        const after = await created()
+        equal(after['t'], before['s'])
+        equal(after[`${project}-3`], before[`${project}-2`])
+        equal((await database.usage(project)).createdAtMicros, first)
       },
     },
     {

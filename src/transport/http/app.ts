@@ -14,7 +14,15 @@ import { bearerToken } from './request.ts'
 import type { HttpPeer } from './request.ts'
 import { listScopes } from './scopes-route.ts'
 import { commitEventsRoute, eventsRoute } from './event-routes.ts'
-import { headRoute, jobsRoute, queryRoute, tablesRoute, usageRoute } from './table-routes.ts'
+import {
+  headRoute,
+  jobsRoute,
+  projectsRoute,
+  queryRoute,
+  scopesRoute,
+  tablesRoute,
+  usageRoute,
+} from './table-routes.ts'
 import { commitRoute, ddlRoute, preflightRoute } from './transaction-routes.ts'
 
 export type HttpApp = Hono<{ Bindings: HttpPeer }>
@@ -89,6 +97,8 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   fixed(app, 'POST', '/v1/ddl', c => answer(c, ddlRoute))
   fixed(app, 'POST', '/v1/query', c => answer(c, queryRoute))
   fixed(app, 'GET', '/v1/tables/*', c => answer(c, call => tablesRoute(call, splitTarget(c.env.target).path)))
+  fixed(app, 'GET', '/v1/projects', c => answer(c, projectsRoute))
+  fixed(app, 'GET', '/v1/scopes/*', c => answer(c, call => scopesRoute(call, splitTarget(c.env.target).path)))
   for (const path of ['/v1/usage', '/v1/usage/*']) {
     fixed(app, 'GET', path, c => answer(c, call => usageRoute(call, splitTarget(c.env.target).path)))
   }

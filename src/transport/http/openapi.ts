@@ -20,6 +20,8 @@ import {
   listSchema,
   scopesListSchema,
   preflightSchema,
+  projectsSchema,
+  scopesSchema,
   putQuery,
   queryQuery,
   readQuery,
@@ -173,9 +175,25 @@ function eventAndJobPaths(): Plain {
   }
 }
 
-function usagePaths(): Plain {
+function placePaths(): Plain {
   const parameters = queryParameters(readQuery)
   return {
+    '/v1/projects': {
+      get: operation(
+        'listProjects',
+        'The projects in which the caller may do something',
+        parameters,
+        jsonContent(projectsSchema),
+      ),
+    },
+    '/v1/scopes/{project}': {
+      get: operation(
+        'listScopes',
+        'The scopes of a project in which the caller may do something',
+        [PROJECT, ...parameters],
+        jsonContent(scopesSchema),
+      ),
+    },
     '/v1/usage': {
       get: operation('listUsage', 'What each project holds, and its quota', parameters, jsonContent(usagesSchema)),
     },
@@ -272,7 +290,7 @@ export function openApiDocument(version: string): Plain {
         ),
       },
       ...tablePaths(),
-      ...usagePaths(),
+      ...placePaths(),
       ...eventAndJobPaths(),
       ...statePaths(),
     },

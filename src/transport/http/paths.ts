@@ -77,6 +77,15 @@ export function usageName(path: string): string | undefined {
   return decodeName(name)
 }
 
+const SCOPES_PREFIX = '/v1/scopes/'
+
+/** What `/v1/scopes/{project}` names. @throws QuorateError `not_found` for a path of another form */
+export function scopesProject(path: string): string {
+  const name = path.startsWith(SCOPES_PREFIX) ? path.slice(SCOPES_PREFIX.length) : ''
+  if (name === '' || name.includes('/')) throw new QuorateError('not_found', 'no such path')
+  return decodeName(name)
+}
+
 const EVENTS_PREFIX = '/v1/events/'
 
 /** What `/v1/events/{project}[/{scope}[/summary]]` names. @throws QuorateError `not_found` for a path of another form */

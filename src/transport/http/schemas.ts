@@ -520,10 +520,19 @@ export const statusSchema: z.ZodType = z.object({
   ),
 })
 
-const usageSchema = z.object({
+const place = {
   name: z.string(),
   id: integer,
+  createdAtMicros: integer.describe('Leader time of its creation, us'),
   owner: z.string().optional(),
+}
+const answeredAt = { seq: integer, token: z.string() }
+
+export const projectsSchema: z.ZodType = z.object({ projects: z.array(z.object(place)), ...answeredAt })
+export const scopesSchema: z.ZodType = z.object({ scopes: z.array(z.object(place)), ...answeredAt })
+
+const usageSchema = z.object({
+  ...place,
   keys: integer,
   rows: integer,
   events: integer,

@@ -11,7 +11,7 @@ import {
 } from '../../model/index.ts'
 import { DEFAULT_TIMEOUT_MS } from './options.ts'
 import type { HttpCall } from './options.ts'
-import { tableNames, usageName } from './paths.ts'
+import { scopesProject, tableNames, usageName } from './paths.ts'
 import { consistencyOf, parseQuery } from './query.ts'
 import { bodyText, readBody } from './request.ts'
 import { jobsQuery, queryQuery, readQuery, type ReadQuery } from './schemas.ts'
@@ -57,6 +57,23 @@ export async function tablesRoute(call: HttpCall, path: string): Promise<Respons
   })
   if (read.result.type !== 'tables') throw unfit(read.result.type)
   return answered(read, { tables: read.result.tables })
+}
+
+/** GET /v1/projects: those in which the caller may do something. */
+export async function projectsRoute(call: HttpCall): Promise<Response> {
+  const read = await readFor(call, parseQuery(readQuery, call.query), { type: 'projects' })
+  if (read.result.type !== 'projects') throw unfit(read.result.type)
+  return answered(read, { projects: read.result.projects })
+}
+
+/** GET /v1/scopes/{project}: those of the project in which the caller may do something. */
+export async function scopesRoute(call: HttpCall, path: string): Promise<Response> {
+  const reads = parseQuery(readQuery, call.query)
+  const project = scopesProject(path)
+  requireName('project', project)
+  const read = await readFor(call, reads, { type: 'scopes', project })
+  if (read.result.type !== 'scopes') throw unfit(read.result.type)
+  return answered(read, { scopes: read.result.scopes })
 }
 
 /** GET /v1/usage: what each project holds that the caller may ask about, and with `/{project}` one of them. */

@@ -167,8 +167,8 @@ const entry = record({
   expiresAtMicros: fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), { nil: undefined }),
 })
 const namedId = fc.oneof(
-  record({ name: text, id: u64 }),
-  record({ name: text, id: u64, owner: text.filter(owner => owner !== '') }),
+  record({ name: text, id: u64, createdAtMicros: u64 }),
+  record({ name: text, id: u64, createdAtMicros: u64, owner: text.filter(owner => owner !== '') }),
 )
 const outcome = fc.oneof(
   fc

@@ -351,7 +351,7 @@ export const serverSamples: ServerMessage[] = [
     [
       { type: 'get', entries: [entry, undefined, { ...entry, expiresAtMicros: 99 }] },
       { type: 'scan', entries: [entry, { ...entry, key: bytes(), value: bytes() }], more: true },
-      { type: 'projects', projects: [{ name: 'shop', id: 4 }] },
+      { type: 'projects', projects: [{ name: 'shop', id: 4, createdAtMicros: 1_790_000_000_000_000 }] },
       { type: 'scopes', scopes: [] },
       { type: 'count', keys: 2 ** 40 },
       {
@@ -419,9 +419,28 @@ export const serverSamples: ServerMessage[] = [
       {
         type: 'usage',
         projects: [
-          { name: 'shop', id: 4, owner: 'ann', keys: 1, rows: 2 ** 40, events: 3, bytes: 2 ** 50, quota: {} },
-          { name: 'two', id: 5, keys: 0, rows: 0, events: 0, bytes: 0, quota: { bytes: 1, records: 2 } },
-          { name: 'one', id: 6, keys: 0, rows: 0, events: 0, bytes: 0, quota: { records: 0 } },
+          {
+            name: 'shop',
+            id: 4,
+            createdAtMicros: 7,
+            owner: 'ann',
+            keys: 1,
+            rows: 2 ** 40,
+            events: 3,
+            bytes: 2 ** 50,
+            quota: {},
+          },
+          {
+            name: 'two',
+            id: 5,
+            createdAtMicros: 8,
+            keys: 0,
+            rows: 0,
+            events: 0,
+            bytes: 0,
+            quota: { bytes: 1, records: 2 },
+          },
+          { name: 'one', id: 6, createdAtMicros: 8, keys: 0, rows: 0, events: 0, bytes: 0, quota: { records: 0 } },
         ],
       },
       {

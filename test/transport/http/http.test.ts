@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ERROR_CODES, STATUS_OF } from '../../../src/model/index.ts'
-import { headSchema } from '../../../src/transport/http/schemas.ts'
+import { headSchema, projectsSchema, scopesSchema } from '../../../src/transport/http/schemas.ts'
 import { HttpRig } from './http-rig.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -328,6 +328,21 @@ describe('a node without a leader', () => {
   })
 })
 
+describe('projects and scopes', () => {
+  it('are listed with the time of their creation', async () => {
+    const rig = await HttpRig.open()
+    const projects = await rig.ask('GET', '/v1/projects')
+    assert.equal(projectsSchema.safeParse(projects.body).error, undefined)
+    const [project] = projects.body.projects
+    assert.deepEqual([project.name, project.createdAtMicros > 0], ['p', true])
+    const scopes = await rig.ask('GET', '/v1/scopes/p')
+    assert.equal(scopesSchema.safeParse(scopes.body).error, undefined)
+    assert.equal(scopes.body.scopes[0].createdAtMicros, project.createdAtMicros)
+    assert.equal((await rig.ask('GET', '/v1/scopes/none')).status, 404)
+    assert.equal((await rig.ask('GET', '/v1/scopes/p/app')).status, 404)
+  })
+})
+
 describe('the head', () => {
   it('is what reads see, and is waited for up to the time of the request', async () => {
     const rig = await HttpRig.open()
@@ -359,7 +374,9 @@ describe('the description', () => {
       '/v1/kv/{project}/{scope}',
       '/v1/kv/{project}/{scope}/{key}',
       '/v1/preflight',
+      '/v1/projects',
       '/v1/query',
+      '/v1/scopes/{project}',
       '/v1/status',
       '/v1/tables/{project}/{scope}',
       '/v1/tables/{project}/{scope}/{table}',
