@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { QuorateError } from '../model/index.ts'
 import type { NamedPlace, ProjectUsage } from '../model/index.ts'
 import type { WithSession } from './context.ts'
+import { timeText } from './time-text.ts'
 
 /** `quorate project` and `quorate scope`. */
 export function addCatalogCommands(program: Command, withSession: WithSession): void {
@@ -102,7 +103,7 @@ function bound(option: string, text: string): number | undefined {
 }
 
 function placeRow({ id, createdAtMicros, owner }: Omit<NamedPlace, 'name'>): Record<string, string | number> {
-  return { id, created: new Date(createdAtMicros / 1000).toISOString(), owner: owner ?? '-' }
+  return { id, created: timeText(createdAtMicros), owner: owner ?? '-' }
 }
 
 function addScopeCommands(scope: Command, withSession: WithSession): void {

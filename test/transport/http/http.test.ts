@@ -366,8 +366,11 @@ describe('the description', () => {
     assert.equal(body.openapi, '3.1.0')
     assert.deepEqual(Object.keys(body.paths).toSorted(), [
       '/v1/commit',
+      '/v1/commits/{seq}/events',
       '/v1/ddl',
+      '/v1/events/{project}',
       '/v1/events/{project}/{scope}',
+      '/v1/events/{project}/{scope}/summary',
       '/v1/head',
       '/v1/jobs',
       '/v1/kv/{project}',
