@@ -69,6 +69,7 @@ export function addEventCommands(program: Command, withSession: WithSession): vo
     .description('removes the oldest events that all given bounds allow to go, in the background')
     .option('--max-age-ms <ms>', 'those older than this')
     .option('--keep-last <events>', 'all but so many of the last')
+    .option('--max-events <events>', 'at most so many, but never fewer than those of one commit')
     .action(withSession(compactEvents))
 }
 
@@ -191,20 +192,20 @@ function scalarOf(text: string): string | number | boolean | null {
 }
 
 async function compactEvents(session: Session, command: Command): Promise<void> {
-  const [project = '', scope = ''] = command.args
-  const { maxAgeMs, keepLast } = command.opts<{ maxAgeMs?: string; keepLast?: string }>()
-  const { seq, changed } = await (
-    await session.database()
-  ).ddl({
-    type: 'compactEvents',
-    project,
-    scope,
+  const { maxAgeMs, keepLast, maxEvents } = command.opts<{ maxAgeMs?: string; keepLast?: string; maxEvents?: string }>()
+  const report = await (
+    await streamOf(session, command)
+  ).compact({
     ...(maxAgeMs !== undefined && { maxAgeMs: positiveInteger('--max-age-ms', maxAgeMs) }),
     ...(keepLast !== undefined && { keepLast: seqOption(keepLast) }),
+    ...(maxEvents !== undefined && { maxEvents: positiveInteger('--max-events', maxEvents) }),
   })
-  session.output.result({ seq, begun: changed[0] }, () =>
-    session.output.line(changed[0] === true ? 'old events are being removed' : 'there is nothing to remove'),
-  )
+  session.output.result(report, () => {
+    const { events, fromSeq, throughSeq, left, isDone } = report
+    if (events === 0) return session.output.line('there is nothing to remove')
+    const what = `${events} events of seq ${fromSeq} to ${throughSeq} ${isDone ? 'are removed' : 'are being removed'}`
+    session.output.line(left === 0 ? what : `${what}, ${left} more are left`)
+  })
 }
 
 async function streamOf(session: Session, command: Command) {

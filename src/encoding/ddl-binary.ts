@@ -31,6 +31,7 @@ const OF_TABLE = 2
 /** Of compactEvents: which bounds follow. */
 const HAS_MAX_AGE = 1
 const HAS_KEEP_LAST = 2
+const HAS_MAX_EVENTS = 4
 /** Of setQuota: which bounds follow. */
 const HAS_BYTES = 1
 const HAS_RECORDS = 2
@@ -118,12 +119,14 @@ export function writeDdl(out: ByteWriter, operation: Ddl): void {
       return out.text16(operation.to)
     }
     case 'compactEvents': {
-      const { maxAgeMs, keepLast } = operation
-      out.u8((maxAgeMs === undefined ? 0 : HAS_MAX_AGE) | (keepLast === undefined ? 0 : HAS_KEEP_LAST))
+      const { maxAgeMs, keepLast, maxEvents } = operation
+      const bounds = (maxAgeMs === undefined ? 0 : HAS_MAX_AGE) | (keepLast === undefined ? 0 : HAS_KEEP_LAST)
+      out.u8(bounds | (maxEvents === undefined ? 0 : HAS_MAX_EVENTS))
       out.text16(operation.project)
       out.text16(operation.scope ?? DEFAULT_SCOPE)
       if (maxAgeMs !== undefined) out.u64(maxAgeMs)
       if (keepLast !== undefined) out.u64(keepLast)
+      if (maxEvents !== undefined) out.u64(maxEvents)
       return
     }
     case 'setQuota': {
@@ -236,13 +239,14 @@ function readTransfer(reader: ByteReader, flags: number): Ddl {
 }
 
 function readCompaction(reader: ByteReader, flags: number): Ddl {
-  if (flags > (HAS_MAX_AGE | HAS_KEEP_LAST)) throw new MalformedBytes('ddl flags')
+  if (flags > (HAS_MAX_AGE | HAS_KEEP_LAST | HAS_MAX_EVENTS)) throw new MalformedBytes('ddl flags')
   return {
     type: 'compactEvents',
     project: reader.text16(),
     scope: reader.text16(),
     ...((flags & HAS_MAX_AGE) !== 0 && { maxAgeMs: reader.u64() }),
     ...((flags & HAS_KEEP_LAST) !== 0 && { keepLast: reader.u64() }),
+    ...((flags & HAS_MAX_EVENTS) !== 0 && { maxEvents: reader.u64() }),
   }
 }
 

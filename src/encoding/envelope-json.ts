@@ -349,8 +349,9 @@ function readOperation(reader: DataReader, type: Ddl['type']): Ddl {
     case 'compactEvents': {
       const maxAgeMs = reader.optionalCount('maxAgeMs')
       const keepLast = reader.optionalCount('keepLast')
+      const maxEvents = reader.optionalCount('maxEvents')
       const bounds = { ...(maxAgeMs !== undefined && { maxAgeMs }), ...(keepLast !== undefined && { keepLast }) }
-      return { type, ...readPlace(reader), ...bounds }
+      return { type, ...readPlace(reader), ...bounds, ...(maxEvents !== undefined && { maxEvents }) }
     }
     case 'setQuota': {
       const bytes = reader.optionalCount('bytes')

@@ -133,9 +133,17 @@ export type Ddl =
   | { type: 'setSetting'; name: string; value: number }
   /**
    * Removes a scope's oldest events in the background: those that every given bound allows to go, older than `maxAgeMs` and not among the
-   * last `keepLast`. Without a bound nothing is removed. Events of one commit stay or go together.
+   * last `keepLast`. Without one of these nothing is removed. Of those at most `maxEvents` go, but never fewer than those of one commit.
+   * Events of one commit stay or go together.
    */
-  | { type: 'compactEvents'; project: string; scope?: string; maxAgeMs?: number; keepLast?: number }
+  | {
+      type: 'compactEvents'
+      project: string
+      scope?: string
+      maxAgeMs?: number
+      keepLast?: number
+      maxEvents?: number
+    }
   | TableDdl
 
 /**

@@ -33,8 +33,8 @@ export type JobTask =
       readonly done: number
     }
   | { readonly kind: 'removeEvents'; readonly scopeId: number }
-  /** Removes the events below a number that are older than a leader time (us). */
-  | { readonly kind: 'compactEvents'; readonly scopeId: number; readonly endNumber: number; readonly endMicros: number }
+  /** Removes the events below a number, with which a commit begins. */
+  | { readonly kind: 'compactEvents'; readonly scopeId: number; readonly endNumber: number }
 
 export interface Job {
   readonly key: Uint8Array
@@ -126,7 +126,6 @@ function encodeTask(task: JobTask): Uint8Array {
     case 'compactEvents':
       writer.u32(task.scopeId)
       writer.u64(task.endNumber)
-      writer.u64(task.endMicros)
       break
     default:
       throw new RangeError(`job ${String(task satisfies never)}`)
@@ -161,7 +160,7 @@ function readTask(reader: ByteReader, code: number): JobTask {
       return { kind, tableId, what, name: reader.text16(), ...readProgress(reader) }
     }
     case 'compactEvents':
-      return { kind, scopeId: reader.u32(), endNumber: reader.u64(), endMicros: reader.u64() }
+      return { kind, scopeId: reader.u32(), endNumber: reader.u64() }
     default:
       throw new MalformedBytes(`job ${code}`)
   }

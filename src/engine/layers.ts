@@ -187,6 +187,13 @@ export function eventStateKey(scopeId: number): Uint8Array {
   return key
 }
 
+/** What the last compaction of a scope's events removes. */
+export function compactionKey(scopeId: number): Uint8Array {
+  const key = scoped(Layer.events, scopeId, 1)
+  key[KV_PREFIX_BYTES] = 4
+  return key
+}
+
 /** Prefix of the events of a scope. */
 export function eventLogPrefix(scopeId: number): Uint8Array {
   const key = scoped(Layer.events, scopeId, 1)

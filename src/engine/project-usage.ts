@@ -50,7 +50,7 @@ export function projectUsage(catalog: Catalog, project: Project, usageOf: UsageO
   }
 }
 
-/** An event has three records, and the events of a scope have one for their state. */
+/** An event has three records, and the events of a scope have one for their state and may have one for their last compaction. */
 function eventsIn(records: number): number {
   return Math.max(0, Math.floor((records - 1) / 3))
 }

@@ -1,6 +1,6 @@
 import type { CommitResult } from './commit-result.ts'
 import type { RequestOptions, Token } from './consistency.ts'
-import type { EventCondition, EventData, EventsSummary } from './reads.ts'
+import type { EventCompaction, EventCondition, EventData, EventsSummary } from './reads.ts'
 
 /** What is emitted: `payload` is JSON text, the topic a name, the key not blank. */
 export interface NewEvent {
@@ -100,6 +100,23 @@ export interface EventReader extends EventQuery {
   summary(options?: SummaryOptions): Promise<EventSummary>
 }
 
+export interface CompactOptions extends RequestOptions {
+  /** Events that are younger stay. */
+  maxAgeMs?: number
+  /** So many of the newest stay. */
+  keepLast?: number
+  /** At most so many go, but never fewer than those of one commit; what else the bounds let go is `left`. */
+  maxEvents?: number
+}
+
+/** What a compaction removes. Without anything to remove its numbers are 0. */
+export interface CompactionReport extends EventCompaction {
+  /** Of the commit, that of a compaction without anything to remove too. */
+  token: Token
+  /** Up to this seq events were removed when the report was made; 0 = none. */
+  removedThroughSeq: number
+}
+
 /** The events of the newest state, and those to come. Emitting takes the permission to write all keys of the scope. */
 export interface EventStream extends EventReader {
   /**
@@ -113,4 +130,10 @@ export interface EventStream extends EventReader {
    * @throws QuorateError `invalid_name`, `invalid_argument`, `value_too_large`, `key_too_large`, `permission_denied`
    */
   emit(events: NewEvent | readonly NewEvent[], options?: RequestOptions): Promise<CommitResult>
+  /**
+   * Removes the oldest events of the scope, of all topics, that every bound given allows to go; without `maxAgeMs` or `keepLast` none does.
+   * Which ones is decided when it commits, and told here; they are removed in the background (`waitForJobs`). It takes the permission to
+   * administer the project. @throws QuorateError `project_not_found`, `scope_not_found`, `permission_denied`, `invalid_argument`
+   */
+  compact(options?: CompactOptions): Promise<CompactionReport>
 }

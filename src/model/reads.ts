@@ -116,6 +116,21 @@ export interface EventPoint {
   timeMicros: number
 }
 
+/** What a compaction removes. */
+export interface EventCompaction {
+  /** Of the commit that asked for it. */
+  seq: number
+  /** How many events go; they are removed in the background, the oldest first. */
+  events: number
+  /** Of the first and of the last of them. */
+  fromSeq: number
+  throughSeq: number
+  /** How many more its bounds would let go, were it not for `maxEvents`. */
+  left: number
+  /** All of them are removed. */
+  isDone: boolean
+}
+
 export interface TopicSummary {
   topic: string
   events: number
@@ -138,6 +153,8 @@ export interface EventsSummary {
   /** Absent where there is no event. */
   first?: EventPoint
   last?: EventPoint
+  /** The last that has found something to remove. */
+  compaction?: EventCompaction
   /** By name; of a stream of one topic that topic, if it has events. */
   topics: readonly TopicSummary[]
   /** There are more topics after the last of these. */

@@ -158,7 +158,11 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
     assert.match(followed.output, /^\d+\tsales\tb\t\{\}\n$/)
     assert.equal(
       (await run('event', 'compact', 'till', 'app', '--keep-last', '1')).output,
-      'old events are being removed\n',
+      `1 events of seq ${seq} to ${seq} are being removed\n`,
+    )
+    assert.equal(
+      (await run('event', 'compact', 'till', 'app', '--keep-last', '1', '--max-events', '9')).output,
+      'there is nothing to remove\n',
     )
     assert.equal((await run('job', 'wait', 'till')).code, 0)
     assert.equal((await run('job', 'list', 'till')).output, 'no jobs\n')

@@ -117,6 +117,7 @@ export const ddl: fc.Arbitrary<Ddl> = fc.oneof(
       scope: name,
       maxAgeMs: fc.maxSafeNat(),
       keepLast: fc.maxSafeNat(),
+      maxEvents: fc.maxSafeNat(),
     },
     { requiredKeys: ['type', 'project', 'scope'], noNullPrototype: true },
   ),

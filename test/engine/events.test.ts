@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Ddl, Mutation } from '../../src/encoding/index.ts'
-import type { EventData, ReadRequest, ReadResult } from '../../src/model/index.ts'
+import type { EventData, EventsSummary, ReadRequest, ReadResult } from '../../src/model/index.ts'
 import { DEFAULT_SETTINGS } from '../../src/model/index.ts'
 import { SeededRandom } from '../../src/platform/simulated/index.ts'
 import { ReferenceEvents } from '../model/reference-events.ts'
@@ -27,7 +27,19 @@ async function ddl(harness: Harness, operation: Ddl): Promise<unknown> {
   return outcome.status === 'committed' ? outcome.results[0] : outcome.code
 }
 
-const compact = async (harness: Harness, bounds: { maxAgeMs?: number; keepLast?: number }): Promise<unknown> =>
+interface Bounds {
+  maxAgeMs?: number
+  keepLast?: number
+  maxEvents?: number
+}
+
+function summary(harness: Harness): EventsSummary {
+  const result = harness.read({ type: 'eventSummary', project: 'p', scope: 'app', topics: 0 })
+  assert.ok(result.type === 'eventSummary')
+  return result.summary
+}
+
+const compact = async (harness: Harness, bounds: Bounds): Promise<unknown> =>
   ddl(harness, { type: 'compactEvents', project: 'p', ...bounds })
 
 describe('events', () => {
@@ -117,6 +129,40 @@ describe('events', () => {
     assert.equal(keysOf(read(harness).events), 'c', 'what is exactly as old as the bound stays')
   })
 
+  it('are removed by one compaction at a time, which a later one takes further', async () => {
+    const harness = await Harness.withProject()
+    const seqs: number[] = []
+    for (let i = 0; i < 10; i++) {
+      await harness.commit({ mutations: [emit(`k${i}`), emit(`l${i}`)] })
+      seqs.push(harness.core.appliedSeq)
+    }
+    assert.equal(await compact(harness, { keepLast: 16 }), true)
+    const first = summary(harness).compaction
+    const seq = harness.core.appliedSeq
+    assert.deepEqual(first, { seq, events: 4, fromSeq: seqs[0], throughSeq: seqs[1], left: 0, isDone: false })
+    assert.equal(await compact(harness, { keepLast: 16 }), false, 'all that is to go goes already')
+    assert.deepEqual(summary(harness).compaction, first)
+    assert.equal(await compact(harness, { keepLast: 0, maxEvents: 5 }), true)
+    const next = { seq: seq + 2, events: 4, fromSeq: seqs[2], throughSeq: seqs[3], left: 12 }
+    assert.deepEqual(summary(harness).compaction, { ...next, isDone: false })
+    const jobs = harness.read({ type: 'jobs' })
+    assert.equal(jobs.type === 'jobs' && jobs.jobs.length, 1)
+    await harness.tick()
+    assert.equal(keysOf(read(harness).events), 'k4 l4 k5 l5 k6 l6 k7 l7 k8 l8 k9 l9')
+    assert.deepEqual(summary(harness).compaction, { ...next, isDone: true })
+    assert.equal(harness.core.nextExpiryMicros(), undefined, 'no job is left')
+  })
+
+  it('of the commit that compacts stay, so that no commit is halved', async () => {
+    const harness = await Harness.withProject()
+    await harness.commit({ mutations: [emit('a')] })
+    const operation = { type: 'compactEvents', project: 'p', keepLast: 0 } as const
+    await harness.commit({ mutations: [emit('b'), { type: 'ddl', operation }, emit('c')] })
+    await harness.tick()
+    assert.equal(keysOf(read(harness).events), 'b c')
+    assert.equal(summary(harness).compaction?.events, 1)
+  })
+
   it('are the same on replicas with other memory, and after a restart', async () => {
     const harness = await Harness.withProject()
     for (let i = 0; i < 200; i++) {
@@ -153,9 +199,15 @@ describe('events', () => {
         const outcome = await harness.commit({ mutations })
         for (const event of events) oracle.emit(event, outcome.seq, harness.timeMicros, DEFAULT_SETTINGS)
       } else {
-        const bounds = random.pick([{ keepLast: random.between(0, 40) }, { maxAgeMs: random.between(0, 60_000) }])
-        const operation = { type: 'compactEvents', project: 'p', ...bounds } as const
-        assert.equal(await ddl(harness, operation), oracle.compact(operation, harness.timeMicros))
+        const bounds = random.pick([
+          { keepLast: random.between(0, 40) },
+          { maxAgeMs: random.between(0, 60_000) },
+          { keepLast: random.between(0, 40), maxAgeMs: random.between(0, 60_000) },
+        ])
+        const limit = random.chance(0.5) ? {} : { maxEvents: random.between(0, 20) }
+        const operation = { type: 'compactEvents', project: 'p', ...bounds, ...limit } as const
+        const isBegun = await ddl(harness, operation)
+        assert.equal(isBegun, oracle.compact(operation, harness.core.appliedSeq, harness.timeMicros), `seed ${seed}`)
         while (harness.core.nextExpiryMicros() !== undefined) await harness.tick(random.between(1, 50))
       }
       const topic = random.pick([undefined, 't', 'tt', 'u', 'none'])
@@ -183,8 +235,8 @@ describe('events', () => {
         const next = oracle.read({ project: 'p', scope: 'app', ...request, afterSeq: found.nextSeq })
         assert.deepEqual(next, rest, `seed ${seed}`)
       } else assert.deepEqual(found, expected, `seed ${seed}`)
-      const summary = harness.read({ type: 'eventSummary', project: 'p', scope: 'app', topics: 2 })
-      assert.deepEqual(summary, { type: 'eventSummary', summary: oracle.summary(undefined, '', 2) }, `seed ${seed}`)
+      const counted = harness.read({ type: 'eventSummary', project: 'p', scope: 'app', topics: 2 })
+      assert.deepEqual(counted, { type: 'eventSummary', summary: oracle.summary(undefined, '', 2) }, `seed ${seed}`)
     }
   })
 })

@@ -112,6 +112,7 @@ describe('the layer of events', () => {
     }
     assert.deepEqual(await ofEvents(await compacted()), [
       `130000000100: 01${number64(2)}${number64(3)}${number64(0)}${number64(0)}`,
+      `130000000104: 01${number64(4)}${number64(2)}${number64(2)}${number64(3)}${number64(0)}`,
     ])
     const harness = await compacted()
     await harness.commit({

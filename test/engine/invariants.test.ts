@@ -5,6 +5,7 @@ import { checkInvariants, FINDINGS_MAX } from '../../src/engine/invariants/index
 import type { Inconsistency } from '../../src/engine/invariants/index.ts'
 import {
   AUDIT_COUNT_KEY,
+  compactionKey,
   COUNTERS_KEY,
   eventLogPrefix,
   eventsPrefix,
@@ -362,6 +363,19 @@ describe('invariants of a state', () => {
       ['event: events up to seq 8 are removed'],
     ],
     [
+      'events that a compaction was to remove',
+      bed => putCompacted(bed),
+      ['event: events up to seq 8 are to be removed, and nothing does'],
+    ],
+    [
+      'a job that removes events that never were',
+      bed => {
+        putCompacted(bed)
+        put(bed, jobKey(2, 1), Uint8Array.of(7, scopeId(bed), 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0))
+      },
+      ['event: a job removes events that never were'],
+    ],
+    [
       'events counted wrongly',
       bed => rewrite(bed, eventStateKey(scopeId(bed)), value => writeU64(value, 25, 24)),
       ['event: 3 events of 24 bytes are counted, 3 of 23 are there'],
@@ -470,6 +484,14 @@ describe('invariants of a state', () => {
     assert.ok(loads > 10)
   })
 })
+
+/** A compaction of the first event, of which there is only the report. */
+function putCompacted(bed: Bed): void {
+  const { seq } = placeOf(keysOf(bed, eventLogPrefix(scopeId(bed)))[0]!)
+  const value = new Uint8Array(41).fill(1, 0, 1)
+  for (const at of [1, 17, 25]) writeU64(value, at, seq)
+  put(bed, compactionKey(scopeId(bed)), value)
+}
 
 /** Of topics (2) or of keys (3). */
 function entriesOf(bed: Bed, kind: number): Uint8Array {

@@ -2,6 +2,7 @@ import { utf8Bytes, type Ddl, type Mutation } from '../../src/encoding/index.ts'
 import {
   isName,
   type ClusterSettings,
+  type EventCompaction,
   type EventData,
   type EventPoint,
   type EventsSummary,
@@ -17,12 +18,14 @@ export class ReferenceEvents {
   #events: readonly EventData[] = []
   #removedThroughSeq = 0
   #removed = 0
+  #compaction: EventCompaction | undefined
 
   copy(): ReferenceEvents {
     const copy = new ReferenceEvents()
     copy.#events = this.#events
     copy.#removedThroughSeq = this.#removedThroughSeq
     copy.#removed = this.#removed
+    copy.#compaction = this.#compaction
     return copy
   }
 
@@ -46,18 +49,33 @@ export class ReferenceEvents {
   }
 
   /** At once, where the real one takes its time. */
-  compact({ maxAgeMs, keepLast }: Extract<Ddl, { type: 'compactEvents' }>, timeMicros: number): boolean {
+  compact(
+    { maxAgeMs, keepLast, maxEvents = Infinity }: Extract<Ddl, { type: 'compactEvents' }>,
+    seq: number,
+    timeMicros: number,
+  ): boolean {
     if (maxAgeMs === undefined && keepLast === undefined) return false
     const bound = this.#events.length - (keepLast ?? 0)
     const isBeyond = ({ timeMicros: at }: EventData, i: number): boolean =>
       i < bound && (maxAgeMs === undefined || at < timeMicros - maxAgeMs * 1000)
-    const stays = new Set(this.#events.filter((event, i) => !isBeyond(event, i)).map(({ seq }) => seq))
-    const isDue = this.#events.length > 0 && isBeyond(this.#events[0]!, 0)
-    const gone = this.#events.filter(({ seq }) => !stays.has(seq))
-    this.#removed += gone.length
-    this.#removedThroughSeq = gone.at(-1)?.seq ?? this.#removedThroughSeq
-    this.#events = this.#events.filter(({ seq }) => stays.has(seq))
-    return isDue
+    const stays = new Set(this.#events.filter((event, i) => !isBeyond(event, i)).map(event => event.seq))
+    const allowed = this.#events.filter(event => !stays.has(event.seq))
+    const gone = new Set<number>()
+    let events = 0
+    for (const own of new Set(allowed.map(event => event.seq))) {
+      const more = allowed.filter(event => event.seq === own).length
+      if (maxEvents === 0 || (events > 0 && events + more > maxEvents)) break
+      gone.add(own)
+      events += more
+    }
+    if (events === 0) return false
+    const throughSeq = [...gone].at(-1)!
+    const left = allowed.length - events
+    this.#compaction = { seq, events, fromSeq: this.#events[0]!.seq, throughSeq, left, isDone: true }
+    this.#removed += events
+    this.#removedThroughSeq = throughSeq
+    this.#events = this.#events.filter(event => !gone.has(event.seq))
+    return true
   }
 
   read(request: EventsRequest): ReadResult {
@@ -83,6 +101,7 @@ export class ReferenceEvents {
       removedThroughSeq: this.#removedThroughSeq,
       ...(first !== undefined && { first: pointOf(first) }),
       ...(last !== undefined && { last: pointOf(last) }),
+      ...(this.#compaction !== undefined && { compaction: this.#compaction }),
       topics: wanted.slice(0, topicsMax).map(name => {
         const own = this.#events.filter(event => event.topic === name)
         const counts = { events: own.length, bytes: bytesOf(own) }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   bytesToHex,
   bigEndianToBigint,
@@ -98,6 +99,7 @@ export class ReferenceState {
       const { permission } = grant
       if (grant.caller !== caller) return false
       if (permission.type === 'admin') return true
+      if (permission.type === 'projectAdmin') return permission.project === target.project
       if (permission.type !== type) return false
       if ((permission.project ?? target.project) !== target.project) return false
       if ((permission.scope ?? target.scope) !== target.scope) return false
@@ -136,6 +138,10 @@ export class ReferenceState {
     const { project, scope, table } = reach as { project?: string; scope?: string; table?: string }
     if (project === undefined) return false
     return placesAbove(project, scope, table).some(place => this.owners.get(place) === caller)
+  }
+
+  #has(caller: string, permission: Permission): boolean {
+    return this.grants.some(grant => grant.caller === caller && isDeepStrictEqual(grant.permission, permission))
   }
 
   isAdmin(caller: string): boolean {
@@ -259,7 +265,10 @@ export class ReferenceState {
         if (operation.type === 'dropTable') this.#dropGrants(operation.table)
         return this.tables.ddl(operation)
       }
-      if (!this.isAdmin(caller) && !this.#owns(operation, caller)) throw new Refusal('permission_denied')
+      const isOfProject =
+        operation.type === 'compactEvents' && this.#has(caller, { type: 'projectAdmin', project: operation.project })
+      const isAllowed = isOfProject || this.isAdmin(caller) || this.#owns(operation, caller)
+      if (!isAllowed) throw new Refusal('permission_denied')
       return this.#ddl(operation)
     }
     if (isTableMutation(mutation)) {
@@ -428,7 +437,7 @@ export class ReferenceState {
       }
       case 'compactEvents': {
         const events = this.eventsOf(operation.project, operation.scope ?? DEFAULT_SCOPE)
-        return events.compact(operation, this.timeMicros)
+        return events.compact(operation, this.seq, this.timeMicros)
       }
       case 'setQuota': {
         const { project, type: _, ...quota } = operation

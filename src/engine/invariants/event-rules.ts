@@ -1,5 +1,6 @@
 import { utf8Bytes } from '../../encoding/index.ts'
 import {
+  compactionKey,
   eventKey,
   eventLogPrefix,
   eventsPrefix,
@@ -9,7 +10,7 @@ import {
   topicCountsPrefix,
   topicKey,
 } from '../layers.ts'
-import { decodeHead, decodeTopicCount, eventBytes, placeOf, readEventState } from '../outbox/index.ts'
+import { decodeHead, decodeTopicCount, eventBytes, placeOf, readCompaction, readEventState } from '../outbox/index.ts'
 import { withLoading } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import type { Findings, Place } from './findings.ts'
@@ -54,6 +55,7 @@ async function checkScope(inspected: Inspected, scopeId: number, place: Place): 
   if (!log.byTopic.equals(topics)) await locate(inspected, scopeId, place, TOPIC)
   if (!log.byKey.equals(keys)) await locate(inspected, scopeId, place, KEY)
   await checkCounts(inspected, scopeId, place, log)
+  await checkCompaction(inspected, scopeId, place, { nextNumber, removedThroughSeq })
 }
 
 interface Count {
@@ -111,6 +113,25 @@ class EventLog {
     const counted = { events: events + 1, bytes: bytes + eventBytes(value.length) }
     this.topics.set(head.topic, { ...counted, lastSeq: seq, lastMicros: head.timeMicros })
   }
+}
+
+/** What a compaction removes is removed, or a job is about to. */
+async function checkCompaction(
+  { reader, state, findings }: Inspected,
+  scopeId: number,
+  place: Place,
+  { nextNumber, removedThroughSeq }: { nextNumber: number; removedThroughSeq: number },
+): Promise<void> {
+  const compaction = await withLoading(() => readCompaction(reader, scopeId))
+  let isBegun = false
+  for (const { key, task } of state.jobs) {
+    if (task.kind !== 'compactEvents' || task.scopeId !== scopeId) continue
+    isBegun = true
+    if (task.endNumber > nextNumber) findings.add('event', 'a job removes events that never were', place, key)
+  }
+  if (compaction === undefined || isBegun || removedThroughSeq >= compaction.throughSeq) return
+  const reason = `events up to seq ${compaction.throughSeq} are to be removed, and nothing does`
+  findings.add('event', reason, place, compactionKey(scopeId))
 }
 
 async function checkCounts(

@@ -1,41 +1,94 @@
 import { utf8Bytes } from '../../encoding/index.ts'
+import type { EventCompaction } from '../../model/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import type { JobTask } from '../jobs.ts'
 import { eventLogPrefix, eventsPrefix, keyedKey, topicCountsPrefix, topicKey } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import { removeStep } from '../rows/index.ts'
+import { eventAt, firstCommitThat } from './event-search.ts'
 import { decodeHead, eventBytes, placeOf, putEventState, putTopicCount } from './event-record.ts'
 import { readEventState, readTopicCount } from './event-record.ts'
 
 /** Events of one step, whose payloads it has in memory. */
 const STEP_EVENTS_MAX = 128
 
+const NEVER: number = Number.MAX_SAFE_INTEGER
+
 type Compaction = Extract<JobTask, { kind: 'compactEvents' }>
 
-/** What is to be removed so that the bounds hold; undefined if no bound is given, or nothing is beyond them. Throws `ColdPages`. */
-export function compactionOf(
-  { changes, timeMicros }: EntryWork,
-  scopeId: number,
-  { maxAgeMs, keepLast }: { maxAgeMs?: number; keepLast?: number },
-): Compaction | undefined {
-  if (maxAgeMs === undefined && keepLast === undefined) return undefined
-  const { nextNumber } = readEventState(changes, scopeId)
-  const endNumber = Math.max(0, nextNumber - (keepLast ?? 0))
-  const endMicros = maxAgeMs === undefined ? Number.MAX_SAFE_INTEGER : Math.max(0, timeMicros - maxAgeMs * 1000)
-  const task: Compaction = { kind: 'compactEvents', scopeId, endNumber, endMicros }
-  let isDue = false
-  const prefix = eventLogPrefix(scopeId)
-  changes.walk(prefix, prefixEnd(prefix), false, (key, _, value) => {
-    isDue = isBeyond(task, placeOf(key).number, decodeHead(value()).timeMicros)
-    return false
-  })
-  return isDue ? task : undefined
+export interface CompactionBounds {
+  readonly maxAgeMs?: number
+  readonly keepLast?: number
+  readonly maxEvents?: number
 }
 
-/** Events are removed only where every bound that is given allows it. */
-function isBeyond({ endNumber, endMicros }: Compaction, number: number, timeMicros: number): boolean {
-  return number < endNumber && timeMicros < endMicros
+/**
+ * What is to be removed so that the bounds hold, and what is said of it; undefined if none is given that lets anything go, or nothing is
+ * beyond them, or all that is goes already. Throws `ColdPages`.
+ */
+export function planCompaction(
+  { changes, state, timeMicros, seq }: EntryWork,
+  scopeId: number,
+  { maxAgeMs, keepLast, maxEvents = NEVER }: CompactionBounds,
+): { task: Compaction; compaction: Omit<EventCompaction, 'isDone'> } | undefined {
+  if (maxAgeMs === undefined && keepLast === undefined) return undefined
+  const { nextNumber, events } = readEventState(changes, scopeId)
+  const begun = state.jobs.find(({ task }) => task.kind === 'compactEvents' && task.scopeId === scopeId)?.task
+  const first = begun?.kind === 'compactEvents' ? begun.endNumber : nextNumber - events
+  const end = Math.max(0, nextNumber - (keepLast ?? 0))
+  const endMicros = maxAgeMs === undefined ? NEVER : Math.max(0, timeMicros - maxAgeMs * 1000)
+  // What this commit emits stays: it may emit more.
+  const allowed = endOfCommits(changes, scopeId, nextNumber, { end, endMicros, endSeq: seq })
+  const endNumber = Math.min(allowed, limitedEnd(changes, scopeId, nextNumber, first, maxEvents))
+  if (endNumber <= first) return undefined
+  const compaction = {
+    seq,
+    events: endNumber - first,
+    fromSeq: firstCommitThat(changes, scopeId, ({ number }) => number >= first)!.seq,
+    throughSeq: seqBefore(changes, scopeId, endNumber),
+    left: allowed - endNumber,
+  }
+  return { task: { kind: 'compactEvents', scopeId, endNumber }, compaction }
+}
+
+/** The number with which the first commit begins that has an event at or behind the bounds. */
+function endOfCommits(
+  reader: RecordReader,
+  scopeId: number,
+  nextNumber: number,
+  { end, endMicros = NEVER, endSeq = NEVER }: { end: number; endMicros?: number; endSeq?: number },
+): number {
+  const next = firstCommitThat(
+    reader,
+    scopeId,
+    event => event.number >= end || event.timeMicros >= endMicros || event.seq >= endSeq,
+  )
+  const endNumber = next?.number ?? nextNumber
+  if (endNumber <= end) return endNumber
+  // The commit before it has events on both sides of the number.
+  const last = eventAt(reader, scopeId, next?.seq ?? NEVER, true)
+  return last === undefined ? endNumber : eventAt(reader, scopeId, last.seq)!.number
+}
+
+/** The same for so many events, but at the least the first commit. */
+function limitedEnd(
+  reader: RecordReader,
+  scopeId: number,
+  nextNumber: number,
+  first: number,
+  maxEvents: number,
+): number {
+  if (first + maxEvents >= nextNumber) return nextNumber
+  const endNumber = endOfCommits(reader, scopeId, nextNumber, { end: first + maxEvents })
+  if (endNumber > first || maxEvents === 0) return endNumber
+  return firstCommitThat(reader, scopeId, ({ number }) => number > first)?.number ?? nextNumber
+}
+
+/** Of the event before a number with which a commit begins, or all end. */
+function seqBefore(reader: RecordReader, scopeId: number, endNumber: number): number {
+  const next = firstCommitThat(reader, scopeId, ({ number }) => number >= endNumber)
+  return eventAt(reader, scopeId, next?.seq ?? NEVER, true)!.seq
 }
 
 /** Records of an event. */
@@ -68,12 +121,8 @@ export function compactStep(
       isDone = whole.length < limit
       if (!isDone) return false
     }
-    const record = value()
-    if (!isBeyond(task, number, decodeHead(record).timeMicros)) {
-      commit = []
-      return false
-    }
-    commit.push(removedOf(task.scopeId, key.slice(), record))
+    if (number >= task.endNumber) return false
+    commit.push(removedOf(task.scopeId, key.slice(), value()))
     return true
   })
   whole.push(...commit)

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, utf8Bytes } from '../../encoding/index.ts'
-import type { EventData } from '../../model/index.ts'
+import type { EventCompaction, EventData } from '../../model/index.ts'
 import type { Changes } from '../changes.ts'
-import { eventStateKey, readU64BE, topicCountKey } from '../layers.ts'
+import { compactionKey, eventStateKey, readU64BE, topicCountKey } from '../layers.ts'
 import type { RecordReader } from '../record-store.ts'
 
 const FORMAT = 1
@@ -120,5 +120,26 @@ export function putTopicCount(changes: Changes, scopeId: number, topic: Uint8Arr
   const writer = new ByteWriter(33)
   writer.u8(FORMAT)
   for (const number of [count.events, count.bytes, count.lastSeq, count.lastMicros]) writer.u64(number)
+  changes.put(key, writer.finish(), changes.metadata(key)?.createdSeq)
+}
+
+/** What the last compaction of the scope's events removes; undefined = there was none. Throws `ColdPages`. */
+export function readCompaction(reader: RecordReader, scopeId: number): Omit<EventCompaction, 'isDone'> | undefined {
+  const record = reader.get(compactionKey(scopeId))
+  if (record === undefined) return undefined
+  const fields = new ByteReader(record.value)
+  fields.u8()
+  const [seq, events, fromSeq, throughSeq, left] = Array.from({ length: 5 }, () => fields.u64()) as Five
+  return { seq, events, fromSeq, throughSeq, left }
+}
+
+type Five = [number, number, number, number, number]
+
+export function putCompaction(changes: Changes, scopeId: number, compaction: Omit<EventCompaction, 'isDone'>): void {
+  const { seq, events, fromSeq, throughSeq, left } = compaction
+  const key = compactionKey(scopeId)
+  const writer = new ByteWriter(41)
+  writer.u8(FORMAT)
+  for (const number of [seq, events, fromSeq, throughSeq, left]) writer.u64(number)
   changes.put(key, writer.finish(), changes.metadata(key)?.createdSeq)
 }

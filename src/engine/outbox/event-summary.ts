@@ -5,7 +5,7 @@ import type { ReadContext } from '../kv/index.ts'
 import { KV_PREFIX_BYTES, topicCountKey, topicCountsPrefix, topicPrefix } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
-import { decodeTopicCount, placeOf, readEventState, readTopicCount } from './event-record.ts'
+import { decodeTopicCount, placeOf, readCompaction, readEventState, readTopicCount } from './event-record.ts'
 import { eventAt } from './event-search.ts'
 import { readableScope } from './event-sources.ts'
 
@@ -28,6 +28,7 @@ export function summarizeEvents(
     if (name !== undefined && !isName(name)) throw new QuorateError('invalid_name', 'no topic has such a name')
   }
   const { nextNumber, removedThroughSeq, events, bytes } = readEventState(reader, id)
+  const compaction = readCompaction(reader, id)
   const first = eventAt(reader, id, 0)
   const last = eventAt(reader, id, Number.MAX_SAFE_INTEGER, true)
   const summary: EventsSummary = {
@@ -37,6 +38,9 @@ export function summarizeEvents(
     removedThroughSeq,
     ...(first !== undefined && { first: { seq: first.seq, timeMicros: first.timeMicros } }),
     ...(last !== undefined && { last: { seq: last.seq, timeMicros: last.timeMicros } }),
+    ...(compaction !== undefined && {
+      compaction: { ...compaction, isDone: removedThroughSeq >= compaction.throughSeq },
+    }),
     ...topicsOf(reader, id, topic, afterTopic, Math.min(limit, TOPICS_MAX)),
   }
   return { type: 'eventSummary', summary }

@@ -7,7 +7,7 @@ import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isMutant } from '../mutants.ts'
 import { ownCatalog } from '../own-catalog.ts'
-import { compactionOf, hasEvents } from '../outbox/index.ts'
+import { hasEvents, planCompaction, putCompaction } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { addJob, endJobs } from '../table-steps.ts'
@@ -194,19 +194,20 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
 }
 
 function compactEvents(work: EntryWork, operation: Extract<Ddl, { type: 'compactEvents' }>): boolean | Refusal {
-  const { project, scope = DEFAULT_SCOPE, maxAgeMs, keepLast } = operation
+  const { project, scope = DEFAULT_SCOPE, type: _, ...bounds } = operation
   const { catalog } = work.state
   if (catalog.project(project) === undefined) return noProject(project)
   const found = catalog.scope(project, scope)
   if (found === undefined) return refuse('scope_not_found', `project ${project} has no scope ${scope.slice(0, 140)}`)
-  const isCount = (bound: number | undefined): boolean => bound === undefined || Number.isSafeInteger(bound)
-  if (!isCount(maxAgeMs) || !isCount(keepLast)) return refuse('invalid_argument', 'the bounds are whole numbers')
-  const task = compactionOf(work, found.id, {
-    ...(maxAgeMs !== undefined && { maxAgeMs }),
-    ...(keepLast !== undefined && { keepLast }),
-  })
-  if (task === undefined) return false
-  addJob(work, task)
+  if (Object.values(bounds).some(bound => !Number.isSafeInteger(bound))) {
+    return refuse('invalid_argument', 'the bounds are whole numbers')
+  }
+  const plan = planCompaction(work, found.id, bounds)
+  if (plan === undefined) return false
+  // One that has begun goes on in this one, which reaches further.
+  endJobs(work, task => task.kind === 'compactEvents' && task.scopeId === found.id)
+  addJob(work, plan.task)
+  putCompaction(work.changes, found.id, plan.compaction)
   return true
 }
 

@@ -1,5 +1,6 @@
 import { MalformedBytes, utf8Bytes, type ByteReader, type ByteWriter } from '../../encoding/index.ts'
 import type {
+  EventCompaction,
   EventCondition,
   EventData,
   EventPoint,
@@ -32,6 +33,9 @@ const TOPIC_BYTES_MIN = 42
 const HAS_FIRST = 1
 const HAS_LAST = 2
 const MORE_TOPICS = 4
+const HAS_COMPACTION = 8
+const IS_COMPACTED = 16
+const COMPACTION = ['seq', 'events', 'fromSeq', 'throughSeq', 'left'] as const
 const EqualsCode = { null: 0, false: 1, true: 2, number: 3, text: 4 } as const
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -168,9 +172,12 @@ function readEvent(reader: ByteReader): EventData {
 export function writeSummary(out: ByteWriter, summary: EventsSummary): void {
   const { events, bytes, removed, removedThroughSeq, first, last, topics, moreTopics } = summary
   const flags = (first === undefined ? 0 : HAS_FIRST) | (last === undefined ? 0 : HAS_LAST)
-  out.u8(flags | (moreTopics ? MORE_TOPICS : 0))
+  const { compaction } = summary
+  const ofCompaction = compaction === undefined ? 0 : HAS_COMPACTION | (compaction.isDone ? IS_COMPACTED : 0)
+  out.u8(flags | (moreTopics ? MORE_TOPICS : 0) | ofCompaction)
   for (const number of [events, bytes, removed, removedThroughSeq]) out.u64(number)
   for (const point of [first, last]) if (point !== undefined) writePoint(out, point)
+  if (compaction !== undefined) for (const part of COMPACTION) out.u64(compaction[part])
   out.u32(topics.length)
   for (const topic of topics) {
     out.text16(topic.topic)
@@ -181,7 +188,9 @@ export function writeSummary(out: ByteWriter, summary: EventsSummary): void {
 
 export function readSummary(reader: ByteReader): EventsSummary {
   const flags = reader.u8()
-  if (flags > (HAS_FIRST | HAS_LAST | MORE_TOPICS)) throw new MalformedBytes('summary flags')
+  if (flags > 31 || (flags & (HAS_COMPACTION | IS_COMPACTED)) === IS_COMPACTED) {
+    throw new MalformedBytes('summary flags')
+  }
   const [events, bytes, removed, removedThroughSeq] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
   return {
     events,
@@ -190,9 +199,16 @@ export function readSummary(reader: ByteReader): EventsSummary {
     removedThroughSeq,
     ...((flags & HAS_FIRST) !== 0 && { first: readPoint(reader) }),
     ...((flags & HAS_LAST) !== 0 && { last: readPoint(reader) }),
+    ...((flags & HAS_COMPACTION) !== 0 && { compaction: readCompaction(reader, (flags & IS_COMPACTED) !== 0) }),
     topics: readList(reader, TOPIC_BYTES_MIN, readTopic),
     moreTopics: (flags & MORE_TOPICS) !== 0,
   }
+}
+
+function readCompaction(reader: ByteReader, isDone: boolean): EventCompaction {
+  const compaction = { seq: 0, events: 0, fromSeq: 0, throughSeq: 0, left: 0, isDone }
+  for (const part of COMPACTION) compaction[part] = reader.u64()
+  return compaction
 }
 
 function readTopic(reader: ByteReader): TopicSummary {

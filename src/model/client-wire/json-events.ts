@@ -1,5 +1,6 @@
 import { MalformedBytes } from '../../encoding/index.ts'
 import type {
+  EventCompaction,
   EventCondition,
   EventData,
   EventPoint,
@@ -98,7 +99,7 @@ function eventFromPlain(value: unknown): EventData {
 
 function summaryFromPlain(value: unknown): EventsSummary {
   const map = asMap(value, 'summary')
-  const [first, last] = ['first', 'last'].map(name => optionalField(map, name, field))
+  const [first, last, compaction] = ['first', 'last', 'compaction'].map(name => optionalField(map, name, field))
   return {
     events: integerField(map, 'events'),
     bytes: integerField(map, 'bytes'),
@@ -106,8 +107,21 @@ function summaryFromPlain(value: unknown): EventsSummary {
     removedThroughSeq: integerField(map, 'removedThroughSeq'),
     ...(first !== undefined && { first: pointOf(asMap(first, 'first')) }),
     ...(last !== undefined && { last: pointOf(asMap(last, 'last')) }),
+    ...(compaction !== undefined && { compaction: compactionFromPlain(compaction) }),
     topics: listField(map, 'topics').map(topicFromPlain),
     moreTopics: booleanField(map, 'moreTopics'),
+  }
+}
+
+function compactionFromPlain(value: unknown): EventCompaction {
+  const map = asMap(value, 'compaction')
+  return {
+    seq: integerField(map, 'seq'),
+    events: integerField(map, 'events'),
+    fromSeq: integerField(map, 'fromSeq'),
+    throughSeq: integerField(map, 'throughSeq'),
+    left: integerField(map, 'left'),
+    isDone: booleanField(map, 'isDone'),
   }
 }
 

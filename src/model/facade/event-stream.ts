@@ -1,13 +1,23 @@
 import { checkedTransaction, utf8Bytes } from '../../encoding/index.ts'
 import { formatToken, type RequestOptions, type Token } from '../consistency.ts'
 import type { CommitResult, CoreWatchEvent } from '../database.ts'
-import type { EventsOptions, EventStream, FollowEventsOptions, NewEvent } from '../database-events.ts'
+import type {
+  CompactionReport,
+  CompactOptions,
+  EventsOptions,
+  EventStream,
+  FollowEventsOptions,
+  NewEvent,
+} from '../database-events.ts'
 import { QuorateError } from '../errors.ts'
 import type { EventData } from '../reads.ts'
 import { invalid, requireSeq } from './arguments.ts'
-import { checked, submit, type Connection } from './connection.ts'
+import { Budget, checked, submit, type Connection } from './connection.ts'
+import { submitDdl } from './ddl-batch.ts'
 import { EventReads } from './event-reads.ts'
 import { newestState, releaseView } from './sources.ts'
+
+const NOTHING_REMOVED = { events: 0, fromSeq: 0, throughSeq: 0, left: 0, isDone: true } as const
 
 /** The events of a scope through any core. */
 export class CoreEventStream extends EventReads implements EventStream {
@@ -50,6 +60,32 @@ export class CoreEventStream extends EventReads implements EventStream {
     const place = { project: this.project, scope: this.scope }
     const mutations = list.map(({ topic, key, payload }) => ({ type: 'emitEvent', ...place, topic, key, payload }))
     return submit(this.#connection, checked(checkedTransaction, { mutations }), options)
+  }
+
+  async compact({ maxAgeMs, keepLast, maxEvents, ...options }: CompactOptions = {}): Promise<CompactionReport> {
+    const place = { project: this.project, scope: this.scope }
+    const budget = new Budget(this.#connection, options)
+    const { seq, token, changed } = await submitDdl(
+      this.#connection,
+      {
+        type: 'compactEvents',
+        ...place,
+        ...(maxAgeMs !== undefined && { maxAgeMs }),
+        ...(keepLast !== undefined && { keepLast }),
+        ...(maxEvents !== undefined && { maxEvents }),
+      },
+      options,
+    )
+    const { signal, timeoutMs } = budget.rest()
+    const within = { ...(signal !== undefined && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) }
+    const newest = await this.summary({ ...within, topics: 0, consistency: { minSeq: token } })
+    const { removedThroughSeq } = newest
+    if (changed[0] !== true) return { ...NOTHING_REMOVED, seq, token, removedThroughSeq }
+    if (newest.compaction?.seq === seq) return { ...newest.compaction, token, removedThroughSeq }
+    // Another one has come since.
+    const { compaction } = await this.summary({ ...within, topics: 0, consistency: { atSeq: token } })
+    if (compaction?.seq !== seq) throw new QuorateError('internal', 'a compaction that left no report')
+    return { ...compaction, isDone: removedThroughSeq >= compaction.throughSeq, token, removedThroughSeq }
   }
 
   /** Tells that there are events, which are then read. */

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import type { EventData, EventStream } from '../../model/index.ts'
+import type { CompactOptions, EventData, EventStream } from '../../model/index.ts'
 import type { ConformanceContext, ConformanceSection } from './context.ts'
 import { bytes, collect, fails, refused, Watching } from './expectations.ts'
 
@@ -233,6 +233,55 @@ export const eventSection: ConformanceSection = {
         deepEqual(keysOf((await events.read()).events), ['g'])
         await refused(database.ddl({ type: 'compactEvents', project: 'no-such', keepLast: 1 }), 'project_not_found')
         await refused(database.ddl({ type: 'compactEvents', project, scope: 'none', keepLast: 1 }), 'scope_not_found')
+      },
+    },
+    {
+      name: 'are compacted with a report of what goes, at most as many as are wanted, by who administers the project',
+      async run(context) {
+        const { database, project } = context
+        const events = database.events(project)
+        const nothing = { events: 0, fromSeq: 0, throughSeq: 0, left: 0, isDone: true, removedThroughSeq: 0 }
+        const reported = async (options: CompactOptions): Promise<object> => {
+          const { seq, token, ...report } = await events.compact(options)
+          ok(token.endsWith(`:${seq}`))
+          return report
+        }
+        deepEqual(await reported({ keepLast: 0 }), nothing)
+        const first = await events.emit([event('a'), event('b')])
+        const second = await events.emit([event('c'), event('d', 'other'), event('e')])
+        const third = await events.emit(event('f'))
+        await events.emit(event('g'))
+        deepEqual(await reported({}), nothing)
+        deepEqual(await reported({ maxEvents: 5 }), nothing)
+        deepEqual(await reported({ keepLast: 0, maxEvents: 0 }), nothing)
+        deepEqual(await reported({ keepLast: 6 }), nothing, 'one that goes would halve its commit')
+        const one = await events.compact({ keepLast: 1, maxEvents: 1 })
+        deepEqual(
+          [one.events, one.fromSeq, one.throughSeq, one.left],
+          [2, first.seq, first.seq, 4],
+          'never less than a commit',
+        )
+        await readUntil(context, events, found => found.length === 5)
+        const { compaction } = await events.summary()
+        deepEqual(compaction, {
+          seq: one.seq,
+          events: 2,
+          fromSeq: first.seq,
+          throughSeq: first.seq,
+          left: 4,
+          isDone: true,
+        })
+        const rest = await database.events(project, { topic: 'other' }).compact({ keepLast: 1, maxEvents: 100 })
+        deepEqual([rest.events, rest.fromSeq, rest.throughSeq, rest.left], [4, second.seq, third.seq, 0])
+        deepEqual(keysOf(await readUntil(context, events, found => found.length < 5)), ['g'])
+        const caller = `${project}-ann`
+        const ann = database.as(caller).events(project)
+        await database.ddl({ type: 'grant', caller, permission: { type: 'scopeAdmin', project, scope: 'app' } })
+        await refused(ann.compact({ keepLast: 0 }), 'permission_denied')
+        await database.ddl({ type: 'grant', caller, permission: { type: 'projectAdmin', project } })
+        equal((await ann.compact({ keepLast: 0 })).events, 1)
+        await refused(events.compact({ keepLast: -1 }), 'invalid_argument', 'malformed_request')
+        await refused(database.events(`${project}-none`).compact({ keepLast: 0 }), 'project_not_found')
       },
     },
     {

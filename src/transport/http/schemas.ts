@@ -286,6 +286,7 @@ const catalogDdl = z.discriminatedUnion('type', [
     scope: z.string().default('app'),
     maxAgeMs: integer.optional().describe('Events that are younger stay'),
     keepLast: integer.optional().describe('So many of the newest stay'),
+    maxEvents: integer.optional().describe('At most so many go, but never fewer than those of one commit'),
   }),
 ])
 
@@ -439,6 +440,17 @@ export const eventSummarySchema: z.ZodType = z.object({
   removedThroughSeq: integer.describe('Events up to here are removed; 0 = none'),
   first: eventPoint.optional(),
   last: eventPoint.optional(),
+  compaction: z
+    .object({
+      seq: integer,
+      events: integer.describe('So many go'),
+      fromSeq: integer,
+      throughSeq: integer,
+      left: integer.describe('So many more its bounds would let go'),
+      isDone: z.boolean(),
+    })
+    .optional()
+    .describe('The last that has found something to remove'),
   topics: z.array(
     z.object({ topic: z.string(), events: integer, bytes: integer, firstSeq: integer, last: eventPoint }),
   ),

@@ -238,11 +238,15 @@ const result: fc.Arbitrary<ReadResult> = fc.oneof(
       record({ events: u64, bytes: u64, removed: u64, removedThroughSeq: u64, moreTopics: fc.boolean() }),
       optional('first', eventPoint),
       optional('last', eventPoint),
+      optional(
+        'compaction',
+        record({ seq: u64, events: u64, fromSeq: u64, throughSeq: u64, left: u64, isDone: fc.boolean() }),
+      ),
       fc.array(record({ topic: text, events: u64, bytes: u64, firstSeq: u64, last: eventPoint }), { maxLength: 5 }),
     )
-    .map(([counts, first, last, topics]) => ({
+    .map(([counts, first, last, compaction, topics]) => ({
       type: 'eventSummary' as const,
-      summary: { ...counts, ...first, ...last, topics },
+      summary: { ...counts, ...first, ...last, ...compaction, topics },
     })),
   tableResult,
 )

@@ -465,6 +465,7 @@ export const serverSamples: ServerMessage[] = [
           first: { seq: 3, timeMicros: 4 },
           last: { seq: 3, timeMicros: 4 },
           topics: [{ topic: 't', events: 1, bytes: 4, firstSeq: 3, last: { seq: 3, timeMicros: 4 } }],
+          compaction: { seq: 5, events: 2, fromSeq: 1, throughSeq: 1, left: 0, isDone: false },
           moreTopics: false,
         },
       },
