@@ -107,6 +107,8 @@ class Exchange implements OpenRequest {
   #term = 0
   #retry: Timer | undefined
   #isLeaderAsked = false
+  /** Why it was tried again. */
+  #refused: QuorateError | undefined
   #isOver = false
 
   constructor(
@@ -139,7 +141,10 @@ class Exchange implements OpenRequest {
 
   /** The caller's time is used up. */
   expire(): void {
-    this.#giveUp(new QuorateError('timeout', 'the time given is used up', { retryable: true }))
+    const refused =
+      this.#refused === undefined ? '' : `; last refused with ${this.#refused.code}: ${this.#refused.message}`
+    const options = { retryable: true, ...(this.#refused !== undefined && { cause: this.#refused }) }
+    this.#giveUp(new QuorateError('timeout', `the time given is used up${refused}`, options))
   }
 
   start(): void {
@@ -203,6 +208,7 @@ class Exchange implements OpenRequest {
     }
     if (!error.retryable || this.#options.on !== undefined) return this.end(undefined, error)
     this.#avoid = connection
+    this.#refused = error
     const delayMs = this.#pool.retries.delayMs(this.#attempt++, error)
     this.#retry = this.#ports.timers.after(delayMs, () => {
       this.#retry = undefined

@@ -63,6 +63,8 @@ export interface EngineMetrics {
     readonly heldRoots: number
     readonly oldestHeldMs: number
   }
+  /** Views that are open, and how long the oldest has been, ms. */
+  readonly views: { readonly open: number; readonly oldestMs: number }
   readonly checkpoints: { readonly count: number; readonly lastMs: number; readonly seq: number }
   readonly records: number
   readonly sessions: number
@@ -131,6 +133,7 @@ export interface MeasuredParts {
   readonly sessions: number
   readonly refusals: ReadonlyMap<string, number>
   readonly queries: DurationHistogram
+  readonly views: EngineMetrics['views']
   readonly head: Head
   readonly opening: EngineMetrics['opening']
   readonly projects: readonly ProjectFigures[]
@@ -155,6 +158,7 @@ export function engineMetrics(parts: MeasuredParts): EngineMetrics {
     },
     refusals: Object.fromEntries(parts.refusals),
     queries: parts.queries.summary(),
+    views: parts.views,
     head: { ...parts.head, lagEntries: parts.head.visibleSeq - parts.head.durableSeq },
     opening: parts.opening,
     projects: parts.projects.toSorted((a, b) => b.bytes - a.bytes).slice(0, PROJECTS_MAX),

@@ -83,7 +83,9 @@ export class EngineView implements StateView {
   readonly seq: number
   readonly leaderTimeMicros: number
   readonly #parts: ViewParts
-  #isReleased = false
+  /** Why it is released. */
+  #released: string | undefined
+  #onReleased: (() => void) | undefined
 
   constructor(parts: ViewParts) {
     this.seq = parts.seq
@@ -118,10 +120,16 @@ export class EngineView implements StateView {
     return inPlace === undefined ? undefined : new ViewSource(this.#parts, inPlace, () => this.#requireOpen())
   }
 
-  release(): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
+  /** `reason` is what reads of it are told from then on. */
+  release(reason: string = 'the view is closed'): void {
+    if (this.#released !== undefined) return
+    this.#released = reason
     this.#parts.release()
+    this.#onReleased?.()
+  }
+
+  whenReleased(tell: () => void): void {
+    this.#onReleased = tell
   }
 
   /** Step by step, loading what is cold and giving the loop back between slices. */
@@ -145,7 +153,7 @@ export class EngineView implements StateView {
   }
 
   #requireOpen(): void {
-    if (this.#isReleased) throw new QuorateError('view_expired', 'the view is closed')
+    if (this.#released !== undefined) throw new QuorateError('view_expired', this.#released)
   }
 
   /** The read as work that goes on after a cold page. */

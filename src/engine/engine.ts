@@ -16,6 +16,7 @@ import type { EngineMetrics } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
 import { LocalReads, LocalView } from './local-view.ts'
+import type { ViewLimits } from './open-views.ts'
 import { openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 import { OwnSession } from './own-session.ts'
 import type { EngineStateMachine } from './state-machine.ts'
@@ -54,6 +55,8 @@ export interface EngineOptions {
   checkpointLogBytes?: number
   /** ... or when the last one is this old and something has changed; default 60 s. */
   checkpointAgeMs?: number
+  /** Bounds the views that are open: beyond it opening one gives `view_limit`, and reads of one that is too old `view_expired`. */
+  views?: ViewLimits
   /**
    * Encrypts and signs everything that holds data (docs/operate/encryption.md). Decided when the directory is created: a directory made with
    * keys never opens without them, one made without never with. The first key of a list is the present one, others open what was wrapped before.
@@ -63,7 +66,7 @@ export interface EngineOptions {
 
 /** The embedded database: one process, the same state machine and log as a cluster node (DESIGN 4). */
 export interface Engine extends Database {
-  /** Pins the newest state for reads that answer at once, without a promise. */
+  /** Pins the newest state for reads that answer at once, without a promise. @throws QuorateError `view_limit`, `closed` */
   snapshot(options?: { caller?: string }): LocalView
   /** Reads that answer at once, each from the newest state; quicker than a view, and no writer does more because of them. */
   newest(options?: { caller?: string }): LocalReads
@@ -263,7 +266,18 @@ class EngineOpening {
       await this.#directory.close(isClean ? closedAt : undefined)
     }
     const entries = (from: number, through: number): Promise<EntryBatch> => readThrough(log, from, through)
-    const core = new LocalCore({ machine, sequencer, clock, timers, random, entries, session, close: once(close) })
+    const { views } = this.#options
+    const core = new LocalCore({
+      machine,
+      sequencer,
+      clock,
+      timers,
+      random,
+      entries,
+      session,
+      close: once(close),
+      views,
+    })
     return this.#surface({ core, machine, sequencer, checkpoints, log })
   }
 
@@ -271,8 +285,7 @@ class EngineOpening {
   #surface({ core, machine, sequencer, checkpoints, log }: EngineParts): Engine {
     const engine = Object.assign(createDatabase(core), {
       snapshot: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
-        core.requireOpen()
-        return new LocalView(machine.view(), caller)
+        return new LocalView(core.openLocalView(), caller)
       },
       newest: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
         core.requireOpen()
@@ -303,6 +316,7 @@ class EngineOpening {
           sessions: machine.sessionCount,
           refusals: machine.counters.refusals,
           queries: core.queries,
+          views: { open: core.views.open, oldestMs: core.views.oldestMs },
           head: sequencer.head,
           opening: this.#recovered,
           projects: machine.projectFigures(),

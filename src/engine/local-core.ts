@@ -29,6 +29,9 @@ import type {
 import { paceOn } from '../platform/index.ts'
 import type { Clock, Random, Timers } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
+import type { EngineView } from './engine-view.ts'
+import { OpenViews } from './open-views.ts'
+import type { ViewLimits } from './open-views.ts'
 import type { OwnSession, Submission } from './own-session.ts'
 import { stateAt } from './state-at.ts'
 import type { EngineStateMachine } from './state-machine.ts'
@@ -44,6 +47,7 @@ export interface LocalCoreOptions {
   /** Opened. */
   session: Pick<OwnSession, 'submit' | 'abandon'> & { readonly slow?: SlowRequests }
   close: () => Promise<void>
+  views?: ViewLimits | undefined
 }
 
 /** The embedded engine as a `DatabaseCore`: every acknowledged write is applied and published, so every read is linearizable. */
@@ -53,6 +57,7 @@ export class LocalCore implements DatabaseCore {
   readonly slow: SlowRequests
   /** How long queries take. */
   readonly queries: DurationHistogram = new DurationHistogram()
+  readonly views: OpenViews
   #isClosed = false
   readonly durability: NonNullable<DatabaseCore['durability']>
   readonly time: DatabaseCore['time']
@@ -61,6 +66,7 @@ export class LocalCore implements DatabaseCore {
     this.#options = options
     this.slow = options.session.slow ?? new SlowRequests(Number.POSITIVE_INFINITY)
     this.time = paceOn(options)
+    this.views = new OpenViews(options.views ?? {}, options)
     this.durability = options.sequencer
   }
 
@@ -159,10 +165,18 @@ export class LocalCore implements DatabaseCore {
   }
 
   async openView(options: CoreOptions): Promise<PinnedView> {
-    return new PinnedView(await this.#stateFor(options.consistency), this.#historyId)
+    this.views.requireRoom()
+    return new PinnedView(this.views.add(await this.#stateFor(options.consistency)), this.#historyId)
   }
 
-  #stateFor(consistency: Consistency | undefined): StateView | Promise<StateView> {
+  /** A view of the newest state, counted until it is released. @throws QuorateError `view_limit`, `closed`, `storage_failed` */
+  openLocalView(): EngineView {
+    this.requireOpen()
+    this.views.requireRoom()
+    return this.views.add(this.#options.machine.view())
+  }
+
+  #stateFor(consistency: Consistency | undefined): EngineView | Promise<EngineView> {
     const { machine, entries } = this.#options
     this.requireOpen()
     return stateAt(machine, consistency, entries)
@@ -206,6 +220,7 @@ export class LocalCore implements DatabaseCore {
 
   close(): Promise<void> {
     this.#isClosed = true
+    this.views.close()
     return this.#options.close()
   }
 }

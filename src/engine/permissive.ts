@@ -239,8 +239,7 @@ class Salvage {
     return Object.assign(createDatabase(core), {
       recovery,
       snapshot: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
-        core.requireOpen()
-        return new LocalView(machine.view(), caller)
+        return new LocalView(core.openLocalView(), caller)
       },
       newest: ({ caller = ROOT_CALLER }: { caller?: string } = {}) => {
         core.requireOpen()

@@ -1,5 +1,6 @@
 import { formatToken, QuorateError, seqOfToken } from '../model/index.ts'
-import type { Consistency, StateView } from '../model/index.ts'
+import type { Consistency } from '../model/index.ts'
+import type { EngineView } from './engine-view.ts'
 import type { ReadEntries } from './replay.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
@@ -11,7 +12,7 @@ export function stateAt(
   machine: EngineStateMachine,
   consistency: Consistency | undefined,
   entries: ReadEntries,
-): StateView | Promise<StateView> {
+): EngineView | Promise<EngineView> {
   const { historyId, appliedSeq } = machine
   if (consistency === 'checkpoint') return machine.viewAt(machine.newestCheckpointSeq, entries)
   if (typeof consistency === 'object' && 'atSeq' in consistency) {

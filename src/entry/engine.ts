@@ -266,6 +266,7 @@ export type {
   LocalReads,
   LocalScan,
   LocalView,
+  ViewLimits,
 } from '../engine/index.ts'
 export type { PermissiveEngine, PermissiveOptions, RecoveryDiagnostic, RecoveryReport } from '../engine/index.ts'
 export type { ConfiguredKeys } from '../sealing/index.ts'

@@ -62,6 +62,7 @@ export const ERROR_CODES = [
   // Reads.
   'seq_unavailable',
   'view_expired',
+  'view_limit',
   'history_changed',
   'too_stale',
   // The service.

@@ -54,6 +54,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   not_cancellable: 409,
   seq_unavailable: 410,
   view_expired: 410,
+  view_limit: 429,
   history_changed: 409,
   too_stale: 410,
   busy: 429,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { QuorateError, SLOW_THRESHOLD_MS } from '../model/index.ts'
 import { DEFAULT_LAG_LIMITS } from '../admin/index.ts'
 import type { LagLimits } from '../admin/index.ts'
+import { DEFAULT_GATEWAY_LIMITS } from '../transport/gateway/index.ts'
 import { DEFAULT_STORAGE } from './open-replica.ts'
 
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):(\d{1,5})$/
@@ -131,6 +132,24 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
         .describe('Requests that take at least so long are kept and said in the log, ms; an operator can change it'),
     })
     .prefault({}),
+  views: z
+    .strictObject({
+      perConnectionMax: whole(1, 100_000)
+        .default(DEFAULT_GATEWAY_LIMITS.viewsMax)
+        .describe('Views that one connection may have open, those of transactions and long scans with them'),
+      openMax: whole(1, 1_000_000)
+        .default(DEFAULT_GATEWAY_LIMITS.viewsOpenMax)
+        .describe('Views that all connections together may have open'),
+      idleMs: whole(1_000, 3_600_000)
+        .default(DEFAULT_GATEWAY_LIMITS.viewIdleMs)
+        .describe('A view that is not read for so long is closed, ms'),
+      maxAgeMs: whole(1_000, 604_800_000)
+        .default(DEFAULT_GATEWAY_LIMITS.viewAgeMs)
+        .describe(
+          'A view that has been open for so long is closed, ms; clients go on where the state can still be reached',
+        ),
+    })
+    .prefault({}),
   log: z
     .strictObject({
       level: z
@@ -192,6 +211,7 @@ export interface Configuration {
   }
   readiness: LagLimits
   slowRequests: { thresholdMs: number }
+  views: { perConnectionMax: number; openMax: number; idleMs: number; maxAgeMs: number }
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   drainSeconds: number
 }

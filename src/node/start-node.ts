@@ -8,7 +8,7 @@ import type { Platform } from '../platform/index.ts'
 import type { nodePlatform } from '../platform/node/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
 import { createGateway } from '../transport/gateway/index.ts'
-import type { Gateway } from '../transport/gateway/index.ts'
+import type { Gateway, GatewayLimits } from '../transport/gateway/index.ts'
 import type { ObservedPeerTransport } from '../transport/peer/index.ts'
 import { openAdminDoor } from './admin-door.ts'
 import type { AdminDoor } from './admin-door.ts'
@@ -217,6 +217,7 @@ class NodeAssembly {
       serverVersion: VERSION,
       onImpersonation: (actor, caller) => this.#logger.info({ actor, caller }, 'reads in the name of another caller'),
       slow: node.replica.slow,
+      limits: viewLimits(this.#configuration),
       onFault,
     })
     this.#gateway = gateway
@@ -320,6 +321,11 @@ class NodeAssembly {
     }
     this.#closing.length = 0
   }
+}
+
+function viewLimits({ views }: Configuration): Partial<GatewayLimits> {
+  const { perConnectionMax: viewsMax, openMax: viewsOpenMax, idleMs: viewIdleMs, maxAgeMs: viewAgeMs } = views
+  return { viewsMax, viewsOpenMax, viewIdleMs, viewAgeMs }
 }
 
 /** Requests under way have this long to be answered after clients were told to go elsewhere. */

@@ -29,9 +29,14 @@ export interface GatewayLimits {
   heldBytesMax: number
   /** How long a client may leave its answers untaken before it is closed, ms. */
   stalledMs: number
+  /** Views of one connection. */
   viewsMax: number
+  /** Views of all connections together. */
+  viewsOpenMax: number
   /** A view that is not read for so long is released, ms. */
   viewIdleMs: number
+  /** A view that has been open for so long is released, however much it is read, ms: it pins what has changed since. */
+  viewAgeMs: number
   watchesMax: number
   /** For reads whose client gives no time of its own, ms. */
   readMs: number
@@ -48,7 +53,9 @@ export const DEFAULT_GATEWAY_LIMITS: GatewayLimits = {
   heldBytesMax: 64 << 20,
   stalledMs: 30_000,
   viewsMax: 64,
+  viewsOpenMax: 10_000,
   viewIdleMs: 30_000,
+  viewAgeMs: 3_600_000,
   watchesMax: 256,
   readMs: 30_000,
 }

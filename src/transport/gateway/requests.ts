@@ -354,13 +354,15 @@ export class ClientRequests implements WatchOwner {
     const { requestId, consistency } = message
     const waiting = this.#begin(message)
     if (waiting === undefined) return
-    if (this.#areViewsFull) return this.#fail(requestId, waiting, tooMany('views open', this.#shared.limits.viewsMax))
+    const full = this.#viewsFull()
+    if (full !== undefined) return this.#fail(requestId, waiting, full)
     this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
       if (view === undefined) return this.#fail(requestId, waiting, error!)
       // Others that were asked for together with it may have been opened meanwhile.
-      if (this.#areViewsFull) {
+      const fullNow = this.#viewsFull()
+      if (fullNow !== undefined) {
         view.release()
-        return this.#fail(requestId, waiting, tooMany('views open', this.#shared.limits.viewsMax))
+        return this.#fail(requestId, waiting, fullNow)
       }
       if (!this.#finish(requestId, waiting)) return view.release()
       const { seq } = view
@@ -411,8 +413,15 @@ export class ClientRequests implements WatchOwner {
     })
   }
 
-  get #areViewsFull(): boolean {
-    return this.#views.count >= this.#shared.limits.viewsMax
+  /** Why no more views can be opened now. */
+  #viewsFull(): QuorateError | undefined {
+    const { limits, stats } = this.#shared
+    const isFull = this.#views.count >= limits.viewsMax
+    if (!isFull && stats.views < limits.viewsOpenMax) return undefined
+    const message = isFull
+      ? `a connection has at most ${limits.viewsMax} views open`
+      : `the connections of a node have at most ${limits.viewsOpenMax} views open`
+    return new QuorateError('view_limit', message, { retryable: true, backoffMs: 500 })
   }
 
   sendEvent(requestId: number, event: WireWatchEvent): void {
@@ -447,7 +456,7 @@ export class ClientRequests implements WatchOwner {
   }
 
   sweep(nowMs: number): void {
-    this.#views.expire(nowMs - this.#shared.limits.viewIdleMs)
+    this.#views.expire(nowMs, this.#shared.limits)
   }
 
   /** The connection is gone: nobody waits for anything. What was submitted is applied all the same. */

@@ -1,8 +1,9 @@
 import type { StateView } from '../../model/index.ts'
-import type { GatewayStats } from './options.ts'
+import type { GatewayLimits, GatewayStats } from './options.ts'
 
 interface OpenView {
   readonly view: StateView
+  readonly openedMs: number
   lastUseMs: number
 }
 
@@ -22,7 +23,7 @@ export class ConnectionViews {
 
   add(view: StateView, nowMs: number): number {
     const id = ++this.#lastId
-    this.#views.set(id, { view, lastUseMs: nowMs })
+    this.#views.set(id, { view, openedMs: nowMs, lastUseMs: nowMs })
     this.#stats.views++
     return id
   }
@@ -42,9 +43,11 @@ export class ConnectionViews {
     open.view.release()
   }
 
-  /** Releases what was last used before `beforeMs`. */
-  expire(beforeMs: number): void {
-    for (const [id, { lastUseMs }] of this.#views) if (lastUseMs < beforeMs) this.close(id)
+  /** Releases what is not used any more, and what has been open for too long. */
+  expire(nowMs: number, { viewIdleMs, viewAgeMs }: Pick<GatewayLimits, 'viewIdleMs' | 'viewAgeMs'>): void {
+    for (const [id, { openedMs, lastUseMs }] of this.#views) {
+      if (nowMs - lastUseMs > viewIdleMs || nowMs - openedMs > viewAgeMs) this.close(id)
+    }
   }
 
   closeAll(): void {

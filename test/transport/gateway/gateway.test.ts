@@ -129,6 +129,25 @@ describe('a view', () => {
   })
 })
 
+describe('a view that is read all the time', () => {
+  it('ends when it is too old', async () => {
+    const rig = await Rig.open({ limits: { viewIdleMs: 2_000, viewAgeMs: 10_000 } })
+    const client = await rig.welcome()
+    client.say({ type: 'openView', requestId: 2, timeoutMs: 0, consistency: 'local', caller: '' })
+    await rig.until('the view', () => client.find('viewOpened', 2) !== undefined)
+    const { viewId } = client.find('viewOpened', 2)!
+    let reads = 0
+    for (; reads < 30 && rig.gateway.stats.views === 1; reads++) {
+      client.say(get(reads + 10, 'a', { viewId }))
+      await rig.pass(1_000)
+    }
+    assert.ok(reads >= 9 && reads <= 13, `${reads} reads`)
+    client.say(get(5, 'a', { viewId }))
+    await rig.until('the refusal', () => client.find('error', 5) !== undefined)
+    assert.equal(client.find('error', 5)!.error.code, 'view_expired')
+  })
+})
+
 describe('permissions', () => {
   it('acting as somebody else needs impersonate, for reads, watches and writes', async () => {
     const rig = await Rig.open()

@@ -251,9 +251,33 @@ describe('a connection', () => {
     }
     await rig.pass(50)
     assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [2, 2])
-    assert.deepEqual([codeOf(client, 4), codeOf(client, 14)], ['busy', 'busy'])
+    assert.deepEqual([codeOf(client, 4), codeOf(client, 14)], ['view_limit', 'busy'])
     client.link.onClose!(1006, '')
     assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [0, 0])
+  })
+})
+
+describe('views of all connections together', () => {
+  it('are bounded, and there is room again when one is closed', async () => {
+    const rig = await Rig.open({ limits: { viewsMax: 2, viewsOpenMax: 3 } })
+    const openView = (requestId: number): ClientMessage => ({
+      type: 'openView',
+      requestId,
+      timeoutMs: 0,
+      consistency: 'local',
+      caller: '',
+    })
+    const one = await rig.welcome()
+    const other = await rig.welcome()
+    one.say(openView(2), openView(3))
+    other.say(openView(2), openView(3))
+    await rig.until('all answers', () => codeOf(other, 3) !== undefined)
+    const refused = other.find('error', 3)!.error
+    assert.deepEqual([refused.code, refused.retryable, rig.gateway.stats.views], ['view_limit', true, 3])
+    one.say({ type: 'closeView', requestId: 4, viewId: one.find('viewOpened', 2)!.viewId })
+    other.say(openView(5))
+    await rig.until('the view', () => other.find('viewOpened', 5) !== undefined)
+    assert.equal(rig.gateway.stats.views, 3)
   })
 })
 
@@ -272,7 +296,7 @@ describe('what a client may have open', () => {
       client.say(...asked)
       await rig.until('all answers', () => client.all('viewOpened').length + client.all('error').length >= 8)
       assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [2, 2])
-      assert.deepEqual([codeOf(client, 4), codeOf(client, 6), codeOf(client, 16)], ['busy', 'busy', 'busy'])
+      assert.deepEqual([codeOf(client, 4), codeOf(client, 6), codeOf(client, 16)], ['view_limit', 'view_limit', 'busy'])
       client.link.onClose!(1006, '')
       assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [0, 0])
     })
