@@ -181,51 +181,16 @@ class NodeAssembly {
   }
 
   async #open(): Promise<RunningNode> {
-    const { client, members, name, dataDirectory, storage, readiness } = this.#configuration
-    const progress = this.#progress
-    const refusals = new RefusalLog(this.#platform.clock, this.#logger)
-    let openedAtSeq = 0
-    progress.report('open', 0)
-    const node = await openReplicaNode({
-      platform: this.#platform,
-      directory: dataDirectory,
-      name,
-      members: members.map(({ name, peer, client }) => ({ name, peerAddress: peer, clientAddress: client })),
-      cursorSecret: this.#authentication.secret,
-      createTransport: (...asked) => this.#createTransport(...asked),
-      onRefusal: refusals.onRefusal,
-      storage,
-      keys: this.#keys,
-      onMachine: machine => (openedAtSeq = machine.appliedSeq),
-      onLogRead: share => progress.report('open', share),
-      onFatal: error => this.#failed(error),
-    })
-    progress.replay(openedAtSeq, node.replica.inspect().core.commit, () => node.machine.appliedSeq)
-    this.#replica = node
-    this.#closing.push(() => node.close())
-    const { clock, timers, random } = this.#platform
+    const { client, dataDirectory, readiness, backupDirectory } = this.#configuration
+    const [platform, authentication, progress] = [this.#platform, this.#authentication, this.#progress]
+    const node = await this.#openReplica()
     const onFault = (error: unknown): void => {
       const stack = error instanceof Error ? error.stack : undefined
       this.#logger.error({ error: String(error), stack }, 'a request met a fault of this program')
     }
-    const gateway = createGateway({
-      service: node.replica,
-      clock,
-      timers,
-      random,
-      authenticate: (token, isLoopback, address) => this.#authentication.callerOf('client', token, isLoopback, address),
-      serverVersion: VERSION,
-      onImpersonation: (actor, caller) => this.#logger.info({ actor, caller }, 'reads in the name of another caller'),
-      slow: node.replica.slow,
-      limits: viewLimits(this.#configuration),
-      onFault,
-    })
-    this.#gateway = gateway
-    this.#closing.push(() => Promise.resolve(gateway.close()))
-    const roles = new RoleLog(node.replica, this.#platform.timers, this.#logger)
+    const gateway = this.#openGateway(node, onFault)
+    const roles = new RoleLog(node.replica, platform.timers, this.#logger)
     this.#closing.push(() => Promise.resolve(roles.close()))
-    const [platform, authentication] = [this.#platform, this.#authentication]
-    const { backupDirectory } = this.#configuration
     const backups = await BackupDesk.open({
       platform,
       node,
@@ -257,6 +222,51 @@ class NodeAssembly {
       stop: reason => this.#stop(reason),
       stopped: this.#stopped,
     }
+  }
+
+  async #openReplica(): Promise<ReplicaNode> {
+    const { members, name, dataDirectory, storage } = this.#configuration
+    const progress = this.#progress
+    const refusals = new RefusalLog(this.#platform.clock, this.#logger)
+    let openedAtSeq = 0
+    progress.report('open', 0)
+    const node = await openReplicaNode({
+      platform: this.#platform,
+      directory: dataDirectory,
+      name,
+      members: members.map(({ name, peer, client }) => ({ name, peerAddress: peer, clientAddress: client })),
+      cursorSecret: this.#authentication.secret,
+      createTransport: (...asked) => this.#createTransport(...asked),
+      onRefusal: refusals.onRefusal,
+      storage,
+      keys: this.#keys,
+      onMachine: machine => (openedAtSeq = machine.appliedSeq),
+      onLogRead: share => progress.report('open', share),
+      onFatal: error => this.#failed(error),
+    })
+    progress.replay(openedAtSeq, node.replica.inspect().core.commit, () => node.machine.appliedSeq)
+    this.#replica = node
+    this.#closing.push(() => node.close())
+    return node
+  }
+
+  #openGateway({ replica }: ReplicaNode, onFault: (error: unknown) => void): Gateway {
+    const { clock, timers, random } = this.#platform
+    const gateway = createGateway({
+      service: replica,
+      clock,
+      timers,
+      random,
+      authenticate: (token, isLoopback, address) => this.#authentication.callerOf('client', token, isLoopback, address),
+      serverVersion: VERSION,
+      onImpersonation: (actor, caller) => this.#logger.info({ actor, caller }, 'reads in the name of another caller'),
+      slow: replica.slow,
+      limits: viewLimits(this.#configuration),
+      onFault,
+    })
+    this.#gateway = gateway
+    this.#closing.push(() => Promise.resolve(gateway.close()))
+    return gateway
   }
 
   /** What is under way, and what takes long. */

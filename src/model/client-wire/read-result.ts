@@ -36,30 +36,16 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
   out.u8(ReadCode[result.type])
   switch (result.type) {
     case 'get':
-      out.u32(result.entries.length)
-      for (const entry of result.entries) {
-        out.u8(entry === undefined ? 0 : 1)
-        if (entry !== undefined) writeEntry(out, entry)
-      }
-      return
+      return writeFound(out, result.entries)
     case 'scan':
       out.u8(result.more ? 1 : 0)
-      out.u32(result.entries.length)
-      for (const entry of result.entries) writeEntry(out, entry)
-      return
+      return writeEntries(out, result.entries)
     case 'projects':
       return writePlaces(out, result.projects)
     case 'scopes':
       return writePlaces(out, result.scopes)
-    case 'settings': {
-      const settings = Object.entries(result.settings)
-      out.u32(settings.length)
-      for (const [name, value] of settings) {
-        out.text16(name)
-        out.f64(value)
-      }
-      return
-    }
+    case 'settings':
+      return writeSettings(out, result.settings)
     case 'count':
       return out.u64(result.keys)
     case 'usage':
@@ -77,13 +63,7 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
       if (result.readSet !== undefined) writeReadSet(out, result.readSet)
       return
     case 'grants':
-      out.u32(result.grants.length)
-      for (const { caller, permission, delegable } of result.grants) {
-        out.text16(caller)
-        writePermission(out, permission)
-        out.u8(delegable === true ? 1 : 0)
-      }
-      return
+      return writeGrants(out, result.grants)
     case 'audit':
       return writeAudit(out, result)
     case 'outcome':
@@ -103,6 +83,37 @@ export function writeReadResult(out: ByteWriter, result: ReadResult): void {
       return writeTables(out, result.tables)
     default:
       throw new RangeError(`unknown result ${(result satisfies never as { type: string }).type}`)
+  }
+}
+
+function writeFound(out: ByteWriter, entries: readonly (KvEntry | undefined)[]): void {
+  out.u32(entries.length)
+  for (const entry of entries) {
+    out.u8(entry === undefined ? 0 : 1)
+    if (entry !== undefined) writeEntry(out, entry)
+  }
+}
+
+function writeEntries(out: ByteWriter, entries: readonly KvEntry[]): void {
+  out.u32(entries.length)
+  for (const entry of entries) writeEntry(out, entry)
+}
+
+function writeSettings(out: ByteWriter, values: Readonly<Record<string, number>>): void {
+  const settings = Object.entries(values)
+  out.u32(settings.length)
+  for (const [name, value] of settings) {
+    out.text16(name)
+    out.f64(value)
+  }
+}
+
+function writeGrants(out: ByteWriter, grants: readonly CallerGrant[]): void {
+  out.u32(grants.length)
+  for (const { caller, permission, delegable } of grants) {
+    out.text16(caller)
+    writePermission(out, permission)
+    out.u8(delegable === true ? 1 : 0)
   }
 }
 

@@ -42,10 +42,19 @@ export interface LockScope extends AsyncDisposable, Disposable {
 
 const TIMEOUT_MS = 30_000
 
+/** A lock of a scope, and who in the scope counts on it. */
+interface Held {
+  readonly lock: HeldLock
+  /** Somebody was given it: only `unlock` and the end of the scope release it. */
+  isKept: boolean
+  /** Calls of `lockAll` that have it and still wait for others. */
+  pending: number
+}
+
 export class TableLockScope implements LockScope {
   readonly #table: LockTable
   readonly #time: Pick<Pace, 'monotonicMs' | 'delay'>
-  readonly #held = new Map<string, HeldLock>()
+  readonly #held = new Map<string, Held>()
   readonly #ends = new Set<(error: QuorateError) => void>()
   #isReleased = false
 
@@ -55,31 +64,39 @@ export class TableLockScope implements LockScope {
   }
 
   async lock(key: LockKey, options: LockOptions = {}): Promise<HeldLock> {
-    return this.#lockName(nameOf(key), requireTimeout(options), options.signal)
+    return (await this.#lockName(nameOf(key), requireTimeout(options), options.signal, keep)).lock
   }
 
   tryLock(key: LockKey): HeldLock | undefined {
     this.#requireOpen()
-    return this.#take(nameOf(key))
+    return this.#take(nameOf(key), keep)?.lock
   }
 
   async lockAll(keys: Iterable<LockKey>, options: LockOptions = {}): Promise<readonly HeldLock[]> {
     const names = [...keys].map(nameOf)
     const endMs = this.#time.monotonicMs() + requireTimeout(options)
-    const taken: string[] = []
-    const locks = new Map<string, HeldLock>()
+    const locks = new Map<string, Held>()
     try {
       for (const name of [...new Set(names)].sort()) {
-        const isNew = !this.#held.has(name)
         const leftMs = Math.max(0, endMs - this.#time.monotonicMs())
-        locks.set(name, await this.#lockName(name, leftMs, options.signal))
-        if (isNew) taken.push(name)
+        locks.set(name, await this.#lockName(name, leftMs, options.signal, collect))
       }
     } catch (error) {
-      for (const name of taken) this.#releaseName(name)
+      for (const [name, held] of locks) this.#giveBack(name, held)
       throw error
     }
-    return names.map(name => locks.get(name)!)
+    for (const held of locks.values()) {
+      held.pending--
+      keep(held)
+    }
+    return names.map(name => locks.get(name)!.lock)
+  }
+
+  /** A `lockAll` has failed: what nobody else in the scope was given, or waits with, is released. */
+  #giveBack(name: string, held: Held): void {
+    held.pending--
+    if (held.pending > 0 || held.isKept || this.#held.get(name) !== held) return
+    this.#releaseName(name)
   }
 
   unlock(key: LockKey): boolean {
@@ -101,21 +118,25 @@ export class TableLockScope implements LockScope {
     return Promise.resolve()
   }
 
-  #take(name: string): HeldLock | undefined {
+  #take(name: string, use: Use): Held | undefined {
     const fencingToken = this.#table.tryAcquire(name, this)
-    if (fencingToken === undefined) return undefined
-    const lock = this.#held.get(name) ?? { fencingToken }
-    this.#held.set(name, lock)
-    return lock
+    return fencingToken === undefined ? undefined : this.#hold(name, fencingToken, use)
   }
 
-  async #lockName(name: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
+  #hold(name: string, fencingToken: number, use: Use): Held {
+    const held = this.#held.get(name) ?? { lock: { fencingToken }, isKept: false, pending: 0 }
+    this.#held.set(name, held)
+    use(held)
+    return held
+  }
+
+  async #lockName(name: string, timeoutMs: number, signal: AbortSignal | undefined, use: Use): Promise<Held> {
     this.#requireOpen()
     if (signal?.aborted === true) throw abortedError(signal)
-    return this.#take(name) ?? this.#wait(name, timeoutMs, signal)
+    return this.#take(name, use) ?? this.#wait(name, timeoutMs, signal, use)
   }
 
-  #wait(name: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<HeldLock> {
+  #wait(name: string, timeoutMs: number, signal: AbortSignal | undefined, use: Use): Promise<Held> {
     return new Promise((resolve, reject) => {
       const over = new AbortController()
       const finish = (): void => {
@@ -133,9 +154,7 @@ export class TableLockScope implements LockScope {
         finish()
         if (fencingToken === undefined) return reject(error!)
         // Several waits of the scope for one lock end together.
-        const lock = this.#held.get(name) ?? { fencingToken }
-        this.#held.set(name, lock)
-        resolve(lock)
+        resolve(this.#hold(name, fencingToken, use))
       })
       this.#ends.add(fail)
       signal?.addEventListener('abort', onAbort, { once: true })
@@ -156,6 +175,17 @@ export class TableLockScope implements LockScope {
     if (this.#table.isClosed) throw new QuorateError('closed', 'the database is closed')
     if (this.#isReleased) throw released()
   }
+}
+
+/** Notes in the same step in which a lock is had what it is had for: nobody releases it in between. */
+type Use = (held: Held) => void
+
+function keep(held: Held): void {
+  held.isKept = true
+}
+
+function collect(held: Held): void {
+  held.pending++
 }
 
 function released(): QuorateError {
