@@ -10,6 +10,7 @@ async function slowDisk(): Promise<{
   seq: number
   sync: (error?: Error) => void
   waits: number[]
+  untilWaiting: () => Promise<void>
 }> {
   const { core, database } = await open()
   const { seq } = await database.ddl({ type: 'createProject', project: 'slow' })
@@ -33,32 +34,37 @@ async function slowDisk(): Promise<{
       },
     },
   })
-  return { database, seq, sync: error => settle(error), waits }
+  const untilWaiting = async (): Promise<void> => {
+    while (waits.length === 0) await new Promise(setImmediate)
+  }
+  return { database, seq, sync: error => settle(error), waits, untilWaiting }
 }
 
 describe('waiting for what is durable', () => {
   it('ends when it is synced, and asks for no sync of what is', async () => {
-    const { database, seq, sync, waits } = await slowDisk()
+    const { database, seq, sync, waits, untilWaiting } = await slowDisk()
     assert.equal((await database.head()).durableSeq, seq - 1)
     assert.equal((await database.head()).visibleSeq, seq)
     assert.equal((await database.waitForDurable(seq - 1)).durableSeq, seq - 1)
     assert.deepEqual(waits, [])
     const waiting = database.waitForDurable(seq)
-    await new Promise(setImmediate)
+    await untilWaiting()
     sync()
     assert.deepEqual([(await waiting).durableSeq, waits], [seq, [seq]])
   })
 
   it('ends with the time or the patience of its caller, and with what the disk says', async () => {
-    const { database, seq, sync } = await slowDisk()
+    const { database, seq, sync, waits, untilWaiting } = await slowDisk()
     await assert.rejects(database.waitForDurable(seq, { timeoutMs: 50 }), { code: 'timeout' })
+    waits.length = 0
     const controller = new AbortController()
     const waiting = database.waitForDurable(seq, { signal: controller.signal })
-    await new Promise(setImmediate)
+    await untilWaiting()
     controller.abort()
     await assert.rejects(waiting, { code: 'aborted' })
+    waits.length = 0
     const failing = database.waitForDurable(seq, { timeoutMs: 60_000 })
-    await new Promise(setImmediate)
+    await untilWaiting()
     sync(new QuorateError('storage_failed', 'no'))
     await assert.rejects(failing, { code: 'storage_failed' })
   })

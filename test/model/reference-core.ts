@@ -231,6 +231,7 @@ export class ReferenceCore implements DatabaseCore {
       if (request.type === 'projects' || request.type === 'scopes') {
         return answerPlaceRead(state, this.#state, request, caller)
       }
+      if (request.type === 'settings') return { type: 'settings', settings: { ...state.settings } }
       if (request.type === 'jobs') {
         requirePlace(state, request)
         return { type: 'jobs', jobs: [] }

@@ -10,12 +10,11 @@ export async function readHead(connection: Connection, options: RequestOptions =
   return headAt(connection, new Budget(connection, options))
 }
 
-/** A view is what asks for a state of a given consistency without reading anything, and needs no permission. */
+/** The settings are what everybody may read, and little: it is the state that is asked for. */
 async function headAt(connection: Connection, budget: Budget, minSeq?: Token): Promise<DatabaseHead> {
   const { core } = connection
-  const view = await core.openView({ ...budget.next(), ...(minSeq !== undefined && { consistency: { minSeq } }) })
-  const { seq, historyId } = view
-  await view.close()
+  const options = { ...budget.next(), ...(minSeq !== undefined && { consistency: { minSeq } }) }
+  const { seq, historyId } = await core.read({ type: 'settings' }, options)
   return { visibleSeq: seq, durableSeq: core.durability?.durableSeq ?? seq, token: formatToken(historyId, seq) }
 }
 

@@ -4,7 +4,6 @@ import {
   QuorateError,
   queryFromText,
   requireName,
-  type CoreOptions,
   type CoreRead,
   type JobPlace,
   type ReadRequest,
@@ -88,10 +87,7 @@ export async function usageRoute(call: HttpCall, path: string): Promise<Response
 
 /** GET /v1/head: how far reads see, and what a majority has synced; with `min_seq` it waits for that. */
 export async function headRoute(call: HttpCall): Promise<Response> {
-  const reads = parseQuery(readQuery, call.query)
-  const view = await call.options.core.openView(optionsOf(call, reads))
-  const { seq, historyId } = view
-  await view.close()
+  const { seq, historyId } = await readFor(call, parseQuery(readQuery, call.query), { type: 'settings' })
   const token = formatToken(historyId, seq)
   return written(token, { visibleSeq: seq, durableSeq: seq, token })
 }
@@ -111,16 +107,13 @@ export async function jobsRoute(call: HttpCall): Promise<Response> {
 
 /** One read of the request's caller, by its consistency and within its time. */
 export function readFor(call: HttpCall, query: ReadQuery, request: ReadRequest): Promise<CoreRead> {
-  return call.options.core.read(request, optionsOf(call, query))
-}
-
-function optionsOf({ options, caller, request }: HttpCall, query: ReadQuery): CoreOptions {
-  return {
+  const { options, caller } = call
+  return options.core.read(request, {
     caller,
-    signal: request.signal,
+    signal: call.request.signal,
     timeoutMs: query.timeout_ms ?? DEFAULT_TIMEOUT_MS,
     consistency: consistencyOf(query, options.service.historyId),
-  }
+  })
 }
 
 /** A body with the seq that was read, and its token. */
