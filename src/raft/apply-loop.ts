@@ -3,6 +3,7 @@ import type { Log } from '../log/index.ts'
 import { DurationHistogram } from '../model/index.ts'
 import type { EntryOutcome, StateMachine } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
+import type { Deferral } from './deferral.ts'
 import { sliceEntries } from './entries.ts'
 import { isMutant } from './mutants.ts'
 import { APPLY_SLICE_MS } from './options.ts'
@@ -13,6 +14,8 @@ export interface ApplyLoopOptions {
   log: Log
   clock: Clock
   timers: Timers
+  /** Whether what is committed may wait for more of it. */
+  deferral: Deferral
   onOutcomes: (outcomes: readonly EntryOutcome[], timing: ApplyTiming) => void
   /** Something waits that others wait for, such as a sync to be acknowledged: a slice ends early. */
   isPressed: () => boolean
@@ -45,10 +48,16 @@ export class ApplyLoop {
     this.#options = options
   }
 
-  /** Entries through `seq` are committed. Applies what one slice can take at once. */
+  /** Entries through `seq` are committed. Applies what one slice can take at once, unless it may wait. */
   committed(seq: number): void {
+    const { deferral, machine } = this.#options
     this.#commit = Math.max(this.#commit, seq)
-    this.run()
+    if (!deferral.mayWait(machine.appliedSeq, this.#commit)) this.run()
+  }
+
+  /** Applies what was put off: somebody wants to see it. */
+  catchUp(): void {
+    if (this.#options.deferral.isUnderWay) this.run()
   }
 
   get isIdle(): boolean {
@@ -60,6 +69,7 @@ export class ApplyLoop {
    * may not be in it yet.
    */
   run(): void {
+    this.#options.deferral.ended()
     if (this.#isSuspended || this.#isStopped || this.#isHeld) return
     try {
       this.#slice()
@@ -145,6 +155,7 @@ export class ApplyLoop {
 
   stop(): void {
     this.#isStopped = true
+    this.#options.deferral.stop()
   }
 }
 

@@ -5,6 +5,7 @@ import { ApplyLoop } from './apply-loop.ts'
 import type { Effect, EntryBatch, Input, RaftCore, SnapshotMeta } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
 import { coreSettings } from './core-settings.ts'
+import { Deferral } from './deferral.ts'
 import { Fence } from './fence.ts'
 import { Forwarding } from './forwarding.ts'
 import { Founding } from './founding.ts'
@@ -21,7 +22,7 @@ import { type ReadGroup, Reads } from './reads.ts'
 import { type ApplyTiming, RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
-import { leaderHintOf, lowestMatch } from './status.ts'
+import { followerPlace, leaderHintOf, lowestMatch } from './status.ts'
 import { Transfers } from './transfers.ts'
 import { Turns } from './turns.ts'
 import { unknownEffect } from './unknown-effect.ts'
@@ -45,6 +46,9 @@ export class Driver {
   readonly founding: Founding
   readonly #persistence: Persistence
   readonly apply: ApplyLoop
+  readonly #deferral: Deferral
+  /** Watches that are open on this node. */
+  watches = 0
   readonly reads: Reads
   readonly requests: RequestTable
   readonly #proposer: Proposer
@@ -134,15 +138,26 @@ export class Driver {
       log,
       clock,
       onPersisted: ioSeq => this.input({ type: 'persisted', ioSeq }),
-      onAppended: bytes => this.maintenance.appended(bytes),
+      onAppended: bytes => {
+        this.maintenance.appended(bytes)
+        this.#deferral.appended(bytes)
+      },
       onReset: () => this.apply.run(),
       onFailed,
+    })
+    this.#deferral = new Deferral({
+      clock,
+      timers,
+      isAwaited: () => this.leads || this.requests.count > 0 || this.reads.areLikely || this.watches > 0,
+      place: () => followerPlace(core),
+      onDue: () => this.apply.run(),
     })
     this.apply = new ApplyLoop({
       machine,
       log,
       clock,
       timers,
+      deferral: this.#deferral,
       // A leader's own sync is seldom what its majority lacks, while a follower's answer is what its leader waits for.
       isPressed: () => !this.leads && this.#persistence.hasUnreportedSync,
       onOutcomes: (outcomes, timing) => this.#answer(outcomes, timing),
@@ -155,6 +170,7 @@ export class Driver {
       clock,
       ask: (group, mode) => this.input({ type: 'read', ctx: group, mode }),
       leaderHint: () => leaderHintOf(core, options.members),
+      onAsked: () => this.apply.catchUp(),
       refusal: () => this.founding.error ?? this.fence.error,
     })
     this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
@@ -430,6 +446,7 @@ export class Driver {
     const { state } = this.core
     if (state.role !== 'leader') this.#proposer.clear()
     this.maintenance.roleChanged()
+    this.apply.catchUp()
     if (state.leader !== NO_NODE) this.session.ensure()
     this.schedule()
     this.onTopologyChanged?.()

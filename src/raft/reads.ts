@@ -16,6 +16,8 @@ export interface ReadsOptions {
   /** Asks the core for a read index in this turn: `ready` or `failed` is called with the same group. */
   ask: (group: ReadGroup, mode: 'index' | 'lease') => void
   leaderHint: () => LeaderHint | undefined
+  /** Somebody reads here: what may have been put off is to be applied. */
+  onAsked: () => void
   /** A replica that has no group, or whose state differs from its peers', answers nothing of its own. */
   refusal: () => QuorateError | undefined
 }
@@ -47,6 +49,8 @@ export interface ReadGroup {
 
 const READ_BYTES = 1 << 20
 const ROUND_LIMIT_MS = 5_000
+/** After a read more of them are likely for so long. */
+const READ_AGAIN_MS = 1_000
 
 /** Finds the state that each read may see (DESIGN 4, 8; rules R1-R8). Reads that arrive in one turn share one round and one root. */
 export class Reads {
@@ -70,6 +74,7 @@ export class Reads {
   #forSeq: { seq: number; waiting: Waiting }[] = []
   /** Monotonic time at which the newest finished round began: everything acknowledged before it is applied here. */
   #freshAsOfMs = Number.NEGATIVE_INFINITY
+  #askedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ReadsOptions) {
     this.#options = options
@@ -77,6 +82,8 @@ export class Reads {
 
   whenReadable(consistency: Consistency, deadlineMs: number, onView: ViewHandler): void {
     this.counts[kindOf(consistency)]++
+    this.#askedAtMs = this.#options.clock.monotonicMs()
+    this.#options.onAsked()
     const refusal = this.#options.refusal()
     if (refusal !== undefined) return onView(undefined, refusal)
     const waiting = { deadlineMs, onView }
@@ -93,6 +100,12 @@ export class Reads {
       if (!(error instanceof QuorateError)) throw error
       onView(undefined, error)
     }
+  }
+
+  /** Whether a read waits, or one was asked for lately. */
+  get areLikely(): boolean {
+    if (this.#confirmed.length + this.#forSeq.length + this.#asked.length > 0) return true
+    return this.#options.clock.monotonicMs() - this.#askedAtMs < READ_AGAIN_MS
   }
 
   #history(): string {

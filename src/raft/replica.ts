@@ -151,7 +151,18 @@ export class Replica implements NodeService {
   watch(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
     const closed = this.#driver.founding.error ?? this.#driver.fence.error
     if (closed !== undefined) throw closed
-    return this.#options.machine.watch(selector, fromSeq, sink, this.#driver.reads.entries)
+    this.#driver.apply.catchUp()
+    const watch = this.#options.machine.watch(selector, fromSeq, sink, this.#driver.reads.entries)
+    this.#driver.watches++
+    let isOpen = true
+    return {
+      resume: () => watch.resume(),
+      close: () => {
+        if (isOpen) this.#driver.watches--
+        isOpen = false
+        watch.close()
+      },
+    }
   }
 
   status(): DatabaseStatus {

@@ -73,3 +73,16 @@ export function lowestMatch({ state }: RaftCore): number {
   for (const { match } of state.leadership?.progress.values() ?? []) lowest = Math.min(lowest, match)
   return lowest
 }
+
+/** Which of the members that do not lead this one is, from 0, and how many there are; 0 of 1 while that is unknown. */
+export function followerPlace(core: RaftCore): { rank: number; count: number } {
+  const { id, leader } = core.state
+  let rank = 0
+  let count = 0
+  for (const member of activeConfiguration(core.state)?.members ?? []) {
+    if (member.id === leader) continue
+    count++
+    if (member.id < id) rank++
+  }
+  return { rank, count: Math.max(1, count) }
+}

@@ -6,6 +6,7 @@ import type { Log } from '../../../src/log/index.ts'
 import type { ApplyResult, StateMachine } from '../../../src/model/index.ts'
 import type { Timers } from '../../../src/platform/index.ts'
 import { ApplyLoop } from '../../../src/raft/apply-loop.ts'
+import { Deferral, DEFERRED_ENTRIES, DEFERRED_MS } from '../../../src/raft/deferral.ts'
 import { encodeDrafts } from '../../../src/raft/entries.ts'
 
 /** A log whose entries are all in files, or all in memory, and a machine that takes one entry at a time. */
@@ -18,8 +19,17 @@ class Rig {
   appliedSeq = 0
   cold: Promise<void> | undefined
   readonly loop: ApplyLoop
+  readonly deferral: Deferral
+  /** All of a batch is taken at once. */
+  readonly #isGreedy: boolean
 
-  constructor(lastSeq: number, { isCached = false } = {}) {
+  nowMs = 0
+  isAwaited = true
+  rank = 0
+  /** Of the timer that is armed. */
+  timer: { atMs: number; task: () => void } | undefined
+
+  constructor(lastSeq: number, { isCached = false, isGreedy = false } = {}) {
     const entries = (fromSeq: number): EntryBatch => {
       this.reads++
       const drafts = Array.from({ length: lastSeq - fromSeq + 1 }, () => ({
@@ -38,11 +48,28 @@ class Rig {
     const machine = Object.defineProperty({ apply: (batch: EntryBatch) => this.#apply(batch) }, 'appliedSeq', {
       get: () => this.appliedSeq,
     })
+    this.#isGreedy = isGreedy
+    const clock = { monotonicMs: () => this.nowMs, wallMicros: () => 0 }
+    const timers: Timers = {
+      endOfTurn: task => setImmediate(task),
+      after: (delayMs, task) => {
+        this.timer = { atMs: this.nowMs + delayMs, task }
+        return { cancel: () => (this.timer = undefined) }
+      },
+    }
+    this.deferral = new Deferral({
+      clock,
+      timers,
+      isAwaited: () => this.isAwaited,
+      place: () => ({ rank: this.rank, count: 2 }),
+      onDue: () => this.loop.run(),
+    })
     this.loop = new ApplyLoop({
       machine: machine as unknown as StateMachine,
       log: { lastSeq, readCached, read } as unknown as Log,
-      clock: { monotonicMs: () => 0, wallMicros: () => 0 },
-      timers: { endOfTurn: task => setImmediate(task) } as Partial<Timers> as Timers,
+      clock,
+      timers,
+      deferral: this.deferral,
       isPressed: () => false,
       onOutcomes: () => undefined,
       onApplied: () => undefined,
@@ -50,8 +77,15 @@ class Rig {
     })
   }
 
-  #apply({ bytes }: EntryBatch): ApplyResult {
-    this.appliedSeq++
+  fire(): void {
+    const { atMs, task } = this.timer!
+    this.timer = undefined
+    this.nowMs = Math.max(this.nowMs, atMs)
+    task()
+  }
+
+  #apply({ bytes, lastSeq }: EntryBatch): ApplyResult {
+    this.appliedSeq = this.#isGreedy ? lastSeq : this.appliedSeq + 1
     this.applied.push(bytes.at(-1)!)
     return { appliedThrough: this.appliedSeq, outcomes: [], cold: this.cold }
   }
@@ -99,5 +133,73 @@ describe('applying what is committed', () => {
     rig.loop.stop()
     await rig.loop.hold()
     assert.equal(rig.appliedSeq, 1)
+  })
+})
+
+describe('a follower that nobody waits for', () => {
+  function quietRig(rank = 0): Rig {
+    const rig = new Rig(1_000, { isCached: true, isGreedy: true })
+    rig.isAwaited = false
+    rig.rank = rank
+    return rig
+  }
+
+  it('applies what many rounds have committed at once, each of two at another place', () => {
+    const [one, other] = [quietRig(0), quietRig(1)]
+    const seen: number[][] = []
+    for (let seq = 64; seq <= 512; seq += 64) {
+      one.loop.committed(seq)
+      other.loop.committed(seq)
+      seen.push([one.appliedSeq, other.appliedSeq])
+    }
+    const halfway = DEFERRED_ENTRIES / 2
+    assert.deepEqual(
+      seen.map(pair => pair.join(' ')),
+      ['0 0', `0 ${halfway}`, '0 128', '256 128', '256 128', '256 384', '256 384', '512 384'],
+    )
+  })
+
+  it('does so after a while at the latest, counted from what waits longest', () => {
+    const rig = quietRig()
+    rig.loop.committed(10)
+    rig.nowMs = DEFERRED_MS - 1
+    rig.loop.committed(20)
+    assert.equal(rig.appliedSeq, 0)
+    rig.fire()
+    assert.deepEqual([rig.nowMs, rig.appliedSeq, rig.timer], [DEFERRED_MS, 20, undefined])
+    rig.loop.committed(30)
+    rig.nowMs += 4
+    rig.loop.committed(300)
+    rig.nowMs += 4
+    rig.loop.committed(310)
+    rig.fire()
+    assert.equal(rig.appliedSeq, 300, 'the timer was armed for what is applied already')
+    rig.fire()
+    assert.deepEqual([rig.nowMs, rig.appliedSeq], [DEFERRED_MS + 8 + DEFERRED_MS, 310])
+  })
+
+  it('does so at once when somebody comes, while somebody waits, and when much has been written', () => {
+    const rig = quietRig()
+    rig.loop.catchUp()
+    rig.loop.committed(10)
+    assert.equal(rig.appliedSeq, 0)
+    rig.loop.catchUp()
+    assert.equal(rig.appliedSeq, 10)
+    rig.isAwaited = true
+    rig.loop.committed(20)
+    assert.equal(rig.appliedSeq, 20)
+    rig.isAwaited = false
+    rig.deferral.appended(300_000)
+    rig.loop.committed(30)
+    assert.equal(rig.appliedSeq, 30)
+    rig.loop.committed(40)
+    assert.equal(rig.appliedSeq, 30, 'what was written is counted anew')
+  })
+
+  it('leaves no timer behind', () => {
+    const rig = quietRig()
+    rig.loop.committed(10)
+    rig.loop.stop()
+    assert.equal(rig.timer, undefined)
   })
 })
