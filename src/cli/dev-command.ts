@@ -38,6 +38,7 @@ export function addDevCommand(program: Command, context: CommandContext): void {
       if (basePort > 65_000) throw new QuorateError('invalid_argument', '--base-port must be at most 65000')
       const plans = planNodes(absolute(context.environment.workingDirectory, options.data), basePort)
       await requireFreePorts(plans)
+      await requireUnused(context, plans)
       for (const plan of plans) await writeConfiguration(context, plan, plans)
       await new Supervisor(context, plans, options.restart).run()
     })
@@ -63,6 +64,15 @@ async function requireFreePorts(plans: readonly NodePlan[]): Promise<void> {
       const message = `port ${port} (${purpose} port of ${name}) is taken; --base-port N takes others`
       throw new QuorateError('unavailable', message)
     }
+  }
+}
+
+/** Other processes that serve these directories would come back with the new ports. @throws FileError `directory_locked` */
+async function requireUnused({ files }: CommandContext, plans: readonly NodePlan[]): Promise<void> {
+  for (const { directory } of plans) {
+    if ((await files.size(`${directory}/${CONFIG_NAME}`)) === undefined) continue
+    const lock = await files.lock(directory)
+    await lock.release()
   }
 }
 
@@ -190,7 +200,9 @@ class Supervisor {
     if (leader !== undefined && !this.#hadLeader) {
       this.#hadLeader = true
       const seconds = ((this.#platform.clock.monotonicMs() - this.#startedMs) / 1000).toFixed(1)
-      this.#status.note(`ready after ${seconds} s: try \`npx quorate status\``)
+      const ports = this.#nodes.map(({ plan }) => plan.ports.client)
+      const where = ports[0] === BASE_PORT ? '' : ` --endpoints 127.0.0.1:${ports.join(',')}`
+      this.#status.note(`ready after ${seconds} s: try \`npx quorate status${where}\``)
     }
   }
 }

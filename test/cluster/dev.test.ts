@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,6 +49,15 @@ describe('quorate dev', { timeout: 240_000 }, () => {
     const [, name, pid] = await seen(/(n\d) leader pid (\d+)\b/)
     const endpoints = `127.0.0.1:${basePort},${basePort + 1},${basePort + 2}`
     assert.equal((await quorate('project', 'create', 'p', '--endpoints', endpoints)).code, 0)
+    assert.match(output, new RegExp(`try .npx quorate status --endpoints ${endpoints}.`))
+    const configuration = await readFile(join(directory, 'n0/config.yaml'), 'utf8')
+    const second = await quorate('dev', '--data', directory, '--base-port', String(await freeBasePort()))
+    assert.deepEqual([second.code, /directory_locked/.test(second.errors)], [1, true], second.errors)
+    assert.equal(
+      await readFile(join(directory, 'n0/config.yaml'), 'utf8'),
+      configuration,
+      'the one that runs keeps its own',
+    )
     const from = output.length
     process.kill(Number(pid), 'SIGKILL')
     await seen(new RegExp(`${name} was ended by SIGKILL; it is started again`), from)
