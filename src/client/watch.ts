@@ -58,6 +58,8 @@ export class ClientWatch implements OpenRequest {
     } finally {
       this.#signal?.removeEventListener('abort', stop)
       this.#stop()
+      for (const { event } of this.#events) if (event.type === 'reset') void event.view.close()
+      this.#events = []
     }
   }
 
@@ -72,11 +74,7 @@ export class ClientWatch implements OpenRequest {
     this.#isOver = true
     this.#retry?.cancel()
     this.#stopListening()
-    this.#connection?.forget(this.#id)
-    this.#connection = undefined
-    if (this.#error !== undefined) return
-    for (const { event } of this.#events) if (event.type === 'reset') void event.view.close()
-    this.#events = []
+    this.#give()
   }
 
   #wake(): void {

@@ -188,6 +188,35 @@ describe('a watch', () => {
   })
 })
 
+it('a view that a watch was given and nobody took is closed, also when the watch had failed by then', async () => {
+  const cluster = new FakeCluster()
+  const client = await cluster.connect()
+  cluster.node(1).rule = ({ type, requestId }) =>
+    type === 'watch'
+      ? [
+          {
+            type: 'watchEvents',
+            requestId,
+            events: [
+              { type: 'commit', seq: 139, changes: [] },
+              { type: 'reset', seq: 140, viewId: 77 },
+            ],
+          },
+          { type: 'error', requestId, error: new QuorateError('permission_denied', 'no more') },
+        ]
+      : 'pass'
+  const iterator = client.watch({ project: 'p' }, { from: formatToken(HISTORY, 3) })[Symbol.asyncIterator]()
+  assert.equal(((await cluster.world.runToCompletion(iterator.next())).value as WatchEvent).seq, 139)
+  await cluster.world.runFor(20)
+  await cluster.world.runToCompletion(iterator.return!())
+  await cluster.world.runFor(20)
+  const closed = cluster.node(1).received.filter(({ type }) => type === 'closeView')
+  assert.deepEqual(
+    closed.map(message => message.type === 'closeView' && message.viewId),
+    [77],
+  )
+})
+
 describe('a node that has lost its leader while others have one', () => {
   it('is left by reads and watches, though it answers', async () => {
     const cluster = new FakeCluster()

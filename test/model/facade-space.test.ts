@@ -136,15 +136,17 @@ describe('the options of a call', () => {
     await database.ddl({ type: 'createProject', project: 'shop' })
     const kv = database.kv('shop')
     for (let i = 0; i < 12; i++) await kv.set(`k${i}`, bytes('x'))
-    const { signal } = new AbortController()
+    const controller = new AbortController()
+    const { signal } = controller
     await collect(kv.scan({ timeoutMs: 100, signal, consistency: 'lease' }))
+    controller.abort('enough')
     assert.deepEqual(
       seen.map(options => options.timeoutMs),
       [100, 100, 90, 80],
     )
     for (const options of seen) {
       assert.equal(options.caller, 'root')
-      assert.equal(options.signal, signal)
+      assert.deepEqual([options.signal?.aborted, options.signal?.reason], [true, 'enough'])
     }
     assert.equal(seen[0]!.consistency, 'lease')
     await failure(collect(kv.scan({ timeoutMs: 15 })), 'timeout')

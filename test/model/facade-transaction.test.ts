@@ -135,6 +135,25 @@ describe('a transaction', () => {
     await failure(database.transaction(hang, { attempts: 0 }), 'invalid_argument')
   })
 
+  it('closes a view that comes when it has ended', async () => {
+    const { core, database } = await open()
+    const openView = core.openView.bind(core)
+    let comes: () => void = () => {}
+    const late = new Promise<void>(resolve => (comes = resolve))
+    core.openView = async ({ signal: _ignored, ...options }) => {
+      await late
+      return openView(options)
+    }
+    const controller = new AbortController()
+    const running = database.transaction(() => Promise.resolve(1), { signal: controller.signal })
+    controller.abort()
+    await failure(running, 'aborted')
+    assert.equal(core.views.size, 0)
+    comes()
+    while (core.views.size === 0) await Promise.resolve()
+    while (core.openViews > 0) await Promise.resolve()
+  })
+
   it('runs again when its view is lost', async () => {
     const { core, database, kv } = await open()
     await kv.set('a', bytes('1'))

@@ -1,5 +1,7 @@
 export const CONSOLE_SCRIPT: string = `'use strict'
 const REFRESH_MS = 2000
+/** A node that hangs answers nothing at all. */
+const ANSWER_MS = 5000
 /** Rates and percentiles are of this long. */
 const WINDOW_MS = 30000
 const CHART_POINTS = 60
@@ -214,8 +216,9 @@ function show(status, figures) {
 
 async function refresh() {
   const headers = token === '' ? {} : { authorization: 'Bearer ' + token }
+  const signal = AbortSignal.timeout(ANSWER_MS)
   try {
-    const [status, figures] = await Promise.all(['/admin/v1/status', '/admin/v1/figures'].map(path => fetch(path, { headers })))
+    const [status, figures] = await Promise.all(['/admin/v1/status', '/admin/v1/figures'].map(path => fetch(path, { headers, signal })))
     if (status.status === 401 || status.status === 403) {
       at('login').hidden = false
       at('details').hidden = true

@@ -5,6 +5,7 @@ import { QuorateError } from '../errors.ts'
 import type { LockTable } from '../locks/lock-table.ts'
 import { invalid, requireIdempotencyKey, requireOptions } from './arguments.ts'
 import { commitResult } from './outcome-result.ts'
+import { withSignal } from './shared-signal.ts'
 
 /** A core and the caller on whose behalf it is used. */
 export interface Connection {
@@ -28,7 +29,7 @@ export function coreOptions(connection: Connection, options: RequestOptions | un
   const { caller } = connection
   return {
     ...(caller !== undefined && { caller }),
-    ...(signal !== undefined && { signal }),
+    ...withSignal(signal),
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(consistency !== undefined && { consistency }),
     ...(writeClass !== undefined && { writeClass }),

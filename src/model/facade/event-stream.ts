@@ -15,6 +15,7 @@ import { invalid, requireSeq } from './arguments.ts'
 import { Budget, checked, submit, type Connection } from './connection.ts'
 import { submitDdl } from './ddl-batch.ts'
 import { EventReads } from './event-reads.ts'
+import { withSignal } from './shared-signal.ts'
 import { newestState, releaseView } from './sources.ts'
 
 const NOTHING_REMOVED = { events: 0, fromSeq: 0, throughSeq: 0, left: 0, isDone: true } as const
@@ -93,7 +94,7 @@ export class CoreEventStream extends EventReads implements EventStream {
     const { core, plainOptions } = this.#connection
     const prefix = utf8Bytes(this.topic ?? '')
     const selector = { project: this.project, scope: this.scope, prefix, events: true } as const
-    const events = core.watch(selector, { ...plainOptions, from, ...(signal !== undefined && { signal }) })
+    const events = core.watch(selector, { ...plainOptions, from, ...withSignal(signal) })
     return events[Symbol.asyncIterator]()
   }
 }

@@ -21,6 +21,7 @@ import { checked, type Budget, type Connection } from './connection.ts'
 import { mapKey, OwnWrites, type OwnWrite } from './own-writes.ts'
 import { ReadSetRecorder } from './read-set.ts'
 import type { ReadSource } from './read-source.ts'
+import { withSignal } from './shared-signal.ts'
 import { Space } from './space.ts'
 import { CoreQuery } from './tables/core-query.ts'
 import { queriedTables } from '../tables/index.ts'
@@ -132,7 +133,7 @@ export class TransactionAttempt implements Transaction, TransactionState, TableT
     try {
       return await this.#connection.core.read(request, {
         ...this.#budget.next(),
-        signal: this.signal,
+        ...withSignal(this.signal),
         view: this.#view,
       })
     } catch (error) {

@@ -83,11 +83,13 @@ async function runAttempt<T>(
 
 async function openView(connection: Connection, options: TransactionOptions, time: TransactionTime): Promise<CoreView> {
   const { consistency = 'linearizable' } = options
+  let opening: Promise<CoreView> | undefined
   try {
-    const opening = connection.core.openView({ ...time.budget.next(), signal: time.signal, consistency })
-    const view = await time.unlessStopped(opening)
-    return view
+    opening = connection.core.openView({ ...time.budget.next(), signal: time.signal, consistency })
+    return await time.unlessStopped(opening)
   } catch (error) {
+    // Nobody else would ever close a view that comes when the transaction has stopped.
+    opening?.then(releaseView, () => undefined)
     throw time.explain(error)
   }
 }

@@ -5,6 +5,7 @@ import { QuorateError } from '../errors.ts'
 import { requireName } from '../names.ts'
 import { requireKeyBytes } from './arguments.ts'
 import type { Connection } from './connection.ts'
+import { withSignal } from './shared-signal.ts'
 import { PinnedView } from './view.ts'
 
 const NO_PREFIX = new Uint8Array(0)
@@ -24,7 +25,7 @@ export async function* watchDatabase(
   if (isAborted(signal)) return
   const events = connection.core.watch(
     { project, scope, prefix },
-    { ...connection.plainOptions, ...(signal !== undefined && { signal }), ...(from !== undefined && { from }) },
+    { ...connection.plainOptions, ...withSignal(signal), ...(from !== undefined && { from }) },
   )
   try {
     for await (const event of events) yield publicEvent(connection, event)

@@ -2,6 +2,7 @@ import { bytesToHex, DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
 import type { Pace } from '../../platform/index.ts'
 import { QuorateError } from '../errors.ts'
 import { abortedError, invalid, requireOptions } from '../facade/arguments.ts'
+import { withSignal } from '../facade/shared-signal.ts'
 import { requireName } from '../names.ts'
 import type { LockTable } from './lock-table.ts'
 
@@ -133,7 +134,7 @@ export class TableLockScope implements LockScope {
   async #lockName(name: string, timeoutMs: number, signal: AbortSignal | undefined, use: Use): Promise<Held> {
     this.#requireOpen()
     if (signal?.aborted === true) throw abortedError(signal)
-    return this.#take(name, use) ?? this.#wait(name, timeoutMs, signal, use)
+    return this.#take(name, use) ?? this.#wait(name, timeoutMs, withSignal(signal).signal, use)
   }
 
   #wait(name: string, timeoutMs: number, signal: AbortSignal | undefined, use: Use): Promise<Held> {

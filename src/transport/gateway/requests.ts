@@ -359,14 +359,14 @@ export class ClientRequests implements WatchOwner {
     this.#shared.options.service.whenReadable(consistency, this.#deadline(message.timeoutMs), (view, error) => {
       if (view === undefined) return this.#fail(requestId, waiting, error!)
       // Others that were asked for together with it may have been opened meanwhile.
-      const fullNow = this.#viewsFull()
-      if (fullNow !== undefined) {
+      const viewId = waiting.isCancelled ? undefined : this.keepView(view)
+      if (typeof viewId !== 'number') {
         view.release()
-        return this.#fail(requestId, waiting, fullNow)
+        if (viewId !== undefined) this.#fail(requestId, waiting, viewId)
+        return
       }
-      if (!this.#finish(requestId, waiting)) return view.release()
-      const { seq } = view
-      this.#connection.send({ type: 'viewOpened', requestId, viewId: this.keepView(view), seq })
+      this.#finish(requestId, waiting)
+      this.#connection.send({ type: 'viewOpened', requestId, viewId, seq: view.seq })
     })
   }
 
@@ -429,8 +429,8 @@ export class ClientRequests implements WatchOwner {
     if (this.#connection.unsentBytes > this.#shared.limits.unsentBytesHigh / 2) this.#areWatchesFull = true
   }
 
-  keepView(view: StateView): number {
-    return this.#views.add(view, this.#nowMs)
+  keepView(view: StateView): number | QuorateError {
+    return this.#viewsFull() ?? this.#views.add(view, this.#nowMs)
   }
 
   watchFailed(requestId: number, error: QuorateError): void {

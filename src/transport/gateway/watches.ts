@@ -14,8 +14,8 @@ export interface WatchOwner {
   /** Bytes that the client has not taken yet. */
   readonly unsentBytes: number
   sendEvent(requestId: number, event: WireWatchEvent): void
-  /** Keeps the view open for the client; answers its id. */
-  keepView(view: StateView): number
+  /** Keeps the view open for the client; answers its id, or why not. */
+  keepView(view: StateView): number | QuorateError
   watchFailed(requestId: number, error: QuorateError): void
 }
 
@@ -67,7 +67,10 @@ export class ClientWatch implements WatchSink {
   reset(view: StateView): void {
     if (this.#isOver) return view.release()
     const { seq } = view
-    this.#owner.sendEvent(this.#requestId, { type: 'reset', seq, viewId: this.#owner.keepView(view) })
+    const viewId = this.#owner.keepView(view)
+    if (typeof viewId === 'number') return this.#owner.sendEvent(this.#requestId, { type: 'reset', seq, viewId })
+    view.release()
+    this.failed(viewId)
   }
 
   failed(error: QuorateError): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, QuorateError } from '../../../src/model/index.ts'
-import type { ClientMessage, NodeService, OutcomeHandler } from '../../../src/model/index.ts'
+import type { ClientMessage, NodeService, OutcomeHandler, StateView } from '../../../src/model/index.ts'
 import { commit, ddl, get, hello, put, Rig, watch } from './client.ts'
 import type { TestClient } from './client.ts'
 
@@ -282,6 +282,35 @@ describe('views of all connections together', () => {
 })
 
 describe('what a client may have open', () => {
+  it('includes the views that watches are given, and a watch that finds no room for one is to come again', async () => {
+    let view: StateView | undefined
+    const rig = await Rig.open({
+      limits: { viewsMax: 2 },
+      wrap: service =>
+        withMethods(service, {
+          watch: (_selector, _fromSeq, sink) => {
+            service.whenReadable('local', Infinity, found => {
+              view = found
+              sink.reset(found!)
+            })
+            return { close: () => {}, resume: () => {} }
+          },
+        }),
+    })
+    const client = await rig.welcome()
+    client.say(watch(2), watch(3), watch(4))
+    await rig.until('all answers', () => client.all('error').length > 0)
+    const resets = client.all('watchEvents').map(({ requestId, events: [event] }) => [requestId, event?.type])
+    assert.deepEqual(resets, [
+      [2, 'reset'],
+      [3, 'reset'],
+    ])
+    const { error } = client.find('error', 4)!
+    assert.deepEqual([error.code, error.retryable], ['view_limit', true])
+    assert.deepEqual([rig.gateway.stats.views, rig.gateway.stats.watches], [2, 2])
+    assert.throws(() => view!.readSync({ type: 'projects' }, 'root'), { code: 'view_expired' })
+  })
+
   for (const consistency of ['linearizable', 'local'] as const) {
     it(`is bounded when it asks for everything in one frame, ${consistency}`, async () => {
       const rig = await Rig.open({ limits: { viewsMax: 2, watchesMax: 2 } })

@@ -5,6 +5,7 @@ import { QuorateError } from '../../errors.ts'
 import type { KeyCells, RowChange, TableWatchEvent, TableWatchOptions } from '../../watch-events.ts'
 import type { TableShape } from '../../tables/index.ts'
 import type { Connection } from '../connection.ts'
+import { withSignal } from '../shared-signal.ts'
 import { PinnedView } from '../view.ts'
 import { decodeCell, type TableAccess } from './table-access.ts'
 
@@ -23,7 +24,7 @@ export async function* watchTable<S extends TableShape>(
   if (isAborted(signal)) return
   const events = connection.core.watch(
     { project, scope, prefix: NO_PREFIX, table, key },
-    { ...connection.plainOptions, ...(signal !== undefined && { signal }), ...(from !== undefined && { from }) },
+    { ...connection.plainOptions, ...withSignal(signal), ...(from !== undefined && { from }) },
   )
   try {
     for await (const event of events) yield publicEvent<S>(connection, access, event)
