@@ -22,15 +22,14 @@ import {
   pageLevel,
   packedBytes,
   PageRef,
-  payloadLength,
   prefixLength,
   readKey,
   rebuildPage,
   searchPage,
   setPrefix,
-  usedBytes,
 } from './page.ts'
 import { writeU32, writeU64 } from '../../encoding/index.ts'
+import { isEndOfRun, splitPoint } from './split-point.ts'
 import type { Storage } from './storage.ts'
 
 /** After so many inserts in a row at its end a page is taken for the end of an ascending load. */
@@ -130,7 +129,10 @@ function appendPage(
   return at
 }
 
-/** Halves a page by bytes, counting the new cell where it belongs, and inserts that into its half. */
+/**
+ * Splits a page and inserts a cell: by halves of its bytes, counting the new cell where it belongs, or where one of several ascending series
+ * grows. The new cell then ends the left page; if that is full, it begins the right one.
+ */
 function splitPage(
   storage: Storage,
   path: Path,
@@ -143,17 +145,17 @@ function splitPage(
   const left = path.refs[depth]!
   const isLeaf = pageLevel(left) === 0
   const count = cellCount(left)
+  const isOdd = lacksPrefix(left, key, length)
+  const isRun = isLeaf && !isOdd && isEndOfRun(left, index)
   // A key in front of all others that lacks their prefix would swell each of them: it leaves with one cell only.
-  const middle = lacksPrefix(left, key, length) ? 1 : splitPoint(left, index, cellBytes(length, 0, payload))
+  const middle = isOdd ? 1 : isRun ? index : splitPoint(left, index, cellBytes(length, 0, payload))
   const right = new PageRef(storage.pageBytes)
   const page = storage.newPage(isLeaf ? PageKind.leaf : PageKind.branch, pageLevel(left), right)
-  const firstLength = readKey(left, middle, keyBuffer)
   const separator = path.separators[depth]!
-  separator.set(keyBuffer.subarray(0, firstLength))
-  // A new cell that stands right at the split was counted on the left: the separator must leave it there.
-  const common =
-    index === middle ? commonLength(key, length, keyBuffer, firstLength) : commonPrefix(left, middle - 1, middle)
-  const separatorBytes = isLeaf ? common + 1 : firstLength
+  const separatorBytes =
+    isRun && isFullBefore(left, index, key, length, payload)
+      ? separateBefore(left, index, key, length, separator)
+      : separate(left, middle, index, key, length, separator)
   fillRight(left, right, middle, count)
   rebuildPage(left, storage.scratch, 0, middle, leadingPrefix(left, middle))
   addSibling(storage, path, depth, separator, separatorBytes, page)
@@ -167,18 +169,37 @@ function splitPage(
   return at
 }
 
-/** How many cells stay on the left; both halves get at least one. */
-function splitPoint(ref: PageRef, index: number, newBytes: number): number {
-  const count = cellCount(ref)
-  const prefix = prefixLength(ref)
-  const half = (usedBytes(ref) + newBytes) / 2
-  let bytes = 0
-  for (let i = 0; i < count; i++) {
-    if (i === index) bytes += newBytes
-    bytes += cellBytes(keyLength(ref, i), prefix, payloadLength(ref, i))
-    if (bytes >= half) return Math.min(Math.max(i, 1), count - 1)
-  }
-  return count - 1
+/** Whether a page of the cells in front of `index` and the new one, with the prefix that all of these share, would be too large. */
+function isFullBefore(ref: PageRef, index: number, key: Uint8Array, length: number, payload: number): boolean {
+  readKey(ref, 0, keyBuffer)
+  const prefix = commonLength(keyBuffer, commonPrefix(ref, 0, index - 1), key, length)
+  const needed = packedBytes(ref, 0, index, prefix) + cellBytes(length, prefix, payload)
+  return needed > ref.size - PAGE_HEADER_BYTES
+}
+
+/** The separator in front of cell `middle`: its length. A new cell that stands right there is left on the left, where it was counted. */
+function separate(
+  left: PageRef,
+  middle: number,
+  index: number,
+  key: Uint8Array,
+  length: number,
+  separator: Uint8Array,
+): number {
+  const firstLength = readKey(left, middle, keyBuffer)
+  separator.set(keyBuffer.subarray(0, firstLength))
+  if (pageLevel(left) > 0) return firstLength
+  const common =
+    index === middle ? commonLength(key, length, keyBuffer, firstLength) : commonPrefix(left, middle - 1, middle)
+  return common + 1
+}
+
+/** The separator between the cell in front of `index` and the new one: its length. */
+function separateBefore(left: PageRef, index: number, key: Uint8Array, length: number, separator: Uint8Array): number {
+  const lastLength = readKey(left, index - 1, keyBuffer)
+  const bytes = commonLength(keyBuffer, lastLength, key, length) + 1
+  separator.set(key.subarray(0, bytes))
+  return bytes
 }
 
 /** The prefix that the first `end` cells share; a single one keeps the page's, to leave room for its neighbours. */

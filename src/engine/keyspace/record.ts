@@ -53,6 +53,11 @@ export function recordHeaderBytesOf(flags: number): number {
   return 1 + SEQ_BYTES + ((flags & IS_CHANGED) === 0 ? 0 : SEQ_BYTES) + ((flags & HAS_EXPIRY) === 0 ? 0 : 8)
 }
 
+/** The created seq of the payload at `at`. */
+export function createdSeqAt(bytes: Uint8Array, at: number): number {
+  return readSeq(bytes, (bytes[at]! & IS_CHANGED) === 0 ? at + 1 : at + 1 + SEQ_BYTES)
+}
+
 /** Writes what stands in front of the value and returns the offset behind it. */
 export function writeRecordHeader(
   bytes: Uint8Array,
