@@ -49,7 +49,7 @@ export interface EngineOptions {
    * an eighth of a page.
    */
   inlineThresholdBytes?: number
-  /** Size of a log segment, which recovery holds in memory as a whole; default a quarter of the budget, 4 to 16 MiB. */
+  /** Size of a log segment, which recovery holds in memory as a whole; default 4 MiB. The first ones of a directory are smaller, from 1 MiB on. */
   segmentBytes?: number
   /** A checkpoint is taken when the log has grown by this much since the last one; default 64 MiB. */
   checkpointLogBytes?: number
@@ -90,6 +90,8 @@ export interface Engine extends Database {
 
 const REPLAY_BYTES = 4 << 20
 const GROUP_ID = 1
+/** Larger ones save no processor time (bench/RESULTS.md), and two of them are always there. */
+const SEGMENT_BYTES = 4 << 20
 /** Nobody follows this log: only views of older seqs read its entries again. At most a sixteenth of the budget. */
 const TAIL_CACHE_BYTES = 8 << 10
 
@@ -211,7 +213,7 @@ class EngineOpening {
       lane: 'inline',
       tailCacheBytes: this.#tailCacheBytes,
       onFailed: error => (this.#failure = error),
-      segmentBytes: this.#options.segmentBytes ?? segmentBytesFor(this.#budgetBytes),
+      segmentBytes: this.#options.segmentBytes ?? SEGMENT_BYTES,
       ...(this.#directory.closedAt !== undefined && { closedAt: this.#directory.closedAt }),
     }
     const opened = await (this.#directory.isNew ? createLog(options) : openLog(options))
@@ -356,10 +358,6 @@ function requireOwn({ configuration }: EngineStateMachine, { hardState }: Recove
     'invalid_argument',
     `${directory} belongs to a node of a cluster: restore a backup of it instead`,
   )
-}
-
-function segmentBytesFor(budgetBytes: number): number {
-  return Math.min(Math.max(budgetBytes >>> 2, 4 << 20), 16 << 20)
 }
 
 function requireUndamaged({ damage: [damage] }: Recovered): void {

@@ -26,6 +26,7 @@ export interface LogSettings {
   readonly directory: string
   readonly identity: LogIdentity
   readonly lane: 'inline' | 'worker'
+  /** Of a segment, but the first ones are smaller (`segmentBytesAt`). */
   readonly segmentBytes: number
   readonly tailCacheBytes: number
   readonly ringBytes: number
@@ -33,6 +34,16 @@ export interface LogSettings {
   readonly clock: Clock | undefined
   readonly onSynced: (ioSeq: number) => void
   readonly onFailed: (error: LogError) => void
+}
+
+const FIRST_SEGMENT_BYTES = 1_048_576
+
+/**
+ * Bytes that a segment is given: the first one 1 MiB, each twice what the one before has, up to `segmentBytes`. Zeros are written and synced for
+ * all of it beforehand, so that a log with little in it opens soon and takes little of the disk.
+ */
+export function segmentBytesAt({ segmentBytes }: Pick<LogSettings, 'segmentBytes'>, segment: number): number {
+  return Math.min(segmentBytes, FIRST_SEGMENT_BYTES * 2 ** Math.min(segment - 1, 10))
 }
 
 /** A segment of the log in memory. */

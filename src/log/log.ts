@@ -310,7 +310,7 @@ export class Log {
   /** Goes on in the next segment if the frame does not fit; without a prepared one this segment grows beyond its size. */
   #rollIfFull(lane: Lane, entriesBytes: number): void {
     const current = this.#current
-    if (current.end + maxFrameBytes(entriesBytes) <= this.#settings.segmentBytes) return
+    if (current.end + maxFrameBytes(entriesBytes) <= this.#next.bytesOf(current.segment)) return
     if (this.#next.prepared === undefined) this.#next.prepare(current.end)
     else if (current.end > SEGMENT_HEADER_BYTES) this.#roll(lane, this.#index.lastPoint, false)
   }

@@ -1,6 +1,7 @@
 import { FileError } from '../platform/index.ts'
 import type { File } from '../platform/index.ts'
 import { segmentName } from './file-names.ts'
+import { segmentBytesAt } from './log-settings.ts'
 import type { LogSettings } from './log-settings.ts'
 import { createSegmentFile } from './segment-files.ts'
 
@@ -33,6 +34,11 @@ export class NextSegment {
     return this.#prepared
   }
 
+  /** Bytes that a segment is given beforehand; it may grow beyond. */
+  bytesOf(segment: number): number {
+    return segmentBytesAt(this.#settings, segment)
+  }
+
   /** Segments after `highest` are free to be created. */
   restartAfter(highest: number): void {
     this.#highest = highest
@@ -50,9 +56,8 @@ export class NextSegment {
   /** Has the next segment prepared, unless it is, or the disk was full until lately. `grown`: bytes of the present one. */
   prepare(grown: number): void {
     if (this.#preparing !== undefined || this.#prepared !== undefined || grown < this.#notBefore) return
-    const { files, directory, segmentBytes } = this.#settings
     const segment = this.#highest + 1
-    this.#preparing = createSegmentFile(files, directory, segment, segmentBytes).then(
+    this.#preparing = this.#create(segment).then(
       file => this.#onReady(segment, file),
       (error: unknown) => this.#onFailed(segment, error, grown),
     )
@@ -62,10 +67,13 @@ export class NextSegment {
   async prepareNow(): Promise<void> {
     await this.settled()
     if (this.#prepared !== undefined) return
-    const { files, directory, segmentBytes } = this.#settings
     const segment = this.#highest + 1
-    const file = await createSegmentFile(files, directory, segment, segmentBytes)
-    await this.#onReady(segment, file)
+    await this.#onReady(segment, await this.#create(segment))
+  }
+
+  #create(segment: number): Promise<File> {
+    const { files, directory } = this.#settings
+    return createSegmentFile(files, directory, segment, this.bytesOf(segment))
   }
 
   /** Resolves when nothing is being prepared. */
@@ -81,10 +89,10 @@ export class NextSegment {
   }
 
   async #onFailed(segment: number, error: unknown, grown: number): Promise<void> {
-    const { files, directory, segmentBytes } = this.#settings
+    const { files, directory } = this.#settings
     if (error instanceof FileError && error.code === 'no_space') {
       await files.remove(`${directory}/${segmentName(segment)}`).catch(() => undefined)
-      this.#notBefore = grown + segmentBytes / 16
+      this.#notBefore = grown + this.bytesOf(segment) / 16
     } else this.#events.onFailed(error)
     this.#preparing = undefined
   }

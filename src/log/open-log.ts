@@ -8,6 +8,7 @@ import type { DamageReport } from './errors.ts'
 import { VOTES_NAME, logDirectory, segmentName } from './file-names.ts'
 import { LogSeal } from './log-seal.ts'
 import { Log } from './log.ts'
+import { segmentBytesAt } from './log-settings.ts'
 import type { LogSettings, LogStart } from './log-settings.ts'
 import type { ChainPoint, HardState } from './positions.ts'
 import { LOG_BEGINNING, NO_HARD_STATE } from './positions.ts'
@@ -118,7 +119,7 @@ export async function createLog(
   const hardState = options.hardState ?? NO_HARD_STATE
   const base = options.base ?? LOG_BEGINNING
   const header = { segment: 1, isAnew: true, base, hardState, previousEnd: 0, previousFrame: 0, superblock: 0 }
-  const segment = await createSegmentFile(files, directory, 1, settings.segmentBytes)
+  const segment = await createSegmentFile(files, directory, 1, segmentBytesAt(settings, 1))
   try {
     await segment.write(encodeSegmentHeader(identity, seeds, header), 0)
     await segment.sync()

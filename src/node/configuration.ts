@@ -50,7 +50,7 @@ const storage = z
       .describe('Memory for pages and large values'),
     segmentBytes: whole(1 << 16, 2 ** 30)
       .default(DEFAULT_STORAGE.segmentBytes)
-      .describe('Bytes of a segment of the log'),
+      .describe('Bytes of a segment of the log; the first ones are smaller, from 1 MiB on'),
     lane: z
       .literal(['worker', 'inline'])
       .default(DEFAULT_STORAGE.lane)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { LogError } from '../../src/log/index.ts'
-import { LogWorld, batch, chainOver, entry, readAll, settle } from './log-world.ts'
+import { LogWorld, batch, chainOver, entry, readAll, segmentPath, settle } from './log-world.ts'
 
 describe('a log on the inline lane', () => {
   it('keeps no more of the newest entries in memory than it may, once they are written', async () => {
@@ -93,6 +93,29 @@ describe('a log on the inline lane', () => {
     assert.deepEqual(recovered.hardState, { term: 3, votedFor: 2, commitSeq: 0 })
     assert.deepEqual(await readAll(again), [entry(41, 3)])
     assert.equal(await again.dropSegmentsBefore(0), 1)
+  })
+
+  it('begins with a small segment and doubles up to the size, so that little in it takes little', async () => {
+    const MIB = 1 << 20
+    const world = new LogWorld(1, { segmentBytes: 4 * MIB })
+    const { log } = await world.create()
+    await settle()
+    const sizeOf = async (segment: number): Promise<number> =>
+      ((await world.disk.files().size(segmentPath(segment))) ?? 0) / MIB
+    assert.deepEqual([await sizeOf(1), await sizeOf(2), await sizeOf(3)], [1, 2, 0])
+    let seq = 1
+    while (log.end.segment < 5) {
+      log.append({ entries: batch(seq, 40, 1, 4000) })
+      log.flushSync()
+      seq += 40
+      await settle()
+    }
+    const sizes = await Promise.all([1, 2, 3, 4, 5].map(sizeOf))
+    assert.deepEqual(sizes, [1, 2, 4, 4, 4])
+    assert.ok(seq * 4000 > 10.5 * MIB && seq * 4000 < 11.5 * MIB, `${seq} entries filled four segments`)
+    await log.close()
+    const { log: again } = await world.open()
+    assert.equal(again.lastSeq, seq - 1)
   })
 
   it('takes frames larger than a segment', async () => {
