@@ -103,7 +103,7 @@ function bound(option: string, text: string): number | undefined {
 }
 
 function placeRow({ id, createdAtMicros, owner }: Omit<NamedPlace, 'name'>): Record<string, string | number> {
-  return { id, created: timeText(createdAtMicros), owner: owner ?? '-' }
+  return { id, created: createdAtMicros === 0 ? '-' : timeText(createdAtMicros), owner: owner ?? '-' }
 }
 
 function addScopeCommands(scope: Command, withSession: WithSession): void {

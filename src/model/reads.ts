@@ -26,7 +26,7 @@ export interface CallerGrant {
 export interface NamedPlace {
   name: string
   id: number
-  /** Leader time of the transaction that created it, us. */
+  /** Leader time of the transaction that created it, us; 0 = not known: of a version that did not note it. */
   createdAtMicros: number
   /** Caller; absent = nobody. */
   owner?: string

@@ -96,19 +96,31 @@ describe('a transaction', () => {
     })
     assert.equal(holds.status, 'committed')
     const fails = [
-      { type: 'keyVersion', ...at('a'), seq: seq + 1 },
-      { type: 'keyExists', ...at('a'), expected: false },
-      { type: 'keyEquals', ...at('a'), value: bytes('n') },
-      { type: 'keyCompare', ...at('a'), op: 'lt', threshold: bytes('m') },
+      [
+        { type: 'keyVersion', ...at('a'), seq: seq + 1 },
+        { op: 'eq', expected: seq + 1, actual: seq },
+      ],
+      [
+        { type: 'keyExists', ...at('a'), expected: false },
+        { op: 'eq', expected: false, actual: true },
+      ],
+      [
+        { type: 'keyEquals', ...at('a'), value: bytes('n') },
+        { op: 'eq', expected: bytes('n'), actual: bytes('m') },
+      ],
+      [
+        { type: 'keyCompare', ...at('a'), op: 'lt', threshold: bytes('m') },
+        { op: 'lt', expected: bytes('m'), actual: bytes('m') },
+      ],
     ] as const
-    for (const assertion of fails) {
+    for (const [assertion, found] of fails) {
       const outcome = await harness.commit({
         assertions: [{ type: 'keyExists', ...at('a'), expected: true }, assertion],
         mutations: [set('a', 'x')],
       })
       assert.deepEqual(outcome.status === 'refused' && [outcome.code, outcome.detail], [
         'assertion_failed',
-        { index: 1, actualSeq: seq },
+        { index: 1, actualSeq: seq, condition: { path: 'assertions[1]', type: assertion.type, ...found } },
       ])
     }
     assert.equal(harness.get('a'), 'm')

@@ -11,6 +11,8 @@ import type { Reference } from './table-names.ts'
 const OWNED_FORMAT = 2
 /** With an owner, '' = nobody, and a quota. */
 const LIMITED_FORMAT = 3
+/** With an owner, '' = nobody, and a time. */
+const DATED_SCOPE_FORMAT = 3
 const HAS_BYTES = 1
 const HAS_RECORDS = 2
 
@@ -18,6 +20,7 @@ export interface Scope {
   readonly id: number
   readonly name: string
   readonly projectId: number
+  /** 0 = not known: of a version that did not note it. */
   readonly createdAtMicros: number
   /** Caller; '' = nobody. */
   readonly owner: string
@@ -79,7 +82,8 @@ export class Catalog {
       const projectId = fields.u32()
       const name = fields.text16()
       const owner = readOwner(fields, format)
-      const scope = { id: readU64BE(key, 2), name, projectId, owner, createdAtMicros: fields.u64() }
+      const createdAtMicros = format >= DATED_SCOPE_FORMAT ? fields.u64() : 0
+      const scope = { id: readU64BE(key, 2), name, projectId, owner, createdAtMicros }
       byId.get(projectId)?.scopes.set(name, scope)
       return true
     })
@@ -265,10 +269,10 @@ function putProject(changes: Changes, project: Project, createdSeq?: number): vo
 
 function putScope(changes: Changes, scope: Scope, createdSeq?: number): void {
   const writer = new ByteWriter(32)
-  writer.u8(scope.owner === '' ? 1 : OWNED_FORMAT)
+  writer.u8(DATED_SCOPE_FORMAT)
   writer.u32(scope.projectId)
   writer.text16(scope.name)
-  if (scope.owner !== '') writer.text16(scope.owner)
+  writer.text16(scope.owner)
   writer.u64(scope.createdAtMicros)
   changes.put(scopeKey(scope.id), writer.finish(), createdSeq)
 }
