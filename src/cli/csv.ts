@@ -24,6 +24,8 @@ class CsvParser {
   #text = ''
   #record: CsvField[] = []
   #line = 1
+  /** Where the last quoted field begins. */
+  #quotedLine = 1
   #isFirst = true
 
   take(chunk: string): CsvField[][] {
@@ -37,7 +39,7 @@ class CsvParser {
   }
 
   end(): CsvField[][] {
-    if (this.#state === 'quoted') throw this.#wrong('a quoted field is not closed')
+    if (this.#state === 'quoted') throw this.#wrong('a quoted field is not closed', this.#quotedLine)
     return this.#isEmptyLine ? [] : [this.#endRecord()]
   }
 
@@ -82,6 +84,7 @@ class CsvParser {
       case '"':
         if (this.#state !== 'field') throw this.#wrong('a quote within a field that is not quoted')
         this.#state = 'quoted'
+        this.#quotedLine = this.#line
         return undefined
       case ',':
         this.#endField(this.#state === 'field' ? null : this.#text)
@@ -124,8 +127,8 @@ class CsvParser {
     return record
   }
 
-  #wrong(what: string): QuorateError {
-    return new QuorateError('invalid_argument', `line ${this.#line}: ${what}`)
+  #wrong(what: string, line: number = this.#line): QuorateError {
+    return new QuorateError('invalid_argument', `line ${line}: ${what}`)
   }
 }
 

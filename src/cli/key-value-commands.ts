@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
 import { utf8Bytes } from '../encoding/index.ts'
-import { bytesCodec } from '../model/index.ts'
+import { bytesCodec, QuorateError } from '../model/index.ts'
 import type { KeyValueSpace } from '../model/index.ts'
 import type { CommandContext, Session, WithSession } from './context.ts'
 import { positiveInteger } from './context.ts'
-import { CommandExit, ExitCode } from './exit-codes.ts'
 import { printable } from './output.ts'
 import { addKeyWatchCommand } from './watch-command.ts'
 
@@ -51,7 +50,7 @@ function addReads(kv: Command, withSession: WithSession): void {
       withSession(async (session, command) => {
         const key = command.args[2] ?? ''
         const entry = await (await spaceOf(session, command)).entry(utf8Bytes(key))
-        if (entry === undefined) throw new CommandExit(ExitCode.failed, `not_found: there is no key ${key}`)
+        if (entry === undefined) throw new QuorateError('not_found', `there is no key ${key}`)
         session.output.result(entry, () => session.output.raw(entry.value))
       }),
     )

@@ -42,6 +42,12 @@ export async function runProgram(context: CommandContext, args: readonly string[
   }
 }
 
+/** What is wrong with a command line is explained by the help of the very command. */
+function pointToHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`(${name} --help says more)`)
+  for (const inner of command.commands) pointToHelp(inner, `${name} ${inner.name()}`)
+}
+
 /** The commands with their arguments and options; `runProgram` runs them. */
 export function createProgram(context: CommandContext): Command {
   const { terminal } = context
@@ -49,10 +55,10 @@ export function createProgram(context: CommandContext): Command {
     .description('A replicated, transactional database of tables and keys')
     .version(VERSION)
     .exitOverride()
-    .showHelpAfterError('(quorate --help lists the commands)')
     .configureOutput({
       writeOut: text => terminal.write(text),
       writeErr: text => terminal.writeError(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'quorate: ')),
     })
     .addOption(
       new Option('--endpoints <list>', 'client addresses of the nodes')
@@ -72,7 +78,10 @@ export function createProgram(context: CommandContext): Command {
     .addOption(new Option('--tls-cert-file <file>', 'own certificate, PEM').env('QUORATE_TLS_CERT_FILE'))
     .addOption(new Option('--tls-key-file <file>', 'its private key, PEM').env('QUORATE_TLS_KEY_FILE'))
     .option('--timeout-ms <ms>', 'time for one request with all its retries', '30000')
-    .addHelpText('after', '\nExit codes: 0 fine, 1 failed, 2 usage, 3 unavailable, 4 damage, 5 suspect (check data).')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 fine, 1 failed, 2 usage, 3 unavailable, 4 damage; of check data also 5 suspect, 6 inconsistent.',
+    )
   const withSession: WithSession =
     action =>
     async (...args) => {
@@ -105,5 +114,6 @@ export function createProgram(context: CommandContext): Command {
   addCheckCommands(program, context)
   addKeysCommands(program, context)
   addBenchCommand(program, withSession)
+  pointToHelp(program, 'quorate')
   return program
 }

@@ -7,7 +7,6 @@ import { cellText, keyCells } from './cell-text.ts'
 import type { CommandContext, Session, WithSession } from './context.ts'
 import { positiveInteger } from './context.ts'
 import { dataArgument } from './data-argument.ts'
-import { CommandExit, ExitCode } from './exit-codes.ts'
 import type { Output, PrintedCell } from './output.ts'
 
 /** `quorate table`: definitions and rows of tables. */
@@ -119,7 +118,7 @@ function addRowCommands(table: Command, context: CommandContext, withSession: Wi
         const { definition } = await describe(session, target)
         const words = command.args.slice(3)
         const entry = await (await session.database()).table(target).entry(keyCells(definition, words))
-        if (entry === undefined) throw new CommandExit(ExitCode.failed, `not_found: there is no row ${words.join(' ')}`)
+        if (entry === undefined) throw new QuorateError('not_found', `there is no row ${words.join(' ')}`)
         session.output.result(entry, () => {
           for (const [name, cell] of Object.entries(entry.row)) session.output.line(`${name}\t${cellText(cell)}`)
         })

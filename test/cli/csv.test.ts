@@ -60,6 +60,7 @@ describe('CSV', () => {
   it('that is wrong is refused with its line', async () => {
     for (const [text, message] of [
       ['a\n"b', /line 2: a quoted field is not closed/],
+      ['a\n"b\nc,d\n', /line 2: a quoted field is not closed/],
       ['a\nb"c', /line 2: a quote within a field/],
       ['"a"b', /line 1: a character follows a closed quote/],
       ['"a"\rb', /line 1: a character follows/],
