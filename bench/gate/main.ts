@@ -15,7 +15,7 @@ import { HOW_TO_INSTALL, hasPeers } from '../stores/open-stores.ts'
 import { storeRows } from '../stores/stores.ts'
 import type { Outcome } from './outcome.ts'
 import { bestOf, renderOutcomes } from './report.ts'
-import { tearDown, warmUpCommits } from './setup.ts'
+import { keepOneOpen, tearDown, warmUpCommits } from './setup.ts'
 
 const collectGarbage = (globalThis as { gc?: () => void }).gc
 
@@ -59,6 +59,7 @@ async function measure(module: string, warmUps: number): Promise<Outcome[]> {
 
 /** In the child: one module, first without its figures, so that the code is compiled as it would be in a process that has been at work. */
 async function runModule(module: string, warmUps: number): Promise<void> {
+  await using _kept = await keepOneOpen()
   try {
     const { run, isLong } = (await import(`./${module}.js`)) as GateModule
     for (let i = 0; i < (isLong === true ? 0 : warmUps); i++) {

@@ -61,6 +61,26 @@ export function unwrittenBytes(length: number): Uint8Array {
   return slab.subarray(start, start + length)
 }
 
+/**
+ * A part of an array, without a new view where it is the part that was asked for last: a view costs as much as a short checksum of it.
+ * Keeps the array.
+ */
+export class RecentView {
+  #bytes: Uint8Array = new Uint8Array(0)
+  #start = 0
+  #end = 0
+  #view: Uint8Array = this.#bytes
+
+  of(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    if (bytes === this.#bytes && start === this.#start && end === this.#end) return this.#view
+    this.#bytes = bytes
+    this.#start = start
+    this.#end = end
+    this.#view = bytes.subarray(start, end)
+    return this.#view
+  }
+}
+
 /** Longest text that is tried as ASCII first: TextEncoder costs about a microsecond a call, a loop far less. */
 const ASCII_TRIED_MAX = 256
 

@@ -230,7 +230,7 @@ export class Changes implements RecordReader {
     else if (row.kind === PATCH) {
       this.#delta.lo = row.deltaLo
       this.#delta.hi = row.deltaHi
-      this.store.patch(row.key, row.offset, row.source, seq, this.#delta)
+      this.store.patch(row.key, row.offset, row.source, row.start, row.end, seq, this.#delta)
     }
   }
 

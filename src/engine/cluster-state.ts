@@ -25,7 +25,7 @@ export interface ClusterState {
   readonly jobs: readonly Job[]
 }
 
-export const EMPTY_STATE: ClusterState = {
+const NOTHING: ClusterState = {
   catalog: Catalog.empty(),
   access: Access.empty(),
   settings: DEFAULT_SETTINGS,
@@ -34,17 +34,37 @@ export const EMPTY_STATE: ClusterState = {
   jobs: [],
 }
 
+export const EMPTY_STATE: ClusterState = changedState(NOTHING, {})
+
+/**
+ * A state that differs in some fields. hot paths read states: all of them are made by the one literal here, so that they have one shape
+ * (a spread gives another one, and code that was compiled for states of the one kind would be thrown away at the first of the other).
+ */
+export function changedState(
+  state: ClusterState,
+  {
+    catalog = state.catalog,
+    access = state.access,
+    settings = state.settings,
+    counters = state.counters,
+    sessionFloorMicros = state.sessionFloorMicros,
+    jobs = state.jobs,
+  }: Partial<ClusterState>,
+): ClusterState {
+  return { catalog, access, settings, counters, sessionFloorMicros, jobs }
+}
+
 /** Throws `ColdPages`. */
 export function loadClusterState(reader: RecordReader): ClusterState {
   const floor = reader.get(SESSION_FLOOR_KEY)
-  return {
+  return changedState(EMPTY_STATE, {
     catalog: Catalog.load(reader),
     access: Access.load(reader),
     settings: loadSettings(reader),
     counters: loadCounters(reader),
     sessionFloorMicros: floor === undefined ? 0 : readU64(floor.value, 0),
     jobs: loadJobs(reader),
-  }
+  })
 }
 
 export function putSessionFloor(changes: Changes, floorMicros: number): void {

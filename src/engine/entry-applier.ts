@@ -24,7 +24,7 @@ import { AppliedEntry } from './applied-entry.ts'
 import { assertionDetail, recordAudit } from './audit.ts'
 import type { AuditEvent } from './audit.ts'
 import { Changes } from './changes.ts'
-import { putSessionFloor } from './cluster-state.ts'
+import { changedState, putSessionFloor } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { EntryWork } from './entry-work.ts'
 import type { EffectLog } from './events/index.ts'
@@ -407,7 +407,7 @@ export class EntryApplier {
     const lifetimeMs = isMutant('session_floor_ignored') ? 0 : this.state.settings.sessionLifetimeMs
     const sessionFloorMicros = work.timeMicros + lifetimeMs * 1000
     putSessionFloor(work.changes, sessionFloorMicros)
-    work.state = { ...work.state, sessionFloorMicros }
+    work.state = changedState(work.state, { sessionFloorMicros })
     this.#commit()
   }
 

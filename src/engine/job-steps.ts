@@ -1,3 +1,4 @@
+import { changedState } from './cluster-state.ts'
 import type { EntryWork } from './entry-work.ts'
 import { withTask } from './jobs.ts'
 import type { Job, JobTask } from './jobs.ts'
@@ -72,7 +73,7 @@ function walkTable(
   const step = stepTable(work, task, rowsMax)
   if (step?.failure === undefined && step?.cursor !== undefined) {
     const next = { ...task, cursor: step.cursor, done: task.done + step.visited }
-    work.state = { ...work.state, jobs: withTask(work.changes, work.state.jobs, job, next) }
+    work.state = changedState(work.state, { jobs: withTask(work.changes, work.state.jobs, job, next) })
     return step.visited + 1
   }
   endJob(work, job)

@@ -200,8 +200,16 @@ export class KeyspaceStore extends KeyspaceReader implements RecordStore {
     this.#writer.delete(key)
   }
 
-  patch(key: Uint8Array, offset: number, bytes: Uint8Array, seq: number, delta: Digest64): void {
-    this.#writer.patch(key, offset, bytes, seq, delta)
+  patch(
+    key: Uint8Array,
+    offset: number,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    seq: number,
+    delta: Digest64,
+  ): void {
+    this.#writer.patch(key, offset, source, start, end, seq, delta)
   }
 
   sum(): Digest64 {

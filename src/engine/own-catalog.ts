@@ -1,3 +1,4 @@
+import { changedState } from './cluster-state.ts'
 import type { Catalog } from './catalog/index.ts'
 import type { EntryWork } from './entry-work.ts'
 
@@ -6,6 +7,6 @@ export function ownCatalog(work: EntryWork): Catalog {
   if (work.state.catalog === work.ownCatalog) return work.ownCatalog
   const catalog = work.state.catalog.clone()
   work.ownCatalog = catalog
-  work.state = { ...work.state, catalog }
+  work.state = changedState(work.state, { catalog })
   return catalog
 }

@@ -1,4 +1,4 @@
-import { decodeOutcome, EntryKind, encodeRequest, encodeSessionOpening } from '../encoding/index.ts'
+import { decodeOutcome, ENTRY_HEADER_BYTES, EntryKind, encodeRequest, encodeSessionOpening } from '../encoding/index.ts'
 import { QuorateError, refusalCode, requestContent, ROOT_CALLER, SlowRequests } from '../model/index.ts'
 import type { OutcomeHandler, RequestReference } from '../model/index.ts'
 import type { Clock, Random } from '../platform/index.ts'
@@ -96,8 +96,9 @@ export class OwnSession {
         copy: 0,
       },
       submission.envelope,
+      ENTRY_HEADER_BYTES,
     )
-    const refusal = this.#machine.checkRequest(request)
+    const refusal = this.#machine.checkRequest(request, ENTRY_HEADER_BYTES)
     if (refusal !== undefined) {
       submission.settle(undefined, new QuorateError(refusal.code, refusal.message))
       return
@@ -115,17 +116,17 @@ export class OwnSession {
       if (outcome !== undefined && isSessionEnded(outcome)) this.#submitAgain(submission)
       else submission.settle(outcome, error)
     }
-    this.#sequencer.propose(EntryKind.transaction, request, onOutcome, submission.isEconomic)
+    this.#sequencer.proposeEntry(EntryKind.transaction, request, onOutcome, submission.isEconomic)
   }
 
-  /** In a group of one a commit is given to the log at once: it waits for the log, and for what is applied before it. */
+  /** `request` has room in front. In a group of one a commit is given to the log at once: it waits for the log, and for what is applied before it. */
   #noteSlow(request: Uint8Array, outcome: Uint8Array, totalMs: number): void {
     const code = refusalCode(outcome)
     const applyMs = Math.min(totalMs, this.#sequencer.lastApplyMs)
     this.slow.add({
       timeMicros: this.#machine.leaderTimeMicros,
       kind: 'commit',
-      ...requestContent(request),
+      ...requestContent(request.subarray(ENTRY_HEADER_BYTES)),
       totalMs,
       phases: { queueMs: 0, commitMs: totalMs - applyMs, applyMs, replyMs: 0 },
       ...(code !== undefined && { code }),

@@ -105,11 +105,19 @@ export class PrivateStore implements RecordStore {
     this.#set(key, undefined)
   }
 
-  patch(key: Uint8Array, offset: number, bytes: Uint8Array, _seq: number, delta: Digest64): void {
+  patch(
+    key: Uint8Array,
+    offset: number,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    _seq: number,
+    delta: Digest64,
+  ): void {
     const record = this.get(key)
     if (record === undefined) throw new RangeError('patch of a missing record')
     const value = record.value.slice()
-    value.set(bytes, offset)
+    value.set(source.subarray(start, end), offset)
     this.#set(key, { ...record, value })
     addDigest(this.#sum, delta)
   }

@@ -80,8 +80,16 @@ export interface RecordStore extends SizedRecords {
     expiresAtMicros: number,
   ): void
   delete(key: Uint8Array, seq: number): void
-  /** Changes bytes in place within the value of a present record; `delta` is what the change adds to the digest of the layer. */
-  patch(key: Uint8Array, offset: number, bytes: Uint8Array, seq: number, delta: Digest64): void
+  /** Writes `source[start, end)` at `offset` of the value of a present record; `delta` is what the change adds to the digest of the layer. */
+  patch(
+    key: Uint8Array,
+    offset: number,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    seq: number,
+    delta: Digest64,
+  ): void
   /** Sum of the digests of all records, as of the last change. */
   sum(): Digest64
 }

@@ -30,16 +30,16 @@ export class RequestCheck {
   readonly #callers = new Callers()
   readonly #namespaces = new Namespaces()
 
-  /** hot path: refuses what the request alone shows to be wrong, form and limits. */
-  check(request: Uint8Array, settings: ClusterSettings): RequestRefusal | undefined {
+  /** hot path: refuses what the request alone shows to be wrong, form and limits. It stands from `at` to the end. */
+  check(request: Uint8Array, settings: ClusterSettings, at: number = 0): RequestRefusal | undefined {
     try {
-      const start = requestEnvelopeStart(request, 0, request.length)
-      const callerBytes = start - REQUEST_HEADER_BYTES
+      const start = requestEnvelopeStart(request, at, request.length)
+      const callerBytes = start - at - REQUEST_HEADER_BYTES
       if (callerBytes < 1 || callerBytes > CALLER_BYTES_MAX) {
         return refusal('invalid_argument', 'a caller has 1 to 128 bytes')
       }
-      this.#callers.at(request, REQUEST_HEADER_BYTES, start)
-      if (requestSession(request) !== 0 && requestSerial(request) < 1) {
+      this.#callers.at(request, at + REQUEST_HEADER_BYTES, start)
+      if (requestSession(request, at) !== 0 && requestSerial(request, at) < 1) {
         return refusal('malformed_request', 'serials begin at 1')
       }
       if (request.length - start > settings.transactionBytesMax) {

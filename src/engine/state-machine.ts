@@ -83,6 +83,8 @@ export class EngineStateMachine implements StateMachine {
   #term: number
   #entryChain: number
   #effectChain: number
+  /** Of the publication under way. */
+  readonly #chained = { before: 0, after: 0 }
   #isEpochOpen = false
   #failure: unknown
   /** Apply has thrown: what was written until then may stand in the newest root's pages, which nobody may see. */
@@ -203,8 +205,8 @@ export class EngineStateMachine implements StateMachine {
     return earliest === Number.POSITIVE_INFINITY ? undefined : earliest
   }
 
-  checkRequest(request: Uint8Array): RequestRefusal | undefined {
-    return this.#requests.check(request, this.#published.settings)
+  checkRequest(request: Uint8Array, at: number = 0): RequestRefusal | undefined {
+    return this.#requests.check(request, this.#published.settings, at)
   }
 
   preflight(request: Uint8Array): RequestRefusal | undefined {
@@ -310,7 +312,9 @@ export class EngineStateMachine implements StateMachine {
   }
 
   #publish(firstSeq: number, entryBytes: number): void {
-    this.#effectChain = this.#effects.chain
+    const chained = this.#chained
+    chained.before = this.#effectChain
+    chained.after = this.#effectChain = this.#effects.chain
     const meta = {
       term: this.#term,
       entryChain: this.#entryChain,
@@ -324,7 +328,7 @@ export class EngineStateMachine implements StateMachine {
     this.#isEpochOpen = false
     this.#published = this.#applier.state
     const effects = this.#effects.bytes
-    this.#changes.append(firstSeq, this.#seq, this.#entryChain, effects)
+    this.#changes.append(firstSeq, this.#seq, this.#entryChain, effects, chained)
     this.#hub.publish(effects, this.#seq)
   }
 

@@ -1,3 +1,4 @@
+import { changedState } from './cluster-state.ts'
 import type { EntryWork } from './entry-work.ts'
 import { withJob, withoutJobs } from './jobs.ts'
 import type { JobTask } from './jobs.ts'
@@ -129,10 +130,10 @@ export function dropForeignKey(work: EntryWork, tableId: number, name: string): 
 }
 
 export function addJob(work: EntryWork, task: JobTask): void {
-  work.state = { ...work.state, jobs: withJob(work.changes, work.state.jobs, work.seq, task) }
+  work.state = changedState(work.state, { jobs: withJob(work.changes, work.state.jobs, work.seq, task) })
 }
 
 /** Ends jobs whose purpose is gone. */
 export function endJobs(work: EntryWork, isGone: (task: JobTask) => boolean): void {
-  work.state = { ...work.state, jobs: withoutJobs(work.changes, work.state.jobs, isGone) }
+  work.state = changedState(work.state, { jobs: withoutJobs(work.changes, work.state.jobs, isGone) })
 }

@@ -1,4 +1,15 @@
-import { crc32, readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../encoding/index.ts'
+import {
+  crc32,
+  crc32ByTable,
+  crc32From,
+  readU16,
+  readU32,
+  readU64,
+  RecentView,
+  writeU16,
+  writeU32,
+  writeU64,
+} from '../encoding/index.ts'
 import { assertLog } from './errors.ts'
 import type { LogSeal } from './log-seal.ts'
 
@@ -113,7 +124,8 @@ export function maxFrameBytes(entriesBytes: number): number {
 /**
  * Lays a frame into `target` from `at`: fields from `header` (length, checksums and zero sectors are set here), `entries`
  * copied once. `offset` is the frame's place in its file, `seed` that place's checksum seed. Returns the frame's length.
- * `target` needs `maxFrameBytes` of room. `seal`, in segment `segment`, encrypts and signs it. hot path: bench/log.
+ * `target` needs `maxFrameBytes` of room. `seal`, in segment `segment`, encrypts and signs it. `chainBefore`: the entry chain before
+ * `entries`, of which `header.lastChain` is what comes after, so that they need not be gone through again. hot path: bench/log.
  */
 export function writeFrame(
   target: Uint8Array,
@@ -124,6 +136,7 @@ export function writeFrame(
   seed: number,
   seal?: LogSeal,
   segment: number = 0,
+  chainBefore?: number,
 ): number {
   let end = at + FRAME_HEADER_BYTES
   header.entriesBytes = 0
@@ -142,16 +155,29 @@ export function writeFrame(
   writeU32(target, end, FRAME_END_MAGIC)
   header.length = end + FRAME_END_BYTES - at
   writeU32(target, end + 4, header.length)
-  const bodyCrc = crc32(target.subarray(at + FRAME_HEADER_BYTES, at + header.length), seed)
-  if (seal === undefined) writeHeader(target, at, header, bodyCrc)
-  else {
+  const bodyAt = at + FRAME_HEADER_BYTES
+  if (seal === undefined) {
+    const isKnown = entries !== undefined && chainBefore !== undefined
+    const known = isKnown ? crc32From(header.lastChain, chainBefore, seed, entries.length) : seed
+    const rest = isKnown ? bodyAt + entries.length : bodyAt
+    writeHeader(target, at, header, crc32Of(target, rest, at + header.length, known))
+  } else {
+    const bodyCrc = crc32(target.subarray(bodyAt, at + header.length), seed)
     writeDerived(target, at, header, bodyCrc)
     seal.signFrame(target, at, at + header.length, segment, offset)
   }
   // The field itself is still zero here, so one pass gives what `frameHeaderCrc` gives.
-  header.headerCrc = crc32(target.subarray(at, at + FRAME_HEADER_BYTES), seed)
+  header.headerCrc = crc32(headerView.of(target, at, at + FRAME_HEADER_BYTES), seed)
   writeU32(target, at + AT.headerCrc, header.headerCrc)
   return header.length
+}
+
+const headerView = new RecentView()
+/** What stands behind the entries of a frame is mostly shorter. */
+const TABLE_BYTES_MAX = 32
+
+function crc32Of(bytes: Uint8Array, start: number, end: number, seed: number): number {
+  return end - start > TABLE_BYTES_MAX ? crc32(bytes.subarray(start, end), seed) : crc32ByTable(bytes, seed, start, end)
 }
 
 /** Lists the whole sectors of [at, end) that are zero; returns where the list, padded to 8, ends. */

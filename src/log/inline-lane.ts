@@ -1,3 +1,4 @@
+import { RecentView } from '../encoding/index.ts'
 import type { File, Files } from '../platform/index.ts'
 import { assertLog } from './errors.ts'
 import { segmentName, VOTES_NAME } from './file-names.ts'
@@ -24,6 +25,8 @@ export class InlineLane implements Lane {
   /** Runs laid in `target` and not yet written: file, offset, start in `target`, length, four numbers each; the first `#runsEnd` count. */
   readonly #runs: number[] = []
   #runsEnd = 0
+  /** Commits of one writer mostly have one length. */
+  readonly #run = new RecentView()
   readonly #finished: number[] = []
   #submitted = 0
   #completed = 0
@@ -102,7 +105,7 @@ export class InlineLane implements Lane {
         const file = this.#files.get(runs[i]!)
         assertLog(file !== undefined, `file ${runs[i]} is open in the lane`)
         const start = runs[i + 2]!
-        this.#writer.write(file, this.target.subarray(start, start + runs[i + 3]!), runs[i + 1]!)
+        this.#writer.write(file, this.#run.of(this.target, start, start + runs[i + 3]!), runs[i + 1]!)
       }
       this.#runsEnd = 0 // a length that is set is a call into the engine of the language
       this.at = 0

@@ -152,12 +152,10 @@ export class Log {
   get segmentCount(): number {
     return this.#segments.length + this.#voidSegments.length
   }
-
   /** Bytes of memory that index and tail cache hold, about. */
   get memoryBytes(): number {
     return this.#index.memoryBytes + this.cachedBytes
   }
-
   /** Of that the tail cache: the newest entries. */
   get cachedBytes(): number {
     return this.#source.cache.bytes
@@ -189,9 +187,10 @@ export class Log {
     if (truncateFrom !== undefined) this.#truncate(truncateFrom)
     if (hardState !== undefined) this.#takeHardState(hardState)
     const ioSeq = this.#ioSeq + 1
+    const chainBefore = this.#index.lastChain
     if (entries !== undefined) this.#takeEntries(entries, chains, ioSeq)
     this.#unmark()
-    this.#layFrame(lane, entries?.bytes)
+    this.#layFrame(lane, entries?.bytes, chainBefore)
     if (hardState !== undefined && (hardState.term !== previous.term || hardState.votedFor !== previous.votedFor)) {
       this.#layVote(lane, hardState)
     }
@@ -251,7 +250,7 @@ export class Log {
   }
 
   /** Lays the frame that `#header` describes behind the last one and clears `#header` for the next. */
-  #layFrame(lane: Lane, entries: Uint8Array | undefined): void {
+  #layFrame(lane: Lane, entries: Uint8Array | undefined, chainBefore: number): void {
     const header = this.#header
     const current = this.#current
     this.#advanceSynced(lane)
@@ -264,7 +263,8 @@ export class Log {
     lane.reserve(bound)
     const seed = this.#seeds.at(current.segment, current.end)
     const { seal } = this.#settings.identity
-    const length = writeFrame(lane.target, lane.at, header, entries, current.end, seed, seal, current.segment)
+    const { target, at } = lane
+    const length = writeFrame(target, at, header, entries, current.end, seed, seal, current.segment, chainBefore)
     lane.write(current.segment, current.end, length)
     this.#previousFrame = header.headerCrc
     this.stats.frames++
@@ -353,7 +353,7 @@ export class Log {
     if (this.#isMarked || lane.completedIoSeq() !== this.#ioSeq || isMutant('no_idle_marks')) return undefined
     this.#header.flags = FrameFlag.mark
     this.#rollIfFull(lane, 0)
-    this.#layFrame(lane, undefined)
+    this.#layFrame(lane, undefined, 0)
     this.#isMarked = true
     const ioSeq = this.#submit(lane, this.#ioSeq + 1)
     lane.wake()

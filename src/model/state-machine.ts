@@ -46,8 +46,11 @@ export interface StateMachine {
   /** The oldest seq that `viewAt` can reach. */
   readonly oldestViewSeq: number
 
-  /** Refuses what the request alone shows to be wrong (form, limits): the outcome's error, or undefined. Reads no keys, no clock. */
-  checkRequest(request: Uint8Array): RequestRefusal | undefined
+  /**
+   * Refuses what the request alone shows to be wrong (form, limits): the outcome's error, or undefined. Reads no keys, no clock. The request
+   * stands from `at` (0 unless given) to the end.
+   */
+  checkRequest(request: Uint8Array, at?: number): RequestRefusal | undefined
   /** Whether the newest state refuses the request by catalog or permissions (DESIGN 7.3); reads the catalog cache only. */
   preflight(request: Uint8Array): RequestRefusal | undefined
   /** The recorded outcome of (session, serial) if it is in memory or in a resident page. */

@@ -173,6 +173,7 @@ describe('golden bytes of the request', () => {
 
   it('header, caller and envelope', () => {
     const request = encodeRequest(header, value)
+    assert.deepEqual(encodeRequest(header, value, 7).subarray(7), request)
     const bytes = layout(
       '01 01 0300 00000000  0700000000000000 0000000002000000 0500000000000000 40420f0000000000',
       '616e6e 7676',

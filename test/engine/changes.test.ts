@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { crc32 } from '../../src/encoding/index.ts'
 import type { Ddl, Mutation } from '../../src/encoding/index.ts'
 import { ChangeFiles, EFFECT_INLINE_BYTES } from '../../src/engine/events/index.ts'
 import { QuorateError } from '../../src/model/index.ts'
@@ -325,10 +326,13 @@ describe('the changes directory', () => {
   it('has exactly these bytes', async () => {
     const disk = new SimulatedDisk({ seed: 1 })
     const changes = await ChangeFiles.open(disk.files(), '/changes', 6, 1)
-    changes.append(7, 9, 0x01020304, Uint8Array.of(0xaa, 0xbb))
+    const groups = Uint8Array.of(0xaa, 0xbb)
+    changes.append(7, 9, 0x01020304, groups)
+    // The same again where the effect chain is known.
+    changes.append(7, 9, 0x01020304, groups, { before: 77, after: crc32(groups, 77) })
     await changes.close()
     const golden = '22000000e8734353070000000000000009000000000000000403020100000000aabb'
-    assert.equal(Buffer.from(disk.contents('/changes/00000000.chg')).toString('hex'), golden)
+    assert.equal(Buffer.from(disk.contents('/changes/00000000.chg')).toString('hex'), golden + golden)
   })
 
   it('keeps what leads up to the root it is opened for, in one piece', async () => {

@@ -240,6 +240,9 @@ describe('a request refused by its own bytes', () => {
     assert.equal(core.checkRequest(request({ mutations: [add] })), undefined)
     assert.equal(core.checkRequest(request({ mutations: [add] }).slice(0, -1))?.code, 'malformed_request')
     assert.equal(core.checkRequest(request({ mutations: [add] }, { caller: '' }))?.code, 'invalid_argument')
+    const room = Buffer.concat([Buffer.alloc(5, 0xff), request({ mutations: [add] })])
+    assert.equal(core.checkRequest(room, 5), undefined)
+    assert.equal(core.checkRequest(room, 4)?.code, 'malformed_request')
     const missing = request({ mutations: [{ type: 'kvSet', project: 'none', key: bytes('a'), value: bytes('1') }] })
     assert.equal(core.preflight(missing)?.code, 'project_not_found')
     missing[1] = 1

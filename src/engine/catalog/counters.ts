@@ -24,12 +24,25 @@ export const FIRST_COUNTERS: Counters = {
   nextIndexId: 1,
 }
 
+/** Counters that differ in some numbers: all of one shape, as those of `changedState`. */
+export function changedCounters(counters: Counters, changed: Partial<Counters>): Counters {
+  return {
+    nextProjectId: changed.nextProjectId ?? counters.nextProjectId,
+    nextScopeId: changed.nextScopeId ?? counters.nextScopeId,
+    sessions: changed.sessions ?? counters.sessions,
+    idempotencyKeys: changed.idempotencyKeys ?? counters.idempotencyKeys,
+    featureLevel: changed.featureLevel ?? counters.featureLevel,
+    nextTableId: changed.nextTableId ?? counters.nextTableId,
+    nextIndexId: changed.nextIndexId ?? counters.nextIndexId,
+  }
+}
+
 export function loadCounters(reader: RecordReader): Counters {
   const record = reader.get(COUNTERS_KEY)
   if (record === undefined) return FIRST_COUNTERS
   const fields = new ByteReader(record.value)
   fields.u8()
-  return {
+  return changedCounters(FIRST_COUNTERS, {
     nextProjectId: fields.u32(),
     nextScopeId: fields.u32(),
     sessions: fields.u32(),
@@ -37,7 +50,7 @@ export function loadCounters(reader: RecordReader): Counters {
     featureLevel: fields.u32(),
     nextTableId: fields.u32(),
     nextIndexId: fields.u32(),
-  }
+  })
 }
 
 export function putCounters(changes: Changes, counters: Counters): void {

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, crc32, digestBytes, writeU32, zeroDigest } from '../../encoding/index.ts'
+import { ByteReader, ByteWriter, crc32, digestBytes, RecentView, writeU32, zeroDigest } from '../../encoding/index.ts'
 import type { Change } from '../../model/index.ts'
 import { KV_PREFIX_BYTES } from '../layers.ts'
 
@@ -34,11 +34,12 @@ export class EffectLog {
   #chained = 0
   #chain = 0
   readonly #digest = zeroDigest()
+  readonly #view = new RecentView()
 
   /** Effect chain up to the last `endEntry`. */
   get chain(): number {
     if (this.#chained < this.#groupStart) {
-      this.#chain = crc32(this.#writer.buffer.subarray(this.#chained, this.#groupStart), this.#chain)
+      this.#chain = crc32(this.#view.of(this.#writer.buffer, this.#chained, this.#groupStart), this.#chain)
       this.#chained = this.#groupStart
     }
     return this.#chain
@@ -46,7 +47,7 @@ export class EffectLog {
 
   /** The groups of the epoch, one after the other; valid until the next epoch begins. */
   get bytes(): Uint8Array {
-    return this.#writer.buffer.subarray(0, this.#groupStart)
+    return this.#view.of(this.#writer.buffer, 0, this.#groupStart)
   }
 
   beginEpoch(chain: number): void {

@@ -220,7 +220,15 @@ export class EpochWriter implements Reader {
    * been prepared. Its versions stay; the seq of the leaf is raised to `seq`, the present entry's or an earlier one's. `delta` is what the change adds to S: the record is not
    * digested again.
    */
-  patch(key: Uint8Array, offset: number, value: Uint8Array, seq: number, delta: Digest64): void {
+  patch(
+    key: Uint8Array,
+    offset: number,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    seq: number,
+    delta: Digest64,
+  ): void {
     if (seq > this.#entrySeq) broken(`a patch of ${seq} is later than its entry ${this.#entrySeq}`)
     const path = this.#path
     const index = this.#findPrepared(key)
@@ -229,10 +237,10 @@ export class EpochWriter implements Reader {
     this.changes++
     const old = this.#old
     old.read(path.leaf, index)
-    if (old.isLarge || offset + value.length > old.valueBytes) broken('a patch lies outside an inline value')
+    if (old.isLarge || offset + end - start > old.valueBytes) broken('a patch lies outside an inline value')
     const { bytes } = old
     const at = old.valueAt + offset
-    copyRun(bytes, at, value, 0, value.length)
+    copyRun(bytes, at, source, start, end - start)
     this.#spaces.add(this.#spaces.of(key), delta)
   }
 

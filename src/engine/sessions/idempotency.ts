@@ -1,6 +1,7 @@
+import { changedState } from '../cluster-state.ts'
 import { ByteReader, ByteWriter, digestBytes, equalDigests, zeroDigest } from '../../encoding/index.ts'
 import type { Digest64 } from '../../encoding/index.ts'
-import { putCounters } from '../catalog/index.ts'
+import { changedCounters, putCounters } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { IDEMPOTENCY_ORDER_PREFIX, idempotencyOrderKey, readU64BE } from '../layers.ts'
 import { prefixEnd } from '../record-store.ts'
@@ -112,7 +113,7 @@ function walkOldest(work: EntryWork, visit: (row: Uint8Array, atMicros: number, 
 
 function setCount(work: EntryWork, idempotencyKeys: number): void {
   if (idempotencyKeys === work.state.counters.idempotencyKeys) return
-  const counters = { ...work.state.counters, idempotencyKeys }
+  const counters = changedCounters(work.state.counters, { idempotencyKeys })
   putCounters(work.changes, counters)
-  work.state = { ...work.state, counters }
+  work.state = changedState(work.state, { counters })
 }

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, readU64, writeU64, zeroDigest } from '../../encoding/index.ts'
 import type { SessionOpening } from '../../encoding/index.ts'
-import { putCounters } from '../catalog/index.ts'
+import { changedCounters, putCounters } from '../catalog/index.ts'
+import { changedState } from '../cluster-state.ts'
 import type { ClusterState } from '../cluster-state.ts'
 import type { EntryWork } from '../entry-work.ts'
 import {
@@ -374,9 +375,9 @@ function endOf(session: Session, state: ClusterState): number {
 }
 
 function setSessionCount(work: EntryWork, sessions: number): void {
-  const counters = { ...work.state.counters, sessions }
+  const counters = changedCounters(work.state.counters, { sessions })
   putCounters(work.changes, counters)
-  work.state = { ...work.state, counters }
+  work.state = changedState(work.state, { counters })
 }
 
 function encodeSession(session: Session): Uint8Array {

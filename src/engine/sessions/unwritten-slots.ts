@@ -57,6 +57,6 @@ export class UnwrittenSlots {
     if (chunk === undefined) return
     this.#chunk = undefined
     const from = this.#from
-    this.#store.patch(chunk.key, from, chunk.bytes.subarray(from, this.#to), this.#seq, this.#delta)
+    this.#store.patch(chunk.key, from, chunk.bytes, from, this.#to, this.#seq, this.#delta)
   }
 }

@@ -1,8 +1,9 @@
+import { changedState } from '../cluster-state.ts'
 import { DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl } from '../../encoding/index.ts'
 import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
 import { equalGrants, grantOf, isInForce } from '../access/index.ts'
-import { changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
+import { changedCounters, changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isMutant } from '../mutants.ts'
@@ -79,13 +80,12 @@ function createProject(
 
 function takeIds(work: EntryWork, projects: number, scopes: number): void {
   const { counters } = work.state
-  const next = {
-    ...counters,
+  const next = changedCounters(counters, {
     nextProjectId: counters.nextProjectId + projects,
     nextScopeId: counters.nextScopeId + scopes,
-  }
+  })
   putCounters(work.changes, next)
-  work.state = { ...work.state, counters: next }
+  work.state = changedState(work.state, { counters: next })
 }
 
 function renameProject(work: EntryWork, from: string, to: string): boolean | Refusal {
@@ -189,7 +189,7 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
   const next = operation.type === 'revoke' ? others : [...others, grant]
   const changed = access.withGrants(work.changes, caller, next)
   const isRemembered = operation.type === 'revoke' && isMutant('permissions_remembered')
-  work.state = { ...work.state, access: isRemembered ? access : changed }
+  work.state = changedState(work.state, { access: isRemembered ? access : changed })
   return true
 }
 
@@ -230,6 +230,6 @@ function setQuota(
 function setSetting(work: EntryWork, name: string, value: number): boolean | Refusal {
   const changed = changeSetting(work.changes, work.state.settings, name, value)
   if (isRefusal(changed)) return changed
-  work.state = { ...work.state, settings: changed }
+  work.state = changedState(work.state, { settings: changed })
   return true
 }

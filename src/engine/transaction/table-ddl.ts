@@ -1,5 +1,6 @@
+import { changedState } from '../cluster-state.ts'
 import type { TableDdl, TableTarget } from '../../encoding/index.ts'
-import { putCounters } from '../catalog/index.ts'
+import { changedCounters, putCounters } from '../catalog/index.ts'
 import type { Reference, Scope } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { ownCatalog } from '../own-catalog.ts'
@@ -101,9 +102,9 @@ function createTable(work: EntryWork, scope: Scope, operation: Operation<'create
 
 function takeTableId(work: EntryWork): number {
   const { counters } = work.state
-  const next = { ...counters, nextTableId: counters.nextTableId + 1 }
+  const next = changedCounters(counters, { nextTableId: counters.nextTableId + 1 })
   putCounters(work.changes, next)
-  work.state = { ...work.state, counters: next }
+  work.state = changedState(work.state, { counters: next })
   return counters.nextTableId
 }
 
@@ -146,7 +147,7 @@ function dropTable(work: EntryWork, id: number): void {
   const table = catalog.tableById(id)!
   endJobs(work, task => (task.kind === 'buildIndex' || task.kind === 'validate') && task.tableId === id)
   catalog.removeTable(work.changes, table)
-  work.state = { ...work.state, access: work.state.access.withoutTable(work.changes, id) }
+  work.state = changedState(work.state, { access: work.state.access.withoutTable(work.changes, id) })
   addJob(work, { kind: 'removeRows', tableId: id })
   for (const index of table.parts.indexes) addJob(work, { kind: 'removeIndex', indexId: index.id })
 }

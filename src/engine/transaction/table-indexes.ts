@@ -1,5 +1,6 @@
+import { changedState } from '../cluster-state.ts'
 import type { IndexDefinition } from '../../encoding/index.ts'
-import { putCounters } from '../catalog/index.ts'
+import { changedCounters, putCounters } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { NO_PROGRESS } from '../jobs.ts'
 import { ownCatalog } from '../own-catalog.ts'
@@ -35,9 +36,9 @@ export function addIndex(work: EntryWork, tableId: number, definition: IndexDefi
 
 function takeIndexId(work: EntryWork): number {
   const { counters } = work.state
-  const next = { ...counters, nextIndexId: counters.nextIndexId + 1 }
+  const next = changedCounters(counters, { nextIndexId: counters.nextIndexId + 1 })
   putCounters(work.changes, next)
-  work.state = { ...work.state, counters: next }
+  work.state = changedState(work.state, { counters: next })
   return counters.nextIndexId
 }
 
