@@ -33,6 +33,7 @@ import type { ViewParts } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { EffectLog, WatchHub } from './events/index.ts'
 import type { ChangeFiles } from './events/index.ts'
+import { checkInvariants } from './invariants/index.ts'
 import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
@@ -227,10 +228,18 @@ export class EngineStateMachine implements StateMachine {
   }
 
   /** The newest audit rows below `beforeSeq`, newest first. */
-  async auditRows(limit: number, beforeSeq: number): Promise<AuditPage> {
+  auditRows(limit: number, beforeSeq: number): Promise<AuditPage> {
+    return this.#onNewest(reader => withLoading(() => readAudit(reader, limit, beforeSeq)))
+  }
+
+  /** What `check data` would find in the newest published state. Nothing may be applied meanwhile. */
+  findInconsistencies(): ReturnType<typeof checkInvariants> {
+    return this.#onNewest(reader => checkInvariants(reader, this.leaderTimeMicros))
+  }
+
+  async #onNewest<T>(read: (reader: KeyspaceReader) => Promise<T>): Promise<T> {
     using view = this.#keyspace.view()
-    const reader = new KeyspaceReader(view.reader, loadLater(this.#keyspace))
-    return await withLoading(() => readAudit(reader, limit, beforeSeq))
+    return await read(new KeyspaceReader(view.reader, loadLater(this.#keyspace)))
   }
 
   apply(batch: EntryBatch, shouldYield: () => boolean): ApplyResult {
@@ -345,15 +354,11 @@ export class EngineStateMachine implements StateMachine {
     return this.#viewOf(pinned, this.#published, this.leaderTimeMicros)
   }
 
-  async #valueOf(key: Uint8Array, seq: number): Promise<Uint8Array | undefined> {
-    const pinned = this.#keyspace.view()
-    try {
-      const reader = new KeyspaceReader(pinned.reader, loadLater(this.#keyspace))
+  #valueOf(key: Uint8Array, seq: number): Promise<Uint8Array | undefined> {
+    return this.#onNewest(async reader => {
       const record = await withLoading(() => reader.get(key))
       return record?.versionSeq === seq ? record.value : undefined
-    } finally {
-      pinned.close()
-    }
+    })
   }
 
   #viewOf(pinned: KeyspaceView, state: ClusterState, leaderTimeMicros: number): EngineView {
@@ -433,9 +438,8 @@ export class EngineStateMachine implements StateMachine {
       const found = view.reader.metadata(key)
       return found instanceof Cold ? this.#keyspace.load(found) : Promise.resolve()
     })
-    const release = (): void => view.close()
     // A page that cannot be read is met again, and reported, by apply.
-    Promise.all(loads).then(release, release)
+    void Promise.allSettled(loads).then(() => view.close())
   }
 
   async checkpoint(syncedThrough: () => Promise<number>): Promise<CheckpointState> {

@@ -15,10 +15,12 @@ export async function blackOut(cluster: SimulatedCluster): Promise<void> {
   for (const node of cluster.nodes) node.crash('power')
   const sealing = { ciphers: simulatedCiphers(), random: cluster.world.random.split('checks'), keys: cluster.keys }
   for (const node of expectedNodes(cluster)) {
-    const { verdict, damage } = await checkDataDirectory(node.machine.disk.files(), DIRECTORY, { sealing })
+    const options = { sealing, withInvariants: true }
+    const { verdict, damage, inconsistencies } = await checkDataDirectory(node.machine.disk.files(), DIRECTORY, options)
     if (cluster.mayBeDamaged(node)) continue
-    require(verdict !== 'damaged', () =>
-      `after a loss of power the check of ${node.name} finds ${JSON.stringify(damage)}`)
+    const found = verdict === 'damaged' ? damage : inconsistencies?.slice(0, 3)
+    require(verdict !== 'damaged' && verdict !== 'inconsistent', () =>
+      `after a loss of power the check of ${node.name} finds ${JSON.stringify(found)}`)
   }
 }
 
@@ -67,6 +69,7 @@ export async function checkEndState({
     try {
       await compareWithReference(owner, view, cluster, oracle)
       if (view.seq === oracle.lastSeq) await compareTables(owner, view, cluster, oracle)
+      await checkInvariants(owner, cluster)
     } catch (error) {
       // A disk that lied may say so only now; what it does say is right.
       const isNamed = error instanceof Error && error.name === 'PageDamage'
@@ -75,6 +78,13 @@ export async function checkEndState({
     }
     view.release()
   }
+}
+
+/** What `check data` looks for between records, on each node: the state of each was put together another way. */
+async function checkInvariants({ name, node }: ClusterNode, { world }: SimulatedCluster): Promise<void> {
+  const looking = node?.findInconsistency?.()
+  const found = looking === undefined ? undefined : await world.runToCompletion(looking, 60_000)
+  require(found === undefined, () => `the state of ${name} does not go together: ${found}`)
 }
 
 async function compareWithReference(

@@ -103,6 +103,8 @@ export interface NodeInspection {
 export interface RunningNode {
   readonly service: NodeService
   inspect(): NodeInspection
+  /** The first of what does not hold between the records of its state, in words; absent where nodes have none that can be looked at. */
+  findInconsistency?(): Promise<string | undefined>
 }
 
 /** Opens a node: what is under test. Rejects if the node cannot serve from what its disk holds. */

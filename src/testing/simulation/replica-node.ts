@@ -34,6 +34,10 @@ export async function openSimulatedReplica(
   const machine = observed!
   return {
     service: replica,
+    findInconsistency: async () => {
+      const { named, count } = await machine.findInconsistencies()
+      return count === 0 ? undefined : `${count} inconsistencies, first ${JSON.stringify(named[0])}`
+    },
     inspect: (): NodeInspection => {
       const { core, appliedSeq, drift: found } = replica.inspect()
       const { role, term, leader, commit, told, vote, storage, log, recovery } = core
