@@ -184,7 +184,10 @@ function isAsExpected({ outcome: expected }: Expected, bytes: Uint8Array): boole
   }
   if (expected.status !== 'committed' || expected.seq !== actual.seq) return false
   if (expected.results.length !== actual.results.length) return false
-  return expected.results.every((result, index) => result === actual.results[index])
+  return expected.results.every((result, index) => {
+    const found = actual.results[index]
+    return result === 'either' ? typeof found === 'boolean' : result === found
+  })
 }
 
 function show(outcome: Uint8Array): string {

@@ -3,7 +3,7 @@ import type { Ddl, Permission } from '../../encoding/index.ts'
 import { ROOT_CALLER } from '../../model/index.ts'
 
 type KeyUse = 'kvRead' | 'kvWrite'
-type TableUse = 'tableRead' | 'tableWrite'
+type TableUse = 'tableRead' | 'tableWrite' | 'policyBypass'
 type GrantDdl = Extract<Ddl, { type: 'grant' | 'revoke' }>
 
 /** A permission of one caller: what it reaches is narrowed by each part that is given. */

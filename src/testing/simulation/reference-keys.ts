@@ -36,6 +36,8 @@ interface Scope {
   /** A scope made again under an old name is another one. */
   readonly id: number
   readonly keys: Map<string, Key>
+  /** How many of them there are, what has expired and was not removed included. */
+  stored: number
   readonly effects: { readonly seq: number; readonly effects: Effect[] }[]
 }
 
@@ -96,7 +98,7 @@ export class ReferenceKeys {
     const scopes = known ?? new Map<string, Scope>()
     this.#projects.set(project, scopes)
     const id = this.#nextId++
-    scopes.set(scope, { id, keys: new Map(), effects: [] })
+    scopes.set(scope, { id, keys: new Map(), stored: 0, effects: [] })
     this.#noteScope(project, scope, id)
     this.#undo.push(() => {
       if (known === undefined) this.#projects.delete(project)
@@ -156,8 +158,15 @@ export class ReferenceKeys {
     return undefined
   }
 
-  /** Removes due keys as a tick does: in the order of (expiry, scope, key), at most `keysMax`. */
-  expire(seq: number, timeMicros: number, keysMax: number): void {
+  /** Of all scopes there are. */
+  get storedRecords(): number {
+    let sum = 0
+    for (const scopes of this.#projects.values()) for (const { stored } of scopes.values()) sum += stored
+    return sum
+  }
+
+  /** Removes due keys as a tick does: in the order of (expiry, scope, key), at most `keysMax`. Returns how many. */
+  expire(seq: number, timeMicros: number, keysMax: number): number {
     const due: { key: Key; scope: Scope; at: number }[] = []
     for (const scopes of this.#projects.values()) {
       for (const scope of scopes.values()) {
@@ -170,11 +179,13 @@ export class ReferenceKeys {
     }
     due.sort((a, b) => a.at - b.at || a.scope.id - b.scope.id || compareBytes(a.key.key, b.key.key))
     this.begin(seq)
-    for (const { key, scope } of due.slice(0, keysMax)) {
-      this.#write(key, undefined)
+    const removed = due.slice(0, keysMax)
+    for (const { key, scope } of removed) {
+      this.#write(scope, key, undefined)
       addEffect(scope, seq, { key: key.key, kind: 'expire', value: undefined })
     }
     this.commit()
+    return removed.length
   }
 
   #key({ key, ...name }: NamedKey): Key {
@@ -189,7 +200,7 @@ export class ReferenceKeys {
 
   #change(name: NamedKey, key: Key, version: Version | undefined, kind: 'put' | 'delete'): void {
     const scope = this.#scope(name)!
-    this.#write(key, version)
+    this.#write(scope, key, version)
     const group = addEffect(scope, this.#seq, { key: key.key, kind, value: version?.value })
     this.#undo.push(() => {
       group.effects.pop()
@@ -197,14 +208,17 @@ export class ReferenceKeys {
     })
   }
 
-  #write(key: Key, version: Version | undefined): void {
+  #write(scope: Scope, key: Key, version: Version | undefined): void {
     const before = key.stored
+    const more = Number(version !== undefined) - Number(before !== undefined)
     key.stored = version
+    scope.stored += more
     key.history.push({ seq: this.#seq, version })
     if (version !== undefined && version.expiresAtMicros !== 0) this.#expiring.add(key)
     this.#undo.push(() => {
       key.history.pop()
       key.stored = before
+      scope.stored -= more
     })
   }
 

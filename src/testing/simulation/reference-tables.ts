@@ -13,6 +13,7 @@ import type {
   Updates,
   Value,
 } from '../../encoding/index.ts'
+import { evaluate } from './reference-conditions.ts'
 
 export interface ReferenceRow {
   cells: Record<string, Value>
@@ -28,8 +29,15 @@ export interface ReferenceTable {
   indexes: IndexDefinition[]
   checks: { name: string; check: Expr }[]
   foreignKeys: ForeignKeyDefinition[]
+  /** Rows that it is not true for are hidden. */
+  policy?: Expr
   rows: ReferenceRow[]
 }
+
+/** Whether the caller of a mutation sees a row. */
+export type Sight = (table: ReferenceTable, cells: Readonly<Record<string, Value>>) => boolean
+
+const SEES_ALL: Sight = () => true
 
 class Refused extends Error {
   readonly code: string
@@ -63,6 +71,8 @@ export class ReferenceTables {
   #seq = 0
   #saved: ReferenceTable[] | undefined
   #timeMicros = 0
+  /** Of whoever makes the mutation under way. */
+  #sees: Sight = SEES_ALL
   /** Of the mutation under way: rows whose references must be there in the end, and what may not be referred to. */
   #referring: { table: ReferenceTable; row: ReferenceRow; key: ForeignKeyDefinition }[] = []
   #lost: { table: ReferenceTable; key: ForeignKeyDefinition; cells: Value[] }[] = []
@@ -78,6 +88,11 @@ export class ReferenceTables {
     this.#saved = undefined
   }
 
+  /** The tables as they were before the transaction, if it may have changed them. */
+  get before(): readonly ReferenceTable[] | undefined {
+    return this.#saved
+  }
+
   /** Undoes what the transaction has changed. */
   rollBack(): void {
     if (this.#saved !== undefined) this.tables = this.#saved
@@ -85,12 +100,13 @@ export class ReferenceTables {
 
   /** To be called before the tables themselves are changed within a transaction. */
   save(): void {
-    this.#saved ??= structuredClone(this.tables)
+    this.#saved ??= this.tables.map(copyOf)
   }
 
   /** The result of a mutation, or the code with which it is refused; then the transaction is to be rolled back. */
-  mutate(mutation: TableMutation): { readonly result: MutationResult } | string {
+  mutate(mutation: TableMutation, sees: Sight = SEES_ALL): { readonly result: MutationResult } | string {
     this.save()
+    this.#sees = sees
     try {
       return { result: this.#mutate(mutation) }
     } catch (error) {
@@ -121,10 +137,34 @@ export class ReferenceTables {
     return results
   }
 
-  /** Removes the rows whose time has come. */
-  tick(timeMicros: number): void {
+  /** Removes the rows whose time has come, in the order of (expiry, table, key), at most so many. Returns how many. */
+  tick(timeMicros: number, rowsMax: number = Number.POSITIVE_INFINITY): number {
     this.#timeMicros = timeMicros
-    for (const table of this.tables) table.rows = table.rows.filter(row => this.#isLive(row))
+    if (!this.tables.some(({ rows }) => rows.some(row => !this.#isLive(row)))) return 0
+    this.save()
+    const due = this.tables.flatMap((table, at) =>
+      this.#sorted(table)
+        .filter(row => !this.#isLive(row))
+        .map(row => ({ row, at, table })),
+    )
+    due.sort((a, b) => a.row.expiresAtMicros - b.row.expiresAtMicros || a.at - b.at)
+    const removed = due.slice(0, rowsMax)
+    for (const { row, table } of removed) table.rows = table.rows.filter(other => other !== row)
+    return removed.length
+  }
+
+  /** A stored row whose time was over at `timeMicros`. */
+  findDue(timeMicros: number): string | undefined {
+    for (const { name, rows } of this.tables) {
+      const due = rows.find(({ expiresAtMicros }) => expiresAtMicros !== 0 && expiresAtMicros <= timeMicros)
+      if (due !== undefined) return `the version ${due.seq} of a row of ${name}`
+    }
+    return undefined
+  }
+
+  /** The unexpired row with this primary key. */
+  find(table: ReferenceTable, key: Readonly<Record<string, Value>>): ReferenceRow | undefined {
+    return this.#find(table, key)
   }
 
   /** The time that rows are looked at from now on. */
@@ -182,20 +222,23 @@ export class ReferenceTables {
       case 'upsert':
         for (const row of mutation.rows) {
           const cells = this.#propose(table, row)
-          this.#store(table, this.#find(table, cells), cells, this.#expiry(mutation.ttlMs), 0)
+          const found = this.#find(table, cells)
+          if (found !== undefined && !this.#sees(table, found.cells)) throw new Refused('permission_denied')
+          this.#store(table, found, cells, this.#expiry(mutation.ttlMs), 0)
         }
         return undefined
       case 'update': {
         checkUpdates(table, mutation.set, false)
         const row = this.#find(table, mutation.key)
-        if (row === undefined) throw new Refused('row_not_found')
+        if (row === undefined || !this.#sees(table, row.cells)) throw new Refused('row_not_found')
         this.#store(table, row, updated(table, row.cells, mutation.set, {}), row.expiresAtMicros, 0)
         return undefined
       }
       case 'delete': {
         const row = this.#find(table, mutation.key)
-        if (row !== undefined) this.#remove(table, row, 0)
-        return row !== undefined
+        if (row === undefined || !this.#sees(table, row.cells)) return false
+        this.#remove(table, row, 0)
+        return true
       }
       case 'updateWhere':
         checkUpdates(table, mutation.set, false)
@@ -211,7 +254,7 @@ export class ReferenceTables {
 
   #each(table: ReferenceTable, where: Expr | undefined, limit = Infinity, change: (row: ReferenceRow) => void): bigint {
     const keys = this.live(table)
-      .filter(({ cells }) => where === undefined || evaluate(where, cells) === true)
+      .filter(({ cells }) => (where === undefined || evaluate(where, cells) === true) && this.#sees(table, cells))
       .slice(0, limit)
       .map(({ cells }) => cells)
     let count = 0n
@@ -267,6 +310,7 @@ export class ReferenceTables {
         this.#insert(table, proposed, this.#expiry(ttlMs))
         continue
       }
+      if (!this.#sees(table, found.cells)) throw new Refused('permission_denied')
       const cells = { ...found.cells }
       if (typeof action === 'object') Object.assign(cells, updated(table, found.cells, action.update, proposed))
       else {
@@ -419,6 +463,17 @@ export class ReferenceTables {
   }
 }
 
+/** Cells are never changed in place. */
+function copyOf(table: ReferenceTable): ReferenceTable {
+  return {
+    ...table,
+    indexes: [...table.indexes],
+    checks: [...table.checks],
+    foreignKeys: [...table.foreignKeys],
+    rows: table.rows.map(row => ({ ...row })),
+  }
+}
+
 function hasNull(cells: readonly Value[]): boolean {
   return cells.some(cell => cell === null)
 }
@@ -490,36 +545,4 @@ function compute(
   if (sum > max) throw new Refused('overflow')
   if (sum < min) throw new Refused('underflow')
   return narrow(sum)
-}
-
-/** Three-valued, of the conditions that the tests make. */
-function evaluate(expr: Expr, cells: Readonly<Record<string, Value>>): boolean | null {
-  switch (expr.op) {
-    case 'and':
-    case 'or': {
-      const values = expr.args.map(arg => evaluate(arg, cells))
-      const decisive = expr.op === 'or'
-      if (values.includes(decisive)) return decisive
-      return values.includes(null) ? null : !decisive
-    }
-    case 'not': {
-      const value = evaluate(expr.arg, cells)
-      return value === null ? null : !value
-    }
-    case 'isNull':
-      return cells[expr.column] === null
-    case 'isNotNull':
-      return cells[expr.column] !== null
-    case 'eq':
-    case 'ne':
-    case 'lt':
-    case 'gte': {
-      const [a, b] = [cells[expr.column]!, expr.value as Value]
-      if (a === null || b === null) return null
-      const order = compareColumnValues(a, b)
-      return expr.op === 'eq' ? order === 0 : expr.op === 'ne' ? order !== 0 : expr.op === 'lt' ? order < 0 : order >= 0
-    }
-    default:
-      throw new Error(`the tests make no ${expr.op}`)
-  }
 }

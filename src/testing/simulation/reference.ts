@@ -9,13 +9,27 @@ import {
   isKvMutation,
   rangeDigest,
 } from '../../encoding/index.ts'
-import type { Assertion, Ddl, KeyTarget, Mutation, MutationResult, TransactionEnvelope } from '../../encoding/index.ts'
-import { DEFAULT_SETTINGS } from '../../model/index.ts'
+import type {
+  Assertion,
+  KeyTarget,
+  Mutation,
+  MutationResult,
+  TableAssertion,
+  TransactionEnvelope,
+} from '../../encoding/index.ts'
+import { DEFAULT_SETTINGS, ROOT_CALLER } from '../../model/index.ts'
+import { missing, ReferenceDdl } from './reference-ddl.ts'
+import type { ReferenceSettings } from './reference-ddl.ts'
+import { ReferenceEvents } from './reference-events.ts'
+import { ReferenceHistory } from './reference-history.ts'
 import { ReferenceGrants } from './reference-grants.ts'
 import { ReferenceKeys } from './reference-keys.ts'
 import type { Effect } from './reference-keys.ts'
 import { ReferencePermissions } from './reference-permissions.ts'
+import { ReferenceRows } from './reference-rows.ts'
+import type { RowFinding } from './reference-rows.ts'
 import { isTableMutation, ReferenceTables } from './reference-tables.ts'
+import type { ReferenceTable, Sight } from './reference-tables.ts'
 
 /** An entry as the oracle has decoded it. */
 export interface ReferenceEntry {
@@ -25,9 +39,12 @@ export interface ReferenceEntry {
   readonly payload: Uint8Array
 }
 
+/** `either`: true or false, which depends on what was done in the background. */
+export type ExpectedResult = MutationResult | 'either'
+
 /** What an outcome says, without its wording. */
 export type ExpectedOutcome =
-  | { readonly status: 'committed'; readonly seq: number; readonly results: readonly MutationResult[] }
+  | { readonly status: 'committed'; readonly seq: number; readonly results: readonly ExpectedResult[] }
   | { readonly status: 'refused'; readonly code: string; readonly actualSeq: number | undefined }
 
 export interface Expected {
@@ -51,7 +68,9 @@ interface Session {
   readonly answers: Map<number, { seq: number; outcome: ExpectedOutcome }>
 }
 
-const refused = (code: string, actualSeq?: number): ExpectedOutcome => ({ status: 'refused', code, actualSeq })
+type RefusedOutcome = Extract<ExpectedOutcome, { status: 'refused' }>
+
+const refused = (code: string, actualSeq?: number): RefusedOutcome => ({ status: 'refused', code, actualSeq })
 const SLOTS_PER_CHUNK = 32
 const SESSIONS_PER_TICK = 16
 
@@ -65,14 +84,25 @@ export class Reference {
   readonly tables: ReferenceTables = new ReferenceTables()
   readonly grants: ReferenceGrants = new ReferenceGrants()
   readonly permissions: ReferencePermissions = new ReferencePermissions(this.grants, this.keys)
+  readonly events: ReferenceEvents = new ReferenceEvents()
+  readonly #rows = new ReferenceRows(this.tables)
+  readonly #history = new ReferenceHistory()
+  readonly #settings: ReferenceSettings = {
+    sessionLifetimeMicros: DEFAULT_SETTINGS.sessionLifetimeMs * 1000,
+    tickKeysMax: DEFAULT_SETTINGS.tickKeysMax,
+  }
+  readonly #catalog: ReferenceDdl
   readonly #sessions = new Map<number, Session>()
   readonly #byNonce = new Map<string, number>()
   readonly #idempotent = new Map<string, { envelope: string; seq: number; outcome: ExpectedOutcome }>()
   /** Leader time of each entry, us; index = seq. */
   readonly #times: number[] = [0]
-  #sessionLifetimeMicros = DEFAULT_SETTINGS.sessionLifetimeMs * 1000
-  #tickKeysMax = DEFAULT_SETTINGS.tickKeysMax
   #sessionFloorMicros = 0
+
+  constructor() {
+    const { keys, tables, grants, events } = this
+    this.#catalog = new ReferenceDdl({ keys, tables, grants, events, settings: this.#settings })
+  }
 
   get lastSeq(): number {
     return this.#times.length - 1
@@ -87,6 +117,21 @@ export class Reference {
     return this.#sessions.get(session)?.answers.get(serial)
   }
 
+  /** The tables after the entry `seq`, with their rows and policies; undefined = that is forgotten. */
+  tablesAt(seq: number): readonly ReferenceTable[] | undefined {
+    return this.#history.at(seq, this.tables.tables)
+  }
+
+  /** Keys and rows of the project, as they are stored: what has expired counts until a tick has removed it. */
+  get storedRecords(): number {
+    return this.keys.storedRecords + this.tables.tables.reduce((sum, { rows }) => sum + rows.length, 0)
+  }
+
+  /** Records that the project may have; undefined = any number. */
+  get quota(): number | undefined {
+    return this.#catalog.quota
+  }
+
   /** Whether the caller had no permission for all of the envelope after some entry of [fromSeq, throughSeq]. */
   wasDenied(caller: string, envelope: TransactionEnvelope, fromSeq: number, throughSeq: number): boolean {
     for (let seq = fromSeq; seq <= throughSeq; seq++) if (this.permissions.isDenied(caller, envelope, seq)) return true
@@ -98,12 +143,12 @@ export class Reference {
     this.#times.push(entry.leaderTimeMicros)
     switch (entry.kind) {
       case EntryKind.noop:
-        this.#sessionFloorMicros = entry.leaderTimeMicros + this.#sessionLifetimeMicros
+        this.#sessionFloorMicros = entry.leaderTimeMicros + this.#settings.sessionLifetimeMicros
         return undefined
       case EntryKind.configuration:
         return undefined
       case EntryKind.tick:
-        this.#tick(entry.seq, entry.leaderTimeMicros, Math.min(decodeTick(entry.payload), this.#tickKeysMax))
+        this.#tick(entry.seq, entry.leaderTimeMicros, Math.min(decodeTick(entry.payload), this.#settings.tickKeysMax))
         return undefined
       case EntryKind.openSession:
         return { outcome: this.#open(entry), repeats: undefined, mayBeForgotten: false }
@@ -120,8 +165,16 @@ export class Reference {
   }
 
   #tick(seq: number, timeMicros: number, keysMax: number): void {
-    this.keys.expire(seq, timeMicros, keysMax)
+    const keys = this.keys.expire(seq, timeMicros, keysMax)
+    this.tables.begin(seq, timeMicros)
+    this.tables.tick(timeMicros, keysMax - keys)
+    this.#endHistory(seq)
     this.#endSessions(timeMicros, Math.min(SESSIONS_PER_TICK, keysMax))
+  }
+
+  #endHistory(seq: number): void {
+    const { before } = this.tables
+    if (before !== undefined) this.#history.push(seq, before)
   }
 
   #open(entry: ReferenceEntry): ExpectedOutcome {
@@ -139,7 +192,7 @@ export class Reference {
       nonce,
       lastUseMicros: entry.leaderTimeMicros,
       acknowledgedThrough: 0,
-      dueMicros: Math.max(entry.leaderTimeMicros + this.#sessionLifetimeMicros, this.#sessionFloorMicros) + 1,
+      dueMicros: Math.max(entry.leaderTimeMicros + this.#settings.sessionLifetimeMicros, this.#sessionFloorMicros) + 1,
       isRemoved: false,
       answers: new Map(),
     })
@@ -152,7 +205,7 @@ export class Reference {
   }
 
   #endOf(session: Session): number {
-    return Math.max(session.lastUseMicros + this.#sessionLifetimeMicros, this.#sessionFloorMicros)
+    return Math.max(session.lastUseMicros + this.#settings.sessionLifetimeMicros, this.#sessionFloorMicros)
   }
 
   /** What a tick does: looks at the sessions that are due, a few at a time, and ends those that were not used since. */
@@ -216,18 +269,29 @@ export class Reference {
 
   #envelope(seq: number, timeMicros: number, caller: string, envelope: TransactionEnvelope): ExpectedOutcome {
     const failed = this.#preconditions(timeMicros, caller, envelope) ?? this.#denied(caller, envelope)
-    return failed ?? this.#mutations(seq, timeMicros, envelope)
+    return failed ?? this.#mutations(seq, timeMicros, caller, envelope)
   }
 
   #preconditions(timeMicros: number, caller: string, envelope: TransactionEnvelope): ExpectedOutcome | undefined {
     const { keys, permissions } = this
+    this.tables.passTo(timeMicros)
     for (const point of envelope.readSet?.points ?? []) {
+      if (point.table !== undefined) {
+        const failure = this.#rowRead(caller, this.#rows.point(point))
+        if (failure !== undefined) return failure
+        continue
+      }
       const actualSeq = keys.versionOf(point, timeMicros)
       if (actualSeq === undefined) return refused('scope_not_found')
       if (!permissions.mayRead(caller, point)) return refused('permission_denied')
       if (actualSeq !== point.seq) return refused('conflict', actualSeq)
     }
     for (const range of envelope.readSet?.ranges ?? []) {
+      if (range.table !== undefined) {
+        const failure = this.#rowRead(caller, this.#rows.range(range))
+        if (failure !== undefined) return failure
+        continue
+      }
       if (!permissions.mayReadRange(caller, range)) return refused('permission_denied')
       const records = keys.scan(range, Number.MAX_SAFE_INTEGER, timeMicros)
       if (rangeDigest(records) !== range.digest) return refused('conflict', 0)
@@ -239,6 +303,13 @@ export class Reference {
     return undefined
   }
 
+  /** Of the read set. */
+  #rowRead(caller: string, found: RowFinding): ExpectedOutcome | undefined {
+    if (caller !== ROOT_CALLER) throw new RangeError('rows of read sets are read by root alone')
+    if (typeof found === 'string') return refused(found)
+    return found.holds ? undefined : refused('conflict', found.actualSeq)
+  }
+
   #denied(caller: string, { mutations }: TransactionEnvelope): ExpectedOutcome | undefined {
     for (const mutation of mutations) {
       const code = this.permissions.deniedMutation(caller, mutation)
@@ -247,29 +318,42 @@ export class Reference {
     return undefined
   }
 
-  #mutations(seq: number, timeMicros: number, envelope: TransactionEnvelope): ExpectedOutcome {
-    const { keys } = this
-    const results: MutationResult[] = []
+  #mutations(seq: number, timeMicros: number, caller: string, envelope: TransactionEnvelope): ExpectedOutcome {
+    const { keys, tables, grants, events } = this
+    const parts = [grants, events, this.#catalog]
+    const results: ExpectedResult[] = []
     keys.begin(seq)
-    this.grants.begin()
-    this.tables.begin(seq, timeMicros)
+    tables.begin(seq, timeMicros)
+    for (const part of parts) part.begin()
+    const recordsBefore = this.storedRecords
+    const undo = (refusal: ExpectedOutcome): ExpectedOutcome => {
+      keys.rollBack()
+      tables.rollBack()
+      for (const part of parts) part.rollBack()
+      return refusal
+    }
     for (const mutation of envelope.mutations) {
-      const result = mutation.type === 'ddl' ? this.#ddl(mutation.operation) : this.#mutate(mutation, timeMicros)
-      if (typeof result === 'object') {
-        keys.rollBack()
-        this.grants.rollBack()
-        this.tables.rollBack()
-        return result
-      }
+      const result = this.#mutate(mutation, seq, timeMicros, caller)
+      if (typeof result === 'object') return undo(result)
       results.push(result)
     }
+    if (this.#isOverQuota(recordsBefore)) return undo(refused('quota_exceeded'))
     keys.commit()
-    this.grants.commit(seq)
+    grants.commit(seq)
+    this.#endHistory(seq)
     return { status: 'committed', seq, results: results.some(result => result !== undefined) ? results : [] }
   }
 
+  /** What makes the project no larger is never refused. */
+  #isOverQuota(before: number): boolean {
+    const { quota } = this.#catalog
+    if (quota === undefined) return false
+    const after = this.storedRecords
+    return after > before && after > quota
+  }
+
   #assert(assertion: Assertion, caller: string, timeMicros: number): ExpectedOutcome | undefined {
-    if (!isKeyAssertion(assertion)) throw new RangeError(`the reference does not know ${assertion.type}`)
+    if (!isKeyAssertion(assertion)) return this.#assertRow(assertion, caller)
     const actualSeq = this.keys.versionOf(assertion, timeMicros)
     if (actualSeq === undefined) return refused('scope_not_found')
     if (!this.permissions.mayRead(caller, assertion)) return refused('permission_denied')
@@ -278,23 +362,36 @@ export class Reference {
     return refused('assertion_failed', actualSeq)
   }
 
-  #mutate(mutation: Exclude<Mutation, { type: 'ddl' }>, timeMicros: number): MutationResult | ExpectedOutcome {
+  #assertRow(assertion: Assertion, caller: string): ExpectedOutcome | undefined {
+    if (caller !== ROOT_CALLER) throw new RangeError('assertions on rows are made by root alone')
+    const found = this.#rows.judge(assertion as TableAssertion)
+    if (typeof found === 'string') return refused(found)
+    return found.holds ? undefined : refused('assertion_failed', found.actualSeq)
+  }
+
+  #mutate(mutation: Mutation, seq: number, timeMicros: number, caller: string): ExpectedResult | RefusedOutcome {
     const { keys } = this
-    if (isTableMutation(mutation)) {
-      const found = this.tables.mutate(mutation)
+    if (mutation.type === 'ddl') {
+      const found = this.#catalog.apply(mutation.operation, seq, timeMicros)
       return typeof found === 'string' ? refused(found) : found.result
+    }
+    if (isTableMutation(mutation)) {
+      const found = this.tables.mutate(mutation, this.#sightOf(caller))
+      return typeof found === 'string' ? refused(found) : found.result
+    }
+    if (mutation.type === 'emitEvent') {
+      const { topic, key, payload } = mutation
+      this.events.emit({ seq, timeMicros, topic, key, payload })
+      return undefined
     }
     if (!isKvMutation(mutation)) throw new RangeError(`the reference does not know ${mutation.type}`)
     if (!keys.hasScope(mutation)) return refused(missing(keys.hasProject(mutation.project)))
     switch (mutation.type) {
-      case 'kvSet':
-        keys.put(
-          mutation,
-          mutation.value,
-          mutation.ttlMs === undefined ? 0 : timeMicros + mutation.ttlMs * 1000,
-          timeMicros,
-        )
+      case 'kvSet': {
+        const expiresAtMicros = mutation.ttlMs === undefined ? 0 : timeMicros + mutation.ttlMs * 1000
+        keys.put(mutation, mutation.value, expiresAtMicros, timeMicros)
         return undefined
+      }
       case 'kvDelete':
         keys.delete(mutation, timeMicros)
         return undefined
@@ -307,7 +404,11 @@ export class Reference {
     }
   }
 
-  #add(target: KeyTarget, by: bigint, timeMicros: number): MutationResult | ExpectedOutcome {
+  #sightOf(caller: string): Sight {
+    return (table, cells) => this.permissions.seesRow(caller, table, cells)
+  }
+
+  #add(target: KeyTarget, by: bigint, timeMicros: number): MutationResult | RefusedOutcome {
     const { keys } = this
     const old = keys.live(target, timeMicros)
     if (old !== undefined && old.value.length !== 8) return refused('not_a_number')
@@ -320,83 +421,16 @@ export class Reference {
     return next
   }
 
-  #ddl(operation: Ddl): MutationResult | ExpectedOutcome {
-    const { keys } = this
-    switch (operation.type) {
-      case 'createProject':
-        if (keys.hasProject(operation.project))
-          return operation.ifNotExists === true ? false : refused('already_exists')
-        keys.addScope(operation.project, 'app')
-        return true
-      case 'createScope':
-        if (!keys.hasProject(operation.project)) return refused('project_not_found')
-        if (keys.hasScope(operation)) return operation.ifNotExists === true ? false : refused('already_exists')
-        keys.addScope(operation.project, operation.scope)
-        return true
-      case 'dropScope':
-        if (!keys.hasScope(operation)) {
-          return operation.ifExists === true ? false : refused(missing(keys.hasProject(operation.project)))
-        }
-        keys.dropScope(operation.project, operation.scope)
-        return true
-      case 'setSetting':
-        if (operation.name === 'sessionLifetimeMs') this.#sessionLifetimeMicros = operation.value * 1000
-        if (operation.name === 'tickKeysMax') this.#tickKeysMax = operation.value
-        return true
-      case 'grant':
-      case 'revoke': {
-        const hasTable = (name: string): boolean => this.tables.tables.some(table => table.name === name)
-        return this.grants.change(operation, { scopeId: name => keys.scopeId(name), hasTable }) ?? refused('not_found')
-      }
-      case 'createTable':
-      case 'createIndex':
-      case 'dropIndex':
-        return this.#tableDdl(operation)
-      default:
-        throw new RangeError(`the reference does not know ${operation.type}`)
-    }
-  }
-
-  /** An index says nothing but whether it is there; what its rows are is the same with it and without. */
-  #tableDdl(operation: Extract<Ddl, { type: 'createTable' | 'createIndex' | 'dropIndex' }>): boolean {
-    const { tables } = this
-    const table = tables.tables.find(({ name }) => name === operation.table)
-    tables.save()
-    if (operation.type === 'createTable') {
-      if (table !== undefined) return false
-      const { indexes = [], checks = [], foreignKeys = [] } = operation
-      tables.tables.push({
-        name: operation.table,
-        columns: [...operation.columns],
-        primaryKey: [...operation.primaryKey],
-        indexes: [...indexes],
-        checks: [...checks],
-        foreignKeys: [...foreignKeys],
-        rows: [],
-      })
-      return true
-    }
-    const name = operation.type === 'createIndex' ? operation.index.name : operation.name
-    const others = table!.indexes.filter(index => index.name !== name)
-    const isThere = others.length < table!.indexes.length
-    if (isThere === (operation.type === 'createIndex')) return false
-    table!.indexes = operation.type === 'createIndex' ? [...others, operation.index] : others
-    return true
-  }
-
-  /** A key that should have been removed a second ago. */
+  /** A key or row that should have been removed a second ago. */
   findOverdue(): string | undefined {
-    return this.keys.findDue(this.timeAt(this.lastSeq) - 1_000_000)
+    const timeMicros = this.timeAt(this.lastSeq) - 1_000_000
+    return this.keys.findDue(timeMicros) ?? this.tables.findDue(timeMicros)
   }
 
   /** The selected effects after `seq`, the next entry that has some; undefined if there is none up to the last entry. */
   nextEffects(scope: KeyTarget, afterSeq: number): { seq: number; effects: Effect[] } | undefined {
     return this.keys.nextEffects(scope, afterSeq)
   }
-}
-
-function missing(hasProject: boolean): string {
-  return hasProject ? 'scope_not_found' : 'project_not_found'
 }
 
 /** Whether the serial's chunk of outcomes may have been dropped. */

@@ -12,6 +12,7 @@ import type {
   Value,
 } from '../../../src/encoding/index.ts'
 import type { SeededRandom } from '../../../src/platform/simulated/index.ts'
+import { addColumn, dropColumn, renameColumn } from '../../../src/testing/simulation/reference-alterations.ts'
 import type { ReferenceTable, ReferenceTables } from '../../../src/testing/simulation/reference-tables.ts'
 
 const TEXTS = ['x', 'y', 'z', 'a', 'a\0', 'a\0b', '']
@@ -277,21 +278,13 @@ export class Generator {
       case 1: {
         if (extra.length === 0) return undefined
         const { name } = this.pick(extra)
-        const apply = (): void => {
-          table.columns = table.columns.filter(column => column.name !== name)
-          for (const row of table.rows) row.cells = renamed(row.cells, name, undefined)
-        }
-        return { alteration: { type: 'dropColumn', column: name }, apply }
+        return { alteration: { type: 'dropColumn', column: name }, apply: () => dropColumn(table, name) }
       }
       case 2: {
         if (extra.length === 0) return undefined
         const { name } = this.pick(extra)
         const to = this.name('x')
-        const apply = (): void => {
-          table.columns = table.columns.map(column => (column.name === name ? { ...column, name: to } : column))
-          for (const row of table.rows) row.cells = renamed(row.cells, name, to)
-        }
-        return { alteration: { type: 'renameColumn', column: name, to }, apply }
+        return { alteration: { type: 'renameColumn', column: name, to }, apply: () => renameColumn(table, name, to) }
       }
       case 3:
       case 4: {
@@ -343,11 +336,7 @@ export class Generator {
   #addColumn(table: ReferenceTable): Pick<Change, 'alteration' | 'apply'> {
     const column: ColumnDefinition = { name: this.name('x'), type: 'integer', nullable: true }
     if (this.isChance(2)) column.default = this.below(9)
-    const apply = (): void => {
-      table.columns = [...table.columns, column]
-      for (const { cells } of table.rows) cells[column.name] = column.default ?? null
-    }
-    return { alteration: { type: 'addColumn', column }, apply }
+    return { alteration: { type: 'addColumn', column }, apply: () => addColumn(table, column) }
   }
 
   #changeForeignKeys(table: ReferenceTable): (Pick<Change, 'alteration' | 'apply'> & Partial<Change>) | undefined {
@@ -367,14 +356,4 @@ export class Generator {
       apply: () => table.foreignKeys.push(foreignKey),
     }
   }
-}
-
-/** The cells with one under another name, or without it. */
-function renamed(cells: Record<string, Value>, from: string, to: string | undefined): Record<string, Value> {
-  return Object.fromEntries(
-    Object.entries(cells).flatMap(([name, cell]) => {
-      if (name !== from) return [[name, cell] as const]
-      return to === undefined ? [] : [[to, cell] as const]
-    }),
-  )
 }

@@ -11,8 +11,8 @@ import { seed } from '../seed.ts'
 import { Bed } from './bed.ts'
 import { Generator } from './generator.ts'
 import type { Change } from './generator.ts'
+import { addColumn } from '../../../src/testing/simulation/reference-alterations.ts'
 import { ReferenceTables } from '../../../src/testing/simulation/reference-tables.ts'
-import type { ReferenceTable } from '../../../src/testing/simulation/reference-tables.ts'
 
 const TABLES_MAX = 4
 
@@ -149,11 +149,6 @@ class Run {
     }
     bed.checkIndexes()
   }
-}
-
-function addColumn(table: ReferenceTable, column: ReferenceTable['columns'][number]): void {
-  table.columns = [...table.columns, column]
-  for (const { cells } of table.rows) cells[column.name] = column.default ?? null
 }
 
 function storedRows(bed: Bed, name: string): unknown[] {
