@@ -24,7 +24,7 @@ const PATIENCE_MS = 6_000
 
 /** How a request ended for its client. */
 export type Ending =
-  | { readonly type: 'outcome'; readonly outcome: Outcome }
+  | { readonly type: 'outcome'; readonly outcome: Outcome; readonly bytes: Uint8Array }
   /** Refused, and certainly not applied. */
   | { readonly type: 'refused'; readonly error: QuorateError }
   /** Nobody will tell any more. */
@@ -311,7 +311,7 @@ export class SimulatedClient {
     if (request.isEnded) return
     request.answer = bytes
     this.#history.told(this.#cluster.world.nowMs, outcome.seq)
-    this.#end(request, { type: 'outcome', outcome })
+    this.#end(request, { type: 'outcome', outcome, bytes })
   }
 
   /** Applied once, answered alike, and after everything that was acknowledged before the call. */

@@ -1,6 +1,8 @@
 import type { RequestLimits } from '../../raft/index.ts'
 import type { NetworkProfile, SeededRandom } from '../../platform/simulated/index.ts'
 import type { StorageShape } from './node.ts'
+import { drawPrograms } from './programs/program-kinds.ts'
+import type { ProgramKind } from './programs/program-kinds.ts'
 import { drawMix } from './write-mix.ts'
 import type { WriteMix } from './write-mix.ts'
 
@@ -90,6 +92,8 @@ export interface WorkloadProfile {
   readonly sessionLifetimeMs: number
   /** How often each kind of write is drawn. */
   readonly mix: WriteMix
+  /** Programs over the whole `Database`: what queues, leases, effects, events and transactions promise. */
+  readonly programs: readonly ProgramKind[]
 }
 
 const TROUBLE_MS = 12_000
@@ -168,6 +172,7 @@ export function drawProfile(random: SeededRandom): Profile {
       watchers: random.between(0, 3),
       sessionLifetimeMs: random.pick([0, 0, 1500, 4000]),
       mix,
+      programs: drawPrograms(random.split('programs')),
     },
   }
 }

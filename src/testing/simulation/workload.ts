@@ -7,6 +7,7 @@ import type { History } from './history.ts'
 import { ROOT_CALLER } from '../../model/index.ts'
 import { firstGrants } from './grant-writes.ts'
 import { callerOf, PROJECT } from './names.ts'
+import { Programs } from './programs/all-programs.ts'
 import { SimulatedReader } from './reader.ts'
 import { sampleLog } from './log-sample.ts'
 import { TABLES } from './table-writes.ts'
@@ -25,6 +26,7 @@ export class Workload {
   readonly #random: SeededRandom
   readonly #watchers: SimulatedWatcher[] = []
   readonly #setup: SimulatedClient
+  readonly #programs: Programs
   isSetUp = false
   #isFinishing = false
   #lastWritesLeft = 0
@@ -47,6 +49,7 @@ export class Workload {
       (_, index) => new SimulatedClient(`c${index + 1}`, cluster, oracle, history, callerAt(index)),
     )
     this.reader = new SimulatedReader(cluster, oracle, history, this.counts)
+    this.#programs = new Programs(cluster, oracle, history, this.counts)
   }
 
   /** Creates the project, then lets everybody begin. */
@@ -91,6 +94,7 @@ export class Workload {
       this.#watchers.push(watcher)
       watcher.begin()
     }
+    this.#programs.begin()
     world.schedule(0, () => this.#cluster.trace.note('--- serving'))
   }
 
@@ -137,6 +141,7 @@ export class Workload {
   /** Nothing new is asked except one last write of each client: the group must serve again. */
   finish(): void {
     this.#isFinishing = true
+    this.#programs.finish()
     for (const client of this.clients) {
       this.#lastWritesLeft++
       this.#lastWrite(client)
@@ -170,7 +175,7 @@ export class Workload {
 
   /** Every request has ended and the last writes were taken. */
   get isFinished(): boolean {
-    if (this.#lastWritesLeft > 0 || this.reader.openCount > 0) return false
+    if (this.#lastWritesLeft > 0 || this.reader.openCount > 0 || this.#programs.busyCount > 0) return false
     if (this.clients.some(client => client.openCount > 0)) return false
     for (const watcher of this.#watchers) watcher.judge()
     this.counts['watched'] = this.#watchers.reduce((sum, { commits }) => sum + commits, 0)
@@ -181,11 +186,13 @@ export class Workload {
   /** What can be judged only when all is over. */
   checkEnd(): void {
     for (const client of this.clients) client.checkDenied()
+    this.#programs.judge()
   }
 
   describeOpen(): string {
     const open = this.clients.map(client => `${client.name} waits for ${client.openCount}`)
-    return `${open.join(', ')}, reads ${this.reader.openCount}, last writes ${this.#lastWritesLeft};`
+    const programs = this.#programs.busyCount
+    return `${open.join(', ')}, reads ${this.reader.openCount}, programs ${programs}, last writes ${this.#lastWritesLeft};`
   }
 
   checkError(owner: ClusterNode, error: unknown): void {
