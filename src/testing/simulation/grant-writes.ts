@@ -35,7 +35,7 @@ export function drawGrant(random: SeededRandom, callers: number, hasTables: bool
 
 function drawPermission(random: SeededRandom, hasTables: boolean): Permission {
   if (!hasTables || random.chance(0.6)) return drawKeys(random, random.chance(0.5) ? 'kvRead' : 'kvWrite')
-  const type = random.pick(['tableRead', 'tableWrite', 'tableDdl'] as const)
+  const type = random.pick(['tableRead', 'tableRead', 'tableWrite', 'tableDdl', 'policyBypass'] as const)
   const reach = random.chance(0.3) ? { project: PROJECT } : { project: PROJECT, scope: SCOPE }
   if (type === 'tableDdl' || random.chance(0.5)) return { type, ...reach }
   return { type, project: PROJECT, scope: SCOPE, table: random.pick(TABLES) }

@@ -1,14 +1,24 @@
 import { bytesToHex, equalBytes } from '../../encoding/index.ts'
 import { formatToken, QuorateError, ROOT_CALLER } from '../../model/index.ts'
-import type { Consistency, KvEntry, ReadRequest, ReadResult, StateView } from '../../model/index.ts'
+import type {
+  Consistency,
+  KvEntry,
+  QueryData,
+  QueryResult,
+  ReadRequest,
+  ReadResult,
+  StateView,
+} from '../../model/index.ts'
 import type { SeededRandom } from '../../platform/simulated/index.ts'
 import { checkCode } from './client.ts'
 import type { ClusterNode, SimulatedCluster } from './cluster.ts'
 import type { EntryOracle } from './entry-oracle.ts'
 import type { History } from './history.ts'
 import { callerOf, keyOf, PROJECT, SCOPE } from './names.ts'
+import { drawQuery, findQueryFault, tablesOf } from './query-reads.ts'
 import type { Version } from './reference-keys.ts'
 import { require, Violation } from './trace.ts'
+import { hasTables } from './write-mix.ts'
 
 /** Slack for clocks that run at different speeds, and for the way to a node. */
 const STALE_SLACK = 1.15
@@ -28,6 +38,17 @@ interface Asked {
   readonly calledAt: number
 }
 
+/** What a query saw, and as whom. */
+interface AskedQuery {
+  readonly seq: number
+  readonly timeMicros: number
+  readonly caller: string
+  /** Of the newest permissions and policies. */
+  readonly permissionSeq: number
+  /** Name of the node. */
+  readonly at: string
+}
+
 /** Reads on every node at every consistency, and compares with what the reference had at the view's seq. */
 export class SimulatedReader {
   readonly #cluster: SimulatedCluster
@@ -36,6 +57,7 @@ export class SimulatedReader {
   readonly #random: SeededRandom
   /** As whom it reads. */
   readonly #calling: SeededRandom
+  readonly #querying: SeededRandom
   readonly #counts: Record<string, number>
   readonly #lastSeen = new Map<string, number>()
   openCount = 0
@@ -46,6 +68,7 @@ export class SimulatedReader {
     this.#history = history
     this.#random = cluster.world.random.split('reader')
     this.#calling = this.#random.split('callers')
+    this.#querying = this.#random.split('queries')
     this.#counts = counts
   }
 
@@ -123,8 +146,9 @@ export class SimulatedReader {
     const request = this.#drawRequest()
     const caller = this.#drawCaller()
     const { seq } = view
-    // Data is of the view's seq, permissions are the newest that the node has as it is asked.
-    const mayRead = this.#mayRead(caller, request, owner.inspect()?.digest.seq ?? seq)
+    // Data is of the view's seq, permissions and policies are the newest that the node has as it is asked.
+    const permissionSeq = owner.inspect()?.digest.seq ?? seq
+    const mayRead = this.#mayRead(caller, request, permissionSeq)
     new Promise<ReadResult>(resolve => {
       resolve(view.read(request, caller))
     }).then(
@@ -133,7 +157,16 @@ export class SimulatedReader {
         over()
         if (owner.host?.state === 'dead') return
         if (!mayRead()) this.#cluster.fail(new Violation(`${owner.name} reads for ${caller}, who may not`))
-        this.#judge(owner, asked, request, seq, view.leaderTimeMicros, result)
+        const judgeQuery = (query: QueryData, answer: QueryResult): void => {
+          this.#judgeQuery(query, answer, {
+            seq,
+            timeMicros: view.leaderTimeMicros,
+            caller,
+            permissionSeq,
+            at: owner.name,
+          })
+        }
+        this.#judge(owner, asked, request, seq, view.leaderTimeMicros, result, judgeQuery)
       },
       (error: unknown) => {
         view.release()
@@ -158,6 +191,10 @@ export class SimulatedReader {
   #mayRead(caller: string, request: ReadRequest, seq: number): () => boolean {
     const { permissions } = this.#oracle.reference
     if (request.type === 'scan') return () => permissions.mayReadRange(caller, request, seq)
+    if (request.type === 'query') {
+      const tables = tablesOf(request.query)
+      return () => tables.every(table => permissions.mayReadRows(caller, table, seq))
+    }
     if (request.type !== 'get') throw new Error('another kind of read')
     const { project, scope, keys } = request
     return () => keys.every(key => permissions.mayRead(caller, { project, scope, key }, seq))
@@ -165,7 +202,8 @@ export class SimulatedReader {
 
   #drawRequest(): ReadRequest {
     const random = this.#random
-    const { keys } = this.#cluster.profile.workload
+    const { keys, mix } = this.#cluster.profile.workload
+    if (hasTables(mix) && this.#querying.chance(0.4)) return { type: 'query', query: drawQuery(this.#querying) }
     if (random.chance(0.7)) {
       const key = random.pick([keyOf(`r${random.below(keys)}`), keyOf('r0'), keyOf(`c${random.below(3)}`)])
       return { type: 'get', project: PROJECT, scope: SCOPE, keys: [key, keyOf(`t${random.below(8)}`)] }
@@ -182,10 +220,12 @@ export class SimulatedReader {
     seq: number,
     leaderTimeMicros: number,
     result: ReadResult,
+    judgeQuery: (query: QueryData, answer: QueryResult) => void,
   ): void {
     try {
       this.#judgeSeq(owner, asked, seq, leaderTimeMicros)
-      this.#judgeResult(owner, asked, request, seq, leaderTimeMicros, result)
+      if (request.type === 'query' && result.type === 'query') judgeQuery(request.query, result.result)
+      else this.#judgeResult(owner, asked, request, seq, leaderTimeMicros, result)
     } catch (error) {
       this.#cluster.fail(error as Error)
     }
@@ -235,6 +275,29 @@ export class SimulatedReader {
     }
   }
 
+  /** Every row that the caller sees in that state, and no other. */
+  #judgeQuery(query: QueryData, answer: QueryResult, asked: AskedQuery): void {
+    const { seq, timeMicros, caller, permissionSeq, at } = asked
+    const { reference } = this.#oracle
+    const tables = reference.tablesAt(seq)
+    const newest = reference.tablesAt(permissionSeq)
+    if (tables === undefined || newest === undefined) return
+    this.#counts['queries'] = (this.#counts['queries'] ?? 0) + 1
+    const fault = findQueryFault(query, answer, {
+      tables,
+      isSeen: ({ name }, { cells, expiresAtMicros }) => {
+        if (expiresAtMicros !== 0 && expiresAtMicros <= timeMicros) return false
+        return reference.permissions.seesRow(
+          caller,
+          newest.find(table => table.name === name)!,
+          cells,
+          permissionSeq,
+        )
+      },
+    })
+    require(fault === undefined, () => `${at} answers ${caller} at ${seq} ${JSON.stringify(query)}: ${fault}`)
+  }
+
   #record(key: Uint8Array, found: KvEntry | undefined, calledAt: number, returnedAt: number): void {
     const name = text(key)
     if (name.startsWith('r')) {
@@ -258,8 +321,10 @@ function isSame(found: KvEntry | undefined, expected: Version | undefined): bool
   )
 }
 
+const MISSING: ReadonlySet<string> = new Set(['project_not_found', 'scope_not_found', 'table_not_found'])
+
 function isMissingName(error: unknown): boolean {
-  return error instanceof QuorateError && (error.code === 'project_not_found' || error.code === 'scope_not_found')
+  return error instanceof QuorateError && MISSING.has(error.code)
 }
 
 const decoder = new TextDecoder()

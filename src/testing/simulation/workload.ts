@@ -200,10 +200,11 @@ export class Workload {
   }
 }
 
-/** Whether the group has taken the write, or has said to whom it may say so that the permission is missing. */
+/** Whether the group has taken the write, or has said that there may be no more, or to whom it may say so that the permission is missing. */
 function isServed({ caller }: SimulatedClient, ending: Ending): boolean {
   if (ending.type === 'unknown') return false
   if (ending.type === 'refused') return caller !== ROOT_CALLER && ending.error.code === 'permission_denied'
   const { outcome } = ending
-  return outcome.status === 'committed' || (caller !== ROOT_CALLER && outcome.code === 'permission_denied')
+  if (outcome.status === 'committed' || outcome.code === 'quota_exceeded') return true
+  return caller !== ROOT_CALLER && outcome.code === 'permission_denied'
 }

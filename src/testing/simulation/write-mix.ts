@@ -28,6 +28,14 @@ const USUAL = {
   indexes: 0,
   /** Permissions come and go. */
   grants: 0,
+  /** Columns and indexes come and go, under writers of them. */
+  alter: 0,
+  /** Who sees which rows. */
+  policies: 0,
+  /** Rows that expire. */
+  rowTtl: 0,
+  /** How much there may be. */
+  quotas: 0,
 }
 
 export type WriteKind = keyof typeof USUAL
@@ -38,16 +46,35 @@ export const USUAL_MIX: WriteMix = USUAL
 const FACTORS = [0, 1, 1, 1, 1, 4]
 const KINDS = Object.keys(USUAL) as WriteKind[]
 /** Of those that only some seeds have. */
-const SPECIAL_KINDS: readonly WriteKind[] = ['rows', 'rowsWhere', 'rowBulk', 'indexes', 'grants']
+const SPECIAL_KINDS: readonly WriteKind[] = [
+  'rows',
+  'rowsWhere',
+  'rowBulk',
+  'indexes',
+  'grants',
+  'alter',
+  'policies',
+  'rowTtl',
+  'quotas',
+]
 
 /** A third of the seeds have tables, which others do not know of; `callers`: others than root. */
 export function drawMix(random: SeededRandom, callers: number): WriteMix {
   const grants = callers === 0 ? 0 : random.split('grants').pick([2, 6, 15])
-  const mix = { ...drawKeyMix(random), grants }
+  const quota = random.split('quotas')
+  const mix = { ...drawKeyMix(random), grants, quotas: quota.chance(0.08) ? quota.pick([3, 10]) : 0 }
   const tables = random.split('tables')
   if (!tables.chance(0.33)) return mix
   const often = tables.pick([1, 3])
-  return { ...mix, rows: 60 * often, rowsWhere: tables.pick([0, 15]) * often, rowBulk: tables.pick([0, 8]), indexes: 6 }
+  const rows = { rows: 60 * often, rowsWhere: tables.pick([0, 15]) * often, rowBulk: tables.pick([0, 8]), indexes: 6 }
+  const schema = tables.split('schema')
+  return {
+    ...mix,
+    ...rows,
+    alter: schema.pick([0, 20]) * often,
+    policies: callers === 0 ? 0 : schema.pick([4, 12]),
+    rowTtl: schema.pick([0, 10]) * often,
+  }
 }
 
 export function hasTables(mix: WriteMix): boolean {

@@ -9,6 +9,7 @@ import { keyOf, PROJECT } from './names.ts'
 import type { WorkloadProfile } from './profile.ts'
 import type { SimulatedReader } from './reader.ts'
 import { drawGrant } from './grant-writes.ts'
+import { drawSchemaWrite } from './schema-writes.ts'
 import { drawTableWrite } from './table-writes.ts'
 import { drawKind, hasTables } from './write-mix.ts'
 
@@ -82,6 +83,11 @@ function drawPlain(
     case 'rowBulk':
     case 'indexes':
       return plain(drawTableWrite(random, kind))
+    case 'alter':
+    case 'policies':
+    case 'rowTtl':
+    case 'quotas':
+      return plain(drawSchemaWrite(random, kind, oracle.reference))
     case 'grants':
       return plain(drawGrant(random, profile.callers, hasTables(profile.mix)))
     default:
