@@ -47,6 +47,22 @@ export type EngineMutant =
   | 'permissions_of_the_view'
   /** A watch goes on when its permission is taken. */
   | 'watch_outlives_permission'
+  /** A read policy is that of the seq that is read. */
+  | 'policy_of_the_view'
+  /** Conditions of mutations also meet rows that the caller does not see. */
+  | 'policy_ignored_by_conditions'
+  /** What a project holds is summed once, whatever else has removed some of it since. */
+  | 'quota_sums_kept'
+  /** Writers do not enter their rows into an index that is still being built. */
+  | 'index_build_misses_writers'
+  /** A row that expires leaves its index entries. */
+  | 'row_expiry_leaves_entries'
+  /** Queries see rows that have expired. */
+  | 'expired_rows_in_queries'
+  /** Events are removed, and readers are not told from where. */
+  | 'events_removed_unnoticed'
+  /** A page of events ends in the midst of a commit. */
+  | 'event_pages_cut_commits'
 
 let active: ReadonlySet<EngineMutant> = Object.freeze(new Set<EngineMutant>())
 let isAnyActive = false

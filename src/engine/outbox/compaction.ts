@@ -3,6 +3,7 @@ import type { EventCompaction } from '../../model/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import type { JobTask } from '../jobs.ts'
 import { eventLogPrefix, eventsPrefix, keyedKey, topicCountsPrefix, topicKey } from '../layers.ts'
+import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import { removeStep } from '../rows/index.ts'
@@ -146,7 +147,7 @@ function countRemoved({ changes }: EntryWork, scopeId: number, removed: readonly
   const state = readEventState(changes, scopeId)
   putEventState(changes, scopeId, {
     ...state,
-    removedThroughSeq: removed.at(-1)!.seq,
+    ...(!isMutant('events_removed_unnoticed') && { removedThroughSeq: removed.at(-1)!.seq }),
     events: state.events - removed.length,
     bytes: removed.reduce((bytes, event) => bytes - event.bytes, state.bytes),
   })

@@ -1,6 +1,7 @@
 import type { EventData, ReadResult } from '../../model/index.ts'
 import type { ReadContext } from '../kv/index.ts'
 import { eventKey } from '../layers.ts'
+import { isMutant } from '../mutants.ts'
 import type { RecordReader } from '../record-store.ts'
 import { decodeEvent, readEventState } from './event-record.ts'
 import type { EventSource, EventsRequest } from './event-source.ts'
@@ -118,7 +119,7 @@ export class EventScan {
     const event = decodeEvent(place.seq, record.value)
     if (!this.#isWanted(event)) return true
     if (this.#isFull && this.#commitAt > 0) {
-      this.#events.length = this.#commitAt
+      if (!isMutant('event_pages_cut_commits')) this.#events.length = this.#commitAt
       this.#nextSeq = this.#doneSeq
       return false
     }

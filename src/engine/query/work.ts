@@ -1,6 +1,7 @@
 import type { Value } from '../../encoding/index.ts'
 import { QuorateError } from '../../model/index.ts'
 import { isExpired } from '../kv/index.ts'
+import { isMutant } from '../mutants.ts'
 import type { RecordReader } from '../record-store.ts'
 import type { ReadCapture } from './read-capture.ts'
 
@@ -86,7 +87,8 @@ export class Work {
   }
 
   isGone(record: { readonly expiresAtMicros: number }): boolean {
-    return record.expiresAtMicros !== 0 && isExpired(record, this.timeMicros)
+    if (record.expiresAtMicros === 0 || isMutant('expired_rows_in_queries')) return false
+    return isExpired(record, this.timeMicros)
   }
 
   #tooMany(what: string): QuorateError {

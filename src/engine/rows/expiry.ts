@@ -1,6 +1,7 @@
 import type { EntryWork } from '../entry-work.ts'
 import type { ExpiryStep } from '../kv/index.ts'
 import { readU32BE, readU64BE, ROW_EXPIRY_PREFIX, rowKeyOfExpiry } from '../layers.ts'
+import { isMutant } from '../mutants.ts'
 import { prefixEnd } from '../record-store.ts'
 import { imageBefore, removeRecords } from './statement.ts'
 import { readRow } from './stored-row.ts'
@@ -29,7 +30,8 @@ export function expireRows(work: EntryWork, rowsMax: number): ExpiryStep {
     const row = table === undefined ? undefined : readRow(changes, table, key)
     changes.delete(expiry)
     if (table === undefined || row === undefined) continue
-    removeRecords(work, table, row)
+    if (isMutant('row_expiry_leaves_entries')) changes.delete(key)
+    else removeRecords(work, table, row)
     effects.rowExpire(tableId, key, imageBefore(table, row))
   }
   return { removed: due.length, nextMicros }

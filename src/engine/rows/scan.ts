@@ -4,6 +4,7 @@ import type { Cells, Condition } from '../conditions/index.ts'
 import { compileCondition, InvalidExpression } from '../conditions/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
+import { isMutant } from '../mutants.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { rowKeyOfEntry } from '../tables/index.ts'
@@ -50,7 +51,7 @@ export function scanRows(
 ): Refusal | undefined {
   const condition = conditionOf(table, where, caller.caller)
   if (typeof condition === 'object') return condition
-  const policy = policyOf(table, caller)
+  const policy = isMutant('policy_ignored_by_conditions') ? undefined : policyOf(table, caller)
   const isSelected = (row: Cells): boolean =>
     (condition === undefined || condition(row) === true) && (policy === undefined || policy(row) === true)
   const walk = chooseWalk(table, where, caller.caller)

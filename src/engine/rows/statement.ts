@@ -3,6 +3,7 @@ import type { Value } from '../../encoding/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { isExpired } from '../kv/index.ts'
 import { rowExpiryKey } from '../layers.ts'
+import { isMutant } from '../mutants.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { indexKey, ROW_PREFIX_BYTES } from '../tables/index.ts'
@@ -97,7 +98,7 @@ export class Statement {
   ): Refusal | undefined {
     for (const index of plan.indexes) {
       const isSameEntry = old !== undefined && old.expiresAtMicros === expiresAtMicros && isUnchanged(index, old, cells)
-      if (isSameEntry) continue
+      if (isSameEntry || (!index.index.isReady && isMutant('index_build_misses_writers'))) continue
       const refusal = this.#enterIndex(plan.table, index, key, old, cells, expiresAtMicros)
       if (refusal !== undefined) return refusal
     }

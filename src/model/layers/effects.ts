@@ -5,6 +5,7 @@ import type { Database, KeyValueSpace } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import { invalid, requireTtl } from '../facade/arguments.ts'
 import { jsonCodec } from '../facade/codecs.ts'
+import { isMutant } from './mutants.ts'
 import { requireNamespace, type LayerNamespace } from './namespace.ts'
 
 /** What `begin` finds: nobody has begun it, somebody has and did not say that it is done, or it is done. */
@@ -70,7 +71,9 @@ export class Effects<R = unknown> {
       try {
         await this.#database.commit(
           {
-            assertions: [{ type: 'keyVersion', ...target, seq: entry?.seq ?? 0 }],
+            assertions: isMutant('effect_completes_again')
+              ? []
+              : [{ type: 'keyVersion', ...target, seq: entry?.seq ?? 0 }],
             mutations: [{ type: 'kvSet', ...target, value, ...ttl }, ...mutations],
           },
           options,

@@ -6,6 +6,7 @@ import type { Database, KeyValueSpace } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import { invalid, requireTtl } from '../facade/arguments.ts'
 import { textCodec } from '../facade/codecs.ts'
+import { isMutant } from './mutants.ts'
 import { requireNamespace, type LayerNamespace } from './namespace.ts'
 
 /** The right to act as `name`, until it is released or its time is over. */
@@ -87,7 +88,8 @@ export class Leases {
     const { assertions = [], ...requestOptions } = options ?? {}
     for (let seq: number | undefined = lease.seq, tries = 0; seq !== undefined && tries < RENEWALS_MAX; tries++) {
       const held: Assertion = { type: 'keyVersion', ...this.#namespace, key: utf8Bytes(leaseKey(lease.name)), seq }
-      const work = this.#database.commit({ assertions: [held, ...assertions], mutations }, requestOptions)
+      const guards = isMutant('lease_commits_unguarded') ? assertions : [held, ...assertions]
+      const work = this.#database.commit({ assertions: guards, mutations }, requestOptions)
       const result = await this.#unlessRefused(work, 0)
       if (result !== undefined) return result
       seq = await this.#seqNow(lease, requestOptions)

@@ -6,6 +6,7 @@ import type { Database } from '../database.ts'
 import { QuorateError } from '../errors.ts'
 import { invalid, requireIdempotencyKey, requireTtl } from '../facade/arguments.ts'
 import { add, and, or, targetOf, type TableDefinition } from '../tables/index.ts'
+import { isMutant, ownClockOffMicros } from './mutants.ts'
 import { requireNamespace, type LayerNamespace } from './namespace.ts'
 import { queueDdl, queueTable, type TaskRow, type TaskShape, type TaskState } from './queue-table.ts'
 
@@ -81,6 +82,7 @@ export class Queue<P = unknown> {
   readonly #database: Database
   readonly #definition: TableDefinition<TaskShape>
   readonly #tasks: Table<TaskShape>
+  readonly #clockOffMicros = ownClockOffMicros()
   #nextId = 0n
   #idsThrough = 0n
 
@@ -262,7 +264,7 @@ export class Queue<P = unknown> {
   ): Promise<boolean> {
     const held = { type: 'rowCompare', ...targetOf(this.#definition), key: { id }, op: 'eq' } as const
     const assertions: Assertion[] = [
-      { ...held, column: 'token', value: fencingToken },
+      ...(isMutant('queue_ends_unfenced') ? [] : [{ ...held, column: 'token', value: fencingToken }]),
       { ...held, column: 'state', value: 'claimed' },
     ]
     try {
@@ -313,7 +315,7 @@ export class Queue<P = unknown> {
   }
 
   #nowMicros(): number {
-    return this.#database.leaderTimeMicros()
+    return this.#database.leaderTimeMicros() + this.#clockOffMicros
   }
 
   /** An idempotency key for the id and one for the task: of this queue, whatever else the program uses the given one for. */

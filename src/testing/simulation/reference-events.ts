@@ -58,23 +58,27 @@ export class ReferenceEvents {
   }
 
   /**
-   * Why a page of events, read in the state of `seq` behind `afterSeq`, cannot be: it must begin right behind what was removed, and end
-   * between two commits.
+   * Why a page of events, read in the state of `seq` behind `afterSeq`, cannot be: it must have all from right behind what was removed up to
+   * where the next one begins, which is between two commits.
    */
   findFault(
-    page: { readonly events: readonly EventData[]; readonly more: boolean; readonly removedThroughSeq: number },
+    page: {
+      readonly events: readonly EventData[]
+      readonly next: number | undefined
+      readonly removedThroughSeq: number
+    },
     asked: { readonly seq: number; readonly afterSeq: number; readonly topic?: string },
   ): string | undefined {
-    const { events, more, removedThroughSeq } = page
+    const { events, next, removedThroughSeq } = page
     const { seq, afterSeq, topic } = asked
     const removable = this.removableThrough(seq)
     if (removedThroughSeq > removable) return `events up to ${removedThroughSeq} are removed, only ${removable} may be`
     const from = Math.max(afterSeq, removedThroughSeq)
+    const through = next ?? seq
     const expected = this.all.filter(
-      event => event.seq > from && event.seq <= seq && (topic === undefined || event.topic === topic),
+      event => event.seq > from && event.seq <= through && (topic === undefined || event.topic === topic),
     )
-    if (!more && events.length !== expected.length) return `${events.length} events, not ${expected.length}`
-    if (more && (events.length === 0 || events.at(-1)!.seq === expected[events.length]?.seq)) return 'half a commit'
+    if (events.length !== expected.length) return `${events.length} events up to ${through}, not ${expected.length}`
     const wrong = events.findIndex((event, at) => !isSame(event, expected[at]))
     if (wrong < 0) return undefined
     return `number ${wrong} is ${show(events[wrong])}, not ${show(expected[wrong])}`

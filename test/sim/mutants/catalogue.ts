@@ -4,6 +4,8 @@ import { setEngineMutants } from '../../../src/engine/mutants.ts'
 import type { EngineMutant } from '../../../src/engine/mutants.ts'
 import { setLogMutants } from '../../../src/log/mutants.ts'
 import type { LogMutant } from '../../../src/log/mutants.ts'
+import { setLayerMutant } from '../../../src/model/layers/mutants.ts'
+import type { LayerMutant } from '../../../src/model/layers/mutants.ts'
 import { activateMutant } from '../../../src/raft/core/index.ts'
 import type { MutantName } from '../../../src/raft/core/index.ts'
 import { setReplicaMutants } from '../../../src/raft/mutants.ts'
@@ -37,6 +39,21 @@ const ENGINE_RULES: Readonly<Partial<Record<EngineMutant, string>>> = {
   permissions_remembered: 'promise 7',
   permissions_of_the_view: 'promise 7',
   watch_outlives_permission: 'promise 7',
+  policy_of_the_view: 'promise 7',
+  policy_ignored_by_conditions: 'promise 7',
+  quota_sums_kept: 'DESIGN 7 deterministic',
+  index_build_misses_writers: 'DESIGN 5 long work',
+  row_expiry_leaves_entries: 'DESIGN 7 index maintenance',
+  expired_rows_in_queries: 'DESIGN 7 leader time',
+  events_removed_unnoticed: 'DESIGN 7 events',
+  event_pages_cut_commits: 'DESIGN 7 events',
+}
+
+const LAYER_RULES: Readonly<Record<LayerMutant, string>> = {
+  queue_ends_unfenced: 'queue fencing',
+  queue_by_own_clock: 'queue leader time',
+  effect_completes_again: 'effects once',
+  lease_commits_unguarded: 'leases fencing',
 }
 
 const LOG_RULES: Readonly<Record<LogMutant, string>> = {
@@ -141,6 +158,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
       if (name === 'expiry_by_own_clock') setOwnClockSkew(300_000)
     }),
   ),
+  ...entries(LAYER_RULES).map(([name, rule]) => inNodes(`layers: ${name}`, rule, () => setLayerMutant(name))),
   ...entries(KEYSPACE_RULES).map(([name, rule]) => inNodes(`keyspace: ${name}`, rule, () => {}, { [name]: true })),
   ...entries(LOG_RULES).map(([name, rule]) => inNodes(`log: ${name}`, rule, () => setLogMutants(name))),
   ...entries(REPLICA_RULES).map(([name, rule]) => inNodes(`raft: ${name}`, rule, () => setReplicaMutants(name))),
@@ -159,6 +177,7 @@ export const MUTANTS: readonly Mutant[] = [...NODE_MUTANTS, ...CORE_MUTANTS]
 /** Switches all planted bugs off. */
 function restoreHealth(): void {
   setEngineMutants()
+  setLayerMutant()
   setOwnClockSkew(0)
   setLogMutants()
   setReplicaMutants()

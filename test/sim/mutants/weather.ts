@@ -60,6 +60,9 @@ const SLOW_SYNCS = all(POWER, BUSY, workload({ valueBytes: 1500, pipeline: 8 }),
 /** Several callers, whose permissions come and go. */
 const CALLERS = all(workload({ callers: 3, clients: 5 }), writes({ grants: 15 }))
 
+/** Rows, under all that may happen to their tables. */
+const TABLES = writes({ rows: 60, rowsWhere: 15, rowTtl: 20, indexes: 6 })
+
 /** Links and tables that are soon full. */
 const BOUNDED: Weather = profile => ({
   ...profile,
@@ -112,6 +115,18 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'engine: permissions_remembered': CALLERS,
   'engine: permissions_of_the_view': CALLERS,
   'engine: watch_outlives_permission': all(CALLERS, workload({ watchers: 3 })),
+  'engine: policy_of_the_view': all(CALLERS, TABLES, writes({ policies: 12 })),
+  'engine: policy_ignored_by_conditions': all(CALLERS, TABLES, writes({ policies: 12, rowsWhere: 60 })),
+  'engine: quota_sums_kept': all(writes({ quotas: 10, shortLived: 40 }), BUSY),
+  'engine: index_build_misses_writers': all(TABLES, writes({ rowBulk: 8, alter: 60 }), BUSY),
+  'engine: row_expiry_leaves_entries': TABLES,
+  'engine: expired_rows_in_queries': TABLES,
+  'engine: events_removed_unnoticed': workload({ programs: ['events'] }),
+  'engine: event_pages_cut_commits': workload({ programs: ['events'] }),
+  'layers: queue_ends_unfenced': workload({ programs: ['queue'] }),
+  'layers: queue_by_own_clock': workload({ programs: ['queue'] }),
+  'layers: effect_completes_again': workload({ programs: ['effects'] }),
+  'layers: lease_commits_unguarded': workload({ programs: ['leases'] }),
   'raft: refusal_by_old_state': all(CHURN, writes({ otherScope: 25, catalog: 15 }), faults({ hasHungReads: true })),
   'raft: copies_sent_as_first': all(
     LAGGING,

@@ -68,6 +68,6 @@ export class EventProgram implements Program {
     const fault = reference.events.findFault(page, { seq: page.seq, afterSeq: after, ...topic })
     require(fault === undefined, () => `events after ${after} in the state of ${page.seq}: ${fault}`)
     count('eventPages')
-    if (after === this.#position) this.#position = page.more ? page.events.at(-1)!.seq : Math.max(after, page.seq)
+    if (after === this.#position) this.#position = page.next ?? Math.max(after, page.seq)
   }
 }
