@@ -14,7 +14,7 @@ import { QueueBook, QueueProgram } from './queue-program.ts'
 
 /** Of one kind at the same time: so that they meet. */
 const AT_ONCE = 2
-const MEAN_GAP_MS = 60
+const MEAN_GAP_MS = 80
 
 /** All programs of a run. */
 export class Programs {
