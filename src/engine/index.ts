@@ -4,6 +4,7 @@ export { REPLAY_ENTRIES_MAX } from './replay.ts'
 export { EngineStateMachine } from './state-machine.ts'
 export type { Origin, StateMachineTuning } from './machine-parts.ts'
 export {
+  findInconsistencies,
   inspectInvariants,
   inspectState,
   openStateMachine,

@@ -181,6 +181,14 @@ export async function inspectInvariants(
   }
 }
 
+/** The same of the newest state of a machine that runs, to which nothing is applied meanwhile: for tests. */
+export async function findInconsistencies(
+  machine: EngineStateMachine,
+): Promise<{ found: readonly Inconsistency[]; count: number }> {
+  const { named, count } = await machine.readNewest(reader => checkInvariants(reader, machine.leaderTimeMicros))
+  return { found: named, count }
+}
+
 async function openOrCreate(options: KeyspaceOptions): Promise<Keyspace> {
   const { files, directory } = options
   if ((await files.size(`${directory}/data`)) === undefined) return Keyspace.create(options)

@@ -33,7 +33,6 @@ import type { ViewParts } from './engine-view.ts'
 import { EntryApplier } from './entry-applier.ts'
 import { EffectLog, WatchHub } from './events/index.ts'
 import type { ChangeFiles } from './events/index.ts'
-import { checkInvariants } from './invariants/index.ts'
 import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
@@ -229,15 +228,11 @@ export class EngineStateMachine implements StateMachine {
 
   /** The newest audit rows below `beforeSeq`, newest first. */
   auditRows(limit: number, beforeSeq: number): Promise<AuditPage> {
-    return this.#onNewest(reader => withLoading(() => readAudit(reader, limit, beforeSeq)))
+    return this.readNewest(reader => withLoading(() => readAudit(reader, limit, beforeSeq)))
   }
 
-  /** What `check data` would find in the newest published state. Nothing may be applied meanwhile. */
-  findInconsistencies(): ReturnType<typeof checkInvariants> {
-    return this.#onNewest(reader => checkInvariants(reader, this.leaderTimeMicros))
-  }
-
-  async #onNewest<T>(read: (reader: KeyspaceReader) => Promise<T>): Promise<T> {
+  /** Reads records of the newest root, which stays as it is meanwhile. */
+  async readNewest<T>(read: (reader: KeyspaceReader) => Promise<T>): Promise<T> {
     using view = this.#keyspace.view()
     return await read(new KeyspaceReader(view.reader, loadLater(this.#keyspace)))
   }
@@ -355,7 +350,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   #valueOf(key: Uint8Array, seq: number): Promise<Uint8Array | undefined> {
-    return this.#onNewest(async reader => {
+    return this.readNewest(async reader => {
       const record = await withLoading(() => reader.get(key))
       return record?.versionSeq === seq ? record.value : undefined
     })

@@ -1,3 +1,4 @@
+import { findInconsistencies } from '../../engine/index.ts'
 import type { EngineStateMachine, KeyspaceMutants } from '../../engine/index.ts'
 import { SnapshotMismatch } from '../../model/index.ts'
 import type { ApplyResult } from '../../model/index.ts'
@@ -35,8 +36,8 @@ export async function openSimulatedReplica(
   return {
     service: replica,
     findInconsistency: async () => {
-      const { named, count } = await machine.findInconsistencies()
-      return count === 0 ? undefined : `${count} inconsistencies, first ${JSON.stringify(named[0])}`
+      const { found, count } = await findInconsistencies(machine)
+      return count === 0 ? undefined : `${count} inconsistencies, first ${JSON.stringify(found[0])}`
     },
     inspect: (): NodeInspection => {
       const { core, appliedSeq, drift: found } = replica.inspect()
