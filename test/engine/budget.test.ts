@@ -6,6 +6,7 @@ import type { Engine } from '../../src/engine/index.ts'
 import { createTable, defineTable, integer, QuorateError, text } from '../../src/model/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
+import { runToEnd } from './run-to-end.ts'
 
 const BUDGET_BYTES = 256 << 10
 /** Below 32 pages an operation may exceed the budget by its path; this is above. And the entries of a frame that is not written yet. */
@@ -80,14 +81,8 @@ class Machine {
   readonly world = new SimulatedWorld({ seed: 1, drainMicrotasks })
   readonly machine = new SimulatedMachine(this.world, { name: 'one' })
 
-  async run<T>(task: Promise<T>): Promise<T> {
-    const run = { isOver: false }
-    const ended = task.finally(() => (run.isOver = true))
-    ended.then(undefined, () => undefined)
-    for (let idle = 0; !run.isOver && idle < 100;)
-      idle = (await this.world.step(this.world.nowMs + 1_000)) ? 0 : idle + 1
-    assert.ok(run.isOver, 'nothing is left to happen, and it has not ended')
-    return ended
+  run<T>(task: Promise<T>): Promise<T> {
+    return runToEnd(this.world, task)
   }
 }
 

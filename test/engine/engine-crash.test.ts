@@ -6,13 +6,8 @@ import type { Engine, EngineOptions } from '../../src/engine/index.ts'
 import { QuorateError } from '../../src/model/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { SimulatedCrash, SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
+import { SMALL } from './small.ts'
 
-const SMALL: EngineOptions = {
-  pageBytes: 4096,
-  budgetBytes: 256 << 10,
-  segmentBytes: 32 << 10,
-  checkpointLogBytes: 24 << 10,
-}
 const WRITES = 60
 const text = new TextDecoder()
 

@@ -118,6 +118,18 @@ function entries(bed: Bed, table: string, index: string): Uint8Array[] {
 
 const scopeId = (bed: Bed): number => bed.applier.state.catalog.scope('p', 'app')!.id
 
+/** What is found where a scope with everything in it is not there. */
+const NOTHING_OF_A_SCOPE = [
+  'catalog: parent: there is no scope of this table',
+  'catalog: child: there is no scope of this table',
+  'orphan: keys of nothing that is there',
+  'orphan: rows of nothing that is there',
+  'orphan: rows of nothing that is there',
+  ...Array.from({ length: 3 }, () => 'orphan: index entries of nothing that is there'),
+  'orphan: events of nothing that is there',
+  'orphan: counts of events of nothing that is there',
+]
+
 describe('invariants of a state', () => {
   it('hold for what apply has written, at any point of a build and of a removal', async () => {
     const bed = populated()
@@ -213,34 +225,11 @@ describe('invariants of a state', () => {
       },
       ['foreign_key: child: foreign key up: there is no row that it refers to'],
     ],
-    [
-      'a table whose scope is gone',
-      bed => drop(bed, scopeKey(scopeId(bed))),
-      [
-        'catalog: parent: there is no scope of this table',
-        'catalog: child: there is no scope of this table',
-        'orphan: keys of nothing that is there',
-        'orphan: rows of nothing that is there',
-        'orphan: rows of nothing that is there',
-        ...Array.from({ length: 3 }, () => 'orphan: index entries of nothing that is there'),
-        'orphan: events of nothing that is there',
-        'orphan: counts of events of nothing that is there',
-      ],
-    ],
+    ['a table whose scope is gone', bed => drop(bed, scopeKey(scopeId(bed))), [...NOTHING_OF_A_SCOPE]],
     [
       'a scope whose project is gone',
       bed => drop(bed, projectKey(1)),
-      [
-        'catalog: there is no project of this scope',
-        'catalog: parent: there is no scope of this table',
-        'catalog: child: there is no scope of this table',
-        'orphan: keys of nothing that is there',
-        'orphan: rows of nothing that is there',
-        'orphan: rows of nothing that is there',
-        ...Array.from({ length: 3 }, () => 'orphan: index entries of nothing that is there'),
-        'orphan: events of nothing that is there',
-        'orphan: counts of events of nothing that is there',
-      ],
+      ['catalog: there is no project of this scope', ...NOTHING_OF_A_SCOPE],
     ],
     [
       'an index that is not ready and that nothing builds',

@@ -10,6 +10,7 @@ import type { ConfiguredKeys } from '../../src/sealing/index.ts'
 import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
 import type { SimulatedProcess } from '../../src/platform/simulated/index.ts'
+import { runToEnd } from './run-to-end.ts'
 
 const OPTIONS: EngineOptions = { pageBytes: 4096, budgetBytes: 1 << 20, segmentBytes: 64 << 10, checkpointAgeMs: 1e9 }
 const PAGES = '/data/pages/data'
@@ -26,14 +27,8 @@ class Damaged {
     return this.machine.process ?? this.machine.start()
   }
 
-  async run<T>(task: Promise<T>): Promise<T> {
-    const run = { isOver: false }
-    const ended = task.finally(() => (run.isOver = true))
-    ended.then(undefined, () => undefined)
-    for (let idle = 0; !run.isOver && idle < 100;)
-      idle = (await this.world.step(this.world.nowMs + 10_000)) ? 0 : idle + 1
-    assert.ok(run.isOver, 'nothing is left to happen, and it has not ended')
-    return ended
+  run<T>(task: Promise<T>): Promise<T> {
+    return runToEnd(this.world, task)
   }
 
   open(keys?: ConfiguredKeys): Promise<Engine> {

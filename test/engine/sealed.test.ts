@@ -8,15 +8,11 @@ import { drainMicrotasks } from '../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../src/platform/simulated/index.ts'
 import { rotateDataKey } from '../../src/sealing/index.ts'
 import { holdsText } from '../sealing/test-seal.ts'
+import { runToEnd } from './run-to-end.ts'
+import { SMALL } from './small.ts'
 
 const MARKER = 'this text belongs to a user'
 const [A, B] = [new Uint8Array(32).fill(1), new Uint8Array(40).fill(2)] as const
-const SMALL: EngineOptions = {
-  pageBytes: 4096,
-  budgetBytes: 256 << 10,
-  segmentBytes: 32 << 10,
-  checkpointLogBytes: 24 << 10,
-}
 const KEYS_A_ROUND = 15
 const KEYS = { encryption: [A], integrity: [B] }
 
@@ -29,14 +25,8 @@ class Machine {
     this.machine = new SimulatedMachine(this.world, { name: 'one' })
   }
 
-  async run<T>(task: Promise<T>): Promise<T> {
-    const run = { isOver: false }
-    const ended = task.finally(() => (run.isOver = true))
-    ended.then(undefined, () => undefined)
-    for (let idle = 0; !run.isOver && idle < 3;)
-      idle = (await this.world.step(this.world.nowMs + 10_000)) ? 0 : idle + 1
-    assert.ok(run.isOver, 'nothing is left to happen, and it has not ended')
-    return ended
+  run<T>(task: Promise<T>): Promise<T> {
+    return runToEnd(this.world, task)
   }
 
   open(options: EngineOptions): Promise<Engine> {
