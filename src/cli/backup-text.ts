@@ -21,9 +21,11 @@ export async function readKey({ files }: CommandContext, { keyFile }: KeyOption)
 }
 
 /** One line about a backup. */
-export function describeBackup(directory: string, { type, state, head, files }: BackupManifest): string {
+export function describeBackup(directory: string, { type, state, entries, head, files }: BackupManifest): string {
   const bytes = files.images.bytes + files.entries.bytes
-  return `${directory}: ${type}, restores ${state.seq} to ${head.seq}, ${bytes} bytes`
+  // What lies behind the end of the parent is restored from the parent and the entries that are here.
+  const [how, from] = type === 'full' ? ['', state.seq] : [' with its parent', Math.min(state.seq, entries.firstSeq)]
+  return `${directory}: ${type},${how} restores ${from} to ${head.seq}, ${bytes} bytes`
 }
 
 /**

@@ -48,6 +48,13 @@ describe('quorate backup', () => {
       const made = await run('create', at('b/2'), '--data', at('data'), '--parent', at('b/1'), '--output', 'json')
       const manifest = JSON.parse(made.text) as { type: string; entries: { firstSeq: number } }
       assert.equal(manifest.type, 'incremental')
+      const from = String(manifest.entries.firstSeq)
+      assert.match(
+        (await run('list', at('b/2'))).text,
+        new RegExp(`: incremental, with its parent restores ${from} to \\d+, \\d+ bytes\n$`),
+        'what its parent does not reach',
+      )
+      assert.equal((await run('restore', at('between'), at('b/1'), at('b/2'), '--seq', from)).code, ExitCode.fine)
       const listed = JSON.parse((await run('list', at('b'), '--output', 'json')).text) as { directory: string }[]
       assert.deepEqual(
         listed.map(one => one.directory),
