@@ -1,4 +1,4 @@
-import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON } from '../model/index.ts'
+import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, FIRST_FRAME_BYTES_MAX } from '../model/index.ts'
 import { DEFAULT_GATEWAY_LIMITS } from '../transport/gateway/index.ts'
 import { createHttpApp, httpListener, unreadableBody } from '../transport/http/index.ts'
 import { acceptWebSocket, refuse } from '../transport/websocket/index.ts'
@@ -15,6 +15,8 @@ export interface ClientDoor {
 
 const CONNECT_PATH = '/v1/connect'
 const CLOSE_GRACE_MS = 1_000
+/** What may come before a good hello, with room to be told what is wrong with a frame that is too long. */
+const STRANGER_BYTES_MAX = 2 * FIRST_FRAME_BYTES_MAX
 
 export async function openClientDoor(
   { host, port, origins }: Endpoint & { origins: string },
@@ -35,6 +37,7 @@ export async function openClientDoor(
     path: CONNECT_PATH,
     subprotocols: [CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON],
     maxFrameBytes: DEFAULT_GATEWAY_LIMITS.maxFrameBytes,
+    strangerBytesMax: STRANGER_BYTES_MAX,
     origins: origins
       .split(',')
       .map(origin => origin.trim())

@@ -174,6 +174,10 @@ export class Connection implements ClientChannel {
     }
   }
 
+  trust(): void {
+    this.#link.trust?.()
+  }
+
   sendError(requestId: number, error: QuorateError): void {
     this.#owner.stats.errorsTotal++
     this.send({ type: 'error', requestId, error })

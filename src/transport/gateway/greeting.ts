@@ -114,6 +114,7 @@ export class Greeting {
       )
       return false
     }
+    if (this.#identity === undefined) this.#connection.trust()
     this.#identity = identity
     this.#token = token ?? origin.token
     return true

@@ -26,6 +26,8 @@ export interface ClientChannel {
   /** Bytes that the client has not taken yet. */
   readonly unsentBytes: number
   send(message: ServerMessage): void
+  /** The client has proven who it is: what it may send is bounded by its frames from now on. */
+  trust(): void
   /** Reads nothing more until the client has taken what there is; then postponed work is run. */
   choke(): void
   sendError(requestId: number, error: QuorateError): void
