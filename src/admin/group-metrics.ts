@@ -1,4 +1,5 @@
-import { counter, gauge, labelled } from './metrics.ts'
+import type { DurationHistogram } from '../model/index.ts'
+import { countSummary, counter, gauge, labelled, summary } from './metrics.ts'
 import type { MetricFamily, MetricsSource } from './metrics.ts'
 
 /** Another member as this node sees it. */
@@ -8,6 +9,8 @@ export interface PeerReading {
   readonly progress: { readonly matchSeq: number; readonly roundTripMs: number } | undefined
   /** Links by channel. */
   readonly links: readonly (readonly [channel: string, isOpen: boolean])[]
+  /** How far its clock is ahead of the own one; undefined if it was not heard of lately. */
+  readonly clockOffsetMicros: number | undefined
   readonly queuedBytes: number
   readonly sentBytes: number
   readonly receivedBytes: number
@@ -31,6 +34,20 @@ export interface GroupReadings {
   readonly electionsStarted: number
   readonly electionsWon: number
   readonly sessions: number
+  /** As applied here since the start. */
+  readonly sessionsOpened: number
+  readonly sessionsExpired: number
+  /** At the leader: for how long no other one can have been elected. */
+  readonly leaseMs: number | undefined
+  /** The groups of entries that this node has appended as leader. */
+  readonly groups: {
+    readonly drained: number
+    readonly held: number
+    readonly sizes: DurationHistogram
+    readonly durableWaits: DurationHistogram
+  }
+  /** Entries that were applied together. */
+  readonly epochs: DurationHistogram
   /** Requests on this node without an outcome. */
   readonly waiting: number
   /** Requests that came again. */
@@ -87,7 +104,20 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
         ),
         counter('quorate_raft_elections_won_total', 'Times that this node was elected', group.electionsWon),
         gauge('quorate_raft_is_fenced', '1 while the state differs from that of the peers', group.isFenced ? 1 : 0),
+        {
+          name: 'quorate_raft_lease_remaining_seconds',
+          help: 'At the leader: for how long no other one can have been elected, by what a majority has answered',
+          type: 'gauge',
+          samples: group.leaseMs === undefined ? [] : [{ value: group.leaseMs / 1000 }],
+        },
+        ...groupCommitFamilies(group),
         gauge('quorate_sessions_open', 'Sessions of the whole group', group.sessions),
+        counter('quorate_sessions_opened_total', 'Sessions that were opened', group.sessionsOpened),
+        counter(
+          'quorate_sessions_expired_total',
+          'Sessions that were ended: their time was over',
+          group.sessionsExpired,
+        ),
         gauge('quorate_requests_waiting', 'Requests on this node without an outcome', group.waiting),
         counter('quorate_requests_resent_total', 'Requests that were sent again', group.resent),
         labelled('counter', 'quorate_reads_total', 'Reads by what they may see', 'consistency', group.reads),
@@ -96,6 +126,28 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
       ]
     },
   }
+}
+
+function groupCommitFamilies({ groups, epochs }: GroupReadings): MetricFamily[] {
+  return [
+    labelled(
+      'counter',
+      'quorate_group_commits_total',
+      'Groups of entries appended as leader, by why they went: drained, all that a turn had gathered; held, once the group took them',
+      'reason',
+      [
+        ['drained', groups.drained],
+        ['held', groups.held],
+      ],
+    ),
+    countSummary('quorate_group_commit_entries', 'Entries of a group that was appended as leader', groups.sizes),
+    summary(
+      'quorate_durable_wait_duration_seconds',
+      'From the append of a group by the leader until a majority has it synced',
+      groups.durableWaits,
+    ),
+    countSummary('quorate_apply_epoch_entries', 'Entries that were applied and published together', epochs),
+  ]
 }
 
 function snapshotFamilies({ snapshots }: GroupReadings): MetricFamily[] {
@@ -149,6 +201,15 @@ function peerFamilies({ peers, lastSeq }: GroupReadings): MetricFamily[] {
     labelled('gauge', 'quorate_peer_match_seq', 'At the leader: how far the log of a peer is synced', 'peer', match),
     labelled('gauge', 'quorate_peer_lag_entries', 'At the leader: entries that a peer lacks', 'peer', lag),
     labelled('gauge', 'quorate_peer_round_trip_seconds', 'At the leader: the last round trip', 'peer', roundTrip),
+    labelled(
+      'gauge',
+      'quorate_peer_clock_offset_seconds',
+      'How far the clock of a peer is ahead of the own one',
+      'peer',
+      peers.flatMap(({ name, clockOffsetMicros: offset }) =>
+        offset === undefined ? [] : [[name, offset / 1e6] as const],
+      ),
+    ),
     {
       name: 'quorate_peer_link_is_open',
       help: '1 if the link of a channel can be used',

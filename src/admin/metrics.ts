@@ -101,12 +101,21 @@ const QUANTILES = [0.5, 0.9, 0.99, 0.999] as const
 
 /** Percentiles since the start, right to within a hundredth. */
 export function summary(name: string, help: string, of: DurationHistogram): MetricFamily {
+  return summaryIn(1000, name, help, of)
+}
+
+/** The same of numbers that were recorded as milliseconds. */
+export function countSummary(name: string, help: string, of: DurationHistogram): MetricFamily {
+  return summaryIn(1, name, help, of)
+}
+
+function summaryIn(unit: number, name: string, help: string, of: DurationHistogram): MetricFamily {
   const samples = QUANTILES.map(quantile => ({
-    value: of.percentileMs(quantile * 100) / 1000,
+    value: of.percentileMs(quantile * 100) / unit,
     labels: { quantile: String(quantile) },
   }))
   const totals = [
-    { suffix: '_sum', value: of.sumMs / 1000 },
+    { suffix: '_sum', value: of.sumMs / unit },
     { suffix: '_count', value: of.count },
   ]
   return { name, help, type: 'summary', samples: [...samples, ...totals] }

@@ -16,6 +16,12 @@ export interface RequestReadings {
   /** Transactions applied here. */
   readonly committed: number
   readonly refusals: ReadonlyMap<string, number>
+  /** Transactions that had been applied before, by how that was found. */
+  readonly repeated: { readonly session: number; readonly idempotencyKey: number }
+  /** Asked for by callers. */
+  readonly preflights: { readonly valid: number; readonly refused: number }
+  /** The leader's own, before it logs a request: looked at again after a round, and refused then. */
+  readonly proposals: { readonly doubted: number; readonly refused: number }
   readonly slow: number
   readonly projects: readonly ProjectFigures[]
 }
@@ -25,7 +31,7 @@ export function requestMetrics(read: () => RequestReadings): MetricsSource {
   const named = new NamedProjects()
   return {
     collect: () => {
-      const { commit, apply, sync, query, committed, refusals, slow, projects } = read()
+      const { commit, apply, sync, query, committed, refusals, slow, projects, ...rest } = read()
       return [
         summary('quorate_commit_duration_seconds', 'From the arrival of a commit on this node to its outcome', commit),
         summary('quorate_sync_duration_seconds', 'From the append of a frame to its being synced', sync),
@@ -40,12 +46,42 @@ export function requestMetrics(read: () => RequestReadings): MetricsSource {
           'Of the refused: something read had changed, or an assertion did not hold',
           conflictsOf(refusals),
         ),
+        ...preflightFamilies(rest),
         counter('quorate_requests_slow_total', 'Requests that took longer than the threshold', slow),
         gauge('quorate_projects', 'Projects', projects.length),
         ...projectFamilies(named.divide(projects)),
       ]
     },
   }
+}
+
+function preflightFamilies({
+  repeated,
+  preflights,
+  proposals,
+}: Pick<RequestReadings, 'repeated' | 'preflights' | 'proposals'>): MetricFamily[] {
+  return [
+    labelled(
+      'counter',
+      'quorate_transactions_repeated_total',
+      'Transactions that had been applied before, and were answered by their session or idempotency key',
+      'by',
+      [
+        ['session', repeated.session],
+        ['idempotency_key', repeated.idempotencyKey],
+      ],
+    ),
+    labelled('counter', 'quorate_preflights_total', 'Preflights that callers have asked this node for', 'result', [
+      ['valid', preflights.valid],
+      ['refused', preflights.refused],
+    ]),
+    counter(
+      'quorate_proposals_doubted_total',
+      'Requests that the leader looked at again before it logged them: its state seemed to refuse them',
+      proposals.doubted,
+    ),
+    counter('quorate_proposals_refused_total', 'Of those, the ones that it refused', proposals.refused),
+  ]
 }
 
 function conflictsOf(refusals: ReadonlyMap<string, number>): number {

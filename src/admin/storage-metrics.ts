@@ -56,6 +56,8 @@ export interface OpeningReading {
   readonly seq: number
   /** What was known to be committed then: through it the log is applied before the node has started. */
   readonly committedSeq: number
+  /** How long it took to apply that; undefined while it is not. */
+  readonly replayMs: number | undefined
 }
 
 export interface DiskReadings {
@@ -142,11 +144,17 @@ function checkpointFamilies({ count, ageMs, lastDurationMs, seq }: CheckpointRea
   ]
 }
 
-function openingFamilies({ ms, seq, committedSeq }: OpeningReading): MetricFamily[] {
+function openingFamilies({ ms, seq, committedSeq, replayMs }: OpeningReading): MetricFamily[] {
   return [
     gauge('quorate_start_open_seconds', 'From the start until log and pages were open', ms / 1000),
     gauge('quorate_start_opened_seq', 'Seq of the state that the pages held at the start', seq),
     gauge('quorate_start_committed_seq', 'Seq through which the log was known to be committed then', committedSeq),
+    {
+      name: 'quorate_start_replay_seconds',
+      help: 'How long it took to apply the log through there; no sample before that',
+      type: 'gauge',
+      samples: replayMs === undefined ? [] : [{ value: replayMs / 1000 }],
+    },
   ]
 }
 

@@ -49,9 +49,14 @@ export function encodePlainCommit(seq: number): Uint8Array {
   return bytes
 }
 
+/** Whether the transaction was committed, read in place. */
+export function isCommittedOutcome(outcome: Uint8Array): boolean {
+  return outcome[STATUS_AT] === 0
+}
+
 /** The answer to a repetition of what gave `outcome`: a copy that tells so. Refusals stay as they are. */
 export function repeatedOutcome(outcome: Uint8Array): Uint8Array {
-  if (outcome[STATUS_AT] !== 0) return outcome
+  if (!isCommittedOutcome(outcome)) return outcome
   const repeated = outcome.slice()
   repeated[FLAGS_AT] = REPEATED
   return repeated

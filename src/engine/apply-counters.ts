@@ -15,6 +15,12 @@ export class ApplyCounters {
   committed = 0
   /** By their code: the codes are few. */
   readonly refusals: Map<string, number> = new Map()
+  /** Transactions that had been applied before and were answered so: found in their session, or by their idempotency key. */
+  readonly repeated: { session: number; idempotencyKey: number } = { session: 0, idempotencyKey: 0 }
+  /** Sessions that were opened, and those whose time was over. */
+  readonly sessions: { opened: number; expired: number } = { opened: 0, expired: 0 }
+  /** Transactions whose effect was asked for beforehand, by whether they would be committed. */
+  readonly preflights: { valid: number; refused: number } = { valid: 0, refused: 0 }
   /** By project id. */
   readonly #projects: Map<number, ProjectTraffic> = new Map()
   #lastId = -1

@@ -1,4 +1,5 @@
-import { decodeOutcome } from '../encoding/index.ts'
+import { decodeOutcome, isCommittedOutcome } from '../encoding/index.ts'
+import type { ApplyCounters } from './apply-counters.ts'
 import { CONFLICT_CODES, DurationHistogram } from '../model/index.ts'
 import type { DurationSummary, Head, ProjectFigures } from '../model/index.ts'
 import type { KeyspaceStats } from './keyspace/index.ts'
@@ -31,7 +32,19 @@ export interface EngineMetrics {
   /** The projects that hold most bytes, at most 20, with what was done to them. */
   readonly projects: readonly ProjectFigures[]
   /** Groups of entries that were applied and published together. */
-  readonly epochs: { readonly count: number; readonly entries: number; readonly apply: DurationSummary }
+  readonly epochs: {
+    readonly count: number
+    readonly entries: number
+    readonly apply: DurationSummary
+    /** Entries of an epoch. */
+    readonly sizes: CountSummary
+  }
+  /** Transactions that had been applied before, by how that was found. */
+  readonly repeated: { readonly session: number; readonly idempotencyKey: number }
+  /** Preflights, by what they have found. */
+  readonly preflights: { readonly valid: number; readonly refused: number }
+  /** Waits for a sync: of `waitForDurable`, and of commits with finality `durable`. */
+  readonly durableWaits: DurationSummary
   readonly log: {
     /** Frames, their entries' bytes, and how long each took until it was handed to the disk (`full`: laid down, not written yet). */
     readonly appends: number
@@ -39,6 +52,10 @@ export interface EngineMetrics {
     readonly append: DurationSummary
     /** Syncs on the caller's side, with the writing in front of them where that was put off. */
     readonly sync: DurationSummary
+    /** Entries of a frame. */
+    readonly sizes: CountSummary
+    /** Why what was written was synced: every frame (`full`), so many bytes or so long ago (`batch`), or because somebody asked. */
+    readonly syncs: SyncReasons
   }
   readonly memory: MemoryUse
   readonly values: {
@@ -70,6 +87,32 @@ export interface EngineMetrics {
   readonly sessions: number
 }
 
+/** How often the log was synced, by why. */
+export interface SyncReasons {
+  frame: number
+  bytes: number
+  interval: number
+  /** An economic commit, a wait for what is durable, a checkpoint, `flush`, the end. */
+  asked: number
+}
+
+/** Numbers as they were recorded; zeros where there were none. */
+export interface CountSummary {
+  readonly count: number
+  readonly mean: number
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** Of numbers that were recorded as milliseconds. */
+function countSummary(histogram: DurationHistogram): CountSummary {
+  const { count, meanMs: mean, p50Ms: p50, p90Ms: p90, p99Ms: p99, p999Ms: p999, maxMs: max } = histogram.summary()
+  return { count, mean, p50, p90, p99, p999, max }
+}
+
 /** Memory as it is counted: real bytes, nothing modelled. */
 export interface MemoryUse {
   /** What the budget bounds: pages, large values and the newest entries of the log. */
@@ -98,6 +141,11 @@ export class SequencerMetrics {
   appendBytes = 0
   readonly append: DurationHistogram = new DurationHistogram()
   readonly sync: DurationHistogram = new DurationHistogram()
+  readonly durableWaits: DurationHistogram = new DurationHistogram()
+  /** Entries of frames and of epochs, as if each were a millisecond. */
+  readonly frameSizes: DurationHistogram = new DurationHistogram()
+  readonly epochSizes: DurationHistogram = new DurationHistogram()
+  readonly syncs: SyncReasons = { frame: 0, bytes: 0, interval: 0, asked: 0 }
 
   /** hot path (bench/embedded) */
   onAnswer(outcome: Uint8Array | undefined, durationMs: number): void {
@@ -108,7 +156,7 @@ export class SequencerMetrics {
     }
     this.answered++
     this.latency.record(durationMs)
-    if (outcome[STATUS_OFFSET] === REFUSED) this.#onRefusal(outcome)
+    if (!isCommittedOutcome(outcome)) this.#onRefusal(outcome)
   }
 
   #onRefusal(outcome: Uint8Array): void {
@@ -117,10 +165,6 @@ export class SequencerMetrics {
     if (decoded.status === 'refused' && CONFLICT_CODES.has(decoded.code)) this.conflicts++
   }
 }
-
-/** Where an outcome says whether it is a refusal (encoding/outcome.ts). */
-const STATUS_OFFSET = 1
-const REFUSED = 1
 
 /** Everything that the figures are made of. */
 export interface MeasuredParts {
@@ -131,7 +175,7 @@ export interface MeasuredParts {
   readonly logIndexBytes: number
   readonly checkpoints: EngineMetrics['checkpoints']
   readonly sessions: number
-  readonly refusals: ReadonlyMap<string, number>
+  readonly counters: ApplyCounters
   readonly queries: DurationHistogram
   readonly views: EngineMetrics['views']
   readonly head: Head
@@ -156,14 +200,29 @@ export function engineMetrics(parts: MeasuredParts): EngineMetrics {
       conflictRate: own.answered === 0 ? 0 : own.conflicts / own.answered,
       latency: own.latency.summary(),
     },
-    refusals: Object.fromEntries(parts.refusals),
+    refusals: Object.fromEntries(parts.counters.refusals),
     queries: parts.queries.summary(),
     views: parts.views,
     head: { ...parts.head, lagEntries: parts.head.visibleSeq - parts.head.durableSeq },
     opening: parts.opening,
     projects: parts.projects.toSorted((a, b) => b.bytes - a.bytes).slice(0, PROJECTS_MAX),
-    epochs: { count: own.epochs, entries: own.entries, apply: own.apply.summary() },
-    log: { appends: own.appends, appendBytes: own.appendBytes, append: own.append.summary(), sync: own.sync.summary() },
+    epochs: {
+      count: own.epochs,
+      entries: own.entries,
+      apply: own.apply.summary(),
+      sizes: countSummary(own.epochSizes),
+    },
+    repeated: { ...parts.counters.repeated },
+    preflights: { ...parts.counters.preflights },
+    durableWaits: own.durableWaits.summary(),
+    log: {
+      appends: own.appends,
+      appendBytes: own.appendBytes,
+      append: own.append.summary(),
+      sync: own.sync.summary(),
+      sizes: countSummary(own.frameSizes),
+      syncs: { ...own.syncs },
+    },
     memory: {
       bytes: pageBytes + largeValueBytes + logTailBytes,
       budgetBytes,

@@ -1,3 +1,4 @@
+import { isCommittedOutcome } from '../encoding/index.ts'
 import { cancelled, InvariantError, projectOf, QuorateError } from '../model/index.ts'
 import type { ProjectUsage, ReadRequest, ReadResult, StateView, StopFlag } from '../model/index.ts'
 import { auditPage } from './audit.ts'
@@ -211,7 +212,7 @@ export class EngineView implements StateView {
       case 'jobs':
         return () => readJobs(this.#tableContext(caller, reader), request)
       case 'preflight':
-        return () => preflight(this.#tableContext(caller, reader), request)
+        return () => this.#preflight(this.#tableContext(caller, reader), request)
       case 'tables':
         return () => describeTables(this.#tableContext(caller, reader), request)
       default:
@@ -232,6 +233,14 @@ export class EngineView implements StateView {
     if (!maySee(project))
       throw new QuorateError('permission_denied', 'what a project holds is told to who administers it')
     return { type: 'usage', projects: [describe(project)] }
+  }
+
+  #preflight(context: TableReadContext, request: Extract<ReadRequest, { type: 'preflight' }>): ReadResult {
+    const found = preflight(context, request)
+    const { preflights } = this.#parts.counters
+    if (isCommittedOutcome(found.outcome)) preflights.valid++
+    else preflights.refused++
+    return found
   }
 
   #tableContext(caller: string, reader: RecordReader): TableReadContext {

@@ -316,7 +316,7 @@ class EngineOpening {
           logIndexBytes: log.memoryBytes - log.cachedBytes,
           checkpoints: { count, lastMs, seq: machine.newestCheckpointSeq },
           sessions: machine.sessionCount,
-          refusals: machine.counters.refusals,
+          counters: machine.counters,
           queries: core.queries,
           views: { open: core.views.open, oldestMs: core.views.oldestMs },
           head: sequencer.head,

@@ -232,7 +232,10 @@ export class EntryApplier {
       if (!this.state.access.of(session.caller).mayImpersonate) return this.#notImpersonated(seq, id, serial)
     }
     const slot = this.sessions.lookUp(this.#changes, session, serial)
-    if (slot.state === 'recorded') return new AppliedEntry(seq, id, serial, repeatedOutcome(slot.outcome), true)
+    if (slot.state === 'recorded') {
+      if (this.#counters !== undefined) this.#counters.repeated.session++
+      return new AppliedEntry(seq, id, serial, repeatedOutcome(slot.outcome), true)
+    }
     return slot.state === 'refused' ? this.#unrecorded(seq, id, serial, slot.refusal) : undefined
   }
 
@@ -381,6 +384,7 @@ export class EntryApplier {
       this.#recordCommitted(session, serial, acknowledged, known.seq, outcome, results)
       this.#commit()
     }
+    if (this.#counters !== undefined) this.#counters.repeated.idempotencyKey++
     return new AppliedEntry(seq, session?.id ?? 0, serial, repeatedOutcome(outcome), true)
   }
 
@@ -398,6 +402,7 @@ export class EntryApplier {
     }
     if (typeof opened !== 'number') return this.#unrecorded(seq, 0, 0, opened)
     this.#commit()
+    if (this.#counters !== undefined && opened === seq) this.#counters.sessions.opened++
     return new AppliedEntry(seq, opened, 0, encodePlainCommit(opened), opened !== seq)
   }
 
@@ -421,6 +426,7 @@ export class EntryApplier {
     const idempotent = expireIdempotent(work, left)
     stepJobs(work, left - idempotent.removed)
     this.#commit()
+    if (this.#counters !== undefined) this.#counters.sessions.expired += sessions.ended
     const { nextMicros } = keys
     this.earliestExpiryMicros = Math.min(nextMicros, rows.nextMicros, sessions.nextMicros, idempotent.nextMicros)
   }

@@ -4,6 +4,7 @@ import { QuorateError } from '../model/index.ts'
 import type { ApplyResult, Head, OutcomeHandler } from '../model/index.ts'
 import type { Clock, Timer, Timers } from '../platform/index.ts'
 import { SequencerMetrics } from './engine-metrics.ts'
+import type { SyncReasons } from './engine-metrics.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 /** What the sequencer needs of a log: src/log implements it. */
@@ -195,19 +196,20 @@ export class LocalSequencer {
     this.#written.push({ batch, proposals })
     this.#append(batch)
     batch.lastChain = this.#options.log.lastChain
-    if (durability === 'full') this.#sync()
-    else if (isEconomic) this.#syncBatch()
+    if (durability === 'full') this.#sync('frame')
+    else if (isEconomic) this.#syncBatch('asked')
     else if (durability === 'batch') {
       this.#unsyncedBytes += length
       if (this.#unsyncedBytes >= batchBytes) this.#onManyUnsynced()
-      else this.#syncTimer ??= this.#options.timers.after(this.#options.batchIntervalMs, () => this.#onSyncDue())
+      else
+        this.#syncTimer ??= this.#options.timers.after(this.#options.batchIntervalMs, () => this.#onSyncDue('interval'))
     }
   }
 
   /** A disk that has not synced the last batch when the next is full is slower than the writers: they wait for it. */
   #onManyUnsynced(): void {
-    if (this.#isSyncing) this.#syncBatch()
-    else this.#onSyncDue()
+    if (this.#isSyncing) this.#syncBatch('bytes')
+    else this.#onSyncDue('bytes')
   }
 
   #append(batch: EntryBatch): void {
@@ -215,10 +217,12 @@ export class LocalSequencer {
     this.#options.log.append(batch)
     metrics.append.record(this.#lap())
     metrics.appends++
+    metrics.frameSizes.record(batch.lastSeq - batch.firstSeq + 1)
     metrics.appendBytes += batch.bytes.length
   }
 
-  #sync(): void {
+  #sync(reason: keyof SyncReasons): void {
+    this.metrics.syncs[reason]++
     const { log } = this.#options
     log.syncNow()
     this.metrics.sync.record(this.#lap())
@@ -255,22 +259,23 @@ export class LocalSequencer {
   }
 
   /** Commits go on while the disk works; one sync runs at a time. */
-  #onSyncDue(): void {
+  #onSyncDue(reason: keyof SyncReasons): void {
     this.#syncTimer?.cancel()
     this.#syncTimer = undefined
     this.#isSyncOverdue = this.#isSyncing
     if (this.#isSyncing) return
     this.#isSyncing = true
-    this.#syncBeside().then(
+    this.#syncBeside(reason).then(
       () => {
         this.#isSyncing = false
-        if (this.#isSyncOverdue && !this.#isClosed) this.#onSyncDue()
+        if (this.#isSyncOverdue && !this.#isClosed) this.#onSyncDue(reason)
       },
       (error: unknown) => this.fail(error),
     )
   }
 
-  async #syncBeside(): Promise<number> {
+  async #syncBeside(reason: keyof SyncReasons): Promise<number> {
+    this.metrics.syncs[reason]++
     const { log, clock } = this.#options
     const through = log.lastSeq
     this.#unsyncedBytes = 0
@@ -281,12 +286,12 @@ export class LocalSequencer {
     return through
   }
 
-  #syncBatch(): void {
+  #syncBatch(reason: keyof SyncReasons): void {
     this.#syncTimer?.cancel()
     this.#syncTimer = undefined
     this.#isSyncOverdue = false
     this.#unsyncedBytes = 0
-    this.#sync()
+    this.#sync(reason)
   }
 
   #applyWritten(): void {
@@ -317,6 +322,7 @@ export class LocalSequencer {
     if (result.appliedThrough === fromSeq) return result
     metrics.apply.record(durationMs)
     metrics.epochs++
+    metrics.epochSizes.record(result.appliedThrough - fromSeq)
     metrics.entries += result.appliedThrough - fromSeq
     return result
   }
@@ -402,7 +408,7 @@ export class LocalSequencer {
     if (this.#failure !== undefined) throw this.#failure
     this.#lap()
     try {
-      this.#syncBatch()
+      this.#syncBatch('asked')
     } catch (error) {
       this.fail(error)
       throw error
@@ -417,7 +423,7 @@ export class LocalSequencer {
       return this.#durableSeq
     }
     try {
-      return await this.#syncBeside()
+      return await this.#syncBeside('asked')
     } catch (error) {
       this.fail(error)
       throw this.#failure ?? error
@@ -426,10 +432,13 @@ export class LocalSequencer {
 
   /** Resolves once everything through `seq` is synced; those who wait share a sync. Rejects as `syncedThrough`. */
   async untilDurable(seq: number): Promise<void> {
+    const { clock } = this.#options
+    const sinceMs = clock.monotonicMs()
     while (this.#durableSeq < seq) {
       this.#sharedSync ??= this.syncedThrough().finally(() => (this.#sharedSync = undefined))
       await this.#sharedSync
     }
+    this.metrics.durableWaits.record(clock.monotonicMs() - sinceMs)
   }
 
   /** Takes nothing new, answers everything that was taken, and makes it durable. */

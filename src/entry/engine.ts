@@ -258,8 +258,10 @@ export type {
 } from '../engine/index.ts'
 export type { PagedStoreOptions, StoredPage } from '../engine/index.ts'
 export type {
+  CountSummary,
   EngineMetrics,
   EngineOptions,
+  SyncReasons,
   MemoryUse,
   LocalEntries,
   LocalKeys,

@@ -30,7 +30,7 @@ export function storageReadings(
     }),
     pages: () => ({ ...machine.keyspaceStats, isBusy: machine.isBusy }),
     checkpoints: () => ({ ...checkpointsOf(replica), seq: machine.newestCheckpointSeq }),
-    opening: () => progress.opening,
+    opening: () => ({ ...progress.opening, replayMs: replica.inspect().replayMs }),
     disk: async () => ({
       fileBytes: await Promise.all(
         AREAS.map(async area => [area, await bytesBelow(files, `${directory.path}/${area}`)] as const),
@@ -77,7 +77,8 @@ export function groupReadings(
   links: readonly PeerLinkStatus[],
   clock: Clock,
 ): GroupReadings {
-  const { core, appliedSeq, waiting, resent, reads, snapshots, clockOffsetMicros, drift, elections } = replica.inspect()
+  const { core, appliedSeq, waiting, resent, reads, snapshots, drift, elections, ...inside } = replica.inspect()
+  const { clockOffsetMicros, peerClockOffsetMicros, groups, epochs, leaseMs } = inside
   const { members } = replica.topology
   const peers = links.map((link): PeerReading => {
     const nodeId = members.find(({ name }) => name === link.name)?.nodeId
@@ -86,6 +87,7 @@ export function groupReadings(
       name: link.name,
       progress: progress && { matchSeq: progress.match, roundTripMs: progress.roundTripMs },
       links: CHANNELS.map(channel => [channel, link.openChannels.includes(channel)] as const),
+      clockOffsetMicros: nodeId === undefined ? undefined : peerClockOffsetMicros(nodeId),
       queuedBytes: link.queuedBytes,
       sentBytes: link.counters.sentBytes,
       receivedBytes: link.counters.receivedBytes,
@@ -105,6 +107,11 @@ export function groupReadings(
     electionsStarted: elections.started,
     electionsWon: elections.won,
     sessions: machine.sessionCount,
+    sessionsOpened: machine.counters.sessions.opened,
+    sessionsExpired: machine.counters.sessions.expired,
+    leaseMs,
+    groups,
+    epochs,
     waiting,
     resent,
     reads: Object.entries(reads).map(([kind, count]) => [CONSISTENCIES[kind as keyof typeof reads], count] as const),
@@ -134,7 +141,9 @@ export function healthReadings({ replica, log }: ReplicaNode, progress: StartPro
 
 /** What the metrics are told of requests and projects. */
 export function requestReadings({ machine, log, replica }: ReplicaNode, query: DurationHistogram): RequestReadings {
-  const { commit, apply } = replica.inspect().durations
+  const { durations, preflights: proposals } = replica.inspect()
+  const { commit, apply } = durations
+  const { repeated, preflights } = machine.counters
   return {
     commit,
     apply,
@@ -142,6 +151,9 @@ export function requestReadings({ machine, log, replica }: ReplicaNode, query: D
     query,
     committed: machine.counters.committed,
     refusals: machine.counters.refusals,
+    repeated,
+    preflights,
+    proposals,
     slow: replica.slow.count,
     projects: machine.projectFigures(),
   }

@@ -7,7 +7,7 @@ export class StartProgress {
   #readReplay: (() => number) | undefined
   readonly #nowMs: () => number
   readonly #startedMs: number
-  #opening: OpeningReading = { ms: 0, seq: 0, committedSeq: 0 }
+  #opening: Omit<OpeningReading, 'replayMs'> = { ms: 0, seq: 0, committedSeq: 0 }
 
   /** `nowMs` is the monotonic clock; the start begins now. */
   constructor(nowMs: () => number = () => 0) {
@@ -16,7 +16,7 @@ export class StartProgress {
   }
 
   /** How long it took until log and pages were open, the state that the pages held, and what the log knew to be committed. */
-  get opening(): OpeningReading {
+  get opening(): Omit<OpeningReading, 'replayMs'> {
     return this.#opening
   }
 

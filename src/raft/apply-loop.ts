@@ -34,6 +34,11 @@ export class ApplyLoop {
   readonly #options: ApplyLoopOptions
   /** How long each batch took. */
   readonly duration: DurationHistogram = new DurationHistogram()
+  /** Entries that were applied and published together, as if each were a millisecond. */
+  readonly epochs: DurationHistogram = new DurationHistogram()
+  /** How long the entries took that were known to be committed when the replica was opened, ms; undefined while they are not applied. */
+  replayMs: number | undefined
+  #replay: { readonly sinceMs: number; readonly throughSeq: number } | undefined
   /** Of the present batch. One object: what is told of it is over before the next one. */
   readonly #timing = { fromMs: 0, toMs: 0 }
   #commit = 0
@@ -52,7 +57,9 @@ export class ApplyLoop {
   committed(seq: number): void {
     const { deferral, machine } = this.#options
     this.#commit = Math.max(this.#commit, seq)
+    this.#replay ??= { sinceMs: this.#options.clock.monotonicMs(), throughSeq: this.#commit }
     if (!deferral.mayWait(machine.appliedSeq, this.#commit)) this.run()
+    this.#noteReplay()
   }
 
   /** Applies what was put off: somebody wants to see it. */
@@ -79,6 +86,12 @@ export class ApplyLoop {
     }
   }
 
+  #noteReplay(): void {
+    if (this.replayMs !== undefined || this.#replay === undefined) return
+    const { sinceMs, throughSeq } = this.#replay
+    if (this.#options.machine.appliedSeq >= throughSeq) this.replayMs = this.#options.clock.monotonicMs() - sinceMs
+  }
+
   #slice(): void {
     const { machine, clock, isPressed } = this.#options
     const timing = this.#timing
@@ -88,9 +101,12 @@ export class ApplyLoop {
       const batch = this.#next()
       if (batch === undefined) return this.#suspend(this.#readFiles())
       timing.fromMs = clock.monotonicMs()
+      const { appliedSeq } = machine
       const { appliedThrough, outcomes, cold } = machine.apply(batch, shouldYield)
       timing.toMs = clock.monotonicMs()
       this.duration.record(timing.toMs - timing.fromMs)
+      if (appliedThrough > appliedSeq) this.epochs.record(appliedThrough - appliedSeq)
+      this.#noteReplay()
       this.#options.onApplied(appliedThrough)
       if (outcomes.length > 0) this.#options.onOutcomes(outcomes, timing)
       if (cold !== undefined) return this.#suspend(cold)

@@ -9,6 +9,7 @@ import { Deferral } from './deferral.ts'
 import { Fence } from './fence.ts'
 import { Forwarding } from './forwarding.ts'
 import { Founding } from './founding.ts'
+import type { GroupCommits } from './group-commits.ts'
 import { GroupTime } from './group-time.ts'
 import { Maintenance } from './maintenance.ts'
 import { MemberNames } from './member-names.ts'
@@ -59,6 +60,8 @@ export class Driver {
   readonly session: NodeSession
   readonly shipping: SnapshotShipping
   readonly openings: Openings
+  readonly groups: GroupCommits
+  readonly preflights: Proposer['preflights']
   /** Members, leader or term changed. */
   onTopologyChanged: (() => void) | undefined
   readonly #turns: Turns
@@ -174,6 +177,7 @@ export class Driver {
       refusal: () => this.founding.error ?? this.fence.error,
     })
     this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
+    ;({ groups: this.groups, preflights: this.preflights } = this.#proposer)
     this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
     this.#forwarding = new Forwarding({
       random,

@@ -48,6 +48,11 @@ export class GroupTime {
     return this.#leaderClock.isSet(this.#voters(), this.#self())
   }
 
+  /** How far a peer's clock is ahead of the own one, us; undefined if it was not heard of lately. */
+  peerOffsetMicros(peer: number): number | undefined {
+    return this.#leaderClock.peerOffsetMicros(peer)
+  }
+
   /** The time of the next entry. */
   next(): number {
     return this.#leaderClock.next(this.#voters(), this.#self())

@@ -88,6 +88,13 @@ export class LeaderClock {
     return this.#clock.wallMicros() - (known[(known.length - 1) >> 1]! + known[known.length >> 1]!) / 2
   }
 
+  /** A peer's wall clock against the own one, us; undefined if it was not heard of lately. */
+  peerOffsetMicros(peer: number): number | undefined {
+    const nowMs = this.#clock.monotonicMs()
+    const heard = this.#heardLately(peer, nowMs)
+    return heard && heard.wallMicros + (nowMs - heard.atMs) * 1000 - this.#clock.wallMicros()
+  }
+
   /** The time of the next entry, us. Never falls. */
   next(voters: readonly number[], self: number): number {
     const nowMs = this.#clock.monotonicMs()

@@ -6,6 +6,7 @@ import type { EntryBatch, RaftCore } from './core/index.ts'
 import { BusySessions } from './busy-sessions.ts'
 import { draftBytes, encodeDrafts } from './entries.ts'
 import type { Draft } from './entries.ts'
+import { GroupCommits } from './group-commits.ts'
 import { isMutant } from './mutants.ts'
 
 /** Hears of a proposal that did not become an entry; of those that did, apply tells. */
@@ -32,6 +33,9 @@ export interface ProposerOptions {
 /** The leader's side of a write: gathers what a turn proposes and makes one batch of entries of it (DESIGN 7.3, 7.4). */
 export class Proposer {
   readonly #options: ProposerOptions
+  readonly groups: GroupCommits = new GroupCommits()
+  /** Requests that the newest state seemed to refuse before they were logged, and those that a round has refused. */
+  readonly preflights: { doubted: number; refused: number } = { doubted: 0, refused: 0 }
   #queue: Proposal[] = []
   /** Serials that were refused as busy: later ones of their session wait for them (links are FIFO). */
   readonly #busy: BusySessions
@@ -79,6 +83,7 @@ export class Proposer {
    * waits behind it, so that nothing overtakes.
    */
   #doubt(session: number, request: Uint8Array, onRefused: RefusalHandler): void {
+    this.preflights.doubted++
     const doubt = { session, requests: [{ request, onRefused }] }
     this.#doubted.set(session, doubt)
     this.#newDoubts.push(doubt)
@@ -102,7 +107,10 @@ export class Proposer {
     const isCopy = requestCopy(request) > 0 && !isMutant('preflight_answers_retries')
     const refusal = isCopy ? undefined : this.#options.machine.preflight(request)
     if (refusal === undefined) this.#take(request, onRefused)
-    else onRefused(refusalError(refusal))
+    else {
+      this.preflights.refused++
+      onRefused(refusalError(refusal))
+    }
     for (const next of later) this.offer(next.request, next.onRefused)
   }
 
@@ -124,16 +132,20 @@ export class Proposer {
 
   /** Makes entries of what waits, if the core takes them now. hot path: bench/cluster. */
   appendTo(core: RaftCore, leaderTimeMicros: () => number): EntryBatch | undefined {
+    const nowMs = this.#options.clock.monotonicMs()
+    this.groups.onCommitted(core.state.commit, nowMs)
     if (this.#queue.length === 0) return undefined
     const admission = core.admit(draftBytes(this.#queue), this.#options.machine.appliedSeq)
     if (!admission.isAdmitted) {
       if (admission.refusal === 'busy') this.#refuseAll()
+      else this.groups.onHeld()
       return undefined
     }
     const proposals = this.#queue
     this.#queue = []
     const batch = encodeDrafts(proposals, admission.slot, leaderTimeMicros())
     core.step({ type: 'append', batch })
+    this.groups.onAppended(proposals.length, batch.lastSeq, nowMs)
     for (let i = 0; i < proposals.length; i++) proposals[i]!.onAppended?.(batch.firstSeq + i)
     return batch
   }
@@ -165,6 +177,7 @@ export class Proposer {
   clear(): void {
     const dropped = this.#queue
     this.#queue = []
+    this.groups.clear()
     this.#busy.clear()
     this.#doubted.clear()
     this.#newDoubts = []

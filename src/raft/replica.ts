@@ -17,9 +17,10 @@ import type {
   WatchSink,
 } from '../model/index.ts'
 import type { RaftCore } from './core/index.ts'
-import { NO_NODE } from './core/index.ts'
+import { leaseEndMs, NO_NODE } from './core/index.ts'
 import type { Drift } from './drift.ts'
 import { Driver } from './driver.ts'
+import type { GroupCommits } from './group-commits.ts'
 import type { LogHold } from './maintenance.ts'
 import type { ReplicaOptions } from './options.ts'
 import type { ReadCounts } from './reads.ts'
@@ -260,8 +261,18 @@ export class Replica implements NodeService {
     checkpoints: { count: number; ageMs: number; lastDurationMs: number }
     /** From the arrival of a commit to its outcome, and how long batches of entries took to apply. */
     durations: { readonly commit: DurationHistogram; readonly apply: DurationHistogram }
+    /** Entries that were applied together. */
+    epochs: DurationHistogram
+    /** Of the entries that were known to be committed at the start. */
+    replayMs: number | undefined
+    groups: GroupCommits
+    preflights: { readonly doubted: number; readonly refused: number }
+    /** At the leader: for how long no other one can have been elected, ms. */
+    leaseMs: number | undefined
+    peerClockOffsetMicros: (nodeId: number) => number | undefined
   } {
     const { state } = this.#driver.core
+    const leaseEnd = leaseEndMs(state)
     return {
       core: state,
       appliedSeq: this.#options.machine.appliedSeq,
@@ -275,6 +286,12 @@ export class Replica implements NodeService {
       elections: this.#elections,
       checkpoints: this.#driver.maintenance.checkpoints,
       durations: { commit: this.#driver.requests.latency, apply: this.#driver.apply.duration },
+      epochs: this.#driver.apply.epochs,
+      replayMs: this.#driver.apply.replayMs,
+      groups: this.#driver.groups,
+      preflights: this.#driver.preflights,
+      leaseMs: leaseEnd === undefined ? undefined : Math.max(0, leaseEnd - this.#options.clock.monotonicMs()),
+      peerClockOffsetMicros: nodeId => this.#driver.time.peerOffsetMicros(nodeId),
     }
   }
 

@@ -39,6 +39,9 @@ function readings(projects: readonly ProjectFigures[]): RequestReadings {
       ['assertion_failed', 3],
       ['permission_denied', 4],
     ]),
+    repeated: { session: 6, idempotencyKey: 7 },
+    preflights: { valid: 8, refused: 9 },
+    proposals: { doubted: 10, refused: 1 },
     slow: 1,
     projects,
   }

@@ -171,6 +171,15 @@ describe('the metrics of a node', { timeout: 120_000 }, () => {
   })
 
   it('tell what has happened', () => {
+    assert.ok(value('quorate_group_commits_total', { reason: 'drained' }) >= 30)
+    assert.ok(value('quorate_group_commit_entries', { quantile: '0.999' }) >= 1)
+    assert.ok(value('quorate_apply_epoch_entries', { quantile: '0.5' }) >= 1)
+    assert.ok(value('quorate_durable_wait_duration_seconds', { quantile: '0.5' }) > 0)
+    assert.ok(value('quorate_sessions_opened_total') >= 1)
+    const lease = value('quorate_raft_lease_remaining_seconds')
+    assert.ok(lease > 0 && lease <= 1, `${lease}`)
+    assert.ok(Math.abs(value('quorate_peer_clock_offset_seconds')) < 0.5)
+    assert.ok(value('quorate_start_replay_seconds') >= 0)
     assert.ok(value('quorate_log_frames_total') >= 30)
     assert.ok(value('quorate_commit_duration_seconds', { quantile: '0.99' }) > 0)
     assert.ok(value('quorate_sync_duration_seconds', { quantile: '0.5' }) > 0)

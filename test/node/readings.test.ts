@@ -63,6 +63,87 @@ describe('what metrics are told of the group', () => {
   })
 })
 
+describe('what metrics are told of a leader', () => {
+  it('is for how long it certainly leads, which ends without a majority, and nothing anywhere else', async () => {
+    const trio = new Trio(8)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const follower = NAMES.find(name => name !== leader)!
+    await trio.until('a lease', () => (readingsOf(trio, leader).leaseMs ?? 0) > 0)
+    assert.ok(readingsOf(trio, leader).leaseMs! <= 600)
+    assert.equal(readingsOf(trio, follower).leaseMs, undefined)
+    trio.wire.cutOff.add(leader)
+    await trio.until('the lease to end', () => readingsOf(trio, leader).leaseMs === 0)
+    await trio.until('it to step down', () => readingsOf(trio, leader).leaseMs === undefined)
+  })
+
+  it('is how many entries go together, and how long a majority takes', async () => {
+    const trio = new Trio(9)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    const before = readingsOf(trio, leader).groups
+    const [count, waits] = [before.sizes.count, before.durableWaits.count]
+    const envelope = { mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] } as const
+    // Asked for in one turn: one group.
+    const asked = Array.from({ length: 5 }, () => trio.submit(leader, trio.request(session, envelope)))
+    await trio.world.runToCompletion(Promise.all(asked))
+    const { groups, epochs } = readingsOf(trio, leader)
+    assert.deepEqual([groups.sizes.count - count, groups.sizes.maxMs], [1, 5])
+    assert.equal(groups.held, 0)
+    assert.ok(groups.drained >= 1 && epochs.maxMs >= 5)
+    await trio.until('the group to be settled', () => readingsOf(trio, leader).groups.durableWaits.count > waits)
+    // A majority is a millisecond away, and a millisecond back.
+    assert.ok(readingsOf(trio, leader).groups.durableWaits.maxMs >= 2)
+  })
+
+  it('is how far the clocks of its peers are ahead, as far as they were heard of lately', async () => {
+    const trio = new Trio(10)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const { replica } = trio.node(leader)
+    const [ahead, gone] = NAMES.filter(name => name !== leader) as [string, string]
+    const offsetOf = (name: string): number | undefined =>
+      replica.inspect().peerClockOffsetMicros(replica.topology.members.find(member => member.name === name)!.nodeId)
+    await trio.until('both to be heard of', () => offsetOf(ahead) !== undefined && offsetOf(gone) !== undefined)
+    assert.ok(Math.abs(offsetOf(ahead)!) < 5_000, `${offsetOf(ahead)}`)
+    trio.machines.get(ahead)!.process!.clock.jumpWall(300_000)
+    await trio.until('the jump to be heard of', () => Math.abs(offsetOf(ahead)! - 300_000) < 5_000)
+    assert.ok(Math.abs(offsetOf(gone)!) < 5_000)
+    trio.crash(gone)
+    await trio.until('it to be forgotten', () => offsetOf(gone) === undefined, 30_000)
+    assert.notEqual(offsetOf(ahead), undefined)
+  })
+
+  it('is what came again, which sessions came and went, and how long the replay took', async () => {
+    const trio = new Trio(11)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    const operation = { type: 'createProject', project: 'p' } as const
+    const envelope = { mutations: [{ type: 'ddl', operation }] } as const
+    await trio.commit(leader, session, envelope)
+    const keyed = {
+      ...envelope,
+      mutations: [{ type: 'ddl', operation: { ...operation, project: 'q' } }],
+      idempotencyKey: 'k',
+    } as const
+    await trio.commit(leader, session, keyed)
+    await trio.world.runToCompletion(trio.submit(leader, trio.request(session, envelope, 1, 1)))
+    await trio.commit(leader, session, keyed)
+    const { counters } = trio.node(leader).machine
+    assert.deepEqual(counters.repeated, { session: 1, idempotencyKey: 1 })
+    const opened = readingsOf(trio, leader).sessionsOpened
+    assert.ok(opened >= 1)
+    await trio.until('sessions to end', () => readingsOf(trio, leader).sessionsExpired >= 1, 300_000)
+    const follower = NAMES.find(name => name !== leader)!
+    trio.crash(follower)
+    await trio.start(follower)
+    await trio.until('the replay', () => trio.node(follower).replica.inspect().replayMs !== undefined)
+    assert.ok(trio.node(follower).machine.appliedSeq > 0)
+  })
+})
+
 describe('what probes are told of a node', () => {
   it('is that it knows what is committed once a leader has said so, or it leads and has committed in its term', async () => {
     const trio = new Trio(7)

@@ -247,7 +247,7 @@ export class Sessions {
   }
 
   /** Ends sessions whose time has come, at most `rowsMax`; those used since are looked at again later. */
-  expire(work: EntryWork, rowsMax: number): { rows: number; nextMicros: number } {
+  expire(work: EntryWork, rowsMax: number): { rows: number; nextMicros: number; ended: number } {
     const { changes, timeMicros } = work
     this.writeSlots()
     const due: number[] = []
@@ -261,12 +261,13 @@ export class Sessions {
       due.push(at, readU64BE(row, 10))
       return true
     })
+    const before = this.#ended.length
     for (let i = 0; i < due.length; i += 2) {
       changes.delete(sessionExpiryKey(due[i]!, due[i + 1]!))
       const again = this.#endOrKeep(work, due[i + 1]!)
       if (again !== undefined) nextMicros = Math.min(nextMicros, again)
     }
-    return { rows: due.length / 2, nextMicros }
+    return { rows: due.length / 2, nextMicros, ended: this.#ended.length - before }
   }
 
   #endOrKeep(work: EntryWork, id: number): number | undefined {

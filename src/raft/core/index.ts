@@ -27,6 +27,7 @@ export type {
 export { activateMutant, MUTANTS, type MutantName } from './mutants.ts'
 export type { Progress } from './progress.ts'
 export { isVoter, majoritySize } from './quorum.ts'
+export { leaseEndMs } from './read-index.ts'
 export { DEFAULT_SETTINGS, findSettingsError, type Settings } from './settings.ts'
 export { activeConfiguration, type RaftState, type Recovery, type Role } from './state.ts'
 export {

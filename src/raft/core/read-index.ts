@@ -198,11 +198,22 @@ export function isLeaseValid(state: RaftState): boolean {
   if (!state.settings.isLeaseAllowed || leadership === null || configuration === undefined) return false
   if (!hasCommittedInTerm(state)) return false
   if ((leadership.isLeaseBarred || state.transfer !== null) && !isMutant('lease through transfer')) return false
+  return state.nowMs < leaseEndMs(state)!
+}
+
+/**
+ * Until when, on the monotonic clock, no other leader can have been elected, by what a quorum has answered (R7): the end of the lease, whether or
+ * not reads may go by it. Undefined on any member but a leader.
+ */
+export function leaseEndMs(state: RaftState): number | undefined {
+  const leadership = state.leadership
+  const configuration = activeConfiguration(state)
+  if (leadership === null || configuration === undefined) return undefined
   const sentAtMs = quorumValue(configuration, id => {
     if (id === state.id) return state.nowMs
     const progress = leadership.progress.get(id)
     if (progress === undefined) return Number.NEGATIVE_INFINITY
     return isMutant('tick-based lease') ? progress.lastActiveMs : progress.ackedSentAtMs
   })
-  return state.nowMs < sentAtMs + state.settings.electionMinMs * (1 - state.settings.clockDriftBound)
+  return sentAtMs + state.settings.electionMinMs * (1 - state.settings.clockDriftBound)
 }
