@@ -9,7 +9,6 @@ import { Deferral } from './deferral.ts'
 import { Fence } from './fence.ts'
 import { Forwarding } from './forwarding.ts'
 import { Founding } from './founding.ts'
-import type { GroupCommits } from './group-commits.ts'
 import { GroupTime } from './group-time.ts'
 import { Maintenance } from './maintenance.ts'
 import { MemberNames } from './member-names.ts'
@@ -52,7 +51,7 @@ export class Driver {
   watches = 0
   readonly reads: Reads
   readonly requests: RequestTable
-  readonly #proposer: Proposer
+  readonly proposer: Proposer
   readonly #forwarding: Forwarding
   readonly time: GroupTime
   readonly fence: Fence
@@ -60,8 +59,6 @@ export class Driver {
   readonly session: NodeSession
   readonly shipping: SnapshotShipping
   readonly openings: Openings
-  readonly groups: GroupCommits
-  readonly preflights: Proposer['preflights']
   /** Members, leader or term changed. */
   onTopologyChanged: (() => void) | undefined
   readonly #turns: Turns
@@ -176,9 +173,8 @@ export class Driver {
       onAsked: () => this.apply.catchUp(),
       refusal: () => this.founding.error ?? this.fence.error,
     })
-    this.#proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
-    ;({ groups: this.groups, preflights: this.preflights } = this.#proposer)
-    this.openings = new Openings({ core, proposer: this.#proposer, forwarding: () => this.#forwarding, timers })
+    this.proposer = new Proposer({ machine, clock, afterRound: (then, failed) => this.#afterRound(then, failed) })
+    this.openings = new Openings({ core, proposer: this.proposer, forwarding: () => this.#forwarding, timers })
     this.#forwarding = new Forwarding({
       random,
       peers: this.#peers,
@@ -290,12 +286,12 @@ export class Driver {
     if (nowMs - this.#lastExpiredMs >= EXPIRE_EVERY_MS) {
       this.#lastExpiredMs = nowMs
       this.requests.expire(this.time.estimated)
-      this.#proposer.expire()
+      this.proposer.expire()
       this.reads.expire(nowMs)
       this.maintenance.turn()
       this.fence.turn(nowMs)
       this.#forwarding.tryAgain()
-      if (this.leads && this.time.isSet) this.maintenance.tick(core, this.#proposer, this.time.next())
+      if (this.leads && this.time.isSet) this.maintenance.tick(core, this.proposer, this.time.next())
     }
     this.founding.turn(nowMs)
   }
@@ -314,8 +310,8 @@ export class Driver {
       const { session, serial, request } = waiting
       this.#offer(request, error => this.requests.fail(session, serial, error))
     }
-    const batch = this.#proposer.appendTo(this.core, () => this.time.next())
-    this.#proposer.askRounds()
+    const batch = this.proposer.appendTo(this.core, () => this.time.next())
+    this.proposer.askRounds()
     if (batch === undefined) return
     const bytes = batch.ref as Uint8Array
     this.#options.machine.prefetch({ firstSeq: batch.firstSeq, lastSeq: batch.lastSeq, bytes })
@@ -324,7 +320,7 @@ export class Driver {
   #offer(request: Uint8Array, onRefused: RefusalHandler): void {
     // Sent to a leader that is none any more: its node offers it to the next one.
     if (!this.leads) return
-    this.#proposer.offer(request, onRefused)
+    this.proposer.offer(request, onRefused)
     this.schedule()
   }
 
@@ -448,7 +444,7 @@ export class Driver {
 
   #roleChanged(): void {
     const { state } = this.core
-    if (state.role !== 'leader') this.#proposer.clear()
+    if (state.role !== 'leader') this.proposer.clear()
     this.maintenance.roleChanged()
     this.apply.catchUp()
     if (state.leader !== NO_NODE) this.session.ensure()
@@ -594,7 +590,7 @@ export class Driver {
     void this.shipping.close()
     this.reads.failAll(error)
     this.requests.failAll(error)
-    this.#proposer.clear()
+    this.proposer.clear()
     this.openings.failAll(error)
     this.#forwarding.failOpenings(error)
     this.transfers.ended('stopped')

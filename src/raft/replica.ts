@@ -288,8 +288,8 @@ export class Replica implements NodeService {
       durations: { commit: this.#driver.requests.latency, apply: this.#driver.apply.duration },
       epochs: this.#driver.apply.epochs,
       replayMs: this.#driver.apply.replayMs,
-      groups: this.#driver.groups,
-      preflights: this.#driver.preflights,
+      groups: this.#driver.proposer.groups,
+      preflights: this.#driver.proposer.preflights,
       leaseMs: leaseEnd === undefined ? undefined : Math.max(0, leaseEnd - this.#options.clock.monotonicMs()),
       peerClockOffsetMicros: nodeId => this.#driver.time.peerOffsetMicros(nodeId),
     }
