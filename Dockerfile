@@ -29,7 +29,9 @@ LABEL org.opencontainers.image.title="Quorate" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# The C library asks for large pages where Linux gives them to those who do (docs/operate/configuration.md).
 ENV NODE_ENV=production \
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
     QUORATE_CONFIG=/etc/quorate/config.yaml
 COPY --from=libraries /app /app
 COPY --from=program /app/dist /app/dist

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { end, freePort, until } from '../lib/processes.ts'
 import { makeBenchFolder, removeBenchFolder } from '../lib/raw-disk.ts'
+import { longRunEnvironment } from '../../src/platform/node/index.ts'
 
 const OWN_DIST = join(import.meta.dirname, '../..')
 const NODES = [0, 1, 2]
@@ -53,7 +54,8 @@ export async function startThreeNodes({ dist = OWN_DIST, flags = [] }: StartOpti
   const start = (i: number): void => {
     const stdio = ['ignore', 'ignore', 'inherit'] as const
     const cli = join(dist, 'src/cli/main.js')
-    children.set(i, spawn('node', [...flags, cli, 'server', '--config', configs[i]!], { stdio: [...stdio] }))
+    const env = longRunEnvironment(process.env)
+    children.set(i, spawn('node', [...flags, cli, 'server', '--config', configs[i]!], { stdio: [...stdio], env }))
   }
   const answers = (i: number, path: string): Promise<boolean> =>
     fetch(`http://127.0.0.1:${ports[i]!.admin}${path}`).then(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
-import { longRunFlags } from '../../src/platform/node/long-run.ts'
+import { longRunEnvironment, longRunFlags } from '../../src/platform/node/long-run.ts'
 
 const MODULE = new URL('../../src/platform/node/long-run.js', import.meta.url).href
 
@@ -27,5 +27,14 @@ describe('the flags of V8 for a node', () => {
     const unknown = `import { setFlagsFromString } from 'node:v8'; setFlagsFromString('--no-such-flag=1')`
     const told = spawnSync(process.execPath, ['--input-type=module', '--eval', unknown], { encoding: 'utf8' })
     assert.match(told.stderr, /no-such-flag/, 'else the line above proves nothing')
+  })
+})
+
+describe('the environment of a node', () => {
+  it('asks for large pages, unless the operator has said something else', () => {
+    const { GLIBC_TUNABLES, PATH } = longRunEnvironment({ PATH: '/bin' })
+    assert.deepEqual([GLIBC_TUNABLES, PATH], ['glibc.malloc.hugetlb=1', '/bin'])
+    const own = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=0' }
+    assert.deepEqual(longRunEnvironment(own), own)
   })
 })

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { longRunEnvironment } from './long-run.ts'
 
 /** A Node process started from this one. */
 export interface ChildProcess {
@@ -26,7 +27,8 @@ export interface ChildOptions {
  * closes when this process dies, whatever kills it: `onParentGone` tells the child.
  */
 export function startChild({ module, arguments: args, logFile, onLine, onExit }: ChildOptions): ChildProcess {
-  const child = fork(module, [...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], detached: true })
+  const env = longRunEnvironment(process.env)
+  const child = fork(module, [...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], detached: true, env })
   const file = createWriteStream(logFile, { flags: 'a' })
   let hasExited = false
   const exited = (code: number | null, signal: string | null): void => {

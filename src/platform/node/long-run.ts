@@ -24,3 +24,14 @@ export function longRunFlags(v8Version: string): string[] {
   const heap = `--heap-growing-percent=${GROWING_PERCENT}`
   return Number.parseInt(v8Version, 10) < 12 ? [heap, `--interrupt-budget=${INTERRUPT_BUDGET}`] : [heap]
 }
+
+/**
+ * The environment for a process that is a node and nothing else. Where Linux gives large pages to those who ask for them (`madvise`, the
+ * usual setting), glibc is told to ask: a set on one of many keys spends a fifth of its time on the way to pages that the processor has no address
+ * of. Only the start of a process can ask for it; other libraries know nothing of the variable. What the operator has set stays.
+ */
+export function longRunEnvironment(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { GLIBC_TUNABLES: LARGE_PAGES, ...variables }
+}
+
+const LARGE_PAGES = 'glibc.malloc.hugetlb=1'
