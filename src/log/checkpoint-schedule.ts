@@ -29,6 +29,9 @@ export class CheckpointSchedule {
   #bytes = 0
   #lastMs: number
   #running: Promise<number> | undefined
+  /** What was applied when it began: so much of it holds at the least. */
+  #runningFromSeq = 0
+  #next: Promise<number> | undefined
   #isClosed = false
   /** Checkpoints that were taken, how long the last one took, ms, and when it ended on the monotonic clock. */
   count = 0
@@ -69,9 +72,26 @@ export class CheckpointSchedule {
     this.run().catch((error: unknown) => this.#options.onFailed(error as Error))
   }
 
-  /** Takes a checkpoint now, or joins the running one. Answers its seq. */
+  /**
+   * A checkpoint of all that is applied by now; answers its seq. One that is under way may have begun before some of it: then another is taken
+   * after it, which all who ask meanwhile share.
+   */
   run(): Promise<number> {
-    this.#running ??= this.#checkpoint().finally(() => (this.#running = undefined))
+    const { appliedSeq } = this.#options.machine
+    if (this.#running === undefined) return this.#start()
+    if (this.#runningFromSeq >= appliedSeq) return this.#running
+    this.#next ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined
+        return this.#running ?? this.#start()
+      })
+    return this.#next
+  }
+
+  #start(): Promise<number> {
+    this.#runningFromSeq = this.#options.machine.appliedSeq
+    this.#running = this.#checkpoint().finally(() => (this.#running = undefined))
     return this.#running
   }
 
@@ -90,6 +110,6 @@ export class CheckpointSchedule {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer.cancel()
-    await this.#running?.catch(() => undefined)
+    await (this.#next ?? this.#running)?.catch(() => undefined)
   }
 }
