@@ -15,6 +15,7 @@ import { PassedOver } from './passed-over.ts'
 import { NewestReader } from './newest-reader.ts'
 import { PageRef } from './page.ts'
 import type { SpaceDigest } from './spaces.ts'
+import type { Storage } from './storage.ts'
 import { judgeSlots } from './superblock-slots.ts'
 import type { SuperblockLedger, SuperblockProof, SuperblockSlot } from './superblock-slots.ts'
 import type { SuperblockMeta, SuperblockState } from './superblock.ts'
@@ -47,6 +48,8 @@ export interface KeyspaceStats {
   valueReads: number
   valueLoads: number
 }
+
+const DEAD_BYTES_MIN = 16 << 20
 
 const EMPTY_META: SuperblockMeta = {
   term: 0,
@@ -431,6 +434,15 @@ export class Keyspace {
     const isOneMore = roots.add(root)
     spaces.rootAdded(seq, roots.oldest.seq, isOneMore ? undefined : before)
     writer.unpin()
-    if (isOneMore || roots.isRetentionDue) roots.retain(Math.max(16, pager.pagesMax >>> 2))
+    if (isOneMore || roots.isRetentionDue) roots.retain(deadPagesMax(storage, pager.pagesMax))
   }
+}
+
+/**
+ * How many pages only unheld old roots may see: a quarter of the budget, and of a small state half of what it takes itself, or 16 MiB
+ * (docs/adr/0008-old-roots.md).
+ */
+function deadPagesMax({ map, roots, pageBytes }: Storage, pagesMax: number): number {
+  const live = map.usedPages - roots.deadPages
+  return Math.max(16, Math.min(pagesMax >>> 2, Math.max(DEAD_BYTES_MIN / pageBytes, live >>> 1)))
 }

@@ -238,6 +238,13 @@ export class Roots {
     }
   }
 
+  /** Pages that are not the newest root's and that some root still sees. */
+  get deadPages(): number {
+    let pages = 0
+    for (const { dead } of this.all) pages += dead.pages
+    return pages
+  }
+
   /** Pages that would be freed or pass to a held root if the unheld ones went. */
   #unheldDead(): number {
     let pages = 0

@@ -100,4 +100,34 @@ describe('old roots', () => {
     other.write(6)
     assert.deepEqual(other.roots(), [0, 10, 12])
   })
+
+  it('hold no more pages than half of the state, or 16 MiB, however large the budget is', async () => {
+    const MIB = 1 << 20
+    for (const [stateMib, deadMib] of [
+      [8, 16],
+      [40, 20],
+    ] as const) {
+      let nowMs = 0
+      const retention = { maxVersions: 1_000, maxAgeMs: 1e9, now: () => nowMs }
+      const files = new SimulatedDisk({ seed: 1 }).files()
+      const keyspace = await Keyspace.create(optionsFor(files, 4096, { retention, budgetBytes: 1024 * MIB }))
+      const value = new Uint8Array(MIB / 4)
+      let seq = 0
+      const used: number[] = []
+      for (let i = 0; i < stateMib * 4 * 3; i++) {
+        nowMs += 5_000
+        keyspace.beginEpoch(true)
+        keyspace.writer.beginEntry(++seq)
+        const name = key(`k${i % (stateMib * 4)}`)
+        assert.equal(keyspace.writer.prepare([name]), undefined)
+        keyspace.writer.put(name, value, seq, seq, 0)
+        keyspace.publish(seq, META)
+        used.push((keyspace.stats.usedPages * 4096) / MIB)
+      }
+      const dead = Math.max(...used) - stateMib
+      assert.ok(dead > deadMib - 4 && dead < deadMib + 2, `${dead.toFixed(1)} MiB of old pages beside ${stateMib}`)
+      assert.ok(keyspace.stats.retainedRoots > 5)
+      await keyspace.close()
+    }
+  })
 })
