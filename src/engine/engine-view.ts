@@ -14,7 +14,7 @@ import type { OnCold } from './keyspace-store.ts'
 import type { LocalSource, RecordsInPlace } from './local-keys.ts'
 import { EventScan, summarizeEvents } from './outbox/index.ts'
 import { projectUsage } from './project-usage.ts'
-import { ColdPages } from './record-store.ts'
+import { COLD_PATIENCE, ColdPages } from './record-store.ts'
 import type { RecordReader } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
 import type { Slice } from './slice.ts'
@@ -79,6 +79,9 @@ class ViewSource implements LocalSource {
   done(): void {}
 }
 
+/** Reads that go on where a cold page has stopped them; all others begin anew. */
+const GOES_ON: ReadonlySet<ReadRequest['type']> = new Set(['scan', 'count', 'events', 'query', 'rows'])
+
 /** A pinned state. A released view refuses reads. */
 export class EngineView implements StateView {
   readonly seq: number
@@ -104,7 +107,7 @@ export class EngineView implements StateView {
       if (!(error instanceof ColdPages)) throw error
       cold = error
     }
-    return this.#goOn(step, cold, stop)
+    return this.#goOn(step, cold, stop, !GOES_ON.has(request.type))
   }
 
   readSync(request: ReadRequest, caller: string): ReadResult {
@@ -134,17 +137,23 @@ export class EngineView implements StateView {
   }
 
   /** Step by step, loading what is cold and giving the loop back between slices. */
-  async #goOn(step: ReadStep, firstCold: ColdPages | undefined, stop: StopFlag | undefined): Promise<ReadResult> {
+  async #goOn(
+    step: ReadStep,
+    firstCold: ColdPages | undefined,
+    stop: StopFlag | undefined,
+    isBegunAnew: boolean,
+  ): Promise<ReadResult> {
     const slice = this.#parts.newSlice()
     let cold = firstCold
-    for (;;) {
+    for (let loads = 0; ; loads++) {
       if (cold !== undefined) await cold.load()
       if (slice.isOver) await slice.next()
       this.#requireOpen()
       if (stop?.isCancelled === true) throw cancelled()
+      const last = cold
       cold = undefined
       try {
-        const result = step()
+        const result = isBegunAnew && loads >= COLD_PATIENCE && last !== undefined ? last.insist(step) : step()
         if (result !== undefined) return result
       } catch (error) {
         if (!(error instanceof ColdPages)) throw error

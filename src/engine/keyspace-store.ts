@@ -143,10 +143,12 @@ class KeyspaceScan implements RecordScan {
 
 /** For work that can wait: it is given up, to be done again when the pages are there. */
 export function loadLater(keyspace: Keyspace): OnCold {
+  const urgency = { isUrgent: false }
   return cold => {
+    if (urgency.isUrgent) return keyspace.loadSync(cold)
     const loading = keyspace.load(cold)
     loading.then(undefined, () => undefined) // a failure is reported to whoever awaits the load
-    throw new ColdPages(() => loading)
+    throw new ColdPages(() => loading, urgency)
   }
 }
 

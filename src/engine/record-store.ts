@@ -101,22 +101,49 @@ export interface RecordStore extends SizedRecords {
 export class ColdPages extends Error {
   override readonly name = 'ColdPages'
   readonly load: () => Promise<void>
+  readonly #urgency: Urgency | undefined
 
-  constructor(load: () => Promise<void>) {
+  /** `urgency`: of the reader that met them. */
+  constructor(load: () => Promise<void>, urgency?: Urgency) {
     super('pages are not in memory')
     this.load = load
+    this.#urgency = urgency
+  }
+
+  /** Does the work again, reading what is missing on this thread. */
+  insist<T>(work: () => T): T {
+    if (this.#urgency === undefined) return work()
+    this.#urgency.isUrgent = true
+    try {
+      return work()
+    } finally {
+      this.#urgency.isUrgent = false
+    }
   }
 }
 
+/** Whether a reader waits for the disk instead of throwing `ColdPages`. */
+export interface Urgency {
+  isUrgent: boolean
+}
+
+/**
+ * Work that begins anew after each load needs all of its pages in memory at once. If it has not got through after so many loads, they may be
+ * more than the budget keeps, and loading one may cost another: then it is made to get through.
+ */
+export const COLD_PATIENCE = 64
+
 /** Runs `work` until it meets no cold page. For work that may wait; it must change nothing before it returns. */
 export async function withLoading<T>(work: () => T): Promise<T> {
-  for (;;) {
+  let cold: ColdPages | undefined
+  for (let loads = 0; ; loads++) {
     try {
-      return work()
+      return loads < COLD_PATIENCE || cold === undefined ? work() : cold.insist(work)
     } catch (error) {
       if (!(error instanceof ColdPages)) throw error
-      await error.load()
+      cold = error
     }
+    await cold.load()
   }
 }
 

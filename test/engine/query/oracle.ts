@@ -1,4 +1,5 @@
-import type { Value } from '../../../src/encoding/index.ts'
+import assert from 'node:assert/strict'
+import type { ScalarExpr, Value } from '../../../src/encoding/index.ts'
 import { isPairs } from '../../../src/model/index.ts'
 import type { AggregateData, QueryData } from '../../../src/model/index.ts'
 import { compare, judge, orderOf } from '../conditions/condition-oracle.ts'
@@ -9,6 +10,8 @@ export interface OracleTable {
   readonly columns: readonly string[]
   /** Which of them are floats: sums of these are rounded once. */
   readonly floats: readonly string[]
+  /** Of which integers have 256 bits. */
+  readonly wides: readonly string[]
   readonly rows: readonly Cells[]
 }
 
@@ -23,10 +26,10 @@ export function answer(query: QueryData, tables: readonly OracleTable[], caller:
   const joined = joinAll(query, tables, caller)
   const kept = joined.filter(row => query.where === undefined || judge(query.where, row, caller) === true)
   const isGrouped = query.groupBy !== undefined || (query.aggregates?.length ?? 0) > 0
-  const rows = isGrouped ? group(query, kept, caller, floatsOf(tables)) : kept
+  const rows = isGrouped ? group(query, kept, caller, namesIn(tables, 'floats')) : kept
   const items = selected(query, tables, isGrouped)
   const results = rows.map(row => {
-    const cells = items.map(({ column }) => row[column]!)
+    const cells = items.map(({ valueIn }) => valueIn(row))
     const keys = (query.orderBy ?? []).map(({ column }) => {
       const item = items.findIndex(({ name }) => name === column)
       return item >= 0 ? cells[item]! : row[column]!
@@ -49,16 +52,17 @@ function selected(
   query: QueryData,
   tables: readonly OracleTable[],
   isGrouped: boolean,
-): { name: string; column: string }[] {
+): { name: string; valueIn: (row: Cells) => Value }[] {
+  const kinds = { floats: namesIn(tables, 'floats'), wides: namesIn(tables, 'wides') }
   const all = isGrouped
     ? [...(query.groupBy ?? []), ...(query.aggregates ?? []).map(nameOf)]
     : tables.length === 1
       ? tables[0]!.columns
       : tables.flatMap(({ name, columns }) => columns.map(column => `${name}.${column}`))
   return (query.select ?? all).map(item => {
-    if (typeof item === 'string') return { name: item, column: item }
-    if ('compute' in item) throw new RangeError('the oracle computes nothing')
-    return { name: item.as, column: item.column }
+    if (typeof item === 'string') return { name: item, valueIn: row => row[item]! }
+    if ('compute' in item) return { name: item.as, valueIn: row => compute(item.compute, row, kinds).value }
+    return { name: item.as, valueIn: row => row[item.column]! }
   })
 }
 
@@ -105,24 +109,69 @@ function nameOf({ function: name, column, as }: AggregateData): string {
   return as ?? (column === undefined ? 'count' : `${name}_${column}`)
 }
 
-function floatsOf(tables: readonly OracleTable[]): Set<string> {
+/** As queries name them. */
+function namesIn(tables: readonly OracleTable[], of: 'floats' | 'wides'): Set<string> {
   return new Set(
-    tables.flatMap(({ name, floats }) =>
-      floats.flatMap(column => [`${name}.${column}`, ...(tables.length === 1 ? [column] : [])]),
+    tables.flatMap(table =>
+      table[of].flatMap(column => [`${table.name}.${column}`, ...(tables.length === 1 ? [column] : [])]),
     ),
   )
 }
 
+interface Computed {
+  readonly value: Value
+  /** By the kinds of what it is made of, not by its value. */
+  readonly isFloat: boolean
+  readonly isWide: boolean
+}
+
+/** Integers exactly, within 64 bits (of either sign) or 256; an inexact quotient and whatever has a float in it as floats do; Null for the rest. */
+function compute(
+  expr: ScalarExpr,
+  row: Cells,
+  kinds: { readonly floats: ReadonlySet<string>; readonly wides: ReadonlySet<string> },
+): Computed {
+  if ('column' in expr) {
+    return { value: row[expr.column]!, isFloat: kinds.floats.has(expr.column), isWide: kinds.wides.has(expr.column) }
+  }
+  if ('value' in expr) {
+    const { value } = expr
+    const isWide = typeof value === 'bigint' && (value < -(1n << 63n) || value >= 1n << 64n)
+    return { value, isFloat: typeof value === 'number' && !Number.isSafeInteger(value), isWide }
+  }
+  const left = compute(expr.left, row, kinds)
+  const right = compute(expr.right, row, kinds)
+  const kind = { isFloat: left.isFloat || right.isFloat, isWide: left.isWide || right.isWide }
+  const [a, b] = [left.value, right.value] as (number | bigint | null)[]
+  if (a === null || b === null) return { value: null, ...kind }
+  const isInteger = (value: number | bigint): boolean => typeof value === 'bigint' || Number.isSafeInteger(value)
+  if (kind.isFloat || !isInteger(a!) || !isInteger(b!)) return { value: float(expr.op, Number(a), Number(b)), ...kind }
+  const [x, y] = [BigInt(a!), BigInt(b!)]
+  if (expr.op === 'divide' && (y === 0n || x % y !== 0n)) {
+    return { value: y === 0n ? null : float('divide', Number(x), Number(y)), ...kind }
+  }
+  const result = { add: () => x + y, subtract: () => x - y, multiply: () => x * y, divide: () => x / y }[expr.op]()
+  const [min, end] = kind.isWide ? [-(1n << 255n), 1n << 256n] : [-(1n << 63n), 1n << 64n]
+  return { value: result < min || result >= end ? null : result, ...kind }
+}
+
+function float(op: string, a: number, b: number): number | null {
+  const result = op === 'add' ? a + b : op === 'subtract' ? a - b : op === 'multiply' ? a * b : a / b
+  return Number.isFinite(result) ? result + 0 : null
+}
+
 function group(query: QueryData, rows: readonly Cells[], caller: string, floats: ReadonlySet<string>): Cells[] {
   const { groupBy = [], aggregates = [], having } = query
-  const groups: { key: readonly Value[]; rows: Cells[] }[] = groupBy.length === 0 ? [{ key: [], rows: [] }] : []
+  const groups = new Map<string, { key: readonly Value[]; rows: Cells[] }>()
+  if (groupBy.length === 0) groups.set('', { key: [], rows: [] })
   for (const row of rows) {
     const key = groupBy.map(column => row[column]!)
-    let found = groups.find(other => other.key.every((value, i) => orderOf(value, key[i]!) === 0))
-    if (found === undefined) groups.push((found = { key, rows: [] }))
+    const text = textOfRow(key)
+    let found = groups.get(text)
+    if (found === undefined) groups.set(text, (found = { key, rows: [] }))
     found.rows.push(row)
   }
-  return groups
+  return [...groups.values()]
     .map(({ key, rows: own }) => ({
       ...Object.fromEntries(groupBy.map((column, i) => [column, key[i]!])),
       ...Object.fromEntries(aggregates.map(aggregate => [nameOf(aggregate), aggregateOf(aggregate, own, floats)])),
@@ -162,10 +211,11 @@ function halvesOf(value: number | bigint): bigint {
 }
 
 function distinct(rows: readonly OracleRow[]): OracleRow[] {
-  return rows.filter(
-    (row, i) =>
-      !rows.slice(0, i).some(other => other.cells.every((value, column) => orderOf(value, row.cells[column]!) === 0)),
-  )
+  const seen = new Set<string>()
+  return rows.filter(({ cells }) => {
+    const text = textOfRow(cells)
+    return !seen.has(text) && seen.add(text)
+  })
 }
 
 /** A text that equal rows share: numbers by value. */
@@ -177,4 +227,27 @@ export function textOfRow(cells: readonly Value[]): string {
       return `${typeof value}${String(value)}`
     })
     .join('|')
+}
+
+export function describeQuery(query: QueryData): string {
+  return JSON.stringify(query, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))
+}
+
+/** Rows with equal keys may come in any order; everything else is fixed. */
+export function assertAnswer(
+  query: QueryData,
+  found: readonly (readonly Value[])[],
+  expected: readonly OracleRow[],
+): void {
+  assert.deepEqual(
+    found.map(textOfRow).sort(),
+    expected.map(({ cells }) => textOfRow(cells)).sort(),
+    describeQuery(query),
+  )
+  if (query.orderBy === undefined) return
+  const keysOf = new Map(expected.map(({ cells, keys }) => [textOfRow(cells), keys]))
+  // Where a row of the result stands for several, their keys may differ: then only the rows can be compared.
+  if (keysOf.size < expected.length) return
+  const keys = found.map(row => keysOf.get(textOfRow(row))!)
+  for (let i = 1; i < keys.length; i++) assert.ok(compareKeys(query, keys[i - 1]!, keys[i]!) <= 0, describeQuery(query))
 }

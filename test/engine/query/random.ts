@@ -1,4 +1,4 @@
-import type { ColumnType, ComparisonOperator, Expr, Operand, Value } from '../../../src/encoding/index.ts'
+import type { ColumnType, ComparisonOperator, Expr, Operand, ScalarExpr, Value } from '../../../src/encoding/index.ts'
 import { COLUMN_TYPES } from '../../../src/encoding/index.ts'
 import { compileCondition, InvalidExpression } from '../../../src/engine/conditions/index.ts'
 import type { Table } from '../../../src/engine/tables/index.ts'
@@ -104,6 +104,11 @@ export function randomRows(dice: Dice, table: Table, count: number, spread: numb
   return [...rows.values()]
 }
 
+/** One of the values that rows have in columns of the type. */
+export function sampleOf(dice: Dice, type: ColumnType): Value {
+  return pick(dice, POOLS[type])
+}
+
 function spreadValue(dice: Dice, type: ColumnType, spread: number): Value {
   const number = dice.below(spread)
   switch (type) {
@@ -177,6 +182,16 @@ function isNumber(type: ColumnType): boolean {
   return CLASSES[0]!.includes(type)
 }
 
+function randomScalar(dice: Dice, columns: readonly { name: string; type: ColumnType }[], depth: number): ScalarExpr {
+  const numbers = columns.filter(({ type }) => isNumber(type))
+  if (depth === 0 || dice.chance(4)) {
+    if (numbers.length > 0 && !dice.chance(3)) return { column: pick(dice, numbers).name }
+    return { value: pick(dice, [...NUMBERS.filter(value => typeof value !== 'string'), null]) }
+  }
+  const op = pick(dice, ['add', 'subtract', 'multiply', 'divide'] as const)
+  return { op, left: randomScalar(dice, columns, depth - 1), right: randomScalar(dice, columns, depth - 1) }
+}
+
 /** A query that is valid, over one table or several. */
 export function randomQuery(dice: Dice, tables: readonly Table[]): QueryData {
   const isJoined = tables.length > 1
@@ -204,13 +219,14 @@ export function randomQuery(dice: Dice, tables: readonly Table[]): QueryData {
   const isDistinct = dice.chance(5)
   const orderable = isDistinct && select !== undefined ? select : names
   const direction = dice.chance(2) ? 'asc' : 'desc'
-  const orderBy = some(dice, orderable, 3).map((column): OrderItem => ({
+  const computed = dice.chance(4) ? [{ compute: randomScalar(dice, columns, 2), as: 'x' } as const] : []
+  const orderBy = some(dice, [...orderable, ...computed.map(({ as }) => as)], 3).map((column): OrderItem => ({
     column,
     direction: dice.chance(5) ? (dice.chance(2) ? 'asc' : 'desc') : direction,
   }))
   return {
     ...query,
-    ...(select !== undefined && { select }),
+    ...((select !== undefined || computed.length > 0) && { select: [...(select ?? names), ...computed] }),
     ...(isDistinct && { distinct: true }),
     ...(!dice.chance(3) && { orderBy }),
   }
