@@ -12,6 +12,7 @@ import { addDebugCommands } from './debug-commands.ts'
 import { addDevCommand } from './dev-command.ts'
 import { addDumpCommands } from './dump-commands.ts'
 import { addEventCommands } from './event-commands.ts'
+import { addLifecycleCommands } from './lifecycle-commands.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { addJobCommands } from './job-commands.ts'
 import { addKeyValueCommands } from './key-value-commands.ts'
@@ -105,6 +106,7 @@ export function createProgram(context: CommandContext): Command {
   addWatchCommand(program, withSession)
   addCommitCommands(program, context, withSession)
   addEventCommands(program, withSession)
+  addLifecycleCommands(program, withSession)
   addJobCommands(program, withSession)
   addQueryCommand(program, context, withSession)
   addBackupCommands(program, context, withSession)

@@ -19,6 +19,8 @@ import type {
   JobPlace,
   KeyValueOptions,
   KeyValueSpace,
+  LifecycleOptions,
+  LifecycleStream,
   LockScope,
   NamedPlace,
   PreflightResult,
@@ -181,6 +183,10 @@ class RemoteDatabase implements Client {
 
   commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents> {
     return this.#database.commitEvents(seq, options)
+  }
+
+  lifecycle(options?: LifecycleOptions): LifecycleStream {
+    return this.#database.lifecycle(options)
   }
 
   view(options?: RequestOptions): Promise<View> {

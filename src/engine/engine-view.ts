@@ -202,7 +202,7 @@ export class EngineView implements StateView {
         }
         return () => ({ type: 'grants', grants: this.#parts.access().list(catalog, request.caller) })
       case 'events': {
-        const scan = new EventScan(context, request, settings.queryRowsMax)
+        const scan = new EventScan(context, request, caller, settings.queryRowsMax)
         return () => scan.step()
       }
       case 'eventSummary':

@@ -1,15 +1,14 @@
-import { QuorateError } from '../model/index.ts'
+import { QuorateError, SYSTEM_PLACE } from '../model/index.ts'
 import type { JobData, ReadRequest, ReadResult } from '../model/index.ts'
+import { jobKindOf } from './jobs.ts'
 import type { Job, JobTask } from './jobs.ts'
-import { eventsPrefix, kvPrefix, readU64BE } from './layers.ts'
+import { eventsPrefix, kvPrefix, readU64BE, SYSTEM_SCOPE_ID } from './layers.ts'
 import { maySeeRows, maySeeTable } from './table-reads.ts'
 import type { TableReadContext } from './table-reads.ts'
 import { indexPrefix, rowsPrefix } from './tables/index.ts'
 import type { Table } from './tables/index.ts'
 
 type JobsRequest = Extract<ReadRequest, { type: 'jobs' }>
-
-const VALIDATIONS = { notNull: 'validateNotNull', check: 'validateCheck', foreignKey: 'validateForeignKey' } as const
 
 /**
  * The work that is not done yet, the oldest first, as far as the caller has to do with what it is about; removals of what is dropped
@@ -30,6 +29,8 @@ export function readJobs(context: TableReadContext, request: JobsRequest): ReadR
 function requirePlace({ state }: TableReadContext, { project, scope, table }: JobsRequest): void {
   if (project === undefined) return
   const { catalog } = state
+  if (project === SYSTEM_PLACE.project && (scope ?? SYSTEM_PLACE.scope) === SYSTEM_PLACE.scope && table === undefined)
+    return
   const found = catalog.project(project)
   if (found === undefined) throw new QuorateError('project_not_found', `there is no project ${project}`)
   if (scope === undefined) return
@@ -58,6 +59,8 @@ function describe(context: TableReadContext, { key, task }: Job): JobData | unde
     case 'removeEvents':
       return access.isAdmin ? { ...job, kind: task.kind, ...left(eventsPrefix(task.scopeId)) } : undefined
     case 'compactEvents': {
+      if (task.scopeId === SYSTEM_SCOPE_ID)
+        return access.isAdmin ? { ...job, kind: task.kind, ...SYSTEM_PLACE } : undefined
       const scope = state.catalog.scopeById(task.scopeId)
       if (scope === undefined || !access.administersScope(scope.projectId, scope.id)) return undefined
       return { ...job, kind: task.kind, project: projectName(context, scope.projectId), scope: scope.name }
@@ -81,7 +84,7 @@ function describeOfTable(
   const rows = maySeeRows(context, table) ? reader.usage?.(rowsPrefix(table.id)).records : undefined
   return {
     ...job,
-    kind: task.kind === 'buildIndex' ? task.kind : VALIDATIONS[task.what],
+    kind: jobKindOf(task),
     project: projectName(context, table.parts.projectId),
     scope: state.catalog.scopeById(table.parts.scopeId)!.name,
     table: table.name,

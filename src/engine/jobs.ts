@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter, MalformedBytes } from '../encoding/index.ts'
+import type { JobData } from '../model/index.ts'
 import type { Changes } from './changes.ts'
 import { jobKey, JOBS_PREFIX, readU64BE } from './layers.ts'
 import { prefixEnd } from './record-store.ts'
@@ -35,6 +36,17 @@ export type JobTask =
   | { readonly kind: 'removeEvents'; readonly scopeId: number }
   /** Removes the events below a number, with which a commit begins. */
   | { readonly kind: 'compactEvents'; readonly scopeId: number; readonly endNumber: number }
+
+const VALIDATION_KINDS = {
+  notNull: 'validateNotNull',
+  check: 'validateCheck',
+  foreignKey: 'validateForeignKey',
+} as const
+
+/** What a job over the rows of a table is called. */
+export function jobKindOf(task: Extract<JobTask, { tableId: number; cursor: Uint8Array }>): JobData['kind'] {
+  return task.kind === 'buildIndex' ? task.kind : VALIDATION_KINDS[task.what]
+}
 
 export interface Job {
   readonly key: Uint8Array

@@ -15,6 +15,12 @@ export const Layer = {
   /** What to look at when a leader time is reached. */
   expiry: 8,
   jobs: 9,
+  /**
+   * Events of the database itself, as `events` and `topics` of users. In front of what is of users: keys that are added at the end of all
+   * fill their pages.
+   */
+  systemEvents: 10,
+  systemTopics: 11,
   kv: 16,
   /** Rows by table id and primary key. */
   rows: 17,
@@ -30,6 +36,9 @@ export const Layer = {
 export const KV_PREFIX_BYTES = 5
 /** Bytes of an expiry row's key in front of the user's key: layer, kind, time, scope id. */
 export const KV_EXPIRY_PREFIX_BYTES = 14
+
+/** The scope of the events that the database itself emits: ids of users' scopes begin with 1. */
+export const SYSTEM_SCOPE_ID = 0
 
 const TWO_32 = 4294967296
 
@@ -175,28 +184,36 @@ export function jobKey(seq: number, number: number): Uint8Array {
   return numbered(Layer.jobs, 1, seq, number)
 }
 
+function eventsLayer(scopeId: number): number {
+  return scopeId === SYSTEM_SCOPE_ID ? Layer.systemEvents : Layer.events
+}
+
+function topicsLayer(scopeId: number): number {
+  return scopeId === SYSTEM_SCOPE_ID ? Layer.systemTopics : Layer.topics
+}
+
 /** Prefix of all that belongs to the events of a scope. */
 export function eventsPrefix(scopeId: number): Uint8Array {
-  return scoped(Layer.events, scopeId, 0)
+  return scoped(eventsLayer(scopeId), scopeId, 0)
 }
 
 /** How many events the scope has had, and what is removed. */
 export function eventStateKey(scopeId: number): Uint8Array {
-  const key = scoped(Layer.events, scopeId, 1)
+  const key = scoped(eventsLayer(scopeId), scopeId, 1)
   key[KV_PREFIX_BYTES] = 0
   return key
 }
 
 /** What the last compaction of a scope's events removes. */
 export function compactionKey(scopeId: number): Uint8Array {
-  const key = scoped(Layer.events, scopeId, 1)
+  const key = scoped(eventsLayer(scopeId), scopeId, 1)
   key[KV_PREFIX_BYTES] = 4
   return key
 }
 
 /** Prefix of the events of a scope. */
 export function eventLogPrefix(scopeId: number): Uint8Array {
-  const key = scoped(Layer.events, scopeId, 1)
+  const key = scoped(eventsLayer(scopeId), scopeId, 1)
   key[KV_PREFIX_BYTES] = 1
   return key
 }
@@ -208,7 +225,7 @@ export function eventKey(scopeId: number, seq: number, number: number): Uint8Arr
 
 /** Prefix of the events of a topic, whose name has no byte 0. */
 export function topicPrefix(scopeId: number, topic: Uint8Array): Uint8Array {
-  const key = scoped(Layer.events, scopeId, 2 + topic.length)
+  const key = scoped(eventsLayer(scopeId), scopeId, 2 + topic.length)
   key[KV_PREFIX_BYTES] = 2
   key.set(topic, KV_PREFIX_BYTES + 1)
   return key
@@ -220,7 +237,7 @@ export function topicKey(scopeId: number, topic: Uint8Array, seq: number, number
 
 /** Prefix of the events of a key. Its length stands in front of it: it may have any bytes. */
 export function keyedPrefix(scopeId: number, key: Uint8Array): Uint8Array {
-  const prefix = scoped(Layer.events, scopeId, 3 + key.length)
+  const prefix = scoped(eventsLayer(scopeId), scopeId, 3 + key.length)
   prefix[KV_PREFIX_BYTES] = 3
   prefix[KV_PREFIX_BYTES + 1] = key.length >>> 8
   prefix[KV_PREFIX_BYTES + 2] = key.length
@@ -234,11 +251,11 @@ export function keyedKey(scopeId: number, key: Uint8Array, seq: number, number: 
 
 /** Prefix of what is counted of the topics of a scope. */
 export function topicCountsPrefix(scopeId: number): Uint8Array {
-  return scoped(Layer.topics, scopeId, 0)
+  return scoped(topicsLayer(scopeId), scopeId, 0)
 }
 
 export function topicCountKey(scopeId: number, topic: Uint8Array): Uint8Array {
-  const key = scoped(Layer.topics, scopeId, topic.length)
+  const key = scoped(topicsLayer(scopeId), scopeId, topic.length)
   key.set(topic, KV_PREFIX_BYTES)
   return key
 }

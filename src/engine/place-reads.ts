@@ -23,13 +23,19 @@ export function visibleScopes(catalog: Catalog, access: CallerAccess, caller: st
     .filter(scope => seesScope(catalog, access, caller, project, project.scopes.get(scope.name)!))
 }
 
-function seesProject(catalog: Catalog, access: CallerAccess, caller: string, project: Project): boolean {
+export function seesProject(catalog: Catalog, access: CallerAccess, caller: string, project: Project): boolean {
   if (project.owner === caller || access.touchesProject(project.id)) return true
   for (const scope of project.scopes.values()) if (ownsWithin(catalog, caller, scope)) return true
   return false
 }
 
-function seesScope(catalog: Catalog, access: CallerAccess, caller: string, project: Project, scope: Scope): boolean {
+export function seesScope(
+  catalog: Catalog,
+  access: CallerAccess,
+  caller: string,
+  project: Project,
+  scope: Scope,
+): boolean {
   return project.owner === caller || access.touchesScope(project.id, scope.id) || ownsWithin(catalog, caller, scope)
 }
 

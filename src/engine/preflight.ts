@@ -13,6 +13,7 @@ import { Changes } from './changes.ts'
 import type { EntryWork } from './entry-work.ts'
 import { decodeEffects, EffectLog, RowSight } from './events/index.ts'
 import type { KeyEffect } from './events/index.ts'
+import { SYSTEM_SCOPE_ID } from './layers.ts'
 import { isExpired } from './kv/index.ts'
 import { kvKey } from './layers.ts'
 import type { RecordReader, RecordStore } from './record-store.ts'
@@ -111,7 +112,7 @@ function changesOf(context: TableReadContext, work: EntryWork): Omit<Preflight, 
   const changed = { rows: new Set<string>(), keys: new Set<string>(), events: 0 }
   for (const effect of effects) {
     const id = `${effect.tableId} ${effect.scopeId} ${bytesToHex(effect.key)}`
-    if (effect.isEvent) changed.events++
+    if (effect.isEvent) changed.events += effect.scopeId === SYSTEM_SCOPE_ID ? 0 : 1
     else if (effect.tableId === 0) {
       const point = pointOfKey(context, effect)
       if (point === undefined) continue

@@ -1,7 +1,8 @@
 import { changedState } from './cluster-state.ts'
 import type { EntryWork } from './entry-work.ts'
-import { withJob, withoutJobs } from './jobs.ts'
+import { jobKindOf, withJob, withoutJobs } from './jobs.ts'
 import type { JobTask } from './jobs.ts'
+import { noteTable } from './outbox/index.ts'
 import { ownCatalog } from './own-catalog.ts'
 import { buildIndexStep, checkStep, foreignKeyStep, notNullStep } from './rows/index.ts'
 import type { RowStep } from './rows/index.ts'
@@ -35,6 +36,7 @@ export function stepTable(work: EntryWork, task: TableTask, rowsMax: number): Ro
 export function completeTable(work: EntryWork, task: TableTask): void {
   const { parts } = work.state.catalog.tableById(task.tableId)!
   ownCatalog(work).putTable(work.changes, completed(parts, task))
+  noteTable(work, 'tableAltered', task.tableId, { change: `${jobKindOf(task)}Completed` })
 }
 
 function completed(parts: TableParts, task: TableTask): TableParts {
@@ -65,6 +67,7 @@ function completed(parts: TableParts, task: TableTask): TableParts {
 /** A row does not fit: what was begun goes, and the table keeps the reason. */
 export function failTable(work: EntryWork, task: TableTask, message: string): void {
   const table = work.state.catalog.tableById(task.tableId)!
+  noteTable(work, 'tableAltered', task.tableId, { change: `${jobKindOf(task)}Failed` })
   const names = [nameOf(table, task), ...dependents(table, task)]
   const failures = names.map(name => ({ name, message, seq: work.seq }))
   const catalog = ownCatalog(work)

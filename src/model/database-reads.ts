@@ -1,6 +1,7 @@
 import type { TableTarget, Value } from '../encoding/index.ts'
 import type { RequestOptions, Token } from './consistency.ts'
 import type { CommitEvents, EventQuery, EventReader, EventsOptions } from './database-events.ts'
+import type { LifecycleOptions, LifecycleReader } from './lifecycle.ts'
 import type { Query, TableReader } from './database-tables.ts'
 import type { QueryData } from './query.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
@@ -83,6 +84,8 @@ export interface StateReader {
    * @throws QuorateError `permission_denied` where it may read none, `seq_unavailable` for a seq beyond the state, `invalid_argument`
    */
   commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents>
+  /** What has happened to projects, scopes and tables. */
+  lifecycle(options?: LifecycleOptions): LifecycleReader
 }
 
 export interface View extends StateReader, AsyncDisposable {

@@ -7,6 +7,7 @@ import type { DatabaseHead } from './database-head.ts'
 import type { FinishedJob, JobPlace } from './database-jobs.ts'
 import type { PreflightResult } from './database-preflight.ts'
 import type { RequestReference } from './errors.ts'
+import type { LifecycleOptions, LifecycleStream } from './lifecycle.ts'
 import type { LockScope } from './locks/lock-scope.ts'
 import type { BuiltQuery, TableDefinition, TableShape, UntypedShape } from './tables/index.ts'
 import type { QueryData } from './query.ts'
@@ -35,6 +36,8 @@ export interface Database extends StateReader, AsyncDisposable {
   table(target: TableTarget): Table<UntypedShape>
   /** The events that transactions emit into a scope. */
   events(project: string, options?: EventsOptions): EventStream
+  /** What happens to projects, scopes and tables: read and followed like events, for they are events of `_system`. */
+  lifecycle(options?: LifecycleOptions): LifecycleStream
   /** Pins one state for many reads. */
   view(options?: RequestOptions): Promise<View>
   /**

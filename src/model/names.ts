@@ -4,6 +4,8 @@ export const NAME_BYTES_MAX = 128
 const NAME = /^[A-Za-z0-9_-]{1,128}$/
 /** Projects that users cannot create or drop. */
 export const RESERVED_PROJECTS: readonly string[] = ['_system']
+/** Where the database emits events of its own: what happens to projects, scopes and tables. */
+export const SYSTEM_PLACE = { project: '_system', scope: 'app' } as const
 /** The caller that owns a new cluster: it has every permission and cannot lose it. */
 export const ROOT_CALLER = 'root'
 

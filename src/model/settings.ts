@@ -40,6 +40,8 @@ export interface ClusterSettings {
   auditRefusals: number
   /** 1 keeps an audit row for each transaction that was refused because an assertion failed. */
   auditAssertions: number
+  /** Lifecycle events that are kept, about; 0 = none are made. */
+  lifecycleEventsMax: number
   /** 1 allows lease reads (R6-R8), 0 forbids them. */
   leaseReads: number
   heartbeatMs: number
@@ -86,6 +88,7 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   auditRowsMax: rule(1_000, 0, 100_000, 'Audit rows kept'),
   auditRefusals: rule(0, 0, 1, '1 audits refusals for lack of a permission'),
   auditAssertions: rule(0, 0, 1, '1 audits transactions whose assertions failed'),
+  lifecycleEventsMax: rule(10_000, 0, 1_000_000, 'Lifecycle events kept'),
   leaseReads: rule(0, 0, 1, '1 allows lease reads'),
   heartbeatMs: rule(50, 5, 5_000, 'Time between heartbeats, ms'),
   electionTimeoutMinMs: rule(300, 50, 60_000, 'Shortest election timeout, ms'),

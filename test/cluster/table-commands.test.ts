@@ -167,6 +167,20 @@ describe('the commands of tables on three nodes', { timeout: 120_000 }, () => {
     assert.equal((await run('job', 'wait', 'till')).code, 0)
     assert.equal((await run('job', 'list', 'till')).output, 'no jobs\n')
     assert.match((await run('event', 'list', 'till', 'app', '--output', 'json')).output, /"removedThroughSeq":[1-9]/)
+    const lifecycle = async (...args: string[]): Promise<string> => (await run('lifecycle', 'list', ...args)).output
+    assert.match(await lifecycle('till'), /^\d+\tprojectCreated\ttill\n\d+\tscopeCreated\ttill\/app\n$/)
+    assert.match(
+      await lifecycle('--type', 'tableAltered', '--limit', '1'),
+      /^\d+\ttableAltered\tstore\/app\/orders\t\w+\n/,
+    )
+    assert.equal(await lifecycle('nowhere'), 'nothing\n')
+    assert.equal(await lifecycle('till', '--to-time', '2020-01-01T00:00:00Z'), 'nothing\n')
+    assert.match((await run('lifecycle', 'follow', 'till', '--limit', '1')).output, /^\d+\tprojectCreated\ttill\n$/)
+    assert.equal((await run('lifecycle', 'list', '--type', 'none')).code, 2)
+    assert.match(
+      (await run('event', 'list', '_system', 'app', '--key', 'till/app')).output,
+      /\tscopeCreated\ttill\/app\t/,
+    )
     const refused = await run('preflight', '{"mutations":[{"type":"kvDelete","project":"none","key":{"$b":"YQ=="}}]}')
     assert.deepEqual([refused.code, /project_not_found/.test(refused.errors)], [1, true])
     assert.equal((await run('commit', '{"mutations":[{"type":"none"}]}')).code, 2)

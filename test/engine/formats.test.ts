@@ -43,12 +43,12 @@ describe('the layers', () => {
       .digest('hex')
     const found = await recordsOf(harness)
     assert.deepEqual(
-      found.filter(record => !record.startsWith('0802')),
+      found.filter(record => !record.startsWith('0802') && !record.startsWith('0a') && !record.startsWith('0b')),
       [
         '0101: 0102000000020000000100000000000000010000000100000001000000',
         `0103${hex(bytes('tickKeysMax'))}: 0700000000000000`,
         `02010000000000000001: 01${time}010070`,
-        `02020000000000000001: 01010000000300617070${time}`,
+        `02020000000000000001: 030100000003006170700000${time}`,
         `${auditKey}: ${auditRow}`,
         `0302: 0100000000000000${auditHash}`,
         '0401616c: 0201000300010000000100000000000000010078',
@@ -99,6 +99,34 @@ describe('the layer of events', () => {
       `1400000001${hex(bytes('t'))}: 01${number64(2)}${number64(8)}${number64(3)}${hex(time)}`,
       `1400000001${hex(bytes('u'))}: 01${number64(1)}${number64(4)}${number64(2)}${hex(time)}`,
     ])
+  })
+
+  it('has those of the database itself in a scope that no user has', async () => {
+    const harness = await Harness.create()
+    harness.timeMicros = 5
+    await harness.commit({ mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] })
+    const place = `${'0'.repeat(15)}1${'0'.repeat(15)}`
+    const text = (value: string): string => `${hex(Uint8Array.of(value.length, 0))}${hex(bytes(value))}`
+    const event = (type: string, key: string, payload: string): string =>
+      `01${number64(5)}${text(type)}${text(key)}${text(payload)}`.replace(
+        text(payload),
+        `${hex(Uint8Array.of(payload.length, 0, 0, 0))}${hex(bytes(payload))}`,
+      )
+    const [project, scope] = ['projectCreated', 'scopeCreated'].map(type => hex(bytes(type)))
+    assert.deepEqual(
+      (await recordsOf(harness)).filter(record => record.startsWith('0a') || record.startsWith('0b')),
+      [
+        `0a0000000000: 01${number64(2)}${number64(0)}${number64(2)}${number64(116)}`,
+        `0a0000000001${place}0: ${event('projectCreated', 'p', '{"project":"p","projectId":1}')}`,
+        `0a0000000001${place}1: ${event('scopeCreated', 'p/app', '{"project":"p","projectId":1,"scope":"app","scopeId":1}')}`,
+        `0a0000000002${project}00${place}0: `,
+        `0a0000000002${scope}00${place}1: `,
+        `0a0000000003000170${place}0: `,
+        `0a00000000030005${hex(bytes('p/app'))}${place}1: `,
+        `0b00000000${project}: 01${number64(1)}${number64(44)}${number64(1)}${number64(5)}`,
+        `0b00000000${scope}: 01${number64(1)}${number64(72)}${number64(1)}${number64(5)}`,
+      ],
+    )
   })
 
   it('keeps of removed events how far they are removed, and of a dropped scope nothing', async () => {

@@ -1,8 +1,9 @@
-import { QuorateError } from '../../model/index.ts'
+import { QuorateError, SYSTEM_PLACE } from '../../model/index.ts'
 import type { Change, RowChangeData, ServiceWatch, StateView, WatchSink } from '../../model/index.ts'
 import type { Access } from '../access/index.ts'
 import type { Catalog, Scope } from '../catalog/index.ts'
-import { kvKey } from '../layers.ts'
+import { kvKey, SYSTEM_SCOPE_ID } from '../layers.ts'
+import { hearsOf, placeOfEffect } from '../lifecycle-sight.ts'
 import { isMutant } from '../mutants.ts'
 import { ROW_PREFIX_BYTES, rowsPrefix } from '../tables/index.ts'
 import type { Table } from '../tables/index.ts'
@@ -87,7 +88,9 @@ export class WatchHub {
   }
 
   #open(selector: ServiceWatch, fromSeq: number | undefined, sink: WatchSink): { close(): void; resume(): void } {
-    const scope = this.#source.catalog().scope(selector.project, selector.scope)
+    const scope = isOfTheSystem(selector)
+      ? SYSTEM_SCOPE
+      : this.#source.catalog().scope(selector.project, selector.scope)
     if (scope === undefined) throw this.#noScope(selector)
     const appliedSeq = this.#source.appliedSeq()
     const watcher: Watcher = {
@@ -163,7 +166,7 @@ export class WatchHub {
     for (const entry of entries) {
       if (entry.seq < watcher.seq || (entry.seq === watcher.seq && !isMutant('watch_from_inclusive'))) continue
       if (watcher.rows === undefined) {
-        const effects = selected(watcher, entry)
+        const effects = this.#heard(watcher, selected(watcher, entry))
         this.#commit(
           watcher,
           entry.seq,
@@ -174,11 +177,21 @@ export class WatchHub {
     }
   }
 
+  /** Of what the database itself tells the part that the caller may hear, by its types. */
+  #heard({ scopeId, selector }: Watcher, effects: KeyEffect[]): KeyEffect[] {
+    if (scopeId !== SYSTEM_SCOPE_ID) return effects
+    const [catalog, access] = [this.#source.catalog(), this.#source.access().of(selector.caller)]
+    return effects.flatMap(effect => {
+      const { topic, place } = placeOfEffect(effect.key)
+      return hearsOf(place, catalog, access, selector.caller) ? [{ ...effect, key: topic }] : []
+    })
+  }
+
   /** As `deliver`, with the large values. Where one is no longer known, the watch starts from the present state. */
   async #deliverWhole(watcher: Watcher, entries: readonly EntryEffects[]): Promise<void> {
     for (const entry of entries) {
       if (entry.seq <= watcher.seq) continue
-      const effects = selected(watcher, entry)
+      const effects = this.#heard(watcher, selected(watcher, entry))
       const large = await this.#largeValues(watcher, entry.seq, effects)
       if (watcher.state !== 'catching-up') return
       if (large === undefined) return this.#reset(watcher)
@@ -297,6 +310,7 @@ export class WatchHub {
     this.#access = access
     for (const watcher of this.#watchers) {
       const { rows, selector } = watcher
+      if (watcher.scopeId === SYSTEM_SCOPE_ID) continue
       if (catalog.scopeById(watcher.scopeId) === undefined) this.#fail(watcher, this.#noScope(selector))
       else if (rows !== undefined && catalog.tableById(rows.tableId) === undefined) {
         this.#fail(watcher, noTable(selector.table!))
@@ -305,6 +319,7 @@ export class WatchHub {
   }
 
   #mayRead({ selector, projectId, scopeId, rows }: Watcher): boolean {
+    if (scopeId === SYSTEM_SCOPE_ID) return true
     const access = this.#source.access().of(selector.caller)
     if (rows !== undefined) return access.mayUseTable('tableRead', projectId, scopeId, rows.tableId)
     if (selector.events === true) return access.mayReadRange(projectId, scopeId, NO_KEY, undefined)
@@ -328,6 +343,19 @@ export class WatchHub {
     const code = this.#source.catalog().project(project) === undefined ? 'project_not_found' : 'scope_not_found'
     return new QuorateError(code, `there is no scope ${scope} in a project ${project}`)
   }
+}
+
+/** Of what the database itself emits; anyone may watch it, and hears what the catalog shows. */
+const SYSTEM_SCOPE: Scope = {
+  id: SYSTEM_SCOPE_ID,
+  name: SYSTEM_PLACE.scope,
+  projectId: 0,
+  owner: '',
+  createdAtMicros: 0,
+}
+
+function isOfTheSystem({ project, scope, events }: ServiceWatch): boolean {
+  return events === true && project === SYSTEM_PLACE.project && scope === SYSTEM_PLACE.scope
 }
 
 function selected({ scopeId, selector, rows }: Watcher, { effects }: EntryEffects): KeyEffect[] {

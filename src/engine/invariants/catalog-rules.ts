@@ -1,6 +1,6 @@
 import { ByteReader } from '../../encoding/index.ts'
 import type { JobTask } from '../jobs.ts'
-import { SCOPES_PREFIX, TABLES_PREFIX, PROJECTS_PREFIX, readU64BE } from '../layers.ts'
+import { SCOPES_PREFIX, SYSTEM_SCOPE_ID, TABLES_PREFIX, PROJECTS_PREFIX, readU64BE } from '../layers.ts'
 import { decodeTable, Table } from '../tables/index.ts'
 import type { ForeignKey } from '../tables/index.ts'
 import type { Place } from './findings.ts'
@@ -130,6 +130,7 @@ function wrongInJob(catalog: Inspected['state']['catalog'], task: JobTask): stri
     case 'removeIndex':
       return undefined
     case 'compactEvents':
+      if (task.scopeId === SYSTEM_SCOPE_ID) return undefined
       return catalog.scopeById(task.scopeId) === undefined ? 'there is no such scope' : undefined
     case 'buildIndex':
     case 'validate':

@@ -1,4 +1,5 @@
 import { utf8Bytes } from '../../encoding/index.ts'
+import { SYSTEM_PLACE } from '../../model/index.ts'
 import {
   compactionKey,
   eventKey,
@@ -6,12 +7,16 @@ import {
   eventsPrefix,
   keyedKey,
   KV_PREFIX_BYTES,
+  SYSTEM_SCOPE_ID,
   topicCountKey,
   topicCountsPrefix,
   topicKey,
+  topicPrefix,
 } from '../layers.ts'
 import { decodeHead, decodeTopicCount, eventBytes, placeOf, readCompaction, readEventState } from '../outbox/index.ts'
-import { withLoading } from '../record-store.ts'
+import type { EventPlace, TopicCount } from '../outbox/index.ts'
+import { peekRecord } from '../record-scan.ts'
+import { prefixEnd, withLoading } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import type { Findings, Place } from './findings.ts'
 import { KeySum, valueOf, walkRecords } from './walk.ts'
@@ -20,6 +25,8 @@ import type { Inspected } from './walk.ts'
 /** Byte behind the prefix of a scope's events: an entry of a topic, of a key. */
 const TOPIC = 2
 const KEY = 3
+/** Behind the name of a topic: a byte 0, seq and number. */
+const PLACE_BYTES = 17
 const utf8 = new TextDecoder()
 
 interface Head {
@@ -33,6 +40,7 @@ interface Head {
  * bytes are counted, of the scope and of each topic, as there are.
  */
 export async function checkEvents(inspected: Inspected): Promise<void> {
+  await checkScope(inspected, SYSTEM_SCOPE_ID, SYSTEM_PLACE)
   for (const project of inspected.state.catalog.projectsById.values()) {
     for (const { id, name } of project.scopes.values()) {
       await checkScope(inspected, id, { project: project.name, scope: name })
@@ -54,15 +62,8 @@ async function checkScope(inspected: Inspected, scopeId: number, place: Place): 
   await walkRecords(reader, entriesPrefix(scopeId, KEY), key => keys.add(key))
   if (!log.byTopic.equals(topics)) await locate(inspected, scopeId, place, TOPIC)
   if (!log.byKey.equals(keys)) await locate(inspected, scopeId, place, KEY)
-  await checkCounts(inspected, scopeId, place, log)
+  await checkCounts(inspected, scopeId, place)
   await checkCompaction(inspected, scopeId, place, { nextNumber, removedThroughSeq })
-}
-
-interface Count {
-  events: number
-  bytes: number
-  lastSeq: number
-  lastMicros: number
 }
 
 /** What the events of a scope come to, one after the other. */
@@ -71,7 +72,6 @@ class EventLog {
   bytes = 0
   readonly byTopic: KeySum = new KeySum()
   readonly byKey: KeySum = new KeySum()
-  readonly topics: Map<string, Count> = new Map()
   readonly #findings: Findings
   readonly #scopeId: number
   readonly #place: Place
@@ -109,9 +109,6 @@ class EventLog {
     this.#timeMicros = head.timeMicros
     this.byTopic.add(entryOf(TOPIC, this.#scopeId, head, key))
     this.byKey.add(entryOf(KEY, this.#scopeId, head, key))
-    const { events = 0, bytes = 0 } = this.topics.get(head.topic) ?? {}
-    const counted = { events: events + 1, bytes: bytes + eventBytes(value.length) }
-    this.topics.set(head.topic, { ...counted, lastSeq: seq, lastMicros: head.timeMicros })
   }
 }
 
@@ -134,27 +131,59 @@ async function checkCompaction(
   findings.add('event', reason, place, compactionKey(scopeId))
 }
 
-async function checkCounts(
-  { reader, findings }: Inspected,
-  scopeId: number,
-  place: Place,
-  { topics }: EventLog,
-): Promise<void> {
-  await walkRecords(reader, topicCountsPrefix(scopeId), (key, record) => {
-    const topic = utf8.decode(key.subarray(KV_PREFIX_BYTES))
-    const counted = countOf(valueOf(record))
-    const there = topics.get(topic)
-    topics.delete(topic)
-    const isSame =
-      counted?.events === there?.events &&
-      counted?.bytes === there?.bytes &&
-      counted?.lastSeq === there?.lastSeq &&
-      counted?.lastMicros === there?.lastMicros
-    if (!isSame || there === undefined) findings.add('event', `topic ${topic} is counted otherwise`, place, key)
-  })
-  for (const topic of topics.keys()) {
-    findings.add('event', `topic ${topic} is not counted`, place, topicCountKey(scopeId, utf8Bytes(topic)))
+/** A topic's events as its entries come by. */
+interface TopicRun extends TopicCount {
+  readonly topic: string
+  readonly last: EventPlace
+}
+
+/** What is counted of each topic is what its entries come to; each count is of a topic that has some. */
+async function checkCounts(inspected: Inspected, scopeId: number, place: Place): Promise<void> {
+  const { reader, findings } = inspected
+  const prefix = entriesPrefix(scopeId, TOPIC)
+  let run: TopicRun | undefined
+  const check = (ended: TopicRun | undefined): void => {
+    if (ended === undefined || isCounted(reader, scopeId, ended)) return
+    const key = topicCountKey(scopeId, utf8Bytes(ended.topic))
+    findings.add('event', `topic ${ended.topic} is counted otherwise`, place, key)
   }
+  await walkRecords(reader, prefix, key => {
+    const topic = utf8.decode(key.subarray(prefix.length, key.length - PLACE_BYTES))
+    const last = placeOf(key)
+    const event = peekRecord(reader, eventKey(scopeId, last.seq, last.number))
+    const bytes = event === undefined ? 0 : eventBytes(event.valueBytes)
+    const isSame = run?.topic === topic
+    if (!isSame) check(run)
+    const before = isSame && run !== undefined ? run : { events: 0, bytes: 0 }
+    const counts = { events: before.events + 1, bytes: before.bytes + bytes, lastSeq: last.seq, lastMicros: 0 }
+    run = { topic, last, ...counts }
+  })
+  await withLoading(() => check(run))
+  await walkRecords(reader, topicCountsPrefix(scopeId), key => {
+    const name = key.subarray(KV_PREFIX_BYTES)
+    const entries = topicPrefix(scopeId, name)
+    let isThere = false
+    reader.walk(entries, prefixEnd(entries), false, () => {
+      isThere = true
+      return false
+    })
+    if (!isThere) findings.add('event', `topic ${utf8.decode(name)} is counted and has no event`, place, key)
+  })
+}
+
+/** Throws `ColdPages`. */
+function isCounted(reader: RecordReader, scopeId: number, run: TopicRun): boolean {
+  const counted = countOf(reader.get(topicCountKey(scopeId, utf8Bytes(run.topic)))?.value)
+  const event = reader.get(eventKey(scopeId, run.last.seq, run.last.number))
+  const lastMicros = event && headOf(event.value)?.timeMicros
+  return (
+    counted !== undefined &&
+    counted.events === run.events &&
+    counted.bytes === run.bytes &&
+    counted.lastSeq === run.lastSeq &&
+    // Of an event that is not there more is said elsewhere.
+    (lastMicros === undefined || counted.lastMicros === lastMicros)
+  )
 }
 
 /** Which events have no entry, and which entries no event. */
@@ -204,9 +233,9 @@ function headOf(event: Uint8Array): Head | undefined {
   }
 }
 
-function countOf(value: Uint8Array): Count | undefined {
+function countOf(value: Uint8Array | undefined): TopicCount | undefined {
   try {
-    return decodeTopicCount(value)
+    return value && decodeTopicCount(value)
   } catch {
     return undefined
   }

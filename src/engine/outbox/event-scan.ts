@@ -1,11 +1,13 @@
 import type { EventData, ReadResult } from '../../model/index.ts'
 import type { ReadContext } from '../kv/index.ts'
-import { eventKey } from '../layers.ts'
+import { eventKey, SYSTEM_SCOPE_ID } from '../layers.ts'
+import { hearsOf } from '../lifecycle-sight.ts'
 import { isMutant } from '../mutants.ts'
 import type { RecordReader } from '../record-store.ts'
 import { decodeEvent, readEventState } from './event-record.ts'
 import type { EventSource, EventsRequest } from './event-source.ts'
 import { eventSources } from './event-sources.ts'
+import { placeOfPayload } from './lifecycle.ts'
 import { PayloadFilter } from './payload-filter.ts'
 
 /** A page ends at the first commit after this many bytes of events. */
@@ -24,6 +26,8 @@ export const EVENT_SCOPES_MAX = 10_000
  */
 export class EventScan {
   readonly #reader: RecordReader
+  readonly #context: ReadContext
+  readonly #caller: string
   readonly #request: EventsRequest
   readonly #eventsMax: number
   readonly #filter: PayloadFilter
@@ -46,8 +50,10 @@ export class EventScan {
   #nextSeq = 0
 
   /** @throws QuorateError of `eventSources` */
-  constructor(context: ReadContext, request: EventsRequest, eventsMax: number) {
+  constructor(context: ReadContext, request: EventsRequest, caller: string, eventsMax: number) {
     this.#reader = context.reader
+    this.#context = context
+    this.#caller = caller
     this.#request = request
     this.#eventsMax = eventsMax
     this.#reverse = request.reverse === true
@@ -117,7 +123,7 @@ export class EventScan {
     this.#looked++
     this.#lookedBytes += record.value.length
     const event = decodeEvent(place.seq, record.value)
-    if (!this.#isWanted(event)) return true
+    if (!this.#isWanted(event, source.scopeId)) return true
     if (this.#isFull && this.#commitAt > 0) {
       if (!isMutant('event_pages_cut_commits')) this.#events.length = this.#commitAt
       this.#nextSeq = this.#doneSeq
@@ -129,8 +135,11 @@ export class EventScan {
     return true
   }
 
-  #isWanted({ topic, payload }: EventData): boolean {
-    return (this.#request.topic === undefined || this.#request.topic === topic) && this.#filter.holds(payload)
+  #isWanted({ topic, payload }: EventData, scopeId: number): boolean {
+    if (this.#request.topic !== undefined && this.#request.topic !== topic) return false
+    if (scopeId !== SYSTEM_SCOPE_ID) return this.#filter.holds(payload)
+    const { catalog, access } = this.#context
+    return hearsOf(placeOfPayload(payload), catalog, access, this.#caller) && this.#filter.holds(payload)
   }
 
   #result(): ReadResult {

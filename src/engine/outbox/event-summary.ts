@@ -7,7 +7,7 @@ import { prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import { decodeTopicCount, placeOf, readCompaction, readEventState, readTopicCount } from './event-record.ts'
 import { eventAt } from './event-search.ts'
-import { readableScope } from './event-sources.ts'
+import { countedScope } from './event-sources.ts'
 
 /** Topics of one answer. */
 const TOPICS_MAX = 1_000
@@ -15,14 +15,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * What there is of the events of a scope, or of a topic: counted, not looked at.
- * @throws QuorateError of `readableScope`; `invalid_argument`, `invalid_name`. Throws `ColdPages`.
+ * @throws QuorateError of `countedScope`; `invalid_argument`, `invalid_name`. Throws `ColdPages`.
  */
 export function summarizeEvents(
   { catalog, access, reader }: ReadContext,
   request: Extract<ReadRequest, { type: 'eventSummary' }>,
 ): ReadResult {
   const { project, scope, topic, afterTopic, topics: limit } = request
-  const { id } = readableScope(catalog, access, project, scope)
+  const id = countedScope(catalog, access, project, scope)
   if (!Number.isSafeInteger(limit) || limit < 0) throw new QuorateError('invalid_argument', 'how many topics?')
   for (const name of [topic, afterTopic]) {
     if (name !== undefined && !isName(name)) throw new QuorateError('invalid_name', 'no topic has such a name')

@@ -3,5 +3,7 @@ export { compactStep, hasEvents, planCompaction, removeEvents } from './compacti
 export { emitEvent } from './emit.ts'
 export { decodeHead, decodeTopicCount, eventBytes, placeOf, putCompaction } from './event-record.ts'
 export { readCompaction, readEventState } from './event-record.ts'
+export type { EventPlace, TopicCount } from './event-record.ts'
 export { EVENT_SCOPES_MAX, EventScan, EVENTS_BYTES_MAX } from './event-scan.ts'
+export { noteProject, noteScope, noteTable } from './lifecycle.ts'
 export { summarizeEvents } from './event-summary.ts'

@@ -1,14 +1,15 @@
 import { changedState } from '../cluster-state.ts'
 import { DEFAULT_SCOPE, utf8Bytes } from '../../encoding/index.ts'
 import type { Ddl } from '../../encoding/index.ts'
-import { isName, RESERVED_PROJECTS } from '../../model/index.ts'
+import { isName, RESERVED_PROJECTS, SYSTEM_PLACE } from '../../model/index.ts'
 import { equalGrants, grantOf, isInForce } from '../access/index.ts'
 import { changedCounters, changeSetting, isRefusal, putCounters } from '../catalog/index.ts'
 import type { Catalog, Project } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
+import { SYSTEM_SCOPE_ID } from '../layers.ts'
 import { isMutant } from '../mutants.ts'
 import { ownCatalog } from '../own-catalog.ts'
-import { hasEvents, planCompaction, putCompaction } from '../outbox/index.ts'
+import { hasEvents, noteProject, noteScope, planCompaction, putCompaction } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { addJob, endJobs } from '../table-steps.ts'
@@ -75,6 +76,8 @@ function createProject(
   const project = catalog.addProject(work.changes, nextProjectId, name, owner, work.timeMicros)
   catalog.addScope(work.changes, project, nextScopeId, DEFAULT_SCOPE_NAME, work.timeMicros)
   takeIds(work, 1, 1)
+  noteProject(work, 'projectCreated', project.id)
+  noteScope(work, 'scopeCreated', nextScopeId)
   return true
 }
 
@@ -95,7 +98,9 @@ function renameProject(work: EntryWork, from: string, to: string): boolean | Ref
   if (from === to) return false
   if (work.state.catalog.project(to) !== undefined) return refuse('already_exists', `project ${to} exists`)
   const catalog = ownCatalog(work)
+  const { id } = catalog.project(from)!
   catalog.renameProject(work.changes, catalog.project(from)!, to)
+  noteProject(work, 'projectRenamed', id, { from })
   return true
 }
 
@@ -112,6 +117,7 @@ function dropProject(work: EntryWork, name: string, ifExists: boolean): boolean 
   )
   if (refusal !== undefined) return refusal
   for (const { name: scope } of scopes) removeScope(work, catalog, project, scope)
+  noteProject(work, 'projectDropped', project.id)
   catalog.removeProject(work.changes, project)
   return true
 }
@@ -125,6 +131,7 @@ function createScope(work: EntryWork, project: string, name: string, ifNotExists
   const catalog = ownCatalog(work)
   catalog.addScope(work.changes, catalog.project(project)!, work.state.counters.nextScopeId, name, work.timeMicros)
   takeIds(work, 0, 1)
+  noteScope(work, 'scopeCreated', work.state.counters.nextScopeId - 1)
   return true
 }
 
@@ -138,7 +145,9 @@ function renameScope(work: EntryWork, project: string, from: string, to: string)
   if (found.scopes.has(to)) return refuse('already_exists', `scope ${to} exists`)
   const catalog = ownCatalog(work)
   const own = catalog.project(project)!
+  const { id } = own.scopes.get(from)!
   catalog.renameScope(work.changes, own, own.scopes.get(from)!, to)
+  noteScope(work, 'scopeRenamed', id, { from })
   return true
 }
 
@@ -158,6 +167,7 @@ function dropScope(work: EntryWork, project: string, name: string, ifExists: boo
 /** Its tables are gone. The names go at once; the keys are removed by a job. */
 function removeScope(work: EntryWork, catalog: Catalog, project: Project, name: string): void {
   const scope = project.scopes.get(name)!
+  noteScope(work, 'scopeDropped', scope.id)
   catalog.removeScope(work.changes, project, scope)
   addJob(work, { kind: 'removeScope', scopeId: scope.id })
   endJobs(work, task => task.kind === 'compactEvents' && task.scopeId === scope.id)
@@ -195,20 +205,26 @@ function changeGrant(work: EntryWork, operation: Extract<Ddl, { type: 'grant' | 
 
 function compactEvents(work: EntryWork, operation: Extract<Ddl, { type: 'compactEvents' }>): boolean | Refusal {
   const { project, scope = DEFAULT_SCOPE, type: _, ...bounds } = operation
-  const { catalog } = work.state
-  if (catalog.project(project) === undefined) return noProject(project)
-  const found = catalog.scope(project, scope)
-  if (found === undefined) return refuse('scope_not_found', `project ${project} has no scope ${scope.slice(0, 140)}`)
+  const scopeId = scopeOfEvents(work, project, scope)
+  if (typeof scopeId !== 'number') return scopeId
   if (Object.values(bounds).some(bound => !Number.isSafeInteger(bound))) {
     return refuse('invalid_argument', 'the bounds are whole numbers')
   }
-  const plan = planCompaction(work, found.id, bounds)
+  const plan = planCompaction(work, scopeId, bounds)
   if (plan === undefined) return false
   // One that has begun goes on in this one, which reaches further.
-  endJobs(work, task => task.kind === 'compactEvents' && task.scopeId === found.id)
+  endJobs(work, task => task.kind === 'compactEvents' && task.scopeId === scopeId)
   addJob(work, plan.task)
-  putCompaction(work.changes, found.id, plan.compaction)
+  putCompaction(work.changes, scopeId, plan.compaction)
   return true
+}
+
+function scopeOfEvents({ state }: EntryWork, project: string, scope: string): number | Refusal {
+  const isSystem = project === SYSTEM_PLACE.project
+  if (!isSystem && state.catalog.project(project) === undefined) return noProject(project)
+  if (isSystem && scope === SYSTEM_PLACE.scope) return SYSTEM_SCOPE_ID
+  const found = state.catalog.scope(project, scope)
+  return found?.id ?? refuse('scope_not_found', `project ${project} has no scope ${scope.slice(0, 140)}`)
 }
 
 function setQuota(

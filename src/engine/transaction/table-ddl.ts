@@ -4,6 +4,7 @@ import { changedCounters, putCounters } from '../catalog/index.ts'
 import type { Reference, Scope } from '../catalog/index.ts'
 import type { EntryWork } from '../entry-work.ts'
 import { ownCatalog } from '../own-catalog.ts'
+import { noteTable } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { hasRows } from '../rows/index.ts'
@@ -30,11 +31,20 @@ export function applyTableDdl(work: EntryWork, operation: TableDdl): boolean | R
     if (mayBeAbsent(operation)) return false
     return refuse('table_not_found', `there is no table ${operation.table.slice(0, 140)}`)
   }
+  if (operation.type === 'renameTable') return renameTable(work, table, operation.to)
+  if (operation.type === 'dropTable') return dropTables(work, [table]) ?? true
+  const changed = changeTable(work, table, operation)
+  const change = operation.type === 'alterTable' ? operation.alteration.type : operation.type
+  if (changed === true) noteTable(work, 'tableAltered', table.id, { change })
+  return changed
+}
+
+function changeTable(
+  work: EntryWork,
+  table: Table,
+  operation: Exclude<TableDdl, { type: 'createTable' | 'renameTable' | 'dropTable' }>,
+): boolean | Refusal {
   switch (operation.type) {
-    case 'renameTable':
-      return renameTable(work, table, operation.to)
-    case 'dropTable':
-      return dropTables(work, [table]) ?? true
     case 'alterTable':
       return alterTable(work, table, operation.alteration)
     case 'createIndex':
@@ -97,6 +107,7 @@ function createTable(work: EntryWork, scope: Scope, operation: Operation<'create
     const refusal = addForeignKey(work, id, foreignKey)
     if (refusal !== undefined) return refusal
   }
+  noteTable(work, 'tableCreated', id)
   return true
 }
 
@@ -114,6 +125,7 @@ function renameTable(work: EntryWork, table: Table, to: string): boolean | Refus
   if (bad !== undefined) return bad
   if (to === RESERVED_TABLE) return refuse('invalid_name', `${RESERVED_TABLE} is reserved`)
   ownCatalog(work).putTable(work.changes, { ...table.parts, name: to })
+  noteTable(work, 'tableRenamed', table.id, { from: table.name })
   return true
 }
 
@@ -137,12 +149,16 @@ export function dropTables(work: EntryWork, tables: readonly Table[]): Refusal |
       others.push(reference)
     }
   }
-  for (const { table, foreignKey } of others) dropForeignKey(work, table.id, foreignKey.name)
+  for (const { table, foreignKey } of others) {
+    dropForeignKey(work, table.id, foreignKey.name)
+    noteTable(work, 'tableAltered', table.id, { change: 'dropForeignKey' })
+  }
   for (const { id } of tables) dropTable(work, id)
   return undefined
 }
 
 function dropTable(work: EntryWork, id: number): void {
+  noteTable(work, 'tableDropped', id)
   const catalog = ownCatalog(work)
   const table = catalog.tableById(id)!
   endJobs(work, task => (task.kind === 'buildIndex' || task.kind === 'validate') && task.tableId === id)

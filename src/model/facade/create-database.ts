@@ -43,6 +43,8 @@ import type { CommitEvents, EventQuery, EventsOptions, EventStream } from '../da
 import { submitDdl } from './ddl-batch.ts'
 import { EventQueries, readCommitEvents } from './event-reads.ts'
 import { CoreEventStream } from './event-stream.ts'
+import { lifecycleStream } from './lifecycle.ts'
+import type { LifecycleOptions, LifecycleStream } from '../lifecycle.ts'
 import { CoreKeyValueSpace } from './key-value-space.ts'
 import { readHead, waitForDurable } from './head.ts'
 import { readJobs, waitForJobs } from './jobs.ts'
@@ -135,6 +137,10 @@ class CoreDatabase implements Database {
 
   commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents> {
     return readCommitEvents(newestState(this.#connection), seq, options)
+  }
+
+  lifecycle(options?: LifecycleOptions): LifecycleStream {
+    return lifecycleStream(this.#connection, options)
   }
 
   async view(options?: RequestOptions): Promise<View> {

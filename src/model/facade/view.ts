@@ -17,6 +17,8 @@ import { invalid } from './arguments.ts'
 import { Budget, coreOptions, type Connection } from './connection.ts'
 import type { CommitEvents, EventQuery, EventReader, EventsOptions } from '../database-events.ts'
 import { EventQueries, EventReads, readCommitEvents } from './event-reads.ts'
+import type { LifecycleOptions, LifecycleReader } from '../lifecycle.ts'
+import { lifecycleReader } from './lifecycle.ts'
 import { KeyValueReads } from './key-value-reads.ts'
 import type { ReadSource } from './read-source.ts'
 import { scanScopes } from './scan-scopes.ts'
@@ -74,6 +76,10 @@ export class PinnedView implements View {
 
   commitEvents(seq: number, options?: RequestOptions): Promise<CommitEvents> {
     return readCommitEvents(this.#source(), seq, options)
+  }
+
+  lifecycle(options?: LifecycleOptions): LifecycleReader {
+    return lifecycleReader(this.#source(), options)
   }
 
   #source(): ReadSource {

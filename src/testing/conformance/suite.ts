@@ -22,6 +22,7 @@ import { expirySection } from './expiry-cases.ts'
 import { keyValueSection } from './key-value-cases.ts'
 import { jobSection } from './job-cases.ts'
 import { layerSection } from './layer-cases.ts'
+import { lifecycleSection } from './lifecycle-cases.ts'
 import { lockSection } from './lock-cases.ts'
 import { permissionSection } from './permission-cases.ts'
 import { preflightSection } from './preflight-cases.ts'
@@ -51,6 +52,7 @@ export const conformanceSections: readonly ConformanceSection[] = [
   exactlyOnceSection,
   eventSection,
   eventQuerySection,
+  lifecycleSection,
   tableSection,
   rowSection,
   constraintSection,

@@ -92,8 +92,18 @@ describe('events over HTTP', () => {
     assert.deepEqual(places((await rig.ask('GET', '/v1/events/p?topic=orders')).body), ['p/b: b1'])
     const one = await rig.ask('GET', `/v1/commits/${seq}/events`)
     assert.equal(commitEventsSchema.safeParse(one.body).error, undefined)
-    assert.deepEqual([places(one.body), one.body.mayBeRemoved], [['p/app: a1', 'p/b: b1'], false])
-    assert.deepEqual((await rig.ask('GET', `/v1/commits/${seq - 1}/events`)).body.events, [])
+    assert.deepEqual([places(one.body), one.body.mayBeRemoved], [['_system/app: p/b', 'p/app: a1', 'p/b: b1'], false])
+    const system = await rig.ask('GET', '/v1/events/_system/app?topic=scopeCreated&reverse=true&limit=1')
+    assert.equal(eventsSchema.safeParse(system.body).error, undefined)
+    const [{ seq: at, payload }] = system.body.events
+    assert.equal(at, seq)
+    const { project, scope } = JSON.parse(payload as string) as { project: string; scope: string }
+    assert.deepEqual([project, scope], ['p', 'b'])
+    assert.equal((await rig.ask('GET', '/v1/events/_system')).status, 200)
+    assert.equal((await rig.ask('GET', '/v1/events/_system/b')).status, 404)
+    assert.equal((await rig.ask('GET', '/v1/events/_system/app/summary')).status, 200)
+    const before = (await rig.ask('GET', `/v1/commits/${seq - 1}/events`)).body
+    assert.deepEqual(places(before), ['_system/app: p', '_system/app: p/app'])
     const summary = await rig.ask('GET', '/v1/events/p/app/summary')
     assert.equal(eventSummarySchema.safeParse(summary.body).error, undefined)
     assert.deepEqual([summary.body.events, summary.body.first.seq, summary.body.moreTopics], [1, seq, false])
