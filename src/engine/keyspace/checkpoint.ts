@@ -17,6 +17,9 @@ import { encodeSuperblock } from './superblock.ts'
 /** Resolves (or returns) once the own log is synced through `seq`; what it gives must be at least that. */
 export type LogSyncedThrough = (seq: number) => number | Promise<number>
 
+/** Pages that are looked for before the first of them is written: a walk of a few milliseconds. */
+const WINDOW_PAGES = 16_384
+
 /** A root and its map, taken at one moment between two epochs. */
 export interface Capture {
   readonly root: Root
@@ -145,15 +148,16 @@ export class Checkpointer {
     this.ledger?.superblockSynced(state.number)
   }
 
-  /** Writes the unwritten pages below `root`, children before parents; what is written already is not entered. */
+  /**
+   * Writes the unwritten pages below `root`, children before parents; what is written already is not entered. Within a level in the order
+   * of the file, not of the keys: pages that were changed one after the other lie side by side in it, and neighbours go in one write.
+   */
   async writeTree(root: number): Promise<void> {
-    const { table } = this.#storage
     const pages = [root]
     const next = [0]
-    let batch: number[] = []
-    const inBatch = new Set<number>()
-    const isDone = (page: number): boolean =>
-      inBatch.has(page) || !table.isResident(page) || (table.state[page]! & STAGED) !== 0
+    let levels: number[][] = []
+    const found = new Set<number>()
+    const isDone = (page: number): boolean => found.has(page) || !this.#isUnwritten(page)
     while (pages.length > 0) {
       const page = pages.at(-1)!
       const child = isDone(page) ? undefined : this.#nextUnwritten(page, next, isDone)
@@ -165,14 +169,33 @@ export class Checkpointer {
       pages.pop()
       next.pop()
       if (isDone(page)) continue
-      batch.push(page)
-      inBatch.add(page)
-      if (batch.length < BATCH_PAGES) continue
-      await this.#pager.writePages(batch)
-      batch = []
-      inBatch.clear()
+      this.#storage.table.require(page, this.#ref)
+      const level = pageLevel(this.#ref)
+      levels[level] ??= []
+      levels[level].push(page)
+      found.add(page)
+      if (found.size < WINDOW_PAGES) continue
+      await this.#writeLevels(levels)
+      levels = []
+      found.clear()
     }
-    if (batch.length > 0) await this.#pager.writePages(batch)
+    await this.#writeLevels(levels)
+  }
+
+  /** Leaves first; what the pager has written in the meantime is left out. */
+  async #writeLevels(levels: readonly (number[] | undefined)[]): Promise<void> {
+    for (const level of levels) {
+      const pages = Float64Array.from(level ?? []).sort()
+      for (let at = 0; at < pages.length; at += BATCH_PAGES) {
+        const batch = Array.from(pages.subarray(at, at + BATCH_PAGES)).filter(page => this.#isUnwritten(page))
+        if (batch.length > 0) await this.#pager.writePages(batch)
+      }
+    }
+  }
+
+  #isUnwritten(page: number): boolean {
+    const { table } = this.#storage
+    return table.isResident(page) && (table.state[page]! & STAGED) === 0
   }
 
   /** The next child of a branch that has to be written first; the walk's place in the branch is the last of `next`. */

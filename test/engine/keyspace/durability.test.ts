@@ -1,10 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Files } from '../../../src/platform/index.ts'
 import { SimulatedCrash, SimulatedDisk } from '../../../src/platform/simulated/index.ts'
 import type { Mutants } from '../../../src/engine/keyspace/index.ts'
 import { Keyspace } from '../../../src/engine/keyspace/index.ts'
 import type { Model } from './support.ts'
-import { assertShows, Dice, digestOf, optionsFor, randomEpoch, SEED } from './support.ts'
+import { assertShows, Dice, digestOf, META, optionsFor, randomEpoch, SEED } from './support.ts'
+
+/** Adds the length of each write of the page file to `writes`. */
+function countingWrites(files: Files, writes: number[]): Files {
+  const opening = files.open.bind(files)
+  const open: Files['open'] = async (path, mode) => {
+    const file = await opening(path, mode)
+    const write = file.write.bind(file)
+    file.write = (bytes, position) => {
+      writes.push(bytes.length)
+      return write(bytes, position)
+    }
+    return file
+  }
+  return Object.assign(files, { open })
+}
 
 const SHAPE = { universe: 300, maxKey: 200, maxValue: 6000, deletesIn10: 4 }
 const FOUR_PAGES = 4 * 4096
@@ -70,6 +86,29 @@ describe('a keyspace on disk', () => {
       assert.deepEqual(view.getSync(Buffer.from(text, 'hex'))?.value, record.value)
     }
     view.close()
+    await keyspace.close()
+  })
+
+  it('writes neighbours in the file together, however far apart their keys are', async () => {
+    const writes: number[] = []
+    const disk = new SimulatedDisk({ seed: SEED })
+    const keyspace = await Keyspace.create(optionsFor(countingWrites(disk.files(), writes), 4096))
+    const dice = new Dice(SEED)
+    const keys = Array.from({ length: 6_000 }, () => dice.bytes(12))
+    let seq = 0
+    for (let round = 0; round < 2; round++) {
+      keyspace.beginEpoch(true)
+      for (const bytes of keys) {
+        keyspace.writer.beginEntry(++seq)
+        keyspace.writer.put(bytes, dice.bytes(100), seq, seq, 0)
+      }
+      keyspace.publish(seq, META)
+      writes.length = 0
+      await keyspace.checkpoint(wanted => wanted)
+    }
+    const pages = writes.reduce((sum, bytes) => sum + bytes, 0) / 4096
+    assert.ok(pages > 200, `${pages} pages`)
+    assert.ok(writes.length < pages / 10, `${writes.length} writes of ${pages} pages`)
     await keyspace.close()
   })
 
