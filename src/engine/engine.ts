@@ -5,64 +5,21 @@ import type { DataDirectory, Log, LogOptions, Recovered } from '../log/index.ts'
 import { createDatabase, QuorateError, ROOT_CALLER } from '../model/index.ts'
 import type { Database, Head, SlowRequests } from '../model/index.ts'
 import type { Platform } from '../platform/index.ts'
-import type { ConfiguredKeys } from '../sealing/index.ts'
 import { applyLog } from './apply-log.ts'
 import { asDamaged } from './damaged-error.ts'
 import { backupSource, backupToDirectory } from './backup/index.ts'
 import type { BackupManifest, BackupOptions } from './backup/index.ts'
 import { EngineLog } from './engine-log.ts'
+import { requireEngineOptions } from './engine-options.ts'
+import type { EngineOptions } from './engine-options.ts'
 import { engineMetrics } from './engine-metrics.ts'
 import type { EngineMetrics } from './engine-metrics.ts'
 import { LocalCore } from './local-core.ts'
 import { LOCAL_TERM, LocalSequencer } from './local-sequencer.ts'
 import { LocalReads, LocalView } from './local-view.ts'
-import type { ViewLimits } from './open-views.ts'
 import { openStateMachine, requireContinuation, requireSuperblocks } from './open-state-machine.ts'
 import { OwnSession } from './own-session.ts'
 import type { EngineStateMachine } from './state-machine.ts'
-
-/** How an embedded database is opened. Every option has a default. */
-export interface EngineOptions {
-  /**
-   * When a commit is acknowledged. `full` (default): synced. `batch`: written; synced every `batchIntervalMs` or `batchBytes`, beside the
-   * commits that follow: where the disk takes longer, the next sync begins when the last has ended, and never are more than twice
-   * `batchBytes` unsynced.
-   * `os`: written; synced by the operating system and at checkpoints. A process that dies loses nothing in any of them, a machine that
-   * loses power may lose what was not synced, but never a part of a commit.
-   */
-  durability?: 'full' | 'batch' | 'os'
-  /** Default 10 ms. */
-  batchIntervalMs?: number
-  /** Default 1 MiB. */
-  batchBytes?: number
-  /** Fixed when the directory is created; default 8192. */
-  pageBytes?: 4096 | 8192 | 16384 | 32768
-  /**
-   * Memory for pages, large values and the newest entries of the log; default 256 MiB. Below 32 pages an operation may exceed it by its path
-   * while it runs.
-   */
-  budgetBytes?: number
-  /** How much of the budget large values may take; default a quarter. Those that wait to be written come on top. */
-  hotCacheBytes?: number
-  /**
-   * Values above are kept apart from the pages, each in a run of pages of its own; default: what does not fit a quarter of a page. At least
-   * an eighth of a page.
-   */
-  inlineThresholdBytes?: number
-  /** Size of a log segment, which recovery holds in memory as a whole; default 4 MiB. The first ones of a directory are smaller, from 1 MiB on. */
-  segmentBytes?: number
-  /** A checkpoint is taken when the log has grown by this much since the last one; default 64 MiB. */
-  checkpointLogBytes?: number
-  /** ... or when the last one is this old and something has changed; default 60 s. */
-  checkpointAgeMs?: number
-  /** Bounds the views that are open: beyond it opening one gives `view_limit`, and reads of one that is too old `view_expired`. */
-  views?: ViewLimits
-  /**
-   * Encrypts and signs everything that holds data (docs/operate/encryption.md). Decided when the directory is created: a directory made with
-   * keys never opens without them, one made without never with. The first key of a list is the present one, others open what was wrapped before.
-   */
-  keys?: ConfiguredKeys
-}
 
 /** The embedded database: one process, the same state machine and log as a cluster node (DESIGN 4). */
 export interface Engine extends Database {
@@ -97,10 +54,11 @@ const TAIL_CACHE_BYTES = 8 << 10
 
 /**
  * Opens the database in `directory`, creating it where there is none; recovers what a crash left.
- * @throws QuorateError `directory_locked` naming the holder, `damaged` naming file and offset, `storage_failed`; `seal_key_missing`,
+ * @throws QuorateError `invalid_argument`, `directory_locked` naming the holder, `damaged` naming file and offset, `storage_failed`; `seal_key_missing`,
  * `seal_key_wrong`, `not_sealed` if the keys are not the directory's
  */
 export async function openEngine(directory: string, options: EngineOptions, platform: Platform): Promise<Engine> {
+  requireEngineOptions(directory, options)
   const owned = await openDataDirectory({
     files: platform.files,
     random: platform.random,

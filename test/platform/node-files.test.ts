@@ -40,3 +40,7 @@ it('preallocates in small pieces, for the page cache keeps each as one, through 
   assert.ok(Math.max(...lengths) <= 131_072, `a write of ${Math.max(...lengths)} bytes`)
   await file.close()
 })
+
+it('makes no directory without a name, and does not try for ever', async () => {
+  await assert.rejects(nodeFiles().makeDirectory(''), { code: 'not_found' })
+})

@@ -72,15 +72,16 @@ async function fileSize(path: string): Promise<number | undefined> {
   }
 }
 
-async function makeDirectory(directory: string): Promise<void> {
+async function makeDirectory(directory: string, isParentMade = false): Promise<void> {
   try {
     await fs.mkdir(directory, { mode: 0o700 })
   } catch (error) {
     const systemCode = systemCodeOf(error)
     if (systemCode === 'EEXIST' && (await fs.stat(directory)).isDirectory()) return
-    if (systemCode !== 'ENOENT' || dirname(directory) === directory) throw error
+    // An empty path stays without a directory, whatever is made above it.
+    if (systemCode !== 'ENOENT' || dirname(directory) === directory || isParentMade) throw error
     await makeDirectory(dirname(directory))
-    await makeDirectory(directory)
+    await makeDirectory(directory, true)
     return
   }
   await syncDirectory(dirname(directory))
