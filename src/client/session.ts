@@ -35,6 +35,8 @@ export class ClientSession implements CommitSender {
   #window = 1
   #lastSerial = 0
   #answeredThrough = 0
+  /** The largest serial that was applied or refused in its time: those before it cannot be applied any more. */
+  #lastDecided = 0
   /** Sent and not answered, by serial. */
   readonly #open = new NumberMap<PendingCommit>()
   /** Not sent yet, from `#queueAt` on. */
@@ -279,6 +281,7 @@ export class ClientSession implements CommitSender {
       this.#refusals = 0
       this.#pool.retries.succeeded()
       if (message.outcome[STATUS_OFFSET] === REFUSED && this.#isTakenBack(commit, message.outcome)) return
+      if (commit.serial > this.#lastDecided) this.#lastDecided = commit.serial
       this.#remove(commit)
       if (commit.isSettled) this.#rememberAbandoned(commit.serial)
       else commit.resolve(message.outcome, connection.historyId)
@@ -298,10 +301,13 @@ export class ClientSession implements CommitSender {
     return outcome.code === 'expired' && this.#makeAnew(commit)
   }
 
-  /** Leader time had run ahead of what was known of it here. It was refused for good, so a new serial is a new request. */
+  /**
+   * Leader time had run ahead of what was known of it here. It was refused for good, so a new serial is a new request; but not behind what
+   * was issued after it: what one client issues is applied in the order of issue, or not at all.
+   */
   #makeAnew(commit: PendingCommit): boolean {
     const leftMs = commit.deadlineMs - this.#ports.clock.monotonicMs()
-    if (leftMs <= 0 || commit.isSettled) return false
+    if (leftMs <= 0 || commit.isSettled || commit.serial < this.#lastDecided) return false
     this.#remove(commit)
     commit.notAfterMicros = notAfterOf(this.#pool.leaderTimeMicros, leftMs)
     this.#unsend(commit)
@@ -383,6 +389,7 @@ export class ClientSession implements CommitSender {
     this.#nonce = this.#ports.random.bytes(NONCE_BYTES)
     this.#lastSerial = 0
     this.#answeredThrough = 0
+    this.#lastDecided = 0
     this.#abandoned = []
     this.#needsResend = false
     // Issue order: all of these were issued before what is queued, and were answered in the order of their serials.

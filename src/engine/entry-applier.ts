@@ -202,15 +202,16 @@ export class EntryApplier {
     const serial = requestSerial(bytes, start)
     const session = id === 0 ? undefined : this.sessions.find(this.#changes, this.state, id, work.timeMicros)
     const notAfter = requestNotAfterMicros(bytes, start)
-    const isLate = notAfter !== 0 && work.timeMicros > notAfter
-    if (isLate && isMutant('not_after_before_session')) return this.#unrecorded(seq, id, serial, LATE)
+    let late = notAfter !== 0 && work.timeMicros > notAfter ? LATE : undefined
+    if (late !== undefined && isMutant('not_after_before_session')) return this.#unrecorded(seq, id, serial, late)
     if (id !== 0) {
       const early = this.#fromSession(seq, id, serial, session, caller)
       if (early !== undefined) return early
+      if (session !== undefined && this.sessions.isOvertaken(session, serial)) late = OVERTAKEN
     }
     const acknowledged = requestAcknowledgedThrough(bytes, start)
     try {
-      return this.#applyEnvelope(seq, session, serial, acknowledged, caller, isLate, bytes, envelopeStart, end)
+      return this.#applyEnvelope(seq, session, serial, acknowledged, caller, late, bytes, envelopeStart, end)
     } catch (error) {
       if (!isMalformed(error)) throw error
       return this.#finishRefused(seq, session, serial, acknowledged, MALFORMED)
@@ -270,7 +271,7 @@ export class EntryApplier {
     serial: number,
     acknowledged: number,
     caller: string,
-    isLate: boolean,
+    late: Refusal | undefined,
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -287,7 +288,7 @@ export class EntryApplier {
       if (found instanceof Uint8Array) return this.#finishKnown(seq, session, serial, acknowledged, found)
       if (found !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, found)
     }
-    if (isLate) return this.#finishRefused(seq, session, serial, acknowledged, LATE)
+    if (late !== undefined) return this.#finishRefused(seq, session, serial, acknowledged, late)
     if (end - start > this.state.settings.transactionBytesMax) {
       return this.#finishRefused(seq, session, serial, acknowledged, refuse('transaction_too_large', 'too many bytes'))
     }
@@ -434,6 +435,7 @@ export class EntryApplier {
 
 const utf8 = new TextEncoder()
 const LATE: Refusal = refuse('expired', 'the request came too late to be applied')
+const OVERTAKEN: Refusal = refuse('expired', 'a request that its client issued later was decided before it')
 
 const NOT_OWN: Refusal = refuse('permission_denied', 'the session belongs to another caller')
 

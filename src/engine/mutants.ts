@@ -17,6 +17,8 @@ export type EngineMutant =
   | 'not_after_before_session'
   /** Keys expire by this node's clock. */
   | 'expiry_by_own_clock'
+  /** What a client issued before is applied behind what it issued later. */
+  | 'overtaken_serials_applied'
   /** What a refused transaction changed before the refusal stays. */
   | 'refusal_keeps_changes'
   /** A new term does not keep sessions alive for one more lifetime. */

@@ -56,6 +56,36 @@ describe('a commit that is refused', () => {
     assert.equal(late!.serial, 3)
     assert.ok(late!.notAfterMicros - early!.notAfterMicros > 50_000_000)
   })
+
+  it('because a later one came first is not made anew: it would be applied behind what was issued after it', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    await cluster.world.runToCompletion(set(client, 'k0'))
+    let overtaken = 0
+    cluster.node(1).rule = message => {
+      if (message.type !== 'commit') return 'pass'
+      if (message.serial === 2) {
+        overtaken = message.requestId
+        return []
+      }
+      const { requestId } = message
+      const answer = (id: number, outcome: Uint8Array) =>
+        ({ type: 'outcome', requestId: id, leaderTimeMicros: cluster.leaderTimeMicros, outcome }) as const
+      const third = encodeOutcome({ status: 'committed', seq: ++cluster.seq, results: [] })
+      const second = encodeOutcome({ status: 'refused', seq: ++cluster.seq, code: 'expired', message: 'overtaken' })
+      return [answer(requestId, third), answer(overtaken, second)]
+    }
+    const [second, third] = ['k1', 'k2'].map(key => set(client, key))
+    const error = await cluster.world.runToCompletion(errorOf(second!))
+    assert.equal(error.code, 'expired')
+    assert.equal(error.applied, 'no')
+    assert.equal(error.retryable, true)
+    await cluster.world.runToCompletion(third!)
+    assert.deepEqual(
+      cluster.node(1).commits.map(({ serial }) => serial),
+      [1, 2, 3],
+    )
+  })
 })
 
 describe('a session that the cluster has forgotten', () => {

@@ -14,6 +14,11 @@ async function withSession(kind: 'client' | 'node' = 'client'): Promise<{ harnes
   return { harness, session }
 }
 
+function codeOf(bytes: Uint8Array): string {
+  const outcome = decodeOutcome(bytes)
+  return outcome.status === 'refused' ? outcome.code : outcome.status
+}
+
 function setting(name: string, value: number): Mutation {
   return { type: 'ddl', operation: { type: 'setSetting', name, value } }
 }
@@ -81,6 +86,43 @@ describe('a session', () => {
     assert.equal(await harness.refusal({ mutations: [add] }, { session, serial: 2 }), 'expired', 'it stays expired')
   })
 
+  it('of a client never applies a serial behind a later one, whatever became of that and wherever the state is read', async () => {
+    for (const [name, later] of [
+      ['committed', add],
+      ['refused', refused],
+    ] as const) {
+      const { harness, session } = await withSession()
+      await harness.commit({ mutations: [add] }, { session, serial: 1 })
+      await harness.commit({ mutations: [later] }, { session, serial: 40 })
+      const before = harness.get('n')
+      const overtaken = await harness.submit({ mutations: [add] }, { session, serial: 39 })
+      assert.equal(codeOf(overtaken.outcome), 'expired', name)
+      assert.equal(harness.get('n'), before, name)
+      assert.deepEqual(harness.core.recordedOutcome(session, 39), overtaken.outcome, 'it stays refused')
+      assert.equal((await harness.submit({ mutations: [add] }, { session, serial: 39 })).isDuplicate, true)
+      assert.equal((await harness.submit({ mutations: [add] }, { session, serial: 1 })).isDuplicate, true, 'a copy')
+      await harness.checkpoint()
+      const again = await harness.reopen()
+      assert.equal(await again.refusal({ mutations: [add] }, { session, serial: 38 }), 'expired', `${name}, read again`)
+      assert.equal((await again.commit({ mutations: [add] }, { session, serial: 41 })).status, 'committed')
+    }
+  })
+
+  it('of a node takes them in any order: its requests are of many who know nothing of each other', async () => {
+    const { harness, session } = await withSession('node')
+    for (const serial of [2, 70, 1, 69]) {
+      assert.equal((await harness.commit({ mutations: [add] }, { session, serial })).status, 'committed', `${serial}`)
+    }
+  })
+
+  it('answers a serial that was overtaken with what its idempotency key gave before', async () => {
+    const { harness, session } = await withSession()
+    const envelope = { idempotencyKey: 'once', mutations: [add] }
+    const first = await harness.commit(envelope, { session, serial: 2 })
+    const again = await harness.commit(envelope, { session, serial: 1 })
+    assert.deepEqual(again, { ...first, isDuplicate: true })
+  })
+
   it('forgets what was acknowledged, chunk by chunk, and then refuses it for ever', async () => {
     const { harness, session } = await withSession()
     for (let serial = 1; serial <= 70; serial++) await harness.commit({ mutations: [refused] }, { session, serial })
@@ -101,7 +143,7 @@ describe('a session', () => {
     await harness.commit({ mutations: [add] }, { session, serial: 1_000_000 })
     assert.equal(await harness.refusal({ mutations: [add] }, { session, serial: 1 }), 'serial_out_of_window')
     assert.equal(await harness.refusal({ mutations: [add] }, { session, serial: 2 }), 'serial_out_of_window')
-    assert.equal((await harness.commit({ mutations: [add] }, { session, serial: 999_990 })).status, 'committed')
+    assert.equal((await harness.commit({ mutations: [add] }, { session, serial: 1_000_001 })).status, 'committed')
   })
 
   it('belongs to its caller; a session of a node serves everybody', async () => {

@@ -41,6 +41,13 @@ export function chunkOf(serial: number): number {
   return Math.floor(serial / SLOTS_PER_CHUNK)
 }
 
+/** The largest serial of chunk `number` that has an outcome; a chunk has at least one. */
+export function lastSerialOf(number: number, bytes: Uint8Array): number {
+  let last = SLOTS_PER_CHUNK - 1
+  while (last > 0 && bytes[last * SLOT_BYTES] === SlotKind.unused) last--
+  return number * SLOTS_PER_CHUNK + last
+}
+
 export function slotOffset(serial: number): number {
   return (serial % SLOTS_PER_CHUNK) * SLOT_BYTES
 }

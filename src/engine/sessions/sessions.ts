@@ -25,6 +25,7 @@ import {
   chunkOf,
   chunkTime,
   digestSlot,
+  lastSerialOf,
   outcomeOfSlot,
   SlotKind,
   slotKind,
@@ -55,6 +56,8 @@ export interface Session {
   readonly nonce: Uint8Array
   /** Serials of earlier chunks are forgotten. */
   firstChunk: number
+  /** The largest that has an outcome; 0 = none has. */
+  lastSerial: number
   lastUseMicros: number
   /** Copies of some chunks. */
   readonly chunks: Map<number, Chunk>
@@ -82,6 +85,7 @@ export class Sessions {
   // What the present entry will have changed once it is written.
   #pending: Session | undefined
   #pendingNumber = 0
+  #pendingSerial = 0
   #pendingChunk: Chunk | undefined
   #isChunkNew = false
   #pendingAt = 0
@@ -139,6 +143,15 @@ export class Sessions {
   }
 
   /**
+   * Whether a later serial of the client has an outcome already. What it issued before and has not heard of comes too late then: what one
+   * client issues is applied in the order of issue, or not at all. Requests of a node's session are of many, and have no order.
+   * hot path (bench/apply)
+   */
+  isOvertaken(session: Session, serial: number): boolean {
+    return session.kind === 'client' && serial < session.lastSerial && !isMutant('overtaken_serials_applied')
+  }
+
+  /**
    * Records an outcome in the slot of `serial`, and forgets what was acknowledged or has left the window. Returns nothing; the
    * change is part of the entry. Throws `ColdPages`.
    */
@@ -174,6 +187,7 @@ export class Sessions {
     this.#pendingChunk = chunk
     this.#pending = session
     this.#pendingNumber = number
+    this.#pendingSerial = serial
     this.#pendingAt = at
     this.#pendingTime = timeMicros
     this.#pendingSeq = work.seq
@@ -186,6 +200,7 @@ export class Sessions {
     const session = this.#pending
     if (session === undefined) return
     session.lastUseMicros = this.#pendingTime
+    if (this.#pendingSerial > session.lastSerial) session.lastSerial = this.#pendingSerial
     const chunk = this.#pendingChunk!
     if (this.#isChunkNew) keep(session, this.#pendingNumber, chunk)
     else {
@@ -230,6 +245,7 @@ export class Sessions {
       openedAtMicros: timeMicros,
       nonce: opening.nonce,
       firstChunk: 0,
+      lastSerial: 0,
       lastUseMicros: timeMicros,
       chunks: new Map(),
       recent: undefined,
@@ -335,8 +351,10 @@ export class Sessions {
     if (record === undefined) return undefined
     const session = decodeSession(id, record.value)
     const chunks = outcomeChunksPrefix(id)
-    reader.walk(chunks, prefixEnd(chunks), false, (_key, _metadata, value) => {
-      session.lastUseMicros = Math.max(session.lastUseMicros, chunkTime(value()))
+    reader.walk(chunks, prefixEnd(chunks), false, (key, _metadata, value) => {
+      const bytes = value()
+      session.lastUseMicros = Math.max(session.lastUseMicros, chunkTime(bytes))
+      session.lastSerial = lastSerialOf(readU64BE(key, 10), bytes)
       return true
     })
     if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear()
@@ -408,6 +426,7 @@ export function decodeSession(id: number, bytes: Uint8Array): Session {
     openedAtMicros,
     nonce,
     firstChunk,
+    lastSerial: 0,
     lastUseMicros: openedAtMicros,
     chunks: new Map(),
     recent: undefined,

@@ -75,7 +75,7 @@ export class SimulatedClient {
   readonly #history: History
   readonly #random: SeededRandom
   readonly #open = new Set<OpenRequest>()
-  /** A client that has one keeps the order of its requests; others send each by itself, to any node. */
+  /** A client that has one keeps the order of its requests; others send each by itself, to any node, and so have a session as doors have. */
   readonly #line: OrderedLine<OpenRequest> | undefined
   readonly #denied: { readonly session: number; readonly serial: number; readonly code: string }[] = []
   /** Refusals because the node had too much to do. */
@@ -140,17 +140,19 @@ export class SimulatedClient {
     world.schedule(this.#random.uniform(...ATTEMPT_MS), again)
     this.#call(owner, node => {
       const host = owner.host!
-      node.service.openSession({ caller: this.caller, kind: 'client', nonce }, 1000).then(
-        session => {
-          if (isOver || host.state === 'dead') return
-          isOver = true
-          this.#isOpening = false
-          this.#begin(session)
-        },
-        (error: unknown) => {
-          if (host.state !== 'dead') checkCode(this.#cluster, owner, error)
-        },
-      )
+      node.service
+        .openSession({ caller: this.caller, kind: this.#line === undefined ? 'node' : 'client', nonce }, 1000)
+        .then(
+          session => {
+            if (isOver || host.state === 'dead') return
+            isOver = true
+            this.#isOpening = false
+            this.#begin(session)
+          },
+          (error: unknown) => {
+            if (host.state !== 'dead') checkCode(this.#cluster, owner, error)
+          },
+        )
     })
   }
 
@@ -257,7 +259,7 @@ export class SimulatedClient {
       if (outcome !== undefined && owner.inspect()?.isFenced === true) {
         this.#cluster.fail(new Violation(`${owner.name} is fenced and answers ${session}/${serial}`))
       }
-      // Its time is over for this node, which lets go what was issued behind it; by leader time a copy elsewhere may still be applied.
+      // Its time is over for this node, which lets go what was issued behind it; a copy elsewhere is refused then.
       if (error?.code === 'timeout') this.#oracle.order.excuse(session, serial)
       // On a line an answer is lost with all that come after it.
       if (!sending.isOpen()) return

@@ -100,10 +100,7 @@ export class EntryOracle {
     const payload = bytes.slice(at + ENTRY_HEADER_BYTES, end)
     const expected = this.reference.apply({ seq, kind, leaderTimeMicros, payload })
     this.#applied.push({ chain, term, expected, outcome: undefined })
-    if (kind === EntryKind.transaction && expected?.repeats === undefined) {
-      const refusal = expected?.outcome.status === 'refused' ? expected.outcome.code : undefined
-      this.order.onApplied(requestSession(payload), requestSerial(payload), seq, refusal)
-    }
+    if (expected?.isOvertaken === true) this.order.onOvertaken(requestSession(payload), requestSerial(payload), seq)
     this.describe?.(seq, describeEntry(kind, term, payload))
   }
 

@@ -1,40 +1,26 @@
 import { require } from './trace.ts'
 
-/** What is refused so was not judged in its turn: its time was over, or the first sending met no such place and the log decided later. */
-const OUT_OF_TURN: ReadonlySet<string> = new Set([
-  'expired',
-  'scope_not_found',
-  'project_not_found',
-  'permission_denied',
-  'session_ended',
-  'serial_out_of_window',
-])
-
-interface Session {
-  lastSerial: number
-  /** Given up by their client: they may still be applied, at any time. */
-  readonly excused: Set<number>
-}
-
-/** What one client issues without awaiting is applied in issue order (DESIGN 4), if the client sends it in order. */
+/**
+ * What one client issues without awaiting is applied in issue order (DESIGN 4). A session sees to it that nothing is applied behind what was
+ * issued later; this one, that nothing is refused for that which nodes had to place in its turn.
+ */
 export class OrderOracle {
-  readonly #sessions = new Map<number, Session>()
+  /** By session: what its client or a node has given up, or was not placed at once. */
+  readonly #excused = new Map<number, Set<number>>()
 
   /** The client of this session keeps order. */
   expect(session: number): void {
-    this.#sessions.set(session, { lastSerial: 0, excused: new Set() })
+    this.#excused.set(session, new Set())
   }
 
   excuse(session: number, serial: number): void {
-    this.#sessions.get(session)?.excused.add(serial)
+    this.#excused.get(session)?.add(serial)
   }
 
-  /** A request was applied for the first time; `refusal` = what it was refused with, if it was. */
-  onApplied(session: number, serial: number, seq: number, refusal: string | undefined): void {
-    const known = this.#sessions.get(session)
-    if (known === undefined || (refusal !== undefined && OUT_OF_TURN.has(refusal)) || known.excused.has(serial)) return
-    require(serial > known.lastSerial, () =>
-      `${session}/${serial} is applied at ${seq}, after ${session}/${known.lastSerial} that was issued later`)
-    known.lastSerial = serial
+  /** A request is refused because a later one of its session was decided before. */
+  onOvertaken(session: number, serial: number, seq: number): void {
+    const excused = this.#excused.get(session)
+    require(excused === undefined || excused.has(serial), () =>
+      `${session}/${serial} comes at ${seq} behind what was issued later, and its client still waited for it`)
   }
 }

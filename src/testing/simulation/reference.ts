@@ -53,11 +53,16 @@ export interface Expected {
   readonly repeats: number | undefined
   /** The engine may also say that it has forgotten this serial. */
   readonly mayBeForgotten: boolean
+  /** Its client has issued it before what it follows: it is not applied. */
+  readonly isOvertaken?: true
 }
 
 interface Session {
   readonly id: number
   readonly nonce: string
+  readonly kind: 'client' | 'node'
+  /** The largest that was answered. */
+  lastSerial: number
   lastUseMicros: number
   acknowledgedThrough: number
   /** When a tick looks at it, us. */
@@ -190,6 +195,8 @@ export class Reference {
     this.#sessions.set(entry.seq, {
       id: entry.seq,
       nonce,
+      kind: opening.kind,
+      lastSerial: 0,
       lastUseMicros: entry.leaderTimeMicros,
       acknowledgedThrough: 0,
       dueMicros: Math.max(entry.leaderTimeMicros + this.#settings.sessionLifetimeMicros, this.#sessionFloorMicros) + 1,
@@ -233,6 +240,7 @@ export class Reference {
     const record = (outcome: ExpectedOutcome, answeredBy = seq): void => {
       if (session === undefined) return
       session.answers.set(serial, { seq: answeredBy, outcome })
+      session.lastSerial = Math.max(session.lastSerial, serial)
       session.lastUseMicros = leaderTimeMicros
       session.acknowledgedThrough = Math.max(session.acknowledgedThrough, request.acknowledgedThrough)
     }
@@ -240,7 +248,8 @@ export class Reference {
       record(found.outcome, found.seq)
       return { outcome: found.outcome, repeats: found.seq, mayBeForgotten: false }
     }
-    const isLate = request.notAfterMicros !== 0 && leaderTimeMicros > request.notAfterMicros
+    const isOvertaken = session?.kind === 'client' && serial < session.lastSerial
+    const isLate = isOvertaken || (request.notAfterMicros !== 0 && leaderTimeMicros > request.notAfterMicros)
     const outcome =
       found?.isMismatch === true
         ? refused('idempotency_mismatch')
@@ -251,7 +260,8 @@ export class Reference {
     if (found !== undefined && !found.isMismatch && outcome.status === 'committed') {
       this.#idempotent.set(found.key, { envelope: bytesToHex(request.envelope), seq, outcome })
     }
-    return { outcome, repeats: undefined, mayBeForgotten: session !== undefined && isForgettable(session, serial) }
+    const mayBeForgotten = session !== undefined && isForgettable(session, serial)
+    return { outcome, repeats: undefined, mayBeForgotten, ...(isOvertaken && { isOvertaken }) }
   }
 
   #findIdempotent(

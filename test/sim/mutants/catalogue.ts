@@ -26,6 +26,7 @@ const ENGINE_RULES: Readonly<Partial<Record<EngineMutant, string>>> = {
   not_after_before_session: 'DESIGN 7 notAfter',
   expiry_by_own_clock: 'DESIGN 7 leader time',
   refusal_keeps_changes: 'promise 4',
+  overtaken_serials_applied: 'DESIGN 4 issue order',
   session_floor_ignored: 'DESIGN 7 leader time',
   session_cache_survives_install: 'promise 3',
   watch_without_reset: 'DESIGN 7 changes',
