@@ -5,7 +5,7 @@
  */
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exitOf } from '../lib/processes.ts'
@@ -37,6 +37,8 @@ interface Figures {
   diskBytes: number
   /** Of the last four fifths of the entries: what is there whatever is in it is not in it. */
   addedDiskBytes: number
+  /** Of `diskBytes`: a history for watches, with a bound of its own. */
+  historyBytes: number
   rssBytes: number
   addedRssBytes: number
 }
@@ -114,6 +116,7 @@ async function sharedPuts(store: Store, puts: number): Promise<{ perSecond: numb
 
 /** Blocks of all files below. */
 function bytesOnDisk(folder: string): number {
+  if (!existsSync(folder)) return 0
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())
     .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).blocks * 512, 0)
@@ -154,6 +157,7 @@ async function measureStore(name: string): Promise<Figures | undefined> {
       sharedCpuUs: shared.cpu,
       diskBytes,
       addedDiskBytes,
+      historyBytes: bytesOnDisk(join(folder, 'data', 'changes')),
       rssBytes,
       addedRssBytes,
     }
@@ -184,6 +188,7 @@ function better(a: Figures | undefined, b: Figures | undefined): Figures | undef
     sharedCpuUs: Math.min(a.sharedCpuUs, b.sharedCpuUs),
     diskBytes: Math.min(a.diskBytes, b.diskBytes),
     addedDiskBytes: Math.min(a.addedDiskBytes, b.addedDiskBytes),
+    historyBytes: Math.min(a.historyBytes, b.historyBytes),
     rssBytes: Math.min(a.rssBytes, b.rssBytes),
     addedRssBytes: Math.min(a.addedRssBytes, b.addedRssBytes),
   }
@@ -209,6 +214,9 @@ function rowsOf(name: string, own: Figures, others: readonly Figures[]): Row[] {
     below('synced put, 32 writers, processor time', f => f.sharedCpuUs, 'us'),
     below('on disk', f => per(f.diskBytes), 'B an entry'),
     below('on disk, the last four fifths', f => f.addedDiskBytes, 'B an entry'),
+    ...(own.historyBytes > 0
+      ? [plain(name, 'of it changes for watches, 32 MiB at most', per(own.historyBytes), 'B an entry')]
+      : []),
     below('in memory (RSS)', f => per(f.rssBytes), 'B an entry'),
     below('in memory (RSS), the last four fifths', f => f.addedRssBytes, 'B an entry'),
   ]
