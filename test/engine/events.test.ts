@@ -211,8 +211,10 @@ describe('events', () => {
         while (harness.core.nextExpiryMicros() !== undefined) await harness.tick(random.between(1, 50))
       }
       const topic = random.pick([undefined, 't', 'tt', 'u', 'none'])
-      const seqs = [random.between(0, harness.core.appliedSeq), random.between(0, harness.core.appliedSeq)]
-      const times = [random.between(0, 400), random.between(0, 400)].map(seconds => start + seconds * SECOND)
+      // Mostly the bounds fall on an event, where they decide.
+      const marks = [0, 1].map(() => (oracle.all.length > 0 ? random.pick(oracle.all) : undefined))
+      const seqs = marks.map(mark => mark?.seq ?? random.between(0, harness.core.appliedSeq))
+      const times = marks.map(mark => (mark?.timeMicros ?? start) + random.pick([0, 0, 1, SECOND]))
       const request = {
         ...(topic !== undefined && { topic }),
         ...(random.chance(0.3) && { key: random.pick(['a', 'b', 'none']) }),

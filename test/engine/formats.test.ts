@@ -86,7 +86,7 @@ describe('the layer of events', () => {
     const value = (topic: string, key: string): string =>
       `01${hex(time)}0100${hex(bytes(topic))}0100${hex(bytes(key))}020000007b7d`
     assert.deepEqual(await ofEvents(harness), [
-      `130000000100: 01${number64(3)}${number64(0)}${number64(3)}${number64(12)}`,
+      `130000000100: 02${number64(3)}${number64(0)}${number64(3)}${number64(12)}`,
       `130000000101${number(2)}${number(0)}: ${value('t', 'k')}`,
       `130000000101${number(2)}${number(1)}: ${value('u', 'l')}`,
       `130000000101${number(3)}${number(2)}: ${value('t', 'm')}`,
@@ -116,7 +116,7 @@ describe('the layer of events', () => {
     assert.deepEqual(
       (await recordsOf(harness)).filter(record => record.startsWith('0a') || record.startsWith('0b')),
       [
-        `0a0000000000: 01${number64(2)}${number64(0)}${number64(2)}${number64(116)}`,
+        `0a0000000000: 02${number64(2)}${number64(0)}${number64(2)}${number64(116)}`,
         `0a0000000001${place}0: ${event('projectCreated', 'p', '{"project":"p","projectId":1}')}`,
         `0a0000000001${place}1: ${event('scopeCreated', 'p/app', '{"project":"p","projectId":1,"scope":"app","scopeId":1}')}`,
         `0a0000000002${project}00${place}0: `,
@@ -139,7 +139,7 @@ describe('the layer of events', () => {
       return harness
     }
     assert.deepEqual(await ofEvents(await compacted()), [
-      `130000000100: 01${number64(2)}${number64(3)}${number64(0)}${number64(0)}`,
+      `130000000100: 02${number64(2)}${number64(3)}${number64(0)}${number64(0)}`,
       `130000000104: 01${number64(4)}${number64(2)}${number64(2)}${number64(3)}${number64(0)}`,
     ])
     const harness = await compacted()

@@ -386,6 +386,11 @@ describe('invariants of a state', () => {
       ['event: topic bills is counted otherwise'],
     ],
     [
+      'a topic whose newest event is another',
+      bed => rewrite(bed, topicCountKey(scopeId(bed), utf8Bytes('orders')), value => writeU64(value, 17, 8)),
+      ['event: topic orders is counted otherwise'],
+    ],
+    [
       'events of a topic that are not counted, and counts without events',
       bed => {
         const [bills] = keysOf(bed, topicCountsPrefix(scopeId(bed)))

@@ -1,10 +1,12 @@
-import { ByteReader, ByteWriter, utf8Bytes } from '../../encoding/index.ts'
+import { ByteReader, ByteWriter, MalformedBytes, utf8Bytes } from '../../encoding/index.ts'
 import type { EventCompaction, EventData } from '../../model/index.ts'
 import type { Changes } from '../changes.ts'
 import { compactionKey, eventStateKey, readU64BE, topicCountKey } from '../layers.ts'
 import type { RecordReader } from '../record-store.ts'
 
 const FORMAT = 1
+/** 1 counted nothing, and its events had no entries by key: it is not read. */
+const STATE_FORMAT = 2
 /** Of an event's record beside topic, key and payload. */
 const EVENT_FRAME_BYTES = 17
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -77,14 +79,15 @@ export function readEventState(reader: RecordReader, scopeId: number): EventStat
 
 export function decodeEventState(value: Uint8Array): EventState {
   const fields = new ByteReader(value)
-  fields.u8()
+  const format = fields.u8()
+  if (format !== STATE_FORMAT) throw new MalformedBytes(`events of format ${format}`)
   return { nextNumber: fields.u64(), removedThroughSeq: fields.u64(), events: fields.u64(), bytes: fields.u64() }
 }
 
 export function putEventState(changes: Changes, scopeId: number, state: EventState): void {
   const key = eventStateKey(scopeId)
   const writer = new ByteWriter(33)
-  writer.u8(FORMAT)
+  writer.u8(STATE_FORMAT)
   for (const number of [state.nextNumber, state.removedThroughSeq, state.events, state.bytes]) writer.u64(number)
   changes.put(key, writer.finish(), changes.metadata(key)?.createdSeq)
 }

@@ -16,6 +16,8 @@ export const EVENTS_BYTES_MAX = 1_048_576
 const LOOKED_BYTES_MAX = 16_777_216
 /** Events that one step looks at, and scopes whose first event it looks for. */
 const STEP_EVENTS = 256
+/** Sources that take about as long to ask as one event to look at. */
+const STEP_SOURCES = 64
 /** Scopes that one request may be about. */
 export const EVENT_SCOPES_MAX = 10_000
 
@@ -64,7 +66,9 @@ export class EventScan {
   /** Undefined = there is more to do. Throws `ColdPages`; then to be called again after the load. */
   step(): ReadResult | undefined {
     if (!this.#findFirst()) return undefined
-    for (let left = STEP_EVENTS; left > 0; left--) {
+    // For each commit all sources are asked.
+    const eventsMax = Math.ceil(STEP_EVENTS / (1 + Math.floor(this.#sources.length / STEP_SOURCES)))
+    for (let left = eventsMax; left > 0; left--) {
       if (this.#seq === 0 && !this.#begin()) return this.#result()
       if (!this.#read()) return this.#result()
     }
