@@ -18,6 +18,7 @@ import {
   signBackup as sign,
   streamSource,
   verifyBackup as verify,
+  withoutFileErrors,
   writeArchive as write,
 } from '../engine/index.ts'
 import type {
@@ -62,18 +63,19 @@ export const Engine: {
    */
   openPermissively(directory: string, options?: PermissiveOptions): Promise<PermissiveEngine>
 } = {
-  open: (directory, options = {}) => openEngine(directory, options, nodePlatform()),
-  openPermissively: (directory, options = {}) => openPermissively(directory, options, nodePlatform()),
+  open: (directory, options = {}) => withoutFileErrors(openEngine(directory, options, nodePlatform())),
+  openPermissively: (directory, options = {}) =>
+    withoutFileErrors(openPermissively(directory, options, nodePlatform())),
 }
 
 /**
  * Gives an encrypted data directory that nobody has open a new data key: everything that is written from its next opening on is encrypted by
  * it, and what is there stays readable (docs/operate/encryption.md). Answers the number of the key.
- * @throws QuorateError `not_found`, `seal_key_missing`, `seal_key_wrong`, `not_sealed`; FileError `directory_locked`
+ * @throws QuorateError `not_found`, `seal_key_missing`, `seal_key_wrong`, `not_sealed`; `directory_locked`
  */
 export function rotateKeys(directory: string, keys: ConfiguredKeys): Promise<number> {
   const { files, random, ciphers } = nodePlatform()
-  return rotate({ files, random, ciphers, path: directory, keys })
+  return withoutFileErrors(rotate({ files, random, ciphers, path: directory, keys }))
 }
 
 /** A file of pages that are appended and never changed (docs/formats/paged-store.md). */
@@ -86,7 +88,7 @@ export const PagedStore: {
    */
   open(path: string, options: PagedStoreOptions): Promise<PageFile>
 } = {
-  open: (path, options) => PageFile.open(nodeFiles(), path, options),
+  open: (path, options) => withoutFileErrors(PageFile.open(nodeFiles(), path, options)),
 }
 
 /**
@@ -99,7 +101,7 @@ export function writeArchive(
   archive: string,
   options: ArchiveOptions & { codec?: Codec } = {},
 ): Promise<ArchiveSummary> {
-  return write({ files: nodeFiles(), random: nodeRandom() }, directory, archive, options)
+  return withoutFileErrors(write({ files: nodeFiles(), random: nodeRandom() }, directory, archive, options))
 }
 
 /**
@@ -112,7 +114,7 @@ export function extractArchive(
   directory: string,
   options: ArchiveOptions = {},
 ): Promise<ArchiveSummary> {
-  return extract(nodeFiles(), archive, directory, options)
+  return withoutFileErrors(extract(nodeFiles(), archive, directory, options))
 }
 
 /**
@@ -126,7 +128,7 @@ export function restoreBackup(
   directory: string,
   options: RestoreOptions = {},
 ): Promise<Restored> {
-  return restore(nodePlatform(), backups, directory, options)
+  return withoutFileErrors(restore(nodePlatform(), backups, directory, options))
 }
 
 /**
@@ -141,7 +143,7 @@ export function restoreMember(
   cluster: RestoredCluster,
   options: RestoreOptions = {},
 ): Promise<Restored> {
-  return restoreOne(nodePlatform(), backups, directory, name, cluster, options)
+  return withoutFileErrors(restoreOne(nodePlatform(), backups, directory, name, cluster, options))
 }
 
 /**
@@ -154,7 +156,7 @@ export function rehearseRestore(
   scratch: string,
   options: RestoreOptions = {},
 ): Promise<Rehearsed> {
-  return rehearse(nodePlatform(), backups, scratch, options)
+  return withoutFileErrors(rehearse(nodePlatform(), backups, scratch, options))
 }
 
 /**
@@ -162,16 +164,16 @@ export function rehearseRestore(
  * @throws QuorateError `not_found` where there is no finished backup; `damaged` naming the file; `invalid_argument` without the key
  */
 export function verifyBackup(directory: string, key?: Uint8Array): Promise<BackupManifest> {
-  return verify({ files: nodeFiles() }, directory, key)
+  return withoutFileErrors(verify({ files: nodeFiles() }, directory, key))
 }
 
 /**
  * Opens the directory of an embedded database or of a cluster's node that nobody serves, to be read: its state as of the last entry that is
  * certainly committed. Nothing is added to it, writes are refused (`invalid_argument`).
- * @throws QuorateError `not_found` if it is no data directory; `damaged` naming file and offset; `seq_unavailable`; FileError `directory_locked`
+ * @throws QuorateError `not_found` if it is no data directory; `damaged` naming file and offset; `seq_unavailable`; `directory_locked`
  */
 export function openForReading(directory: string, options: OfflineOptions = {}): Promise<Database> {
-  return openReader(directory, nodePlatform(), options)
+  return withoutFileErrors(openReader(directory, nodePlatform(), options))
 }
 
 /** A backup of a directory that nobody serves, of an embedded database or of a cluster's node. @throws as `openForReading` and `Engine.backup` */
@@ -180,7 +182,7 @@ export function backupDirectory(
   directory: string,
   options: BackupOptions & OfflineOptions = {},
 ): Promise<BackupManifest> {
-  return backUp(nodePlatform(), data, directory, options)
+  return withoutFileErrors(backUp(nodePlatform(), data, directory, options))
 }
 
 /**
@@ -188,7 +190,7 @@ export function backupDirectory(
  * @throws as `openForReading`; QuorateError `already_exists`
  */
 export function exportDump(directory: string, file: string, options: OfflineOptions = {}): Promise<DumpSummary> {
-  return dump(nodePlatform(), directory, file, options)
+  return withoutFileErrors(dump(nodePlatform(), directory, file, options))
 }
 
 /**
@@ -200,23 +202,23 @@ export function restoreDump(
   directory: string,
   sizes: DirectorySizes = {},
 ): Promise<Restored & { parity: Parity }> {
-  return restoreFromDump(nodePlatform(), file, directory, sizes)
+  return withoutFileErrors(restoreFromDump(nodePlatform(), file, directory, sizes))
 }
 
 /** What a directory that nobody serves, or a dump, holds, as checksums that others with the same records have alike. @throws as `exportDump` */
 export function parityOf(path: string, options: OfflineOptions = {}): Promise<DumpSummary> {
-  return parity(nodePlatform(), path, options)
+  return withoutFileErrors(parity(nodePlatform(), path, options))
 }
 
 /** What the finished backup in `directory` says of itself; its files are not looked at. @throws as `verifyBackup` */
 export function readBackup(directory: string, key?: Uint8Array): Promise<BackupManifest> {
-  return readManifest(nodeFiles(), directory, key)
+  return withoutFileErrors(readManifest(nodeFiles(), directory, key))
 }
 
 /**
  * Takes a backup that a node sends (`POST /admin/v1/backups/stream`) into `directory`, which is empty or not there yet, and compares it with its
  * sums. With `key` its manifest is signed. `from`: whom to name where something is wrong; the directory is empty again then.
- * @throws QuorateError as the node says; `damaged` where bytes are wrong or missing; FileError where the disk fails
+ * @throws QuorateError as the node says; `damaged` where bytes are wrong or missing; `storage_failed`, `out_of_space` where the disk fails
  */
 export function receiveBackup(
   from: string,
@@ -224,17 +226,17 @@ export function receiveBackup(
   directory: string,
   key?: Uint8Array,
 ): Promise<BackupManifest> {
-  return receive(nodeFiles(), streamSource(from, parts), directory, key)
+  return withoutFileErrors(receive(nodeFiles(), streamSource(from, parts), directory, key))
 }
 
 /** Signs a backup that is not signed yet, once everything in it was compared with its sums. @throws as `verifyBackup` */
 export function signBackup(directory: string, key: Uint8Array): Promise<BackupManifest> {
-  return sign(nodeFiles(), directory, key)
+  return withoutFileErrors(sign(nodeFiles(), directory, key))
 }
 
 /** The finished backups in `root` or right below, by the time they were taken. Only manifests are read. @throws as `verifyBackup` */
 export function listBackups(root: string, key?: Uint8Array): Promise<FoundBackup[]> {
-  return list({ files: nodeFiles() }, root, key)
+  return withoutFileErrors(list({ files: nodeFiles() }, root, key))
 }
 
 export type {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Engine } from '../../src/entry/engine.ts'
+import { Engine, QuorateError } from '../../src/entry/engine.ts'
 import type { EngineOptions } from '../../src/entry/engine.ts'
 
 describe('options of an embedded database', () => {
@@ -40,6 +40,22 @@ describe('options of an embedded database', () => {
       await assert.rejects(Engine.open(wrong as string), { code: 'invalid_argument' })
     })
   }
+
+  it('may be right and the directory not: that is said as every other error is', async () => {
+    const directory = join(folder, 'once')
+    const engine = await Engine.open(directory)
+    const refused = async (at: string, code: string): Promise<void> => {
+      await assert.rejects(Engine.open(at), (error: unknown) => error instanceof QuorateError && error.code === code)
+    }
+    await refused(directory, 'directory_locked')
+    await engine.close()
+    await rm(directory, { recursive: true })
+    const file = join(folder, 'file')
+    await writeFile(file, '')
+    await refused(file, 'already_exists')
+    await refused(join(file, 'below'), 'not_found')
+    await rm(file)
+  })
 
   it('that are undefined are not given, and times may be parts of a ms or have no end', async () => {
     const options = { durability: undefined, budgetBytes: undefined, checkpointAgeMs: Infinity, batchIntervalMs: 0.5 }
