@@ -5,11 +5,29 @@ import type { Timer, Timers } from '../../platform/index.ts'
 export function browserTimers(): Timers {
   const turnEnd = new TurnEnd(toItself())
   return {
-    after(delayMs, task): Timer {
-      const handle = setTimeout(task, Math.max(0, delayMs))
-      return { cancel: () => clearTimeout(handle) }
-    },
+    after: (delayMs, task) => new PageTimer(Math.max(0, delayMs), task),
     endOfTurn: (task, options) => turnEnd.add(task, options?.isLast === true),
+  }
+}
+
+/** Pages wait no time at all when asked for more than this. */
+const LONGEST_DELAY_MS = 2 ** 31 - 1
+
+class PageTimer implements Timer {
+  #handle: ReturnType<typeof setTimeout>
+
+  constructor(delayMs: number, task: () => void) {
+    this.#handle = this.#arm(delayMs, task)
+  }
+
+  #arm(delayMs: number, task: () => void): ReturnType<typeof setTimeout> {
+    const restMs = delayMs - LONGEST_DELAY_MS
+    if (restMs <= 0) return setTimeout(task, delayMs)
+    return setTimeout(() => (this.#handle = this.#arm(restMs, task)), LONGEST_DELAY_MS)
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle)
   }
 }
 
