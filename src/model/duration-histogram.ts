@@ -77,7 +77,7 @@ export class DurationHistogram {
 function bucketOf(micros: number): number {
   const bounded = Math.min(micros, MICROS_MAX)
   const exponent = Math.max(0, 32 - Math.clz32(bounded + 1) - SUB_BUCKET_BITS)
-  return exponent * SUB_BUCKETS + Math.floor(bounded / 2 ** exponent)
+  return exponent * SUB_BUCKETS + (bounded >>> exponent)
 }
 
 function upperEdgeOf(bucket: number): number {
