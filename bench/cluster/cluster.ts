@@ -14,7 +14,7 @@ const READERS = 64
 const ROUNDS = Number(process.env['QUORATE_BENCH_ROUNDS'] ?? 3)
 const SECONDS = 4
 /** Before the first figure: servers run for weeks, and V8 compiles for seconds what a busy node runs. */
-const WARM_UP_SECONDS = 8
+const WARM_UP_SECONDS = 16
 
 interface Round {
   writes: LoadFigures[]
