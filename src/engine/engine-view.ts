@@ -79,6 +79,11 @@ class ViewSource implements LocalSource {
   done(): void {}
 }
 
+/** Who counts views. */
+export interface ViewHolder {
+  released(view: EngineView): void
+}
+
 /** Reads that go on where a cold page has stopped them; all others begin anew. */
 const GOES_ON: ReadonlySet<ReadRequest['type']> = new Set(['scan', 'count', 'events', 'query', 'rows'])
 
@@ -89,7 +94,7 @@ export class EngineView implements StateView {
   readonly #parts: ViewParts
   /** Why it is released. */
   #released: string | undefined
-  #onReleased: (() => void) | undefined
+  #holder: ViewHolder | undefined
 
   constructor(parts: ViewParts) {
     this.seq = parts.seq
@@ -129,11 +134,12 @@ export class EngineView implements StateView {
     if (this.#released !== undefined) return
     this.#released = reason
     this.#parts.release()
-    this.#onReleased?.()
+    this.#holder?.released(this)
   }
 
-  whenReleased(tell: () => void): void {
-    this.#onReleased = tell
+  /** `holder` is told when it is released. */
+  heldBy(holder: ViewHolder): void {
+    this.#holder = holder
   }
 
   /** Step by step, loading what is cold and giving the loop back between slices. */

@@ -1,6 +1,6 @@
 import { QuorateError } from '../model/index.ts'
 import type { Clock, Timer, Timers } from '../platform/index.ts'
-import type { EngineView } from './engine-view.ts'
+import type { EngineView, ViewHolder } from './engine-view.ts'
 
 /** What bounds the views that a program holds of its embedded database: each pins pages, and one of an older seq its own changes. */
 export interface ViewLimits {
@@ -13,7 +13,7 @@ export interface ViewLimits {
 const OPEN_MAX = 10_000
 
 /** The views that are open, the oldest first. */
-export class OpenViews {
+export class OpenViews implements ViewHolder {
   readonly #clock: Clock
   readonly #timers: Timers
   readonly #openMax: number
@@ -54,12 +54,8 @@ export class OpenViews {
 
   /** Counts the view until it is released. @throws QuorateError `view_limit`; the view is released then */
   add(view: EngineView): EngineView {
-    try {
-      this.requireRoom()
-    } catch (error) {
-      view.release()
-      throw error
-    }
+    if (this.#views.size >= this.#openMax) view.release()
+    this.requireRoom()
     this.hold(view)
     return view
   }
@@ -67,20 +63,20 @@ export class OpenViews {
   /** As `add`, for a view that nobody asked for and that is given beyond the limit. */
   hold(view: EngineView): void {
     this.#views.set(view, this.#clock.monotonicMs())
-    view.whenReleased(() => this.#released(view))
-    this.#watch()
+    view.heldBy(this)
+    if (this.#maxAgeMs !== Infinity) this.#watch()
   }
 
-  #released(view: EngineView): void {
+  released(view: EngineView): void {
     this.#views.delete(view)
-    if (this.#views.size > 0) return
-    this.#timer?.cancel()
+    if (this.#timer === undefined || this.#views.size > 0) return
+    this.#timer.cancel()
     this.#timer = undefined
   }
 
   /** One timer waits for the oldest; it is set again when that has gone. */
   #watch(): void {
-    if (this.#timer !== undefined || this.#maxAgeMs === Infinity || this.#views.size === 0) return
+    if (this.#timer !== undefined || this.#views.size === 0) return
     const leftMs = Math.max(1, this.#maxAgeMs - this.oldestMs)
     this.#timer = this.#timers.after(
       leftMs,

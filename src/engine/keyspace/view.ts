@@ -1,10 +1,11 @@
 import { invariant } from './assert.ts'
+import { childChecksum, childIndex, childPage } from './branch.ts'
 import { Cold } from './cold.ts'
 import { Cursor } from './cursor.ts'
 import type { ChangedSinceOptions } from './images.ts'
 import { ImageScan } from './images.ts'
 import type { PageFile } from './page-file.ts'
-import { PageRef, searchPage } from './page.ts'
+import { cellCount, pageLevel, PageRef, searchPage } from './page.ts'
 import type { Range } from './cursor.ts'
 import type { Reader } from './reader.ts'
 import { findLeaf, readMetadata, readRecord } from './point-reads.ts'
@@ -12,6 +13,12 @@ import type { RecordMetadata, RecordView } from './record.ts'
 import { RecordRef } from './record.ts'
 import type { Root } from './roots.ts'
 import type { Storage } from './storage.ts'
+
+/** No place in the leaf at hand: what searching a page never gives. */
+const ELSEWHERE = -0x3fffffff
+/** Keys that belong elsewhere until only some are tried, and which: those with none of these bits. */
+const ELSEWHERE_MAX = 4
+const SELDOM = 15
 
 /** How a view gets what is not in memory. */
 export interface Loader {
@@ -35,6 +42,10 @@ export class KeyspaceView implements Disposable {
   readonly #record: RecordRef = new RecordRef()
   readonly #inPlace: KeyspaceView['inPlace']
   #isOpen = true
+  /** The leaf of the last key that was asked for near others; -1 = none yet. */
+  #leaf = -1
+  /** Keys since then that belonged elsewhere. */
+  #elsewhere = 0
 
   constructor(storage: Storage, loader: Loader, root: Root) {
     this.#storage = storage
@@ -47,7 +58,7 @@ export class KeyspaceView implements Disposable {
     this.reader = {
       get,
       metadata: key => readMetadata(this.#storage, this.rootPage, key, this.#ref),
-      peek: (key, length) => this.peek(key, length),
+      peek: (key, length) => this.#peekNear(key, length ?? key.length),
       usage: space => this.#storage.usageAt(space, this.#root.seq),
       has: key => {
         const found = readMetadata(this.#storage, this.rootPage, key, this.#ref)
@@ -96,6 +107,59 @@ export class KeyspaceView implements Disposable {
     if (index < 0) return undefined
     this.#record.read(ref, index)
     return this.#record
+  }
+
+  /** hot path (bench/query): as `peek`, for keys that are asked for in their order more often than not. */
+  #peekNear(key: Uint8Array, length: number): RecordRef | undefined | Cold {
+    const ref = this.#ref
+    const root = this.rootPage
+    let index = this.#isWorthATry() ? this.#placeHere(key, length) : ELSEWHERE
+    if (index === ELSEWHERE) {
+      const cold = this.#descend(root, key, length)
+      if (cold !== undefined) return cold
+      index = searchPage(ref, key, length, 0)
+    }
+    if (index < 0) return undefined
+    this.#record.read(ref, index)
+    return this.#record
+  }
+
+  /** After some keys that belonged elsewhere only each sixteenth is looked for in the leaf of the one before. */
+  #isWorthATry(): boolean {
+    if (this.#leaf < 0) return false
+    return this.#elsewhere < ELSEWHERE_MAX || (++this.#elsewhere & SELDOM) === 0
+  }
+
+  /**
+   * What searching the leaf of the last key gives if this one belongs there, too, as rows do that a walk of an index asks for: that shows
+   * without the branches if keys of the leaf lie on both sides. Pages of a root that is held stay what they are.
+   */
+  #placeHere(key: Uint8Array, length: number): number {
+    const ref = this.#ref
+    if (this.#storage.table.locate(this.#leaf, ref)) {
+      const found = searchPage(ref, key, length, 0)
+      if (found >= 0 || (found < ~0 && ~found < cellCount(ref))) {
+        this.#elsewhere = 0
+        return found
+      }
+    }
+    this.#elsewhere++
+    return ELSEWHERE
+  }
+
+  /** Points `#ref` at the leaf that would hold `key`, as `findLeaf` does, and remembers which it is. */
+  #descend(root: number, key: Uint8Array, length: number): Cold | undefined {
+    const { table, cold } = this.#storage
+    const ref = this.#ref
+    let page = root
+    if (!table.locate(page, ref)) return cold.only(page, 0)
+    while (pageLevel(ref) > 0) {
+      const index = childIndex(ref, key, length)
+      page = childPage(ref, index)
+      if (!table.locate(page, ref)) return cold.only(page, childChecksum(ref, index))
+    }
+    this.#leaf = page
+    return undefined
   }
 
   metadata(key: Uint8Array): RecordMetadata | undefined | Promise<RecordMetadata | undefined> {
