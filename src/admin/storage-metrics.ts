@@ -39,6 +39,9 @@ export interface PageReadings {
   readonly oldestHeldMs: number
   readonly records: number
   readonly isBusy: boolean
+  /** Beside the pages, and out of the same budget: projects, scopes, tables and permissions as they are used; copies of sessions. */
+  readonly catalogBytes: number
+  readonly sessionBytes: number
 }
 
 export interface CheckpointReadings {
@@ -114,6 +117,8 @@ function pageFamilies(pages: PageReadings): MetricFamily[] {
     gauge('quorate_pages_resident', 'Pages in memory', pages.residentPages),
     gauge('quorate_pages_dirty', 'Pages that wait to be written', pages.dirtyPages),
     gauge('quorate_pages_budget', 'Pages that may be in memory', pages.pagesMax),
+    gauge('quorate_catalog_memory_bytes', 'Memory of projects, scopes, tables and permissions', pages.catalogBytes),
+    gauge('quorate_sessions_memory_bytes', 'Memory of copies of sessions', pages.sessionBytes),
     gauge('quorate_pages_used', 'Pages of the file that hold something', pages.usedPages),
     gauge('quorate_pages_file', 'Pages of the file', pages.filePages),
     counter('quorate_pages_evicted_total', 'Pages that left memory', pages.evictedPages),

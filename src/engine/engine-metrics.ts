@@ -115,13 +115,17 @@ function countSummary(histogram: DurationHistogram): CountSummary {
 
 /** Memory as it is counted: real bytes, nothing modelled. */
 export interface MemoryUse {
-  /** What the budget bounds: pages, large values and the newest entries of the log. */
+  /** What the budget bounds: pages, large values, the newest entries of the log, the catalog and copies of sessions. */
   readonly bytes: number
   readonly budgetBytes: number
-  /** Pages: all data, indexes, catalog and the windows of sessions. */
+  /** Pages: all data and indexes, what the catalog and the windows of sessions are kept in among them. */
   readonly pageBytes: number
   readonly largeValueBytes: number
   readonly logTailBytes: number
+  /** Projects, scopes, tables and permissions as they are used, by what their kinds of objects were measured to take. */
+  readonly catalogBytes: number
+  /** Copies of sessions and of their windows. */
+  readonly sessionBytes: number
   /** Not in `bytes`: the index of the entries that the log has, four bytes an entry. It shrinks with the log. */
   readonly logIndexBytes: number
 }
@@ -173,6 +177,7 @@ export interface MeasuredParts {
   readonly budgetBytes: number
   readonly logTailBytes: number
   readonly logIndexBytes: number
+  readonly inUse: { readonly catalogBytes: number; readonly sessionBytes: number }
   readonly checkpoints: EngineMetrics['checkpoints']
   readonly sessions: number
   readonly counters: ApplyCounters
@@ -190,6 +195,7 @@ export function engineMetrics(parts: MeasuredParts): EngineMetrics {
   const { sequencer: own, keyspace: pages, budgetBytes, logTailBytes, logIndexBytes, checkpoints, sessions } = parts
   const pageBytes = pages.residentPages * pages.pageBytes
   const largeValueBytes = pages.cachedValueBytes
+  const { catalogBytes, sessionBytes } = parts.inUse
   return {
     commits: {
       answered: own.answered,
@@ -224,11 +230,13 @@ export function engineMetrics(parts: MeasuredParts): EngineMetrics {
       syncs: { ...own.syncs },
     },
     memory: {
-      bytes: pageBytes + largeValueBytes + logTailBytes,
+      bytes: pageBytes + largeValueBytes + logTailBytes + catalogBytes + sessionBytes,
       budgetBytes,
       pageBytes,
       largeValueBytes,
       logTailBytes,
+      catalogBytes,
+      sessionBytes,
       logIndexBytes,
     },
     values: {

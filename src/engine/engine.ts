@@ -272,6 +272,7 @@ class EngineOpening {
           budgetBytes: this.#budgetBytes,
           logTailBytes: log.cachedBytes,
           logIndexBytes: log.memoryBytes - log.cachedBytes,
+          inUse: machine.memory,
           checkpoints: { count, lastMs, seq: machine.newestCheckpointSeq },
           sessions: machine.sessionCount,
           counters: machine.counters,

@@ -48,6 +48,13 @@ import {
 import type { Fingerprint, Session } from './sessions/index.ts'
 import { Callers, Quotas, TransactionApplier } from './transaction/index.ts'
 
+export interface ApplierOptions {
+  gathersSlots?: boolean
+  counters?: ApplyCounters
+  /** How much copies of sessions may take in memory; default: any. */
+  sessionBytesMax?: number
+}
+
 /** Sessions that one tick may end. */
 const SESSIONS_PER_TICK_MAX = 16
 /** A caller is part of keys: whoever names a longer one is refused. */
@@ -88,11 +95,11 @@ export class EntryApplier {
     effects: EffectLog,
     state: ClusterState,
     leaderTimeMicros: number,
-    { gathersSlots = false, counters }: { gathersSlots?: boolean; counters?: ApplyCounters } = {},
+    { gathersSlots = false, counters, sessionBytesMax }: ApplierOptions = {},
   ) {
     this.#counters = counters
     this.state = state
-    this.sessions = new Sessions(gathersSlots ? store : undefined)
+    this.sessions = new Sessions(gathersSlots ? store : undefined, sessionBytesMax)
     this.leaderTimeMicros = leaderTimeMicros
     this.#changes = new Changes(store)
     this.#work = {

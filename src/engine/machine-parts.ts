@@ -1,3 +1,4 @@
+import { QuorateError } from '../model/index.ts'
 import type { AlterValue } from './keyspace-store.ts'
 import type { Slice } from './slice.ts'
 
@@ -14,6 +15,8 @@ export interface Surroundings {
   readonly newSlice: () => Slice
   /** What cursors of queries are signed with, beside the history id: the same on all nodes. */
   readonly cursorSecret: Uint8Array
+  /** What all that it holds in memory may take. */
+  readonly budgetBytes: number
 }
 
 /** Where a state machine begins: what its keyspace's root says of itself. */
@@ -25,4 +28,11 @@ export interface Origin {
   leaderTimeMicros: number
   membership: Uint8Array
   digests: Uint8Array
+}
+
+/** Until the first configuration was applied. */
+export const NO_HISTORY: string = '0'.repeat(32)
+
+export function unavailableSeq(seq: number, oldestSeq: number, newestSeq: number): QuorateError {
+  return new QuorateError('seq_unavailable', `seq ${seq} cannot be read`, { detail: { oldestSeq, newestSeq } })
 }

@@ -9,6 +9,8 @@ export type EngineMutant =
   | 'preflight_answers_retries'
   /** Apply takes a limit from its own configuration. */
   | 'apply_reads_configuration'
+  /** The catalog takes memory that nobody counts. */
+  | 'catalog_not_counted'
   /** A session slot does not count in S. */
   | 'slot_not_in_digest'
   /** An idempotency key is recorded for a refusal too. */

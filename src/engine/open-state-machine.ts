@@ -12,6 +12,7 @@ import type { Inconsistency } from './invariants/index.ts'
 import { spaceLength } from './layers.ts'
 import { GAP_BYTES, GAP_ENTRIES } from './replay.ts'
 import { SLOTTED_RECORDS } from './sessions/index.ts'
+import type { Surroundings } from './machine-parts.ts'
 import { Slice } from './slice.ts'
 import { EngineStateMachine } from './state-machine.ts'
 import type { StateMachineTuning } from './machine-parts.ts'
@@ -57,7 +58,7 @@ export interface StateMachineOptions {
  * applied next. Rejects with QuorateError `damaged` where superblocks or maps are, with `FileError` where the disk fails.
  */
 export async function openStateMachine(options: StateMachineOptions): Promise<{ machine: EngineStateMachine }> {
-  const { files, directory, clock, timers } = options
+  const { files, directory } = options
   const keyspace = await openOrCreate(keyspaceOptions(options))
   const superblock = keyspace.superblocks[0]!
   const { seq, entryChain } = superblock
@@ -65,13 +66,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   try {
     changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain, options.seal)
     return {
-      machine: await EngineStateMachine.load(
-        keyspace,
-        changes,
-        superblock,
-        { newSlice: () => new Slice(clock, timers), cursorSecret: options.cursorSecret ?? NO_SECRET },
-        options.tuning,
-      ),
+      machine: await EngineStateMachine.load(keyspace, changes, superblock, surroundingsOf(options), options.tuning),
     }
   } catch (error) {
     await changes?.close()
@@ -88,12 +83,11 @@ export async function openForSalvage(
   options: StateMachineOptions,
   salvage: SalvageOptions,
 ): Promise<{ machine: EngineStateMachine; isWhole: boolean }> {
-  const { files, clock, timers, cursorSecret } = options
+  const { files } = options
   const { keyspace, superblock, isWhole } = await Keyspace.salvage(keyspaceOptions(options), salvage)
   try {
     const changes = ChangeFiles.inMemory(files, superblock.seq)
-    const surroundings = { newSlice: () => new Slice(clock, timers), cursorSecret: cursorSecret ?? NO_SECRET }
-    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, surroundings), isWhole }
+    return { machine: await EngineStateMachine.load(keyspace, changes, superblock, surroundingsOf(options)), isWhole }
   } catch (error) {
     await keyspace.close()
     throw asDamaged(error)
@@ -121,6 +115,10 @@ export function requireContinuation(machine: EngineStateMachine, log: Log): void
   if (machine.appliedSeq >= log.base.seq) return
   const message = `the newest checkpoint is at ${machine.appliedSeq}, but the log begins after ${log.base.seq}`
   throw new QuorateError('damaged', message, { detail: { file: 'pages/data', offset: 0 } })
+}
+
+function surroundingsOf({ clock, timers, cursorSecret = NO_SECRET, budgetBytes }: StateMachineOptions): Surroundings {
+  return { newSlice: () => new Slice(clock, timers), cursorSecret, budgetBytes }
 }
 
 function keyspaceOptions(options: Omit<StateMachineOptions, 'timers'>): KeyspaceOptions {

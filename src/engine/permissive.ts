@@ -19,7 +19,7 @@ import { openForSalvage } from './open-state-machine.ts'
 import type { EngineStateMachine } from './state-machine.ts'
 
 export interface PermissiveOptions {
-  /** Memory for pages and large values; default 256 MiB. */
+  /** Memory for pages, large values, the catalog and copies of sessions; default 256 MiB. */
   budgetBytes?: number
   /** Of an encrypted or signed directory. */
   keys?: ConfiguredKeys

@@ -37,7 +37,8 @@ import { Cold } from './keyspace/index.ts'
 import type { Keyspace, KeyspaceStats, KeyspaceView, SuperblockLedger, SuperblockProof } from './keyspace/index.ts'
 import { KeyspaceReader, KeyspaceStore, loadLater, loadNow } from './keyspace-store.ts'
 import { loadState } from './load-state.ts'
-import type { Origin, StateMachineTuning, Surroundings } from './machine-parts.ts'
+import { MemoryUse, sessionBytesOf } from './memory-use.ts'
+import { NO_HISTORY, unavailableSeq, type Origin, type StateMachineTuning, type Surroundings } from './machine-parts.ts'
 import { isMutant } from './mutants.ts'
 import { declaredKeys } from './prefetch.ts'
 import { NewestSource } from './newest-source.ts'
@@ -66,6 +67,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #requests = new RequestCheck()
   /** What was applied and read here since the start. */
   readonly counters: ApplyCounters = new ApplyCounters()
+  readonly memory: MemoryUse
   readonly #hub: WatchHub
   readonly #changes: ChangeFiles
   readonly #rebuilding: ChangeRebuild
@@ -100,7 +102,7 @@ export class EngineStateMachine implements StateMachine {
     origin: Origin,
     state: ClusterState,
     earliestExpiryMicros: number,
-    { newSlice, cursorSecret }: Surroundings,
+    { newSlice, cursorSecret, budgetBytes }: Surroundings,
     { digestInterval = DIGEST_INTERVAL, alterValue }: StateMachineTuning,
   ) {
     this.#digestInterval = digestInterval
@@ -112,8 +114,9 @@ export class EngineStateMachine implements StateMachine {
       this.#effects,
       state,
       origin.leaderTimeMicros,
-      { gathersSlots: true, counters: this.counters },
+      { gathersSlots: true, counters: this.counters, sessionBytesMax: sessionBytesOf(budgetBytes) },
     )
+    this.memory = new MemoryUse(keyspace, this.#applier.sessions, budgetBytes, state)
     this.#applier.restore(origin.membership, earliestExpiryMicros)
     this.#published = state
     this.#seq = origin.seq
@@ -206,11 +209,11 @@ export class EngineStateMachine implements StateMachine {
   }
 
   checkRequest(request: Uint8Array, at: number = 0): RequestRefusal | undefined {
-    return this.#requests.check(request, this.#published.settings, at)
+    return this.#requests.check(request, this.#published.settings, at) ?? this.memory.refusalOf(request, at)
   }
 
   preflight(request: Uint8Array): RequestRefusal | undefined {
-    return this.#requests.preflight(request, this.#published)
+    return this.#requests.preflight(request, this.#published) ?? this.memory.refusalOf(request, 0)
   }
 
   recordedOutcome(session: number, serial: number): Uint8Array | undefined {
@@ -331,6 +334,7 @@ export class EngineStateMachine implements StateMachine {
     this.#keyspace.publish(this.#seq, meta, entryBytes)
     this.#isEpochOpen = false
     this.#published = this.#applier.state
+    this.memory.settle(this.#published)
     const effects = this.#effects.bytes
     this.#changes.append(firstSeq, this.#seq, this.#entryChain, effects, chained)
     this.#hub.publish(effects, this.#seq)
@@ -383,7 +387,7 @@ export class EngineStateMachine implements StateMachine {
 
   /** Nothing is under way: see `Keyspace.rest`. */
   rest(): void {
-    this.#keyspace.rest()
+    this.memory.rest()
   }
 
   /** The oldest seq that `viewAt` can reach. */
@@ -491,6 +495,7 @@ export class EngineStateMachine implements StateMachine {
     const loaded = await loadState(this.#keyspace)
     this.#applier.adopt(loaded.state, manifest.leaderTimeMicros, manifest.configuration, loaded.earliestExpiryMicros)
     this.#published = loaded.state
+    this.memory.settle(loaded.state)
     this.#seq = manifest.seq
     this.#term = manifest.term
     this.#entryChain = manifest.chain
@@ -571,9 +576,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   #unavailable(seq: number): QuorateError {
-    return new QuorateError('seq_unavailable', `seq ${seq} cannot be read`, {
-      detail: { oldestSeq: this.oldestViewSeq, newestSeq: this.#seq },
-    })
+    return unavailableSeq(seq, this.oldestViewSeq, this.#seq)
   }
 
   watch(
@@ -595,5 +598,3 @@ export class EngineStateMachine implements StateMachine {
     this.#hub.failAll(error)
   }
 }
-
-const NO_HISTORY = '0'.repeat(32)

@@ -35,6 +35,8 @@ export const ERROR_CODES = [
   'not_null_violation',
   'type_mismatch',
   'quota_exceeded',
+  'catalog_limit',
+  'memory_budget_exceeded',
   'migration_mismatch',
   // Queries.
   'invalid_query',

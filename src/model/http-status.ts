@@ -31,6 +31,8 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   not_null_violation: 422,
   type_mismatch: 422,
   quota_exceeded: 507,
+  catalog_limit: 507,
+  memory_budget_exceeded: 507,
   migration_mismatch: 409,
   invalid_query: 400,
   scan_bound_exceeded: 422,

@@ -10,6 +10,11 @@ export interface ClusterSettings {
   /** The same for the session of a node. */
   nodeSessionWindow: number
   sessionsMax: number
+  projectsMax: number
+  /** Of all projects together. */
+  scopesMax: number
+  /** Of all scopes together. */
+  tablesMax: number
   keyBytesMax: number
   valueBytesMax: number
   /** Bytes of the payload of an event. */
@@ -69,6 +74,9 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   sessionWindow: rule(1_024, 64, 65_536, 'Serials remembered per client session'),
   nodeSessionWindow: rule(65_536, 64, 1_048_576, 'Serials remembered per node session'),
   sessionsMax: rule(10_000, 16, 1_000_000, 'Open sessions'),
+  projectsMax: rule(10_000, 1, 100_000, 'Projects'),
+  scopesMax: rule(50_000, 1, 500_000, 'Scopes of all projects'),
+  tablesMax: rule(50_000, 1, 500_000, 'Tables of all scopes'),
   // A key with what its layers put before it must fit a fifth of the smallest page, whatever page size a member has.
   keyBytesMax: rule(768, 16, 768, 'Bytes of a key'),
   valueBytesMax: rule(4_194_304, 64, 67_108_864, 'Bytes of a value'),

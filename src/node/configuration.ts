@@ -47,7 +47,7 @@ const storage = z
       .describe('Bytes of a page; fixed when the directory is created'),
     budgetBytes: whole(1 << 20, 2 ** 40)
       .default(DEFAULT_STORAGE.budgetBytes)
-      .describe('Memory for pages and large values'),
+      .describe('Memory for pages, large values, the catalog and copies of sessions'),
     segmentBytes: whole(1 << 16, 2 ** 30)
       .default(DEFAULT_STORAGE.segmentBytes)
       .describe('Bytes of a segment of the log; the first ones are smaller, from 1 MiB on'),

@@ -12,7 +12,7 @@ import type { LogHearer, MemberAddress, ReplicaOptions, RequestLimits, ShippingL
 
 export interface StorageOptions {
   pageBytes: PageBytes
-  /** Memory for pages and large values. */
+  /** Memory for pages, large values, the catalog and copies of sessions. */
   budgetBytes: number
   segmentBytes: number
   /** Where log writes are made: on the main thread, or in a worker. */

@@ -28,7 +28,10 @@ export function storageReadings(
       isSuspect: replica.inspect().core.recovery.kind !== 'clean',
       isLatched: log.state === 'latched',
     }),
-    pages: () => ({ ...machine.keyspaceStats, isBusy: machine.isBusy }),
+    pages: () => {
+      const { catalogBytes, sessionBytes } = machine.memory
+      return { ...machine.keyspaceStats, isBusy: machine.isBusy, catalogBytes, sessionBytes }
+    },
     checkpoints: () => ({ ...checkpointsOf(replica), seq: machine.newestCheckpointSeq }),
     opening: () => ({ ...progress.opening, replayMs: replica.inspect().replayMs }),
     disk: async () => ({

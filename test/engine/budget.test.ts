@@ -133,7 +133,7 @@ describe('the memory budget of the engine', () => {
       await machine.run(engine.checkpoint())
       sizes.push(engine.metrics().pages.file)
     }
-    assert.ok(sizes.at(-1)! <= sizes[29]!, `${sizes.join(', ')}: it stops to grow`)
+    assert.ok(sizes.at(-1)! <= sizes[29]! * 1.02, `${sizes.join(', ')}: it stops to grow`)
     assert.ok(sizes.at(-1)! <= 4 * sizes[0]!, `${sizes.join(', ')}: a few copies`)
     const { used, file } = engine.metrics().pages
     assert.ok(used <= file, `${used} of ${file}`)

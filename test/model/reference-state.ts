@@ -375,6 +375,7 @@ export class ReferenceState {
         if (RESERVED_PROJECTS.includes(operation.project)) throw new Refusal('invalid_name', 'reserved')
         if (projects.has(operation.project) && operation.ifNotExists === true) return false
         requireNew(operation.project, projects)
+        if (projects.size >= this.settings.projectsMax) throw new Refusal('catalog_limit', operation.project)
         projects.set(operation.project, new Map([[DEFAULT_SCOPE, new Map()]]))
         this.created.set(operation.project, this.timeMicros)
         this.created.set(`${operation.project}/${DEFAULT_SCOPE}`, this.timeMicros)
@@ -397,6 +398,8 @@ export class ReferenceState {
         const scopes = requireProject(operation.project)
         if (scopes.has(operation.scope) && operation.ifNotExists === true) return false
         requireNew(operation.scope, scopes)
+        const count = [...projects.values()].reduce((sum, { size }) => sum + size, 0)
+        if (count >= this.settings.scopesMax) throw new Refusal('catalog_limit', operation.scope)
         scopes.set(operation.scope, new Map())
         this.created.set(`${operation.project}/${operation.scope}`, this.timeMicros)
         return true

@@ -45,6 +45,17 @@ export class TableNames {
     return new TableNames(this.#byId.values())
   }
 
+  get count(): number {
+    return this.#byId.size
+  }
+
+  /** See `Catalog.memoryBytes`. */
+  get memoryBytes(): number {
+    let bytes = 0
+    for (const table of this.#byId.values()) bytes += table.memoryBytes
+    return bytes
+  }
+
   find(scopeId: number, name: string): Table | undefined {
     return this.#byScope.get(scopeId)?.get(name)
   }

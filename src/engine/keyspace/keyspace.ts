@@ -340,6 +340,11 @@ export class Keyspace {
     this.#parts.pager.loadSync(cold)
   }
 
+  /** So much of the budget is taken by what is in memory beside the pages. */
+  reserve(bytes: number): void {
+    this.#parts.pager.reserve(bytes)
+  }
+
   /**
    * Nothing is under way that needs the pages which it has asked for: memory goes back to the budget itself, of which small ones are
    * exceeded by the path of an operation. Costs nothing where that is not so.

@@ -15,6 +15,8 @@ export const BATCH_PAGES = 64
 /** Added to the smallest budgets: one operation needs its whole path at once. */
 const PATH_PAGES = 8
 const SMALL_BUDGET_PAGES = 32
+/** Of the budget: what others in memory never take from the pages. */
+const PAGE_SHARE_MIN = 1 / 4
 /** A page that was waited for is not evicted again before those who waited have looked at it. */
 const PASSES_AFTER_LOAD = 4
 
@@ -30,9 +32,10 @@ interface PageLoad {
 export class Pager {
   readonly #storage: Storage
   readonly #file: PageFile
-  readonly #pagesMax: number
+  readonly #budgetBytes: number
+  #pagesMax = 0
   /** Where `#pagesMax` allows for the path of an operation: the pages of the budget itself. */
-  readonly #pagesAtRest: number
+  #pagesAtRest = 0
   readonly extentBytesMax: number
   #isResting = false
   readonly #loads: Map<number, PageLoad> = new Map()
@@ -46,12 +49,20 @@ export class Pager {
     this.#storage = storage
     this.#file = file
     this.#ref = new PageRef(storage.pageBytes)
-    const pages = Math.max(3, Math.floor(budgetBytes / storage.pageBytes))
-    this.#pagesAtRest = pages
-    this.#pagesMax = pages < SMALL_BUDGET_PAGES ? Math.max(4, pages) + PATH_PAGES : pages
+    this.#budgetBytes = budgetBytes
+    this.reserve(0)
     this.extentBytesMax = Math.min(extentBytesMax, budgetBytes)
     storage.extents.bytesMax = this.extentBytesMax
     storage.onFree = page => this.#loads.delete(page)
+  }
+
+  /** So much of the budget is taken by others. A quarter of it stays with the pages, and three of them in any case. */
+  reserve(bytes: number): void {
+    const left = Math.max(this.#budgetBytes * PAGE_SHARE_MIN, this.#budgetBytes - bytes)
+    const pages = Math.max(3, Math.floor(left / this.#storage.pageBytes))
+    if (pages === this.#pagesAtRest) return
+    this.#pagesAtRest = pages
+    this.#pagesMax = pages < SMALL_BUDGET_PAGES ? Math.max(4, pages) + PATH_PAGES : pages
   }
 
   get file(): PageFile {

@@ -41,8 +41,16 @@ import type { Chunk } from './unwritten-slots.ts'
 const CACHED_SESSIONS_MAX = 20_000
 /** Chunks kept in memory per session. */
 const CACHED_CHUNKS_MAX = 64
-/** Forgotten chunks whose memory is kept for new ones. */
+/** Forgotten chunks whose memory is kept for new ones, and how much of the bound they may take. */
 const SPARE_CHUNKS_MAX = 64
+const SPARE_SHARE = 1 / 8
+/** What a session and a copy of a chunk take in memory, as measured on a heap of 64 bits. */
+const SESSION_BYTES = 700
+const CACHED_CHUNK_BYTES = CHUNK_BYTES + 330
+/** In any case one session with the chunk that it is in and the next one. */
+const CACHE_BYTES_MIN = SESSION_BYTES + 2 * CACHED_CHUNK_BYTES
+/** How far copies are brought down once they are beyond their bound. */
+const SHRUNK_SHARE = 3 / 4
 /** Up to so many chunks are forgotten one by one; more by walking over those that exist. */
 const TRIM_BY_KEY_MAX = 4
 const NO_VALUE = new Uint8Array(0)
@@ -64,6 +72,8 @@ export interface Session {
   /** The chunk that was used last, and its number; -1 = none. */
   recent: Chunk | undefined
   recentNumber: number
+  /** Used since copies were last dropped. */
+  isWarm: boolean
 }
 
 /** Where a request stands in its session. */
@@ -98,9 +108,57 @@ export class Sessions {
   /** Undefined: every slot is written with its entry. */
   readonly #unwritten: UnwrittenSlots | undefined
 
+  /** Copies of chunks, and all copies together may take so much. */
+  #cachedChunks = 0
+  readonly #bytesMax: number
+
   /** With `gathering`, the store of the entries to come, slots wait for `writeSlots`, or for whatever needs them in their records. */
-  constructor(gathering?: RecordStore) {
+  constructor(gathering?: RecordStore, bytesMax: number = Number.POSITIVE_INFINITY) {
     this.#unwritten = gathering && new UnwrittenSlots(gathering)
+    this.#bytesMax = Math.max(bytesMax, CACHE_BYTES_MIN)
+  }
+
+  /** What copies of sessions and of their chunks take in memory. */
+  get memoryBytes(): number {
+    return this.#cache.size * SESSION_BYTES + (this.#cachedChunks + this.#spare.length) * CACHED_CHUNK_BYTES
+  }
+
+  /** Nothing is under way: a bound that has no room for copies is kept to. */
+  rest(): void {
+    if (this.#bytesMax > CACHE_BYTES_MIN || this.#cache.size === 0) return
+    this.writeSlots()
+    this.#forgetAll()
+  }
+
+  /** Drops copies that were not used lately, until they are well within their bound: what is needed is read again. */
+  #shrink(): void {
+    const bytes = this.#bytesMax * SHRUNK_SHARE
+    this.#spare.length = 0
+    for (let pass = 0; pass < 2 && this.memoryBytes > bytes; pass++) {
+      for (const [id, session] of this.#cache) {
+        if (this.memoryBytes <= bytes) return
+        if (session.isWarm && pass === 0) {
+          session.isWarm = false
+          // Of a session in use only the chunk that it is in.
+          for (const number of [...session.chunks.keys()])
+            if (number !== session.recentNumber) this.#drop(session, number)
+        } else {
+          this.#cachedChunks -= session.chunks.size
+          this.#cache.delete(id)
+        }
+      }
+    }
+  }
+
+  #drop(session: Session, number: number): void {
+    if (session.chunks.delete(number)) this.#cachedChunks--
+    if (session.recentNumber === number) session.recentNumber = -1
+  }
+
+  #forgetAll(): void {
+    this.#cache.clear()
+    this.#cachedChunks = 0
+    this.#spare.length = 0
   }
 
   /** Writes the slots that wait; before S is looked at and before a publication. */
@@ -110,13 +168,14 @@ export class Sessions {
 
   /** Forgets everything cached: another root is in place. */
   clear(): void {
-    this.#cache.clear()
+    this.#forgetAll()
     this.begin()
   }
 
   /** Forgets what the present entry had in mind. */
   begin(): void {
     this.#pending = undefined
+    if (this.memoryBytes > this.#bytesMax) this.#shrink()
     if (this.#ended.length > 0) this.#ended.length = 0
   }
 
@@ -124,6 +183,7 @@ export class Sessions {
   find(reader: RecordReader, state: ClusterState, id: number, timeMicros: number): Session | undefined {
     const session = this.#cache.get(id) ?? this.#load(reader, id)
     if (session === undefined || timeMicros > endOf(session, state)) return undefined
+    session.isWarm = true
     return session
   }
 
@@ -196,13 +256,16 @@ export class Sessions {
 
   /** The entry was written: the cache follows. */
   settle(): void {
-    if (this.#ended.length > 0) for (const id of this.#ended) this.#cache.delete(id)
+    for (const id of this.#ended) {
+      this.#cachedChunks -= this.#cache.get(id)?.chunks.size ?? 0
+      this.#cache.delete(id)
+    }
     const session = this.#pending
     if (session === undefined) return
     session.lastUseMicros = this.#pendingTime
     if (this.#pendingSerial > session.lastSerial) session.lastSerial = this.#pendingSerial
     const chunk = this.#pendingChunk!
-    if (this.#isChunkNew) keep(session, this.#pendingNumber, chunk)
+    if (this.#isChunkNew) this.#keep(session, this.#pendingNumber, chunk)
     else {
       for (let i = 0; i < SLOT_BYTES; i++) chunk.bytes[this.#pendingAt + i] = this.#slot[i]!
       this.#unwritten?.add(chunk, this.#pendingAt, this.#pendingSeq, this.#delta)
@@ -211,9 +274,11 @@ export class Sessions {
       session.firstChunk = this.#pendingFirst
       for (const [number, forgotten] of session.chunks) {
         if (number >= session.firstChunk) continue
-        session.chunks.delete(number)
-        if (session.recentNumber === number) session.recentNumber = -1
-        if (this.#spare.length < SPARE_CHUNKS_MAX) this.#spare.push(forgotten.bytes)
+        this.#drop(session, number)
+        const spareBytes = (this.#spare.length + 1) * CACHED_CHUNK_BYTES
+        if (this.#spare.length < SPARE_CHUNKS_MAX && spareBytes <= this.#bytesMax * SPARE_SHARE) {
+          this.#spare.push(forgotten.bytes)
+        }
       }
     }
   }
@@ -250,6 +315,7 @@ export class Sessions {
       chunks: new Map(),
       recent: undefined,
       recentNumber: -1,
+      isWarm: true,
     }
     changes.put(sessionKey(seq), encodeSession(session))
     const id = new Uint8Array(8)
@@ -342,7 +408,7 @@ export class Sessions {
     const key = outcomeChunkKey(session.id, number)
     this.writeSlots()
     const bytes = reader.get(key)?.value
-    return bytes === undefined ? undefined : keep(session, number, { key, bytes })
+    return bytes === undefined ? undefined : this.#keep(session, number, { key, bytes })
   }
 
   #load(reader: RecordReader, id: number): Session | undefined {
@@ -357,9 +423,21 @@ export class Sessions {
       session.lastSerial = lastSerialOf(readU64BE(key, 10), bytes)
       return true
     })
-    if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#cache.clear()
+    if (this.#cache.size >= CACHED_SESSIONS_MAX) this.#forgetAll()
     this.#cache.set(id, session)
     return session
+  }
+
+  #keep(session: Session, number: number, chunk: Chunk): Chunk {
+    if (!session.chunks.has(number)) this.#cachedChunks++
+    session.chunks.set(number, chunk)
+    if (session.chunks.size > CACHED_CHUNKS_MAX) {
+      for (const oldest of session.chunks.keys()) {
+        this.#drop(session, oldest)
+        break
+      }
+    }
+    return use(session, number, chunk)
   }
 }
 
@@ -367,17 +445,6 @@ function use(session: Session, number: number, chunk: Chunk): Chunk {
   session.recentNumber = number
   session.recent = chunk
   return chunk
-}
-
-function keep(session: Session, number: number, chunk: Chunk): Chunk {
-  session.chunks.set(number, chunk)
-  if (session.chunks.size > CACHED_CHUNKS_MAX) {
-    for (const oldest of session.chunks.keys()) {
-      session.chunks.delete(oldest)
-      break
-    }
-  }
-  return use(session, number, chunk)
 }
 
 function forgetChunk({ changes }: EntryWork, session: number, chunk: number, bytes: Uint8Array): void {
@@ -431,5 +498,6 @@ export function decodeSession(id: number, bytes: Uint8Array): Session {
     chunks: new Map(),
     recent: undefined,
     recentNumber: -1,
+    isWarm: true,
   }
 }

@@ -112,7 +112,7 @@ function dropColumn(work: EntryWork, table: Table, column: Column): boolean | Re
 
 function nextLayouts(parts: TableParts, columns: readonly Column[]): LayoutRecord[] | Refusal {
   if (parts.layouts.length >= TABLE_LIMITS.layouts) {
-    return refuse('invalid_argument', `columns are added and dropped at most ${TABLE_LIMITS.layouts} times`)
+    return refuse('catalog_limit', `columns are added and dropped at most ${TABLE_LIMITS.layouts} times`)
   }
   const version = parts.layouts.at(-1)!.version + 1
   return [...parts.layouts, { version, columns: layoutColumns(columns, parts.primaryKey) }]

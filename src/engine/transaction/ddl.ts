@@ -13,6 +13,7 @@ import { hasEvents, noteProject, noteScope, planCompaction, putCompaction } from
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { addJob, endJobs } from '../table-steps.ts'
+import { catalogLimit } from './catalog-limits.ts'
 import { isOwnerName, transferOwnership } from './ownership.ts'
 import { applyTableDdl, dropTables } from './table-ddl.ts'
 
@@ -71,6 +72,8 @@ function createProject(
   if (work.state.catalog.project(name) !== undefined) {
     return ifNotExists === true ? false : refuse('already_exists', `project ${name} exists`)
   }
+  const full = catalogLimit(work, 'projects', 'projectsMax') ?? catalogLimit(work, 'scopes', 'scopesMax')
+  if (full !== undefined) return full
   const catalog = ownCatalog(work)
   const { nextProjectId, nextScopeId } = work.state.counters
   const project = catalog.addProject(work.changes, nextProjectId, name, owner, work.timeMicros)
@@ -128,6 +131,8 @@ function createScope(work: EntryWork, project: string, name: string, ifNotExists
   const found = work.state.catalog.project(project)
   if (found === undefined) return noProject(project)
   if (found.scopes.has(name)) return ifNotExists ? false : refuse('already_exists', `scope ${name} exists`)
+  const full = catalogLimit(work, 'scopes', 'scopesMax')
+  if (full !== undefined) return full
   const catalog = ownCatalog(work)
   catalog.addScope(work.changes, catalog.project(project)!, work.state.counters.nextScopeId, name, work.timeMicros)
   takeIds(work, 0, 1)

@@ -6,6 +6,7 @@ import type { EntryWork } from '../entry-work.ts'
 import { ownCatalog } from '../own-catalog.ts'
 import { noteTable } from '../outbox/index.ts'
 import { refuse } from '../refusal.ts'
+import { catalogLimit } from './catalog-limits.ts'
 import type { Refusal } from '../refusal.ts'
 import { hasRows } from '../rows/index.ts'
 import { addJob, dropForeignKey, endJobs } from '../table-steps.ts'
@@ -80,6 +81,8 @@ function createTable(work: EntryWork, scope: Scope, operation: Operation<'create
   if (operation.table === RESERVED_TABLE) return refuse('invalid_name', `${RESERVED_TABLE} is reserved`)
   const columns = defineColumns(operation)
   if (isRefusal(columns)) return columns
+  const full = catalogLimit(work, 'tables', 'tablesMax')
+  if (full !== undefined) return full
   const id = takeTableId(work)
   ownCatalog(work).putTable(work.changes, {
     id,

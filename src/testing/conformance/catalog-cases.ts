@@ -75,6 +75,22 @@ export const catalogSection: ConformanceSection = {
       },
     },
     {
+      name: 'has no more projects and scopes than the settings allow',
+      async run({ database, project }) {
+        const limited = async (name: 'projectsMax' | 'scopesMax', operation: Ddl): Promise<void> => {
+          await database.ddl({ type: 'setSetting', name, value: 1 })
+          try {
+            await refused(database.ddl(operation), 'catalog_limit')
+          } finally {
+            await database.ddl({ type: 'setSetting', name, value: DEFAULT_SETTINGS[name] })
+          }
+          deepEqual((await database.ddl(operation)).changed, [true])
+        }
+        await limited('projectsMax', { type: 'createProject', project: `${project}-more` })
+        await limited('scopesMax', { type: 'createScope', project, scope: 'more' })
+      },
+    },
+    {
       name: 'changes all or nothing, together with data',
       async run({ database, project }) {
         const create: Ddl = { type: 'createScope', project, scope: 's' }
