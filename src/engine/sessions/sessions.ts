@@ -140,8 +140,7 @@ export class Sessions {
         if (session.isWarm && pass === 0) {
           session.isWarm = false
           // Of a session in use only the chunk that it is in.
-          for (const number of [...session.chunks.keys()])
-            if (number !== session.recentNumber) this.#drop(session, number)
+          for (const number of session.chunks.keys()) if (number !== session.recentNumber) this.#drop(session, number)
         } else {
           this.#cachedChunks -= session.chunks.size
           this.#cache.delete(id)
