@@ -149,6 +149,13 @@ export class Sessions {
     }
   }
 
+  #forgetEnded(): void {
+    for (const id of this.#ended) {
+      this.#cachedChunks -= this.#cache.get(id)?.chunks.size ?? 0
+      this.#cache.delete(id)
+    }
+  }
+
   #drop(session: Session, number: number): void {
     if (session.chunks.delete(number)) this.#cachedChunks--
     if (session.recentNumber === number) session.recentNumber = -1
@@ -255,10 +262,7 @@ export class Sessions {
 
   /** The entry was written: the cache follows. */
   settle(): void {
-    for (const id of this.#ended) {
-      this.#cachedChunks -= this.#cache.get(id)?.chunks.size ?? 0
-      this.#cache.delete(id)
-    }
+    if (this.#ended.length > 0) this.#forgetEnded()
     const session = this.#pending
     if (session === undefined) return
     session.lastUseMicros = this.#pendingTime
