@@ -45,7 +45,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     },
   },
   'large values': {
-    excess: 2,
+    excess: 2.1,
     steps: 250,
     write: (engine, step) => engine.kv('p').set(`large ${step}`, utf8Bytes(padded(step, 5_000))),
     async check(engine, step) {
