@@ -40,6 +40,7 @@ class Rig {
   turn(): number {
     const before = this.appended
     const core = {
+      state: { commit: 0 },
       admit: () =>
         this.admission === 'busy'
           ? { isAdmitted: false, refusal: 'busy', leader: 1 }
