@@ -45,8 +45,15 @@ class Rig {
     this.name = NAMES.find(name => name !== this.leader)!
     this.session = await this.trio.openSession(this.leader)
     await this.trio.commit(this.leader, this.session, PROJECT)
+    await this.followed()
     await this.start()
     return this
+  }
+
+  /** The follower, which may apply later than the leader, has all that the leader has by now. */
+  async followed(): Promise<void> {
+    const { appliedSeq } = this.trio.node(this.leader).machine
+    await this.trio.until('the follower is there', () => this.trio.node(this.name).machine.appliedSeq >= appliedSeq)
   }
 
   async start(): Promise<void> {
@@ -96,8 +103,7 @@ class Rig {
       const set = { mutations: [{ type: 'kvSet', project: 'p', key: utf8Bytes(`k${i}`), value }] } as const
       await this.trio.commit(this.leader, this.session, set)
     }
-    const { appliedSeq } = this.trio.node(this.leader).machine
-    await this.trio.until('the follower is there', () => this.trio.node(this.name).machine.appliedSeq >= appliedSeq)
+    await this.followed()
   }
 
   async response(
