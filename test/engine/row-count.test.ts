@@ -90,3 +90,46 @@ it('counting without a walk looks at no row', async () => {
   }
   await world.runToCompletion(work())
 })
+
+it('counting without a walk says so, and where a policy hides rows no number of them is told', async () => {
+  const world = new SimulatedWorld({ seed, drainMicrotasks })
+  const work = async (): Promise<void> => {
+    const process = new SimulatedMachine(world, { name: 'engine' }).start()
+    await using db = await openEngine('/data', {}, process)
+    await db.ddl([
+      { type: 'createProject', project: 'p' },
+      createTable(things),
+      { type: 'setReadPolicy', project: 'p', table: 'things', policy: { op: 'eq', column: 'kind', value: 'open' } },
+      { type: 'grant', caller: 'ann', permission: { type: 'tableRead', project: 'p' } },
+    ])
+    const rows = Array.from({ length: 300 }, (_, id) => ({ id, kind: id % 3 === 0 ? 'open' : 'closed' }))
+    await db.table(things).insertMany(rows)
+    const count = { project: 'p', from: 'things', aggregates: [{ function: 'count' }] } as const
+    const { plan, stages } = (await db.query(count).diagnose()).diagnostics
+    assert.deepEqual([plan.path, plan.isBounded, plan.stages.length], ['rowCount', true, 1])
+    assert.deepEqual(stages, [{ read: 0, rows: 1, heldBytes: 0 }])
+    assert.deepEqual((await db.query(count).explain()).stages, plan.stages)
+    assert.equal(
+      (await db.query({ ...count, where: { op: 'gt', column: 'id', value: 5 } }).explain()).path,
+      'primaryKeyRange',
+    )
+
+    const hidden = await db.as('ann').query(count).diagnose()
+    assert.deepEqual(hidden.rows, [{ count: 100 }])
+    const [scan] = hidden.diagnostics.stages
+    assert.deepEqual([hidden.diagnostics.plan.path, scan?.read, scan?.rows], ['fullScan', 100, 100])
+    assert.equal(hidden.diagnostics.plan.stages[0]?.maxRows, undefined)
+    const known = await db.query({ project: 'p', from: 'things', allowFullScan: true }).explain()
+    assert.deepEqual([known.stages[0]?.estimatedRows, known.stages[0]?.maxRows], [300, 300])
+
+    using view = db.snapshot({ caller: 'ann' })
+    const local = view.diagnose({ project: 'p', from: 'things', limit: 7 })
+    assert.deepEqual(
+      [local.result.rows.length, local.diagnostics.stages[0]?.read],
+      [7, 8],
+      'and one that tells of more',
+    )
+    assert.equal(local.diagnostics.plan.seq, view.seq)
+  }
+  await world.runToCompletion(work())
+})
