@@ -156,6 +156,7 @@ export class SimNode {
     this.core = null
     this.isLeader = false
     this.#incarnation++
+    this.#around.promises.onCrash(this)
   }
 
   resume(): void {
@@ -205,7 +206,8 @@ export class SimNode {
     for (const input of inputs) core.step(input)
     const isLeftOut = mayBeLeftOut && !core.isTurnDue
     const oldest = this.disk.pending[0]
-    core.step({ type: 'diskHealth', oldestPendingMs: oldest === undefined ? 0 : nowMs - oldest.writtenAtMs })
+    const oldestPendingMs = oldest === undefined ? 0 : nowMs - oldest.writtenAtMs
+    core.step({ type: 'diskHealth', oldestPendingMs })
     core.step({ type: 'tick' })
     for (let wanted = core.wantedEntry(); wanted !== undefined; wanted = core.wantedEntry()) {
       const content = { value: 0, configuration: wanted.configuration }
@@ -217,7 +219,8 @@ export class SimNode {
     this.#appendProposals(core)
     const effects = core.takeEffects()
     // A leader that finds itself alone, or its disk stalled, does so by time.
-    if (isLeftOut && core.state.role === 'leader' && core.state.transfer === null) assert.deepEqual(effects, [])
+    const isStalled = oldestPendingMs > core.state.settings.electionMaxMs
+    if (isLeftOut && core.state.role === 'leader' && !isStalled) assert.deepEqual(effects, [])
     this.#execute(effects)
     this.#around.promises.afterTurn(this, this.#before, inputs, this.#sent)
     this.#wakeAt(core.nextDeadlineMs)

@@ -51,6 +51,11 @@ export class Promises {
     this.#isLiar = isLiar
   }
 
+  /** A hand-over that was not synced is forgotten; the node may stand in the same term by itself. */
+  onCrash(node: SimNode): void {
+    this.#transferTerms.delete(node.id)
+  }
+
   /** A message leaves; the state is that of the end of the turn. */
   onSend(node: SimNode, message: Message): void {
     const { state } = node.core!
@@ -282,7 +287,9 @@ export class Promises {
               each.type === 'appendResponse' &&
               !each.isAccepted &&
               each.to === from &&
-              each.rejectedSeq === message.prevSeq,
+              each.rejectedSeq === message.prevSeq &&
+              // An earlier refusal may have waited for a sync that this turn has reported.
+              each.sentAtMs === message.sentAtMs,
           )
           require(!isRejected, `L5: ${node.id} rejects ${message.prevSeq}, and has committed ${before.commit}`)
         }
