@@ -79,8 +79,12 @@ export class Promises {
         return
       case 'timeoutNow': {
         const last = node.log.at(node.log.lastSeq)
-        const held = this.#node(message.to)?.disk.log.at(node.log.lastSeq)
+        const to = this.#node(message.to)?.disk
+        const held = to?.log.at(node.log.lastSeq)
+        // One that follows a later term may have overwritten what it had: it hears no leader of this one.
+        const isBeyond = to !== undefined && to.hardState.term > message.term
         require(last === undefined ||
+          isBeyond ||
           held?.chain === last.chain ||
           this.#covers(
             message.to,
