@@ -1,46 +1,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { utf8Bytes } from '../../../src/encoding/index.ts'
-import type { TransactionEnvelope } from '../../../src/encoding/index.ts'
 import {
   backupSource,
   backupToDirectory,
   exportDump,
+  findInconsistencies,
   parityOfDirectory,
   parityOfSource,
   restoreBackup,
   restoreDump,
 } from '../../../src/engine/index.ts'
 import type { EngineStateMachine, Parity } from '../../../src/engine/index.ts'
-import { createTable, defineTable, integer, text } from '../../../src/model/index.ts'
+import { SeededRandom } from '../../../src/platform/simulated/index.ts'
+import { parityWrite, SCHEMA, WRITE_KINDS } from './parity-writes.ts'
+import type { ParityWriteKind } from './parity-writes.ts'
 import { NAMES, Trio } from './trio.ts'
 
 const seed = Number(process.env['QUORATE_SEED'] ?? 1)
-const things = defineTable('things', {
-  project: 'p',
-  columns: { id: integer().primaryKey(), name: text() },
-  indexes: [{ columns: ['name'] }],
-})
 const WRITERS = 3
-
-/** Keys, rows with an index, deletions and keys that end, of writer `writer`. */
-function nextWrite(writer: number, i: number): TransactionEnvelope {
-  const place = { project: 'p', scope: 'app' }
-  const key = utf8Bytes(`${writer}-${i % 50}`)
-  switch (i % 6) {
-    case 0:
-      return { mutations: [{ type: 'kvDelete', ...place, key }] }
-    case 1:
-      return { mutations: [{ type: 'kvSet', ...place, key, value: new Uint8Array(200), ttlMs: 400 }] }
-    case 2:
-    case 3: {
-      const rows = [{ id: writer * 1_000 + (i % 40), name: `n${i % 11}` }]
-      return { mutations: [{ type: 'upsert', ...place, table: 'things', rows }] }
-    }
-    default:
-      return { mutations: [{ type: 'kvSet', ...place, key, value: new Uint8Array(i % 9 === 0 ? 6_000 : 300).fill(i) }] }
-  }
-}
 
 /** What a state is, twice: as its replica counts it along, and as all its records give it. */
 async function described(machine: EngineStateMachine): Promise<{ digest: string; parity: Parity }> {
@@ -56,13 +33,13 @@ describe('a state', () => {
     const leader = await trio.untilLed()
     const [recovering, installing] = NAMES.filter(name => name !== leader) as [string, string]
     const session = await trio.openSession(leader)
-    const ddl = [{ type: 'createProject', project: 'p' }, createTable(things)] as const
-    for (const operation of ddl) {
+    for (const operation of SCHEMA) {
       const { status } = await trio.commit(leader, session, { mutations: [{ type: 'ddl', operation }] })
       assert.equal(status, 'committed')
     }
     const over = new AbortController()
     let commits = 0
+    const done = new Set<ParityWriteKind>()
     const write = async (writer: number): Promise<void> => {
       const own = await trio
         .node(leader)
@@ -70,8 +47,11 @@ describe('a state', () => {
           { caller: 'root', kind: 'client', nonce: Uint8Array.from({ length: 16 }, () => writer + 1) },
           5_000,
         )
-      for (let i = 0; !over.signal.aborted; i++) {
-        await trio.submit(leader, trio.request(own, nextWrite(writer, i)))
+      const random = new SeededRandom(seed).split(`writer ${writer}`)
+      while (!over.signal.aborted) {
+        const kind = random.pick(WRITE_KINDS)
+        const { status } = await trio.submit(leader, trio.request(own, { mutations: parityWrite(random, kind) }))
+        if (status === 'committed') done.add(kind)
         commits++
       }
     }
@@ -106,6 +86,15 @@ describe('a state', () => {
     assert.equal(new Set(states.map(({ digest }) => digest)).size, 1)
     for (const { parity } of states) assert.deepEqual(parity, states[0]!.parity)
     assert.ok(states[0]!.parity.dataRecords > 100)
+    assert.deepEqual(
+      WRITE_KINDS.filter(kind => !done.has(kind)),
+      [],
+      'kinds of which nothing was committed',
+    )
+    for (const machine of all) {
+      const { found, count } = await trio.world.runToCompletion(findInconsistencies(machine))
+      assert.equal(count, 0, JSON.stringify(found[0]))
+    }
 
     for (const name of NAMES) await trio.world.runToCompletion(trio.node(name).close())
     for (const name of NAMES) {
