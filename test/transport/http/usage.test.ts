@@ -17,8 +17,8 @@ describe('what projects hold, over HTTP', () => {
     assert.equal(one.status, 200, JSON.stringify(one.body))
     assert.equal(usagesSchema.safeParse(one.body).error, undefined)
     assert.equal(one.headers.get('quorate-token'), one.body.token)
-    const { id, ...usage } = (one.body.projects as Record<string, unknown>[])[0]!
-    assert.equal(typeof id, 'number')
+    const { id, createdAtMicros, ...usage } = (one.body.projects as Record<string, unknown>[])[0]!
+    assert.deepEqual([typeof id, typeof createdAtMicros], ['number', 'number'])
     assert.deepEqual(usage, { name: 'p', keys: 1, rows: 0, events: 0, bytes: 6, quota: { bytes: 6 } })
     assert.deepEqual((await rig.ask('GET', '/v1/usage')).body.projects, one.body.projects)
     assert.equal((await rig.ask('GET', '/v1/usage/none')).body.code, 'project_not_found')
