@@ -51,6 +51,8 @@ const GROUP_ID = 1
 const SEGMENT_BYTES = 4 << 20
 /** Nobody follows this log: only views of older seqs read its entries again. At most a sixteenth of the budget. */
 const TAIL_CACHE_BYTES = 8 << 10
+/** Smaller budgets have no room for it. */
+const TAIL_BUDGET_MIN = 32 << 10
 
 /**
  * Opens the database in `directory`, creating it where there is none; recovers what a crash left.
@@ -153,7 +155,7 @@ class EngineOpening {
   }
 
   get #tailCacheBytes(): number {
-    return Math.min(TAIL_CACHE_BYTES, this.#budgetBytes >>> 4)
+    return this.#budgetBytes < TAIL_BUDGET_MIN ? 0 : Math.min(TAIL_CACHE_BYTES, this.#budgetBytes >>> 4)
   }
 
   get #budgetBytes(): number {

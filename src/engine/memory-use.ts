@@ -68,13 +68,13 @@ export class MemoryUse {
       this.#counted = { catalog, access }
       this.#catalogBytes = isMutant('catalog_not_counted') ? 0 : catalog.memoryBytes + access.memoryBytes
     }
-    this.#keyspace.reserve(this.#catalogBytes + this.sessionBytes)
+    this.#keyspace.reserve(this.#catalogBytes + this.#sessions.lastingBytes)
   }
 
   /** Nothing is under way. */
   rest(): void {
     this.#sessions.rest()
-    this.#keyspace.reserve(this.#catalogBytes + this.sessionBytes)
+    this.#keyspace.reserve(this.#catalogBytes + this.#sessions.lastingBytes)
     this.#keyspace.rest()
   }
 

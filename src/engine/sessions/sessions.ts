@@ -123,11 +123,21 @@ export class Sessions {
     return this.#cache.size * SESSION_BYTES + (this.#cachedChunks + this.#spare.length) * CACHED_CHUNK_BYTES
   }
 
+  /** What of that stays when nothing is under way. */
+  get lastingBytes(): number {
+    if (this.#bytesMax > CACHE_BYTES_MIN) return this.memoryBytes
+    return this.#cache.size * (SESSION_BYTES + CACHED_CHUNK_BYTES)
+  }
+
   /** Nothing is under way: a bound that has no room for copies is kept to. */
   rest(): void {
     if (this.#bytesMax > CACHE_BYTES_MIN || this.#cache.size === 0) return
-    this.writeSlots()
-    this.#forgetAll()
+    // Not what is in use: a small budget would have to read it again for each request.
+    for (const session of this.#cache.values()) {
+      if (session.chunks.size < 2) continue
+      for (const number of session.chunks.keys()) if (number !== session.recentNumber) this.#drop(session, number)
+    }
+    this.#spare.length = 0
   }
 
   /** Drops copies that were not used lately, until they are well within their bound: what is needed is read again. */
@@ -158,7 +168,9 @@ export class Sessions {
 
   #drop(session: Session, number: number): void {
     if (session.chunks.delete(number)) this.#cachedChunks--
-    if (session.recentNumber === number) session.recentNumber = -1
+    if (session.recentNumber !== number) return
+    session.recentNumber = -1
+    session.recent = undefined
   }
 
   #forgetAll(): void {
