@@ -15,7 +15,8 @@ for (const place of ['leader', 'follower'] as const) {
     runner: { describe, it: (name, body) => it(name, () => world.runToCompletion(body())) },
     hooks: ['advanceTimeMs', 'checkpoint'],
     async open() {
-      const trio = new Trio(world)
+      // The catalog of the whole suite takes half a MiB.
+      const trio = new Trio(world, { budgetBytes: 4 << 20 })
       for (const name of NAMES) await trio.open(name)
       while (trio.leader === undefined) await world.delay(50)
       await world.delay(200)
