@@ -214,6 +214,10 @@ export interface KeyValueSpace<K, V> extends KeyValueReader<K, V> {
   watch(options?: WatchOptions & { prefix?: K }): AsyncIterable<WatchEvent>
 }
 
+/**
+ * Under an `idempotencyKey` a transaction is applied once. A repetition whose body has read and written other things, as one that reads what
+ * it changes does, is refused with `idempotency_mismatch`: what the first body gave nobody knows any more.
+ */
 export interface TransactionOptions extends RequestOptions {
   /**
    * How often the body may run; default: as often as the time allows. Where no `timeoutMs` is given either, it runs again only within the

@@ -139,6 +139,36 @@ export const transactionSection: ConformanceSection = {
       },
     },
     {
+      name: 'is applied once under an idempotency key, whether its repetition has read the same or what it has changed',
+      async run({ database, project, kv }) {
+        const counting = (): Promise<void> =>
+          database.transaction(
+            async tx => {
+              const inside = tx.kv(project)
+              const before = await inside.get('count')
+              inside.set('count', bytes(`${text(before) ?? ''}x`))
+            },
+            { idempotencyKey: 'counting' },
+          )
+        await counting()
+        equal((await fails(counting(), 'idempotency_mismatch')).applied, 'no')
+        equal(text(await kv.get('count')), 'x')
+        const noting = (): Promise<string> =>
+          database.transaction(
+            tx => {
+              tx.kv(project).set('note', bytes('1'))
+              return Promise.resolve('noted')
+            },
+            { idempotencyKey: 'noting' },
+          )
+        const results = [await noting()]
+        const entry = await kv.entry('note')
+        results.push(await noting())
+        deepEqual(results, ['noted', 'noted'])
+        equal((await kv.entry('note'))?.seq, entry?.seq)
+      },
+    },
+    {
       name: 'stops for its caller',
       async run({ database, project, kv }) {
         const controller = new AbortController()
