@@ -26,6 +26,7 @@ export function appendEntries(state: RaftState, batch: EntryBatch, fromSeq: Seq)
 /** Drops entries from `fromSeq` on; completions of frames under way no longer prove them durable (D4). */
 export function truncateEntries(state: RaftState, fromSeq: Seq): void {
   const storage = state.storage
+  const writtenSeq = (storage.append[0]?.firstSeq ?? state.log.lastSeq + 1) - 1
   truncateLog(state.log, fromSeq)
   storage.durableSeq = Math.min(storage.durableSeq, fromSeq - 1)
   if (!isMutant('completion of overwritten entries counted')) {
@@ -38,6 +39,7 @@ export function truncateEntries(state: RaftState, fromSeq: Seq): void {
     kept.push(slice.lastSeq < fromSeq ? slice : { ...slice, lastSeq: fromSeq - 1 })
   }
   storage.append = kept
+  if (fromSeq > writtenSeq && !isMutant('truncation of what was never written')) return
   storage.truncateFrom = storage.truncateFrom === null ? fromSeq : Math.min(storage.truncateFrom, fromSeq)
 }
 

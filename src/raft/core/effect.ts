@@ -44,7 +44,8 @@ export type CoreEvent =
 export type Effect =
   /**
    * Write one frame: first drop the whole log and start after `resetTo`, or truncate from `truncateFrom`; then append
-   * the slices. Frames are written in ioSeq order (D2) and reported by `persisted`. At most one a turn.
+   * the slices. Frames are written in ioSeq order (D2) and reported by `persisted`. At most one a turn. A frame does not do both,
+   * and truncates only what earlier frames have written.
    */
   | {
       readonly type: 'persist'

@@ -30,6 +30,7 @@ export const CORE_RULES: Readonly<Record<MutantName, string>> = {
   'full window sends nothing': 'L12',
   'ack before sync': 'L13',
   'completion of overwritten entries counted': 'D4',
+  'truncation of what was never written': 'L1',
   'restart forgets commit': 'D6',
   'vote while suspect': 'W6',
   'keep log on conflicting snapshot': 'S1',

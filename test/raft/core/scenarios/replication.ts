@@ -27,6 +27,39 @@ export const replication: readonly Scenario[] = [
     },
   },
   {
+    rule: 'L1',
+    name: 'what one turn appends and cuts was never in the log, and is not truncated there',
+    mutant: 'truncation of what was never written',
+    run() {
+      const rig = new Rig()
+      rig.receive(
+        rig.appendRequest(2, 1, historyOf([1, 1, 1, 1]), { prevSeq: 1, lastSeq: 4 }),
+        rig.appendRequest(3, 2, historyOf([1, 1, 1, 2]), { prevSeq: 3, lastSeq: 4 }),
+      )
+      const frame = rig.all('persist').find(one => one.append.length > 0)
+      assert.equal(frame?.truncateFrom, null)
+      assert.deepEqual(
+        frame.append.map(slice => [slice.firstSeq, slice.lastSeq]),
+        [
+          [2, 3],
+          [4, 4],
+        ],
+      )
+    },
+  },
+  {
+    rule: 'L1',
+    name: 'of what one turn cuts, only what was written is truncated, from the lowest place on',
+    run() {
+      const rig = new Rig({ entries: historyOf([1, 1, 1]) })
+      rig.receive(
+        rig.appendRequest(2, 2, historyOf([1, 1, 2, 2]), { prevSeq: 2, lastSeq: 4 }),
+        rig.appendRequest(3, 3, historyOf([1, 1, 2, 3]), { prevSeq: 3, lastSeq: 4 }),
+      )
+      assert.equal(rig.all('persist').find(one => one.append.length > 0)?.truncateFrom, 3)
+    },
+  },
+  {
     rule: 'L2',
     name: 'a conflict at a committed seq stops the node',
     mutant: 'conflict below commit repaired',

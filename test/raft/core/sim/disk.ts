@@ -40,11 +40,18 @@ export class SimLog {
       this.base = frame.resetTo
       this.entries = []
     }
-    if (frame.truncateFrom !== null) this.entries.length = Math.max(0, frame.truncateFrom - this.base.seq - 1)
+    if (frame.truncateFrom !== null) this.#truncate(frame.truncateFrom)
     for (const entry of frame.entries) {
       if (entry.seq !== this.lastSeq + 1) throw new Error(`hole in the log before ${entry.seq}`)
       this.entries.push(entry)
     }
+  }
+
+  /** The log of a node takes no other truncation. */
+  #truncate(fromSeq: Seq): void {
+    if (fromSeq <= this.base.seq || fromSeq > this.lastSeq + 1)
+      throw new Error(`truncation from ${fromSeq} outside the log`)
+    this.entries.length = fromSeq - this.base.seq - 1
   }
 
   compact(seq: Seq): void {

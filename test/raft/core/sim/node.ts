@@ -70,7 +70,8 @@ export class SimNode {
   #isTurnScheduled = false
   #wakeAtMs = Number.POSITIVE_INFINITY
   #isSyncing = false
-  #turnConfiguration: Configuration | undefined
+  /** As the running turn began. */
+  turnConfiguration: Configuration | undefined
   /** As the running turn began. */
   #before: Before | undefined
   #sent: Message[] = []
@@ -195,7 +196,7 @@ export class SimNode {
     const core = this.core
     if (core === null || this.isPaused) return
     const nowMs = this.#localMs()
-    this.#turnConfiguration = activeConfiguration(core.state)
+    this.turnConfiguration = activeConfiguration(core.state)
     core.step({ type: 'clock', nowMs, wallMicros: Math.round(nowMs * 1000) })
     this.#before = lookAt(core)
     this.#sent = []
@@ -373,7 +374,7 @@ export class SimNode {
     if (this.isLeader && configuration !== undefined && seq > state.log.base.seq) {
       const entry = this.#log.at(seq)!
       // A change may have been appended after the commit index moved, in the same turn.
-      const active = this.#turnConfiguration === undefined ? [configuration] : [this.#turnConfiguration, configuration]
+      const active = this.turnConfiguration === undefined ? [configuration] : [this.turnConfiguration, configuration]
       oracle.onLeaderCommit(seq, active, id => this.#around.isLiar(id) || isDurableOn(this.#around.node(id), entry))
     }
   }

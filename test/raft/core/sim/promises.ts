@@ -128,8 +128,11 @@ export class Promises {
     const isHeard = (id: NodeId): boolean =>
       id === node.id ||
       state.nowMs - (leadership.progress.get(id)?.lastActiveMs ?? 0) <= settings.electionMaxMs + SLACK_MS
-    require(configuration.voters.filter(isHeard).length >=
-      majoritySize(configuration.voters.length), `E12: ${node.id} leads without having heard of most`)
+    const isOfMost = ({ voters }: Configuration): boolean =>
+      voters.filter(isHeard).length >= majoritySize(voters.length)
+    // A leader counts at the tick; a change may have been appended after it, in the same turn.
+    const counted = node.turnConfiguration ?? configuration
+    require(isOfMost(configuration) || isOfMost(counted), `E12: ${node.id} leads without having heard of most`)
     const oldest = node.disk.pending[0]
     const stalledMs = oldest === undefined ? 0 : state.nowMs - oldest.writtenAtMs
     require(stalledMs <= 2 * settings.electionMaxMs + SLACK_MS, `T6: ${node.id} leads with a disk that hangs`)
