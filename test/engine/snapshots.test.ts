@@ -158,26 +158,32 @@ describe('a snapshot', () => {
     assert.equal((await follower.reopen()).get('own'), '2')
   })
 
-  it('begins although an entry waits for a cold page and a checkpoint for that entry', async () => {
+  it('begins although an entry waits for a cold page, whether a checkpoint was asked for before or after it', async () => {
     const leader = await filled(700)
-    const small = await Harness.create({ pageBytes: 4096, budgetBytes: 4 * 4096 })
-    small.entries.push(...leader.entries)
-    await small.applyAll()
-    await small.checkpoint()
-    let cold: Promise<void> | undefined
-    for (let i = 1; cold === undefined; i++) {
-      assert.ok(i < 700, 'no page is cold')
-      small.append(EntryKind.transaction, request({ mutations: [set(`k${(i * 97) % 700}`, 'x')] }))
-      cold = small.core.apply(small.batch(small.nextSeq - 1), () => false).cold
+    for (const isBefore of [true, false]) {
+      const small = await Harness.create({ pageBytes: 4096, budgetBytes: 4 * 4096 })
+      small.entries.push(...leader.entries)
+      await small.applyAll()
+      await small.checkpoint()
+      let cold: Promise<void> | undefined
+      let checkpoint = Promise.resolve<unknown>(undefined)
+      for (let i = 1; cold === undefined; i++) {
+        assert.ok(i < 700, 'no page is cold')
+        await checkpoint
+        small.append(EntryKind.transaction, request({ mutations: [set(`k${(i * 97) % 700}`, 'x')] }))
+        if (isBefore) checkpoint = small.checkpoint()
+        cold = small.core.apply(small.batch(small.nextSeq - 1), () => false).cold
+      }
+      if (!isBefore) checkpoint = small.checkpoint()
+      await cold
+      // An install on top of what is there waits for what a checkpoint has put on file.
+      await checkpoint
+      const source = await leader.core.snapshotSource(undefined)
+      const sink = await small.core.beginInstall({ ...source.manifest, seq: source.manifest.seq + 1_000 })
+      await sink.abort()
+      await small.applyAll()
+      assert.equal(small.core.appliedSeq, small.nextSeq - 1)
     }
-    const checkpoint = small.checkpoint()
-    await cold
-    const source = await leader.core.snapshotSource(undefined)
-    const sink = await small.core.beginInstall({ ...source.manifest, seq: source.manifest.seq + 1_000 })
-    await checkpoint
-    await sink.abort()
-    await small.applyAll()
-    assert.equal(small.core.appliedSeq, small.nextSeq - 1)
   })
 
   it('is not taken if it is damaged or not what was announced', async () => {
