@@ -303,9 +303,6 @@ export class EngineStateMachine implements StateMachine {
       this.#entryChain = (isWhole ? batch.lastChain : undefined) ?? chainEntry(this.#entryChain, bytes, firstAt, at)
       this.#applier.sessions.writeSlots()
       this.#publish(firstSeq, at - firstAt)
-    } else {
-      // A checkpoint may wait for its end, and the next call for that checkpoint: an install waits for both.
-      this.#dropEpoch()
     }
     return { appliedThrough: this.#seq, outcomes, cold }
   }
@@ -446,6 +443,7 @@ export class EngineStateMachine implements StateMachine {
 
   async checkpoint(syncedThrough: () => Promise<number>): Promise<CheckpointState> {
     this.#changes.flush()
+    this.#dropEpoch()
     const { seq } = await this.#keyspace.checkpoint(async wanted => {
       for (;;) {
         const through = await syncedThrough()
@@ -471,6 +469,7 @@ export class EngineStateMachine implements StateMachine {
     this.#requireRunning()
     this.#failure = new InvariantError('a snapshot is being installed')
     this.#beforeInstall = this.#keyspace.view()
+    this.#dropEpoch()
     const digests = recordsAfterInstall(this.#digests.all, manifest.sinceSeq, manifest, this.#digestInterval)
     return ImageSink.begin(this.#keyspace, manifest, digests, {
       committed: () => this.#adopt(manifest, digests),
@@ -478,7 +477,7 @@ export class EngineStateMachine implements StateMachine {
     })
   }
 
-  /** Ends an epoch without a change: no entry was applied. */
+  /** Between two calls of `apply` one is open only if an entry met a cold page, and empty. A checkpoint would wait for its end. */
   #dropEpoch(): void {
     if (this.#isEpochOpen) this.#keyspace.dropEpoch()
     this.#isEpochOpen = false

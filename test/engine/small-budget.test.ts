@@ -64,6 +64,29 @@ describe('with less memory than the work at hand touches', () => {
       assert.match(String((await old.table(T).get({ id: 5 }))?.['note']), /\.1\.x/)
     }))
 
+  it('pages of events are whole', () =>
+    new Machine().run(SMALL, async engine => {
+      await engine.ddl(CREATE)
+      const events = engine.events('p')
+      const payload = JSON.stringify('x'.repeat(500))
+      for (let i = 0; i < 60; i++) {
+        await events.emit([
+          { topic: 't', key: `${i}a`, payload },
+          { topic: 't', key: `${i}b`, payload },
+        ])
+      }
+      await engine.kv('p').setMany(Array.from({ length: 40 }, (_, i) => [`k${i}`, new Uint8Array(1_000)] as const))
+      await engine.checkpoint()
+      const keys: string[] = []
+      for (let after: number | undefined = 0; after !== undefined;) {
+        // The third event of a page is one too many: it goes with its commit.
+        const page = await events.read({ after, limit: 3 })
+        for (const { key } of page.events) keys.push(key)
+        after = page.next
+      }
+      assert.deepEqual(keys, Array.from({ length: 60 }, (_, i) => [`${i}a`, `${i}b`]).flat())
+    }))
+
   it('many keys are read at once', () =>
     new Machine().run(SMALL, async engine => {
       await engine.ddl(CREATE)

@@ -355,7 +355,7 @@ export class Keyspace {
 
   /**
    * Makes the newest published root durable without stopping the writer (DESIGN 5: pages, sync, superblock, sync, then free).
-   * Checkpoints run one after the other; if an epoch is open, at its end. Resolves with the durable seq; rejects if a write or
+   * Checkpoints run one after the other; if an epoch with changes is open, at its end. Resolves with the durable seq; rejects if a write or
    * sync failed, which is final.
    */
   checkpoint(logSyncedThrough: LogSyncedThrough): Promise<{ seq: number }> {
@@ -417,7 +417,11 @@ export class Keyspace {
 
   /** Runs `task` when no epoch is open: now, or in the `publish` that ends the present one. */
   #atBoundary<T>(task: () => T): Promise<T> {
-    if (!this.#isInEpoch) return Promise.resolve(task())
+    // One that waits for a cold page has written nothing, and may not go on before the task: an install waits for that.
+    if (!this.#isInEpoch || this.writer.changes === this.#changesBefore) {
+      this.#keepNewest()
+      return Promise.resolve(task())
+    }
     return new Promise(resolve => {
       this.#onBoundary = () => {
         this.#onBoundary = undefined

@@ -50,6 +50,8 @@ export class EventScan {
   /** Sources whose first place is known. */
   #found = 0
   #nextSeq = 0
+  /** All of its events are found: what else a page tells may still be cold. */
+  #isOver = false
 
   /** @throws QuorateError of `eventSources` */
   constructor(context: ReadContext, request: EventsRequest, caller: string, eventsMax: number) {
@@ -65,14 +67,19 @@ export class EventScan {
 
   /** Undefined = there is more to do. Throws `ColdPages`; then to be called again after the load. */
   step(): ReadResult | undefined {
-    if (!this.#findFirst()) return undefined
+    this.#isOver ||= this.#findFirst() && this.#look()
+    return this.#isOver ? this.#result() : undefined
+  }
+
+  /** Looks at some events; true at the end of the page. */
+  #look(): boolean {
     // For each commit all sources are asked.
     const eventsMax = Math.ceil(STEP_EVENTS / (1 + Math.floor(this.#sources.length / STEP_SOURCES)))
     for (let left = eventsMax; left > 0; left--) {
-      if (this.#seq === 0 && !this.#begin()) return this.#result()
-      if (!this.#read()) return this.#result()
+      if (this.#seq === 0 && !this.#begin()) return true
+      if (!this.#read()) return true
     }
-    return undefined
+    return false
   }
 
   /** Looks for the first places of some of the sources. */

@@ -1,7 +1,7 @@
 import { utf8Bytes } from '../../encoding/index.ts'
 import type { ReadRequest } from '../../model/index.ts'
 import { eventLogPrefix, keyedPrefix, topicPrefix, withNumbers } from '../layers.ts'
-import { prefixEnd } from '../record-store.ts'
+import { ColdPages, prefixEnd } from '../record-store.ts'
 import type { RecordReader } from '../record-store.ts'
 import { placeOf } from './event-record.ts'
 import type { EventPlace } from './event-record.ts'
@@ -79,13 +79,19 @@ export class EventSource {
     const places: EventPlace[] = []
     let last: Uint8Array | undefined
     let hasMore = false
-    reader.walk(range.from, range.to, reverse, key => {
-      hasMore = places.length === WALK_KEYS
-      if (hasMore) return false
-      places.push(placeOf(key))
-      last = key.slice()
-      return true
-    })
+    try {
+      reader.walk(range.from, range.to, reverse, key => {
+        hasMore = places.length === WALK_KEYS
+        if (hasMore) return false
+        places.push(placeOf(key))
+        last = key.slice()
+        return true
+      })
+    } catch (error) {
+      // What lies before a cold page is kept: a walk that began anew might need more pages than stay in memory.
+      if (!(error instanceof ColdPages) || places.length === 0) throw error
+      hasMore = true
+    }
     this.#places = places
     this.#hasAll = !hasMore
     if (last === undefined) return

@@ -310,6 +310,7 @@ export class SimulatedCluster {
   ): Promise<RunningNode> {
     const { name } = owner
     this.#options.oracle.forget(name)
+    owner.drift.restarted()
     return this.#options.openNode({
       platform: host,
       directory,

@@ -12,6 +12,7 @@ export type DriftKind = 'sum' | 'index'
 export class DriftFault {
   #armed: DriftKind | undefined
   #hasDrifted = false
+  #mayBeOnFile = false
 
   arm(kind: DriftKind): void {
     this.#armed = kind
@@ -34,6 +35,12 @@ export class DriftFault {
   #drift(): void {
     this.#armed = undefined
     this.#hasDrifted = true
+    this.#mayBeOnFile = true
+  }
+
+  /** The node begins again from its disk: a drift that a later entry has overwritten comes back with an older checkpoint. */
+  restarted(): void {
+    this.#hasDrifted ||= this.#mayBeOnFile
   }
 
   get isPossible(): boolean {
