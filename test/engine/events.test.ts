@@ -1,31 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Ddl, Mutation } from '../../src/encoding/index.ts'
-import type { EventData, EventsSummary, ReadRequest, ReadResult } from '../../src/model/index.ts'
+import type { EventsSummary } from '../../src/model/index.ts'
 import { DEFAULT_SETTINGS } from '../../src/model/index.ts'
 import { SeededRandom } from '../../src/platform/simulated/index.ts'
 import { ReferenceEvents } from '../model/reference-events.ts'
+import { ddl, emit, keysOf, read } from './event-requests.ts'
 import { Harness, nonce, SECOND, set } from './harness.ts'
 import { seed } from './seed.ts'
-
-type EventsRequest = Omit<Extract<ReadRequest, { type: 'events' }>, 'type' | 'project' | 'scope'>
-
-function emit(key: string, { topic = 't', scope = 'app', payload = '{}' } = {}): Mutation {
-  return { type: 'emitEvent', project: 'p', scope, topic, key, payload }
-}
-
-function read(harness: Harness, request: Partial<EventsRequest> = {}, scope = 'app'): ReadResult & { type: 'events' } {
-  const result = harness.read({ type: 'events', project: 'p', scope, afterSeq: 0, limit: 1_000, ...request })
-  assert.ok(result.type === 'events')
-  return result
-}
-
-const keysOf = (events: readonly EventData[]): string => events.map(({ key }) => key).join(' ')
-
-async function ddl(harness: Harness, operation: Ddl): Promise<unknown> {
-  const outcome = await harness.commit({ mutations: [{ type: 'ddl', operation }] })
-  return outcome.status === 'committed' ? outcome.results[0] : outcome.code
-}
 
 interface Bounds {
   maxAgeMs?: number

@@ -13,7 +13,8 @@ import {
   toJson,
 } from '../../../src/model/index.ts'
 import { createRandom, randomBytes, seed } from './random.ts'
-import { bytes, clientSamples, serverSamples } from './samples.ts'
+import { bytes, clientSamples } from './samples.ts'
+import { serverSamples } from './server-samples.ts'
 
 const MAX = 1 << 20
 

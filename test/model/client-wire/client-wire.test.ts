@@ -6,44 +6,15 @@ import {
   appendServerMessage,
   ClientFrameCursor,
   QuorateError,
-  readClientMessage,
-  readServerMessage,
   type ClientMessage,
   type QueryData,
   type ReadRequest,
   type ReadResult,
   type ServerMessage,
 } from '../../../src/model/index.ts'
-import { createRandom, damage, randomBytes, seed } from './random.ts'
-import { bytes, clientSamples, envelope, HISTORY, serverSamples } from './samples.ts'
-
-const MAX = 1 << 20
-
-function clientFrame(messages: readonly ClientMessage[]): Uint8Array {
-  const out = new ByteWriter(16)
-  for (const message of messages) appendClientMessage(out, message)
-  return out.finish()
-}
-
-function serverFrame(messages: readonly ServerMessage[]): Uint8Array {
-  const out = new ByteWriter(16)
-  for (const message of messages) appendServerMessage(out, message)
-  return out.finish()
-}
-
-function readClientFrame(frame: Uint8Array): ClientMessage[] {
-  const cursor = new ClientFrameCursor()
-  const messages: ClientMessage[] = []
-  for (cursor.open(frame, MAX); cursor.next();) messages.push(readClientMessage(cursor))
-  return messages
-}
-
-function readServerFrame(frame: Uint8Array): ServerMessage[] {
-  const cursor = new ClientFrameCursor()
-  const messages: ServerMessage[] = []
-  for (cursor.open(frame, MAX); cursor.next();) messages.push(readServerMessage(cursor))
-  return messages
-}
+import { clientFrame, readClientFrame, readServerFrame, serverFrame } from './frames.ts'
+import { bytes, clientSamples, HISTORY } from './samples.ts'
+import { serverSamples } from './server-samples.ts'
 
 const hex = (frame: Uint8Array): string => Buffer.from(frame).toString('hex')
 /** The bytes in groups as the format page has them. */
@@ -573,80 +544,5 @@ describe('the bytes of the client wire (docs/formats/client-wire.md)', () => {
       ],
     ]
     for (const [message, expected] of answers) assertHex(hex(serverFrame([message])), expected)
-  })
-})
-
-describe('damaged frames', () => {
-  it('give a message or MalformedBytes, nothing else', () => {
-    const random = createRandom(seed)
-    const frames: [Uint8Array, (frame: Uint8Array) => unknown][] = [
-      ...clientSamples.map(m => [clientFrame([m]), readClientFrame] as [Uint8Array, (frame: Uint8Array) => unknown]),
-      ...serverSamples.map(m => [serverFrame([m]), readServerFrame] as [Uint8Array, (frame: Uint8Array) => unknown]),
-    ]
-    let refused = 0
-    for (let round = 0; round < 200; round++) {
-      for (const [frame, read] of frames) {
-        try {
-          read(damage(random, frame))
-        } catch (error) {
-          assert.ok(error instanceof MalformedBytes, String(error))
-          refused++
-        }
-      }
-    }
-    assert.ok(refused > 1000)
-  })
-
-  it('are refused wherever they are cut', () => {
-    for (const message of clientSamples) {
-      const frame = clientFrame([message])
-      for (let end = 1; end < frame.length; end++) {
-        assert.throws(() => readClientFrame(frame.subarray(0, end)), MalformedBytes)
-      }
-    }
-  })
-
-  it('of random bytes under every message code are refused or read', () => {
-    const random = createRandom(seed + 1)
-    for (let round = 0; round < 20_000; round++) {
-      const frame = randomBytes(random, 12 + random(64))
-      new DataView(frame.buffer).setUint32(0, frame.length, true)
-      const isServer = random(2) === 1
-      frame[4] = isServer ? 64 + random(11) : random(11)
-      frame.fill(0, 5, 8)
-      try {
-        if (isServer) readServerFrame(frame)
-        else readClientFrame(frame)
-      } catch (error) {
-        assert.ok(error instanceof MalformedBytes, String(error))
-      }
-    }
-  })
-
-  it('with hostile MessagePack are refused: extensions, 0xC1, depth, __proto__, bytes after the end', () => {
-    const hostile: [string, number[]][] = [
-      ['record extension', [0xd4, 0x72, 0x40]],
-      ['timestamp', [0xd6, 0xff, 0, 0, 0, 1]],
-      ['0xC1', [0xc1]],
-      ['depth', [...Array.from({ length: 100_000 }, () => 0x91), 0xc0]],
-      ['__proto__', [0x81, 0xa9, ...Buffer.from('__proto__'), 0x80]],
-      ['key that is a number', [0x81, 0x01, 0x01]],
-      ['bytes after the end', [0x80, 0x80]],
-      ['a list longer than the frame', [0xdd, 0xff, 0xff, 0xff, 0xff]],
-      ['text that is not UTF-8', [0xa1, 0xff]],
-      ['nothing', []],
-    ]
-    for (const [name, body] of hostile) {
-      const frame = new Uint8Array([...clientFrame([{ type: 'ping', requestId: 1 }]), ...body])
-      frame[4] = 1
-      new DataView(frame.buffer).setUint32(0, frame.length, true)
-      assert.throws(() => readClientFrame(frame), MalformedBytes, name)
-    }
-  })
-
-  it('do not reach the envelope: a commit hands it on as it came', () => {
-    const [message] = readClientFrame(clientFrame(clientSamples.slice(2, 3)))
-    assert.ok(message?.type === 'commit')
-    assert.deepEqual(message.envelope, envelope)
   })
 })
