@@ -94,6 +94,8 @@ export class Roots {
   readonly #retention: RetentionOptions
   readonly #free: (page: number, count: number) => void
   readonly #spare: DeadPages[] = []
+  /** The newest root that went because too many pages were only seen by old roots. */
+  #crowdedOut: Root | undefined
   /** Roots that are published before this time are kept close together. */
   #wantedUntilMs = 0
   readonly #buryAgain = (page: number, count: number, birth: number, death: number): void =>
@@ -146,9 +148,18 @@ export class Roots {
     this.#wantedUntilMs = this.#retention.now() + WANTED_FOR_MS
   }
 
-  /** Whether `root` is kept for its own sake, if `before` is the kept one before it. */
+  /**
+   * Whether `root` is kept for its own sake, if `before` is the kept one before it. One that went for want of room counts as kept while
+   * nobody reads at older seqs: a load in no order fills the room within a second, and a root kept anew each time copies a page a write.
+   */
   #isFar(before: Root, root: Root): boolean {
-    const everyMs = root.publishedAtMs < this.#wantedUntilMs ? WANTED_EVERY_MS : EVERY_MS
+    if (root.publishedAtMs < this.#wantedUntilMs) return this.#isApart(before, root, WANTED_EVERY_MS)
+    const gone = this.#crowdedOut
+    const isBetween = gone !== undefined && gone.seq > before.seq && gone.seq < root.seq
+    return this.#isApart(isBetween ? gone : before, root, EVERY_MS)
+  }
+
+  #isApart(before: Root, root: Root, everyMs: number): boolean {
     return root.publishedAtMs - before.publishedAtMs >= everyMs || this.#isGap(before, root)
   }
 
@@ -231,9 +242,12 @@ export class Roots {
       if (root.holders === 0 && (isIdle || nowMs - root.publishedAtMs > maxAgeMs)) this.drop(root)
       else kept = root
     }
-    while (this.all.length > maxVersions || this.#unheldDead() > deadPagesMax) {
+    for (;;) {
+      const isCrowded = this.#unheldDead() > deadPagesMax
+      if (!isCrowded && this.all.length <= maxVersions) return
       const victim = this.all.slice(0, -1).find(root => root.holders === 0)
       if (victim === undefined) return
+      if (isCrowded) this.#crowdedOut = victim
       this.drop(victim)
     }
   }

@@ -130,4 +130,47 @@ describe('old roots', () => {
       await keyspace.close()
     }
   })
+
+  for (const isWanted of [false, true]) {
+    const name = isWanted
+      ? 'come again at once when crowded out while somebody reads at older seqs'
+      : 'that were crowded out are not kept anew at once'
+    it(name, async () => {
+      let nowMs = 0
+      const retention = { maxVersions: 64, maxAgeMs: 60_000, now: () => nowMs }
+      const files = new SimulatedDisk({ seed: 1 }).files()
+      // So small a budget leaves 128 pages to old roots, and the state has more than 200 leaves.
+      const keyspace = await Keyspace.create(optionsFor(files, 4096, { retention, budgetBytes: 512 * 4096 }))
+      const value = new Uint8Array(800)
+      let seq = 0
+      const write = async (): Promise<void> => {
+        keyspace.beginEpoch(true)
+        keyspace.writer.beginEntry(++seq)
+        const name = key(`k${String((seq * 331) % 1_000).padStart(3, '0')}`)
+        for (let cold = keyspace.writer.prepare([name]); cold !== undefined; cold = keyspace.writer.prepare([name])) {
+          await keyspace.load(cold)
+        }
+        keyspace.writer.put(name, value, seq, seq, 0)
+        keyspace.publish(seq, META)
+      }
+      for (let i = 0; i < 1_000; i++) await write()
+      await keyspace.checkpoint(seq => seq)
+      if (isWanted) keyspace.wantOlder()
+      nowMs += 5_000
+      await write()
+      const { epoch } = keyspace.stats
+      for (let i = 0; i < 2_000; i++) {
+        nowMs += 1
+        await write()
+      }
+      const epochs = keyspace.stats.epoch - epoch
+      if (isWanted) assert.ok(epochs > 10, `${epochs} epochs`)
+      else assert.ok(epochs >= 1 && epochs <= 2, `${epochs} epochs`)
+      nowMs += 3_000
+      await write()
+      await write()
+      assert.equal(keyspace.stats.epoch - epoch > epochs, true)
+      await keyspace.close()
+    })
+  }
 })
