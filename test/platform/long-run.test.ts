@@ -15,7 +15,8 @@ describe('the flags of V8 for a node', () => {
       false,
     ])
     for (const version of ['11.3.244.8-node.33', '14.1.146.11-node.14']) {
-      assert.ok(longRunFlags(version).includes('--heap-growing-percent=300'))
+      const flags = longRunFlags(version)
+      assert.ok(flags.includes('--heap-growing-percent=300') && flags.includes('--no-allocation-site-pretenuring'))
     }
   })
 
