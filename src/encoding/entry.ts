@@ -68,22 +68,44 @@ export function encodeEntry(header: Omit<EntryHeader, 'length'>, payload: Uint8A
 }
 
 /**
- * Reads the header at `at` and checks that the whole entry lies before `end`.
+ * Checks format and kind at `at`, and that the whole entry lies before `end`; its length. hot path (bench/apply): the other fields are read
+ * where they stand, so that an entry costs no object.
  * An unknown format or kind is malformed here; whoever applies must stop on it, never skip (DESIGN 7).
  */
-export function readEntryHeader(bytes: Uint8Array, at: number, end: number): EntryHeader {
+export function checkEntry(bytes: Uint8Array, at: number, end: number): number {
   if (end - at < ENTRY_HEADER_BYTES) throw new MalformedBytes(`entry header cut at ${at}`)
   const length = readU32(bytes, at)
   if (length < ENTRY_HEADER_BYTES || length > end - at) throw new MalformedBytes(`entry length ${length} at ${at}`)
   if (bytes[at + 4] !== ENTRY_FORMAT) throw new MalformedBytes(`entry format ${bytes[at + 4]} at ${at}`)
-  const kind = bytes[at + 5]!
-  if (!isEntryKind(kind)) throw new MalformedBytes(`entry kind ${kind} at ${at}`)
+  if (!isEntryKind(bytes[at + 5]!)) throw new MalformedBytes(`entry kind ${bytes[at + 5]} at ${at}`)
+  return length
+}
+
+/** Of an entry that `checkEntry` has passed, as are the three below. */
+export function entryKind(bytes: Uint8Array, at: number): EntryKind {
+  return bytes[at + 5]! as EntryKind
+}
+
+export function entrySeq(bytes: Uint8Array, at: number): number {
+  return readU64(bytes, at + 8)
+}
+
+export function entryTerm(bytes: Uint8Array, at: number): number {
+  return readU64(bytes, at + 16)
+}
+
+export function entryTimeMicros(bytes: Uint8Array, at: number): number {
+  return readU64(bytes, at + 24)
+}
+
+/** All fields of the entry at `at`, checked by `checkEntry`. */
+export function readEntryHeader(bytes: Uint8Array, at: number, end: number): EntryHeader {
   return {
-    length,
-    kind,
-    seq: readU64(bytes, at + 8),
-    term: readU64(bytes, at + 16),
-    leaderTimeMicros: readU64(bytes, at + 24),
+    length: checkEntry(bytes, at, end),
+    kind: entryKind(bytes, at),
+    seq: entrySeq(bytes, at),
+    term: entryTerm(bytes, at),
+    leaderTimeMicros: entryTimeMicros(bytes, at),
   }
 }
 

@@ -1,4 +1,4 @@
-import { ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
+import { checkEntry } from '../encoding/index.ts'
 import type { EntryBatch } from '../encoding/index.ts'
 import { invariant } from '../model/index.ts'
 import type { EntryApplier } from './entry-applier.ts'
@@ -38,11 +38,10 @@ export async function replay(
     const bytes = plainBytes(batch.bytes)
     invariant(batch.firstSeq === next && batch.lastSeq >= next, `entries ${next} to ${throughSeq} are not there`)
     for (let at = 0; at < bytes.length && next <= throughSeq; next++) {
-      const { kind, length, leaderTimeMicros } = readEntryHeader(bytes, at, bytes.length)
-      const start = at + ENTRY_HEADER_BYTES
-      const end = at + length
+      const start = at
+      const end = at + checkEntry(bytes, at, bytes.length)
       const entry = next
-      await withLoading(() => applier.apply(kind, entry, leaderTimeMicros, bytes, start, end))
+      await withLoading(() => applier.applyEntry(entry, bytes, start, end))
       at = end
       onApplied(entry)
       if (slice.isOver) await slice.next()

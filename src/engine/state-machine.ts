@@ -1,4 +1,4 @@
-import { chainEntry, ENTRY_HEADER_BYTES, readEntryHeader } from '../encoding/index.ts'
+import { chainEntry, checkEntry, entrySeq, entryTerm } from '../encoding/index.ts'
 import type { Configuration, EntryBatch } from '../encoding/index.ts'
 import { InvariantError, QuorateError } from '../model/index.ts'
 import type {
@@ -275,12 +275,12 @@ export class EngineStateMachine implements StateMachine {
     }
     this.#effects.beginEpoch(this.#effectChain)
     while (at < bytes.length) {
-      const header = readEntryHeader(bytes, at, bytes.length)
-      const { seq, kind, length, leaderTimeMicros, term } = header
+      const next = at + checkEntry(bytes, at, bytes.length)
+      const seq = entrySeq(bytes, at)
       if (seq !== this.#seq + 1) throw new InvariantError(`entry ${seq} does not follow ${this.#seq}`)
       this.#keyspace.writer.beginEntry(seq)
       try {
-        const outcome = this.#applier.apply(kind, seq, leaderTimeMicros, bytes, at + ENTRY_HEADER_BYTES, at + length)
+        const outcome = this.#applier.applyEntry(seq, bytes, at, next)
         if (outcome !== undefined) outcomes.push(outcome)
       } catch (error) {
         if (!(error instanceof ColdPages)) throw error
@@ -288,9 +288,9 @@ export class EngineStateMachine implements StateMachine {
         this.#coldBatches = COLD_BATCHES
         break
       }
-      at += length
       this.#seq = seq
-      this.#term = term
+      this.#term = entryTerm(bytes, at)
+      at = next
       if (seq % this.#digestInterval === 0) {
         this.#applier.sessions.writeSlots()
         this.#digests.record(seq, this.#effects.chain, this.#keyspace.digestS)
@@ -299,8 +299,8 @@ export class EngineStateMachine implements StateMachine {
     }
     if (cold === undefined) this.#coldBatches--
     if (at > firstAt) {
-      const isWhole = firstAt === 0 && at === bytes.length
-      this.#entryChain = (isWhole ? batch.lastChain : undefined) ?? chainEntry(this.#entryChain, bytes, firstAt, at)
+      const known = at === bytes.length ? batch.lastChain : undefined
+      this.#entryChain = known ?? chainEntry(this.#entryChain, bytes, firstAt, at)
       this.#applier.sessions.writeSlots()
       this.#publish(firstSeq, at - firstAt)
     }
@@ -314,7 +314,7 @@ export class EngineStateMachine implements StateMachine {
       throw new InvariantError(`entries ${firstSeq}..${lastSeq} do not follow ${this.#seq}`)
     }
     let at = 0
-    for (let seq = firstSeq; seq <= this.#seq; seq++) at += readEntryHeader(bytes, at, bytes.length).length
+    for (let seq = firstSeq; seq <= this.#seq; seq++) at += checkEntry(bytes, at, bytes.length)
     return at
   }
 

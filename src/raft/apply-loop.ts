@@ -121,7 +121,7 @@ export class ApplyLoop {
     const kept = this.#read
     if (kept !== undefined && kept.firstSeq <= from && kept.lastSeq >= from) return kept
     const batch = log.readCached(from, READ_BYTES, this.#commit)
-    this.#read = batch === undefined ? undefined : upTo(this.#commit, batch, from)
+    this.#read = batch === undefined ? undefined : upTo(this.#commit, batch, from, log)
     return this.#read
   }
 
@@ -130,7 +130,7 @@ export class ApplyLoop {
     const from = machine.appliedSeq + 1
     const commit = this.#commit
     const batch = await log.read(from, READ_BYTES)
-    this.#read = upTo(commit, batch, from)
+    this.#read = upTo(commit, batch, from, log)
   }
 
   #schedule(): void {
@@ -175,7 +175,11 @@ export class ApplyLoop {
   }
 }
 
-/** What was not committed when it was read may be overwritten before it is: it is neither applied nor kept. */
-function upTo(commit: number, batch: EncodedBatch, from: number): EncodedBatch {
-  return batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
+/**
+ * What was not committed when it was read may be overwritten before it is: it is neither applied nor kept. The log knows the chain of the
+ * rest, so that the state machine need not go through its bytes for it.
+ */
+function upTo(commit: number, batch: EncodedBatch, from: number, log: Log): EncodedBatch {
+  const { firstSeq, lastSeq, bytes } = batch.lastSeq <= commit ? batch : sliceEntries(batch.bytes, from, commit)
+  return { firstSeq, lastSeq, bytes, lastChain: log.chainAt(lastSeq) }
 }

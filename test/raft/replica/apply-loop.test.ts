@@ -15,6 +15,8 @@ class Rig {
   /** Up to where entries out of memory were asked for. */
   readonly asked: (number | undefined)[] = []
   readonly applied: number[] = []
+  /** Last seq and chain of the batches that the machine was given. */
+  readonly given = new Map<number, number | undefined>()
   term = 1
   appliedSeq = 0
   cold: Promise<void> | undefined
@@ -66,7 +68,7 @@ class Rig {
     })
     this.loop = new ApplyLoop({
       machine: machine as unknown as StateMachine,
-      log: { lastSeq, readCached, read } as unknown as Log,
+      log: { lastSeq, readCached, read, chainAt: (seq: number) => 1_000 + seq } as unknown as Log,
       clock,
       timers,
       deferral: this.deferral,
@@ -84,7 +86,8 @@ class Rig {
     task()
   }
 
-  #apply({ bytes, lastSeq }: EntryBatch): ApplyResult {
+  #apply({ bytes, lastSeq, lastChain }: EntryBatch): ApplyResult {
+    this.given.set(lastSeq, lastChain)
     this.appliedSeq = this.#isGreedy ? lastSeq : this.appliedSeq + 1
     this.applied.push(bytes.at(-1)!)
     return { appliedThrough: this.appliedSeq, outcomes: [], cold: this.cold }
@@ -112,6 +115,23 @@ describe('applying what is committed', () => {
     await settled()
     assert.deepEqual(rig.asked, [40, 100])
     assert.deepEqual([rig.applied[39], rig.applied[40], rig.applied.length], [1, 2, 100])
+  })
+
+  it('gives the machine the chain of the last committed entry, wherever entries come from', async () => {
+    for (const isCached of [true, false]) {
+      const rig = new Rig(100, { isCached })
+      rig.loop.committed(40)
+      await settled()
+      rig.loop.committed(100)
+      await settled()
+      assert.deepEqual(
+        [...rig.given],
+        [
+          [40, 1_040],
+          [100, 1_100],
+        ],
+      )
+    }
   })
 
   it('keeps nothing that was read before it was committed: another leader may have overwritten it', async () => {
