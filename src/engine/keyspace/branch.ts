@@ -55,14 +55,13 @@ export function setChildChecksum(ref: PageRef, index: number, checksum: Checksum
 /** Returns false, with nothing changed, if there is no room. */
 export function insertChild(
   ref: PageRef,
-  scratch: PageRef,
   index: number,
   key: Uint8Array,
   length: number,
   page: number,
   seq: number,
 ): boolean {
-  const at = insertCell(ref, scratch, index, key, length, POINTER_BYTES)
+  const at = insertCell(ref, index, key, length, POINTER_BYTES)
   if (at < 0) return false
   writeU32(ref.bytes, at, page)
   writeU64(ref.bytes, at + POINTER_SEQ, seq)

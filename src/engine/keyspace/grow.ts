@@ -86,7 +86,7 @@ export function insertWidening(
       rebuildPage(ref, storage.scratch, 0, count, shared)
     }
   }
-  return insertCell(ref, storage.scratch, index, key, length, payload)
+  return insertCell(ref, index, key, length, payload)
 }
 
 function sharedPrefix(ref: PageRef, prefix: number, key: Uint8Array, length: number): number {
@@ -119,7 +119,7 @@ function appendPage(
   const page = storage.newPage(isLeaf ? PageKind.leaf : PageKind.branch, pageLevel(left), right)
   // A branch's first key is never looked at, so it is left empty: the parent has it.
   setPrefix(right, key, isLeaf ? common : 0)
-  const at = insertCell(right, storage.scratch, 0, key, isLeaf ? length : 0, payload)
+  const at = insertCell(right, 0, key, isLeaf ? length : 0, payload)
   right.bytes[right.base + AT_RUN] = ASCENDING_RUN
   const separator = path.separators[depth]!
   const separatorBytes = isLeaf ? common + 1 : length
@@ -244,9 +244,8 @@ function growRoot(storage: Storage, path: Path, separator: Uint8Array, separator
   const level = pageLevel(path.refs[0]!) + 1
   const root = new PageRef(storage.pageBytes)
   const rootPage = storage.newPage(PageKind.branch, level, root)
-  const { scratch } = storage
-  insertChild(root, scratch, 0, separator, 0, path.rootPage, path.rootSeq)
-  insertChild(root, scratch, 1, separator, separatorBytes, page, path.rootSeq)
+  insertChild(root, 0, separator, 0, path.rootPage, path.rootSeq)
+  insertChild(root, 1, separator, separatorBytes, page, path.rootSeq)
   path.rootPage = rootPage
 }
 

@@ -281,20 +281,13 @@ export function readSuffix(ref: PageRef, index: number, target: Uint8Array, pref
  * Makes room for a cell at `index` and writes its key; the caller fills the payload at the offset returned.
  * The key must start with the page's prefix. Returns -1, with nothing changed, if there is no room.
  */
-export function insertCell(
-  ref: PageRef,
-  scratch: PageRef,
-  index: number,
-  key: Uint8Array,
-  length: number,
-  payload: number,
-): number {
+export function insertCell(ref: PageRef, index: number, key: Uint8Array, length: number, payload: number): number {
   const { bytes, words, base } = ref
   const prefix = prefixLength(ref)
   const needed = cellBytes(length, prefix, payload)
   if (freeBytes(ref) < needed) return -1
   const count = cellCount(ref)
-  if (readU16(bytes, base + AT_HEAP) - PAGE_HEADER_BYTES - count * SLOT_BYTES < needed) compactPage(ref, scratch)
+  if (readU16(bytes, base + AT_HEAP) - PAGE_HEADER_BYTES - count * SLOT_BYTES < needed) compactPage(ref)
   const heap = readU16(bytes, base + AT_HEAP) - (needed - SLOT_BYTES)
   writeU16(bytes, base + AT_HEAP, heap)
   writeU16(bytes, base + AT_COUNT, count + 1)
@@ -337,7 +330,7 @@ export function appendCell(to: PageRef, from: PageRef, index: number): void {
   const payload = payloadLength(from, index)
   const source = payloadAt(from, index)
   if (cellCount(to) === 0 && pageLevel(to) > 0) {
-    const at = insertCell(to, to, 0, keyScratch, prefixLength(to), payload)
+    const at = insertCell(to, 0, keyScratch, prefixLength(to), payload)
     to.bytes.set(from.bytes.subarray(source, source + payload), at)
     return
   }
@@ -346,7 +339,7 @@ export function appendCell(to: PageRef, from: PageRef, index: number): void {
     return
   }
   const length = readKey(from, index, keyScratch)
-  const at = insertCell(to, to, cellCount(to), keyScratch, length, payload)
+  const at = insertCell(to, cellCount(to), keyScratch, length, payload)
   to.bytes.set(from.bytes.subarray(source, source + payload), at)
 }
 
@@ -443,14 +436,58 @@ export function rebuildPage(ref: PageRef, scratch: PageRef, start: number, end: 
   for (let i = start; i < end; i++) appendCell(ref, scratch, i)
 }
 
-/** Gathers the free bytes. The prefix stays, in an empty page too: whoever inserts has counted on it. */
-export function compactPage(ref: PageRef, scratch: PageRef): void {
-  if (cellCount(ref) === 0) {
-    writeU16(ref.bytes, ref.base + AT_HEAP, ref.size - prefixLength(ref))
-    writeU16(ref.bytes, ref.base + AT_FRAGMENTED, 0)
-    return
+/** Cells in the order in which they lie: place in the page << 16 | index. As many as the largest page can have. */
+const placeScratch = new Uint32Array(32768 / (SLOT_BYTES + CELL_HEADER_BYTES))
+/** So many are put in order by inserting them. */
+const INSERTED_MAX = 64
+
+/**
+ * gathers the free bytes. Cells move up within the page, neighbours together: where one cell was taken out, all
+ * that lie below it are one move. The prefix stays, in an empty page too: whoever inserts has counted on it.
+ */
+export function compactPage(ref: PageRef): void {
+  const { bytes, words, base } = ref
+  const count = cellCount(ref)
+  const slots = (base >>> 2) + FIRST_SLOT_WORD
+  const places = placesInOrder(ref, count)
+  let heap = ref.size - prefixLength(ref)
+  // Cells that lie together, and how far they move.
+  let from = heap
+  let end = heap
+  let up = 0
+  for (let i = count - 1; i >= 0; i--) {
+    const index = places[i]! & 0xffff
+    const at = places[i]! >>> 16
+    const slot = slots + index * SLOT_WORDS + 1
+    const suffix = words[slot]! >>> 16
+    const length = CELL_HEADER_BYTES + readU16(bytes, base + at) + (suffix > HEAD_BYTES ? suffix - HEAD_BYTES : 0)
+    if (at + length !== from) {
+      if (up > 0) bytes.copyWithin(base + from + up, base + from, base + end)
+      end = at + length
+      up = heap - end
+    }
+    from = at
+    heap -= length
+    words[slot]! += up
   }
-  rebuildPage(ref, scratch, 0, cellCount(ref), prefixLength(ref))
+  if (up > 0) bytes.copyWithin(base + from + up, base + from, base + end)
+  writeU16(bytes, base + AT_HEAP, heap)
+  writeU16(bytes, base + AT_FRAGMENTED, 0)
+}
+
+/** The cells of a page by their places, ascending, as in `placeScratch`. */
+function placesInOrder(ref: PageRef, count: number): Uint32Array {
+  const { words, base } = ref
+  const slots = (base >>> 2) + FIRST_SLOT_WORD
+  const places = placeScratch
+  for (let i = 0; i < count; i++) {
+    const place = (((words[slots + i * SLOT_WORDS + 1]! & 0xffff) << 16) | i) >>> 0
+    let at = i
+    if (count <= INSERTED_MAX) for (; at > 0 && places[at - 1]! > place; at--) places[at] = places[at - 1]!
+    places[at] = place
+  }
+  if (count > INSERTED_MAX) places.subarray(0, count).sort()
+  return places
 }
 
 /** Bytes behind the header if the cells [start, end) were built with a prefix of `prefix` bytes. */

@@ -112,7 +112,7 @@ function mergePages(storage: Storage, path: Path, depth: number, left: number, l
   readLast(from, isLeaf, path.separators[depth]!, separatorBytes)
   clearPage(to, lastBuffer, prefix)
   for (let i = 0; i < cellCount(storage.scratch); i++) appendCell(to, storage.scratch, i)
-  moveCells(storage, to, from, 0, cellCount(from), path.separators[depth]!, separatorBytes)
+  moveCells(to, from, 0, cellCount(from), path.separators[depth]!, separatorBytes)
   raiseSeq(storage, parent, left, childSeq(parent, left + 1), seq)
   storage.bury(childPage(parent, left + 1), 1, birthOf(from))
   removeCell(parent, left + 1)
@@ -121,7 +121,6 @@ function mergePages(storage: Storage, path: Path, depth: number, left: number, l
 
 /** Appends cells [start, end) of `from`; the first cell of a branch comes with the separator as its key. */
 function moveCells(
-  storage: Storage,
   to: PageRef,
   from: PageRef,
   start: number,
@@ -136,7 +135,7 @@ function moveCells(
     }
     const length = payloadLength(from, 0)
     const source = payloadAt(from, 0)
-    const at = insertCell(to, storage.scratch, cellCount(to), separator, separatorBytes, length)
+    const at = insertCell(to, cellCount(to), separator, separatorBytes, length)
     to.bytes.set(from.bytes.subarray(source, source + length), at)
   }
 }
@@ -180,7 +179,7 @@ function borrow(storage: Storage, path: Path, depth: number, left: number, seq: 
   if (!shiftCells(leftPage, rightPage, move)) return false
   raiseSeq(storage, parent, left, childSeq(parent, left + 1), seq)
   raiseSeq(storage, parent, left + 1, childSeq(parent, left), seq)
-  replaceSeparator(storage, parent, left + 1, separator, length)
+  replaceSeparator(parent, left + 1, separator, length)
   return true
 }
 
@@ -241,10 +240,10 @@ function pairPrefix(a: PageRef, aFrom: number, aTo: number, b: PageRef, bFrom: n
 }
 
 /** Gives the pointer at `index` another key; the room was looked at before. */
-function replaceSeparator(storage: Storage, parent: PageRef, index: number, key: Uint8Array, length: number): void {
+function replaceSeparator(parent: PageRef, index: number, key: Uint8Array, length: number): void {
   const from = payloadAt(parent, index)
   const pointer = parent.bytes.slice(from, from + POINTER_BYTES)
   removeCell(parent, index)
-  const at = insertCell(parent, storage.scratch, index, key, length, POINTER_BYTES)
+  const at = insertCell(parent, index, key, length, POINTER_BYTES)
   parent.bytes.set(pointer, at)
 }

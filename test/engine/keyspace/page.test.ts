@@ -1,35 +1,43 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { PageKind } from '../../../src/engine/keyspace/layout.ts'
+
+import { AT_HEAP, PageKind } from '../../../src/engine/keyspace/layout.ts'
 import {
+  cellBytes,
+  cellCount,
+  compactPage,
   copyKey,
+  freeBytes,
   initPage,
   insertCell,
   PageRef,
+  payloadAt,
+  payloadLength,
   removeCell,
   searchPage,
   setPrefix,
+  usedBytes,
 } from '../../../src/engine/keyspace/page.ts'
+
+import { Dice, SEED } from './support.ts'
 
 const PAGE_BYTES = 4096
 
 describe('a page with a prefix', () => {
   it('keeps it when its only cell gives way to a larger one', () => {
     const page = PageRef.scratch(PAGE_BYTES)
-    const scratch = PageRef.scratch(PAGE_BYTES)
     const key = new TextEncoder().encode('a key with more than its prefix')
     initPage(page, PageKind.leaf, 0, 7, 1)
     setPrefix(page, key, 5)
-    insertCell(page, scratch, 0, key, key.length, 2500)
+    insertCell(page, 0, key, key.length, 2500)
     removeCell(page, 0)
     // The free bytes are in two pieces, neither large enough: the empty page is compacted.
-    assert.ok(insertCell(page, scratch, 0, key, key.length, 3000) >= 0)
+    assert.ok(insertCell(page, 0, key, key.length, 3000) >= 0)
     assert.deepEqual(copyKey(page, 0), key)
     assert.equal(searchPage(page, key, key.length, 0), 0)
   })
 
   it('finds keys, and the places of those that it has not, whatever of its prefix they have', () => {
-    const scratch = PageRef.scratch(PAGE_BYTES)
     for (let prefix = 0; prefix <= 14; prefix++) {
       const stem = Uint8Array.from({ length: prefix }, (_, i) => 100 + i)
       const cells = [[], [0], [7, 7, 7, 7], [7, 7, 7, 7, 9, 1, 2], [200]].map(rest => Uint8Array.of(...stem, ...rest))
@@ -48,7 +56,7 @@ describe('a page with a prefix', () => {
         page.base = base
         initPage(page, PageKind.leaf, 0, 7, 1)
         setPrefix(page, stem, prefix)
-        cells.forEach((cell, i) => insertCell(page, scratch, i, cell, cell.length, 8))
+        cells.forEach((cell, i) => insertCell(page, i, cell, cell.length, 8))
         for (const key of wanted) {
           const at = cells.findIndex(cell => Buffer.compare(cell, key) >= 0)
           const place = at < 0 ? cells.length : at
@@ -62,3 +70,55 @@ describe('a page with a prefix', () => {
     }
   })
 })
+
+describe('a page that is compacted', () => {
+  for (const size of [4096, 8192, 32768]) {
+    it(`of ${size} bytes keeps every cell, whatever was taken out in which order (seed ${SEED})`, () => {
+      const random = new Dice(SEED)
+      const page = PageRef.scratch(size)
+      const stem = new TextEncoder().encode('stem')
+      initPage(page, PageKind.leaf, 0, 7, 1)
+      setPrefix(page, stem, stem.length)
+      const cells: { key: Uint8Array; payload: Uint8Array }[] = []
+      const check = (): void => {
+        assert.equal(cellCount(page), cells.length)
+        let bytes = stem.length
+        for (const [i, { key, payload }] of cells.entries()) {
+          assert.deepEqual(copyKey(page, i), key)
+          const at = payloadAt(page, i)
+          assert.deepEqual(page.bytes.slice(at, at + payloadLength(page, i)), payload)
+          bytes += cellBytes(key.length, stem.length, payload.length)
+        }
+        assert.equal(usedBytes(page), bytes)
+      }
+      for (let round = 0; round < 3_000; round++) {
+        if (cells.length > 0 && random.below(100) < 45) {
+          const index = random.below(cells.length)
+          removeCell(page, index)
+          cells.splice(index, 1)
+        } else {
+          const rest = random.bytes(random.below(9))
+          const key = Uint8Array.of(...stem, ...rest)
+          const found = searchPage(page, key, key.length, 0)
+          if (found >= 0) continue
+          const payload = random.bytes(random.below(random.below(4) === 0 ? 600 : 20))
+          const at = insertCell(page, ~found, key, key.length, payload.length)
+          if (at < 0) continue
+          page.bytes.set(payload, at)
+          cells.splice(~found, 0, { key, payload })
+        }
+        if (round % 50 === 0) {
+          compactPage(page)
+          const low = 64 + cells.length * 8
+          assert.equal(freeBytes(page), heapOf(page) - low, 'free bytes are in one piece')
+        }
+        if (round % 10 === 0) check()
+      }
+      check()
+    })
+  }
+})
+
+function heapOf(page: PageRef): number {
+  return page.bytes[AT_HEAP]! | (page.bytes[AT_HEAP + 1]! << 8)
+}

@@ -98,7 +98,7 @@ function leafOf(created: readonly number[]): PageRef {
     // Every third record was changed later: that says nothing of where it was put.
     const version = i % 3 === 0 ? seq + 1_000 : seq
     const name = key(digits(i))
-    const at = insertCell(leaf, leaf, i, name, name.length, recordHeaderBytes(version, seq, 0) + 1)
+    const at = insertCell(leaf, i, name, name.length, recordHeaderBytes(version, seq, 0) + 1)
     writeRecordHeader(leaf.bytes, at, version, seq, 0, false)
   })
   return leaf
