@@ -17,7 +17,7 @@ import { Openings } from './openings.ts'
 import type { ReplicaOptions } from './options.ts'
 import { Peers } from './peers.ts'
 import { Persistence } from './persistence.ts'
-import { Proposer, type RefusalHandler } from './proposer.ts'
+import { type Proposal, Proposer } from './proposer.ts'
 import { type ReadGroup, Reads } from './reads.ts'
 import { type ApplyTiming, RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
@@ -180,7 +180,7 @@ export class Driver {
       peers: this.#peers,
       requests: this.requests,
       own: core.state,
-      offer: (request, onRefused) => this.#offer(request, onRefused),
+      offer: proposal => this.#offer(proposal),
       openSession: (opening, handler) => this.openings.propose(opening, handler),
       onPlaceAgain: () => this.schedule(),
       limits: options.requestLimits,
@@ -306,10 +306,7 @@ export class Driver {
       return
     }
     if (!this.time.isSet) return
-    for (const waiting of this.requests.takeUnplaced(state.term)) {
-      const { session, serial, request } = waiting
-      this.#offer(request, error => this.requests.fail(session, serial, error))
-    }
+    for (const waiting of this.requests.takeUnplaced(state.term)) this.#offer(waiting)
     const batch = this.proposer.appendTo(this.core, () => this.time.next())
     this.proposer.askRounds()
     if (batch === undefined) return
@@ -317,10 +314,10 @@ export class Driver {
     this.#options.machine.prefetch({ firstSeq: batch.firstSeq, lastSeq: batch.lastSeq, bytes })
   }
 
-  #offer(request: Uint8Array, onRefused: RefusalHandler): void {
+  #offer(proposal: Proposal): void {
     // Sent to a leader that is none any more: its node offers it to the next one.
     if (!this.leads) return
-    this.proposer.offer(request, onRefused)
+    this.proposer.offer(proposal)
     this.schedule()
   }
 
@@ -487,8 +484,8 @@ export class Driver {
   /** hot path: bench/cluster. */
   #answer(outcomes: readonly EntryOutcome[], timing: ApplyTiming): void {
     const isFenced = this.fence.drift !== undefined
-    for (const { seq, session, serial, outcome } of outcomes) {
-      if (!this.openings.answer(seq, outcome) && !isFenced) this.requests.answer(session, serial, outcome, timing)
+    for (const entry of outcomes) {
+      if (!this.openings.applied(entry) && !isFenced) this.requests.applied(entry, timing)
     }
   }
 

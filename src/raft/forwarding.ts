@@ -1,4 +1,4 @@
-import { requestCopy } from '../encoding/index.ts'
+import { EntryKind, requestCopy } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { OutcomeHandler } from '../model/index.ts'
@@ -7,7 +7,7 @@ import { isMutant } from './mutants.ts'
 import { DEFAULT_REQUEST_LIMITS } from './options.ts'
 import type { RequestLimits } from './options.ts'
 import type { Peers } from './peers.ts'
-import type { RefusalHandler } from './proposer.ts'
+import type { Proposal } from './proposer.ts'
 import type { RequestTable } from './requests.ts'
 import type { ForwardedRequest, ForwardMessage, ForwardResultsMessage, OpenSessionMessage } from './wire/index.ts'
 
@@ -18,7 +18,7 @@ export interface ForwardingOptions {
   /** This node, and its term now. */
   own: { readonly id: number; readonly term: number }
   /** At the leader: takes a request in. */
-  offer: (request: Uint8Array, onRefused: RefusalHandler) => void
+  offer: (proposal: Proposal) => void
   openSession: (opening: SessionOpening, handler: OutcomeHandler) => void
   /** Something is to be sent, or to be placed in another turn. */
   onPlaceAgain: () => void
@@ -105,8 +105,10 @@ export class Forwarding {
         // Sent to the leader of an earlier term: all of it comes again, in order, and a part of it now would overtake the rest.
         if (message.term !== this.#options.own.term) return
         for (const { forwardId, request } of message.requests) {
+          const { from, term } = message
           // The entry outlives the frame: its bytes are copied when it is encoded.
-          this.#options.offer(request, error => this.#answerError(message.from, message.term, forwardId, error))
+          const refused = (error: QuorateError): void => this.#answerError(from, term, forwardId, error)
+          this.#options.offer({ kind: EntryKind.transaction, payload: request, refused })
         }
         return
       case 'openSession':

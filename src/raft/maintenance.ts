@@ -115,12 +115,12 @@ export class Maintenance {
     )
       return
     this.#tickSeq = Number.POSITIVE_INFINITY
-    proposer.propose(
-      EntryKind.tick,
-      encodeTick(this.#options.machine.settings.tickKeysMax),
-      seq => (this.#tickSeq = seq),
-      () => (this.#tickSeq = 0),
-    )
+    proposer.propose({
+      kind: EntryKind.tick,
+      payload: encodeTick(this.#options.machine.settings.tickKeysMax),
+      appended: seq => (this.#tickSeq = seq),
+      refused: () => (this.#tickSeq = 0),
+    })
   }
 
   roleChanged(): void {

@@ -1,7 +1,7 @@
 import { decodeOutcome, encodeSessionOpening, EntryKind } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
-import type { OutcomeHandler } from '../model/index.ts'
+import type { EntryOutcome, OutcomeHandler } from '../model/index.ts'
 import type { Timers } from '../platform/index.ts'
 import type { RaftCore } from './core/index.ts'
 import { NO_NODE } from './core/index.ts'
@@ -55,20 +55,20 @@ export class Openings {
   propose(opening: SessionOpening, handler: OutcomeHandler): void {
     const { core, proposer } = this.#options
     if (core.state.role !== 'leader') return handler(undefined, leaderLost())
-    proposer.propose(
-      EntryKind.openSession,
-      encodeSessionOpening(opening),
-      seq => this.#bySeq.set(seq, handler),
-      error => handler(undefined, error),
-    )
+    proposer.propose({
+      kind: EntryKind.openSession,
+      payload: encodeSessionOpening(opening),
+      appended: seq => this.#bySeq.set(seq, handler),
+      refused: error => handler(undefined, error),
+    })
   }
 
-  /** The entry of an opening was applied. @returns false if `seq` is none of them */
-  answer(seq: number, outcome: Uint8Array): boolean {
-    const handler = this.#bySeq.size > 0 ? this.#bySeq.get(seq) : undefined
+  /** An entry was applied. @returns false if it is no opening that somebody waits for here */
+  applied(entry: EntryOutcome): boolean {
+    const handler = this.#bySeq.size > 0 ? this.#bySeq.get(entry.seq) : undefined
     if (handler === undefined) return false
-    this.#bySeq.delete(seq)
-    handler(outcome, undefined)
+    this.#bySeq.delete(entry.seq)
+    handler(entry.outcome, undefined)
     return true
   }
 

@@ -9,18 +9,16 @@ import type { Draft } from './entries.ts'
 import { GroupCommits } from './group-commits.ts'
 import { isMutant } from './mutants.ts'
 
-/** Hears of a proposal that did not become an entry; of those that did, apply tells. */
-export type RefusalHandler = (error: QuorateError) => void
-
-interface Proposal extends Draft {
-  onRefused: RefusalHandler | undefined
+/** What is to become an entry, and hears if it does not; of what does, apply tells. */
+export interface Proposal extends Draft {
+  refused?(error: QuorateError): void
   /** Told the entry's seq once it is appended. */
-  onAppended: ((seq: number) => void) | undefined
+  appended?(seq: number): void
 }
 
 interface Doubt {
   session: number
-  requests: { request: Uint8Array; onRefused: RefusalHandler }[]
+  requests: Proposal[]
 }
 
 export interface ProposerOptions {
@@ -49,22 +47,23 @@ export class Proposer {
     this.#busy = new BusySessions(() => options.clock.monotonicMs())
   }
 
-  /** A request of this node or a forwarded one; the payload belongs to the proposer. */
-  offer(request: Uint8Array, onRefused: RefusalHandler): void {
+  /** Takes a request of this node or a forwarded one; its payload belongs to the proposer. hot path: bench/cluster. */
+  offer(proposal: Proposal): void {
+    const request = proposal.payload
     const session = requestSession(request)
     const serial = requestSerial(request)
     const isCopy = requestCopy(request) > 0
-    if (this.#busy.refusesOffered(session, serial)) return onRefused(busyError(isCopy))
+    if (this.#busy.refusesOffered(session, serial)) return proposal.refused?.(busyError(isCopy))
     if (this.#options.machine.isBusy) {
       this.#busy.refuse(session, serial)
-      return onRefused(busyError(isCopy))
+      return proposal.refused?.(busyError(isCopy))
     }
-    const doubt = this.#doubted.get(session)
+    const doubt = this.#doubted.size === 0 ? undefined : this.#doubted.get(session)
     const refusal = isMutant('refusal_by_old_state') ? this.#options.machine.preflight(request) : undefined
-    if (refusal !== undefined) return onRefused(refusalError(refusal))
-    if (doubt !== undefined) doubt.requests.push({ request, onRefused })
-    else if (this.#isBeyondDoubt(request)) this.#take(request, onRefused)
-    else this.#doubt(session, request, onRefused)
+    if (refusal !== undefined) return proposal.refused?.(refusalError(refusal))
+    if (doubt !== undefined) doubt.requests.push(proposal)
+    else if (this.#isBeyondDoubt(request)) this.#queue.push(proposal)
+    else this.#doubt(session, proposal)
   }
 
   /** A copy may have been applied: the log decides. */
@@ -73,18 +72,14 @@ export class Proposer {
     return this.#options.machine.preflight(request) === undefined
   }
 
-  #take(request: Uint8Array, onRefused: RefusalHandler): void {
-    this.#queue.push({ kind: EntryKind.transaction, payload: request, onRefused, onAppended: undefined })
-  }
-
   /**
    * A "no" out of the state counts only after a round with everything appended so far applied: the state here may be behind what the
    * requester has been told, or asked just before (DESIGN 7.3). The refused pays for it, nobody else; what its session asks meanwhile
    * waits behind it, so that nothing overtakes.
    */
-  #doubt(session: number, request: Uint8Array, onRefused: RefusalHandler): void {
+  #doubt(session: number, proposal: Proposal): void {
     this.preflights.doubted++
-    const doubt = { session, requests: [{ request, onRefused }] }
+    const doubt = { session, requests: [proposal] }
     this.#doubted.set(session, doubt)
     this.#newDoubts.push(doubt)
   }
@@ -103,27 +98,27 @@ export class Proposer {
     if (this.#doubted.get(doubt.session) !== doubt) return
     this.#doubted.delete(doubt.session)
     const [first, ...later] = doubt.requests
-    const { request, onRefused } = first!
+    const request = first!.payload
     const isCopy = requestCopy(request) > 0 && !isMutant('preflight_answers_retries')
     const refusal = isCopy ? undefined : this.#options.machine.preflight(request)
-    if (refusal === undefined) this.#take(request, onRefused)
+    if (refusal === undefined) this.#queue.push(first!)
     else {
       this.preflights.refused++
-      onRefused(refusalError(refusal))
+      first!.refused?.(refusalError(refusal))
     }
-    for (const next of later) this.offer(next.request, next.onRefused)
+    for (const next of later) this.offer(next)
   }
 
   /** No round confirmed the doubt: if this node still leads, the log decides. */
   #acquit(doubt: Doubt): void {
     if (this.#doubted.get(doubt.session) !== doubt) return
     this.#doubted.delete(doubt.session)
-    for (const { request, onRefused } of doubt.requests) this.#take(request, onRefused)
+    for (const proposal of doubt.requests) this.#queue.push(proposal)
   }
 
   /** An entry that is no request: a session opening or a tick. */
-  propose(kind: EntryKind, payload: Uint8Array, onAppended?: (seq: number) => void, onRefused?: RefusalHandler): void {
-    this.#queue.push({ kind, payload, onRefused, onAppended })
+  propose(proposal: Proposal): void {
+    this.#queue.push(proposal)
   }
 
   get isEmpty(): boolean {
@@ -146,25 +141,25 @@ export class Proposer {
     const batch = encodeDrafts(proposals, admission.slot, leaderTimeMicros())
     core.step({ type: 'append', batch })
     this.groups.onAppended(proposals.length, batch.lastSeq, nowMs)
-    for (let i = 0; i < proposals.length; i++) proposals[i]!.onAppended?.(batch.firstSeq + i)
+    for (let i = 0; i < proposals.length; i++) proposals[i]!.appended?.(batch.firstSeq + i)
     return batch
   }
 
   #refuseAll(): void {
     const refused = this.#queue
     this.#queue = []
-    for (const { kind, payload, onRefused } of refused) {
-      if (kind === EntryKind.transaction) {
-        this.#busy.refuse(requestSession(payload), requestSerial(payload))
-        onRefused?.(busyError(requestCopy(payload) > 0))
-      } else onRefused?.(busyError(false))
+    for (const proposal of refused) {
+      const { kind, payload } = proposal
+      const isRequest = kind === EntryKind.transaction
+      if (isRequest) this.#busy.refuse(requestSession(payload), requestSerial(payload))
+      proposal.refused?.(busyError(isRequest && requestCopy(payload) > 0))
     }
     const doubts = this.#newDoubts
     this.#newDoubts = doubts.filter(({ session }) => !this.#busy.has(session))
     for (const { session, requests } of doubts) {
       if (!this.#busy.has(session)) continue
       this.#doubted.delete(session)
-      for (const { request, onRefused } of requests) onRefused(busyError(requestCopy(request) > 0))
+      for (const proposal of requests) proposal.refused?.(busyError(requestCopy(proposal.payload) > 0))
     }
   }
 
@@ -182,7 +177,7 @@ export class Proposer {
     this.#doubted.clear()
     this.#newDoubts = []
     const error = new QuorateError('not_leader', 'this node does not lead any more', { retryable: true })
-    for (const { kind, onRefused } of dropped) if (kind !== EntryKind.transaction) onRefused?.(error)
+    for (const proposal of dropped) if (proposal.kind !== EntryKind.transaction) proposal.refused?.(error)
   }
 }
 

@@ -1,28 +1,10 @@
 import { raiseCopy, requestCopy, requestNotAfterMicros, requestSerial, requestSession } from '../encoding/index.ts'
 import { cancelled, DurationHistogram, invariant, NumberMap, QuorateError } from '../model/index.ts'
-import type { OutcomeHandler } from '../model/index.ts'
+import type { EntryOutcome, OutcomeHandler } from '../model/index.ts'
 import { BusySessions } from './busy-sessions.ts'
 import { isMutant } from './mutants.ts'
 import { DEFAULT_REQUEST_LIMITS } from './options.ts'
-
-/** A request that this node answers for: kept until its outcome is known here (DESIGN 7.2). */
-export interface WaitingRequest {
-  readonly request: Uint8Array
-  readonly session: number
-  readonly serial: number
-  /** Counts submissions. */
-  readonly number: number
-  /** Where it lies now: nowhere (0), or the term in which it was proposed or forwarded. */
-  placedTerm: number
-  /** Names it between this node and the leader it was forwarded to. */
-  forwardId: number
-  handlers: OutcomeHandler[]
-  /** Its callers have been told. */
-  isAnswered: boolean
-  /** When it came, and when it was placed last; on the monotonic clock. */
-  readonly sinceMs: number
-  placedAtMs: number
-}
+import { WaitingRequest } from './waiting-request.ts'
 
 /** When the entries of a batch began to be applied, and when that was done; on the monotonic clock. */
 export interface ApplyTiming {
@@ -70,7 +52,7 @@ export class RequestTable {
     let serials = this.#sessions.get(session)
     const present = serials?.get(serial)
     if (present !== undefined) {
-      present.handlers.push(onOutcome)
+      present.join(onOutcome)
       // Whoever sends copies may have had one applied elsewhere: from now on no answer may deny that.
       if (requestCopy(request) > requestCopy(present.request)) present.request[1] = requestCopy(request)
       return present
@@ -81,20 +63,7 @@ export class RequestTable {
       this.#busy.refuse(session, serial)
       return undefined
     }
-    const number = ++this.#lastNumber
-    const handlers = [onOutcome]
-    const waiting: WaitingRequest = {
-      request,
-      session,
-      serial,
-      number,
-      placedTerm: 0,
-      forwardId: 0,
-      handlers,
-      isAnswered: false,
-      sinceMs: this.#nowMs(),
-      placedAtMs: 0,
-    }
+    const waiting = new WaitingRequest(this, request, session, serial, ++this.#lastNumber, this.#nowMs(), onOutcome)
     if (serials === undefined) {
       serials = new NumberMap()
       this.#sessions.set(session, serials)
@@ -172,15 +141,21 @@ export class RequestTable {
     return all.sort((one, other) => one.number - other.number)
   }
 
-  /** The outcome is known: whoever waits here is told. hot path: bench/cluster. */
-  answer(session: number, serial: number, outcome: Uint8Array, timing?: ApplyTiming): void {
-    const waiting = this.#remove(session, serial)
+  /** Its entry was applied: whoever waits here is told. Of most entries most nodes have nobody. hot path: bench/cluster. */
+  applied(entry: EntryOutcome, timing: ApplyTiming): void {
+    if (this.#count === 0) return
+    const waiting = this.#remove(entry.session, entry.serial)
     if (waiting === undefined) return
-    for (const handler of waiting.handlers) handler(outcome, undefined)
-    if (timing === undefined) return
+    const { outcome } = entry
+    waiting.tell(outcome, undefined)
     const totalMs = timing.toMs - waiting.sinceMs
     this.latency.record(totalMs)
     if (totalMs >= this.slowMs()) this.onSlow?.(waiting, timing, outcome)
+  }
+
+  /** The outcome is known from elsewhere. */
+  answer(session: number, serial: number, outcome: Uint8Array): void {
+    this.#remove(session, serial)?.tell(outcome, undefined)
   }
 
   /**
@@ -202,7 +177,7 @@ export class RequestTable {
     const waiting = this.#remove(session, serial)
     if (waiting === undefined) return
     const told = error.applied === 'no' && requestCopy(waiting.request) > 0 ? asUnknown(error, waiting) : error
-    for (const handler of waiting.handlers) handler(undefined, told)
+    waiting.tell(undefined, told)
   }
 
   #remove(session: number, serial: number): WaitingRequest | undefined {

@@ -1,6 +1,7 @@
 import { refusalCode, requestContent } from '../model/index.ts'
 import type { RequestSource, RunningRequest, SlowRequest } from '../model/index.ts'
-import type { ApplyTiming, RequestTable, WaitingRequest } from './requests.ts'
+import type { ApplyTiming, RequestTable } from './requests.ts'
+import type { WaitingRequest } from './waiting-request.ts'
 
 const ID = /^commit-(\d{1,16})-(\d{1,16})$/
 

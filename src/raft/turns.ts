@@ -51,10 +51,13 @@ export class Turns {
   schedule(): void {
     if (this.#isScheduled || this.#isStopped) return
     this.#isScheduled = true
-    this.#options.timers.endOfTurn(() => {
-      this.#isScheduled = false
-      if (!this.#isStopped) this.#run()
-    })
+    this.#options.timers.endOfTurn(this.#endTurn)
+  }
+
+  /** One function for all turns: a closure in `schedule` would cost each of its calls, most of which find a turn scheduled. */
+  readonly #endTurn = (): void => {
+    this.#isScheduled = false
+    if (!this.#isStopped) this.#run()
   }
 
   #run(): void {

@@ -44,7 +44,7 @@ class Rig {
       random: { u32: () => 0, float: () => 0, bytes: length => new Uint8Array(length) },
       requests: this.requests,
       own: { id: 1, term: 3 },
-      offer: request => this.offered.push(requestSerial(request)),
+      offer: ({ payload }) => this.offered.push(requestSerial(payload)),
       openSession: () => assert.fail('no leader'),
       onPlaceAgain: () => this.turnsAsked++,
     })

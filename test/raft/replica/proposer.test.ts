@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeEnvelope, encodeRequest } from '../../../src/encoding/index.ts'
+import { encodeEnvelope, encodeRequest, EntryKind } from '../../../src/encoding/index.ts'
 import type { RequestRefusal, StateMachine } from '../../../src/model/index.ts'
 import type { RaftCore } from '../../../src/raft/core/index.ts'
 import { Proposer } from '../../../src/raft/proposer.ts'
@@ -33,7 +33,11 @@ class Rig {
   }
 
   offer(serial: number, copy = 0): void {
-    this.proposer.offer(request(serial, copy), ({ code, applied }) => this.said.push(`${serial} ${code} ${applied}`))
+    this.proposer.offer({
+      kind: EntryKind.transaction,
+      payload: request(serial, copy),
+      refused: ({ code, applied }) => this.said.push(`${serial} ${code} ${applied}`),
+    })
   }
 
   /** The end of a turn. Answers how many entries it made. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { encodeEnvelope, encodeRequest } from '../../../src/encoding/index.ts'
+import type { EntryOutcome } from '../../../src/model/index.ts'
 import { RequestTable } from '../../../src/raft/requests.ts'
 
 const BYTES = 1_000
@@ -71,5 +72,31 @@ describe('a table of requests', () => {
     const copy = table.add(requestOf(7, 2, 10, 4), () => undefined)!
     assert.deepEqual(table.takeUnplaced(2), [taken[2], copy], 'the copy that has come since is another request')
     assert.equal(table.hasUnplaced, false)
+  })
+  it('asks an applied entry for its outcome only where somebody waits for it, and tells him and all copies', () => {
+    const { table } = new Rig()
+    const told: string[] = []
+    let asked = 0
+    const entry = (serial: number): EntryOutcome => ({
+      seq: 20 + serial,
+      session: 7,
+      serial,
+      isDuplicate: false,
+      get outcome() {
+        asked++
+        return Uint8Array.of(serial)
+      },
+    })
+    const timing = { fromMs: 0, toMs: 1 }
+    table.applied(entry(1), timing)
+    for (const name of ['first', 'copy', 'another copy']) {
+      table.add(requestOf(7, 2, 10), outcome => told.push(`${name} ${outcome?.[0]}`))
+    }
+    table.applied(entry(1), timing)
+    assert.equal(asked, 0)
+    table.applied(entry(2), timing)
+    table.applied(entry(2), timing)
+    assert.deepEqual(told, ['first 2', 'copy 2', 'another copy 2'])
+    assert.deepEqual([asked, table.latency.count, table.count], [1, 1, 0])
   })
 })
