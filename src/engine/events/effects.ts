@@ -1,4 +1,16 @@
-import { ByteReader, ByteWriter, crc32, digestBytes, RecentView, writeU32, zeroDigest } from '../../encoding/index.ts'
+import {
+  ByteReader,
+  ByteWriter,
+  copyWords,
+  crc32,
+  dataViewOf,
+  digestBytes,
+  RecentView,
+  WORD_COPY_BYTES_MAX,
+  WORD_COPY_BYTES_MIN,
+  writeU32,
+  zeroDigest,
+} from '../../encoding/index.ts'
 import type { Change } from '../../model/index.ts'
 import { KV_PREFIX_BYTES } from '../layers.ts'
 
@@ -14,8 +26,6 @@ import { KV_PREFIX_BYTES } from '../layers.ts'
 export const EffectKind = { put: 1, delete: 2, expire: 3, catalog: 4 } as const
 /** A value above this is represented by its length and digest. The same on all nodes: it decides the effect chain. */
 export const EFFECT_INLINE_BYTES = 4_194_304
-/** Below, a loop is quicker than `set`. */
-const SHORT_COPY_BYTES = 64
 const IS_LARGE = 1
 const IS_ROW = 2
 const IS_EVENT = 4
@@ -99,8 +109,9 @@ export class EffectLog {
       this.#head(EffectKind.put, flags, id, key, length)
       const at = this.#writer.reserve(length)
       const { buffer } = this.#writer
-      if (length > SHORT_COPY_BYTES) buffer.set(source.subarray(start, end), at)
-      else for (let i = 0; i < length; i++) buffer[at + i] = source[start + i]!
+      if (length < WORD_COPY_BYTES_MIN) for (let i = 0; i < length; i++) buffer[at + i] = source[start + i]!
+      else if (length > WORD_COPY_BYTES_MAX) buffer.set(source.subarray(start, end), at)
+      else copyWords(dataViewOf(buffer), at, dataViewOf(source), start, length)
       return
     }
     this.#head(EffectKind.put, flags | IS_LARGE, id, key, length)

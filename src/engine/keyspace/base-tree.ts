@@ -153,6 +153,7 @@ export class BaseTree {
       if (ahead === undefined) return cold.only(page, checksum)
       ref.bytes = ahead.bytes
       ref.words = ahead.words
+      ref.view = ahead.view
       ref.base = ahead.base
     }
     this.leafSeq = seq

@@ -42,6 +42,7 @@ export class PageTable {
   readonly #pageShift: number
   readonly #bytes: Uint8Array[] = []
   readonly #words: Uint32Array[] = []
+  readonly #views: DataView[] = []
   #free: number[] = []
   #frames = 0
 
@@ -83,6 +84,7 @@ export class PageTable {
     const slab = frame >>> this.#pagesPerSlabShift
     ref.bytes = this.#bytes[slab]!
     ref.words = this.#words[slab]!
+    ref.view = this.#views[slab]!
     ref.base = (frame & ((1 << this.#pagesPerSlabShift) - 1)) << this.#pageShift
     return true
   }
@@ -130,6 +132,7 @@ export class PageTable {
     const slab = frame >>> this.#pagesPerSlabShift
     ref.bytes = this.#bytes[slab]!
     ref.words = this.#words[slab]!
+    ref.view = this.#views[slab]!
     ref.base = (frame & ((1 << this.#pagesPerSlabShift) - 1)) << this.#pageShift
     return frame
   }
@@ -166,6 +169,7 @@ export class PageTable {
     const buffer = new ArrayBuffer(pages * this.pageBytes)
     this.#bytes.push(new Uint8Array(buffer))
     this.#words.push(new Uint32Array(buffer))
+    this.#views.push(new DataView(buffer))
     const first = this.#frames
     this.#frames += pages
     this.pageOf = grown(new Int32Array(this.#frames), this.pageOf)

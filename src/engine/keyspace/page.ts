@@ -26,25 +26,34 @@ import { readU16, writeU16 } from '../../encoding/index.ts'
 export class PageRef {
   bytes: Uint8Array
   words: Uint32Array
+  /** Of `bytes`. */
+  view: DataView
   base: number
   readonly size: number
 
-  constructor(size: number, bytes: Uint8Array = EMPTY_BYTES, words: Uint32Array = EMPTY_WORDS) {
+  constructor(
+    size: number,
+    bytes: Uint8Array = EMPTY_BYTES,
+    words: Uint32Array = EMPTY_WORDS,
+    view: DataView = EMPTY_VIEW,
+  ) {
     this.size = size
     this.bytes = bytes
     this.words = words
+    this.view = view
     this.base = 0
   }
 
   /** A page of its own, outside the slabs. */
   static scratch(size: number): PageRef {
     const buffer = new ArrayBuffer(size)
-    return new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer))
+    return new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer), new DataView(buffer))
   }
 }
 
 const EMPTY_BYTES = new Uint8Array(0)
 const EMPTY_WORDS = new Uint32Array(0)
+const EMPTY_VIEW = new DataView(EMPTY_BYTES.buffer)
 const SLOT_WORDS = SLOT_BYTES / 4
 const SHORT_MOVE_WORDS = 48
 const FIRST_SLOT_WORD = PAGE_HEADER_BYTES / 4

@@ -79,6 +79,7 @@ export class Storage {
     const source = this.#source
     source.bytes = ref.bytes
     source.words = ref.words
+    source.view = ref.view
     source.base = ref.base
     const copy = this.#newFrame(ref)
     copyUsed(ref, source)

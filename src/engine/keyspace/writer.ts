@@ -1,5 +1,14 @@
 import type { Digest64 } from '../../encoding/index.ts'
-import { digestBytes, digestRecord, zeroDigest } from '../../encoding/index.ts'
+import {
+  copyWords,
+  dataViewOf,
+  digestBytes,
+  digestRecord,
+  digestView,
+  WORD_COPY_BYTES_MAX,
+  WORD_COPY_BYTES_MIN,
+  zeroDigest,
+} from '../../encoding/index.ts'
 import { broken, invariant } from './assert.ts'
 import { childChecksum, childPage } from './branch.ts'
 import type { Cold } from './cold.ts'
@@ -203,7 +212,8 @@ export class EpochWriter implements Reader {
     const bytes = path.leaf.bytes
     const next = writeRecordHeader(bytes, at, versionSeq, createdSeq, expiresAtMicros, isLarge)
     if (isLarge) writeExtentPointer(bytes, next, this.#storage.newExtent(source.subarray(start, end), digest))
-    else copyRun(bytes, next, source, start, length)
+    else if (length < WORD_COPY_BYTES_MIN || length > WORD_COPY_BYTES_MAX) copyRun(bytes, next, source, start, length)
+    else copyWords(path.leaf.view, next, dataViewOf(source), start, length)
     const sum = this.#recordDigest
     if (isSlotted) {
       invariant(!isLarge, 'a slotted record does not stay inline')
@@ -295,7 +305,7 @@ export class EpochWriter implements Reader {
         digest = pointer.digest
         length = pointer.length
         this.#storage.buryExtent(pointer)
-      } else digestBytes(digest, old.bytes, old.valueAt, old.valueAt + length)
+      } else digestView(digest, this.#path.leaf.view, old.valueAt, old.valueAt + length)
       digestRecord(sum, key, 0, key.length, old.versionSeq, old.createdSeq, old.expiresAtMicros, length, digest)
     }
     if (this.#storage.mutants.digestKeepsOverwritten !== true) this.#spaces.subtract(space, sum)
