@@ -396,7 +396,11 @@ export class Sessions {
     const forgotten = Math.max(Math.min(acknowledgedThrough, serial - 1), serial - window)
     const early = isMutant('outcomes_forgotten_early') ? SLOTS_PER_CHUNK : 0
     const first = Math.max(session.firstChunk, chunkOf(Math.min(forgotten + 1 + early, serial)))
-    if (first <= session.firstChunk) return session.firstChunk
+    return first <= session.firstChunk ? session.firstChunk : this.#forgetBefore(work, session, first)
+  }
+
+  /** Removes the chunks before `first`. Apart from `#trim`, which mostly has none: its closure would cost every entry. */
+  #forgetBefore(work: EntryWork, session: Session, first: number): number {
     // No slot of these chunks waits: what waits is of the chunk of `serial`, the others were written when that was looked for.
     if (first - session.firstChunk <= TRIM_BY_KEY_MAX) {
       for (let chunk = session.firstChunk; chunk < first; chunk++) {

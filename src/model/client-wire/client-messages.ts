@@ -127,9 +127,29 @@ function plainHello(hello: HelloMessage): unknown {
   }
 }
 
-/** The message that the cursor stands on. Keys, prefixes and envelopes are views of the frame. @throws MalformedBytes */
-export function readClientMessage(cursor: ClientFrameCursor): ClientMessage {
-  if (cursor.code === MessageCode.commit) return readCommit(cursor)
+/** To be overwritten by `readClientMessage`. */
+export function emptyCommitMessage(): CommitMessage {
+  return {
+    type: 'commit',
+    requestId: 0,
+    serial: 0,
+    acknowledgedThrough: 0,
+    notAfterMicros: 0,
+    copy: 0,
+    caller: '',
+    envelope: NO_BYTES,
+  }
+}
+
+/**
+ * The message that the cursor stands on. Keys, prefixes and envelopes are views of the frame. A commit is written to `commit`: whoever
+ * gives the same one again has done with the one before. @throws MalformedBytes
+ */
+export function readClientMessage(
+  cursor: ClientFrameCursor,
+  commit: CommitMessage = emptyCommitMessage(),
+): ClientMessage {
+  if (cursor.code === MessageCode.commit) return readCommit(cursor, commit)
   const { requestId } = cursor
   if (cursor.code === MessageCode.hello) {
     return helloFromPlain(readPlain(cursor.bytes, cursor.bodyStart, cursor.bodyEnd), requestId)
@@ -141,22 +161,20 @@ export function readClientMessage(cursor: ClientFrameCursor): ClientMessage {
 }
 
 /** Hot path: bench/wire. The envelope itself is checked by whoever takes it (`checkEnvelope`). */
-function readCommit(cursor: ClientFrameCursor): CommitMessage {
+function readCommit(cursor: ClientFrameCursor, message: CommitMessage): CommitMessage {
   const { bytes, bodyStart: at, bodyEnd } = cursor
   if (bodyEnd - at < COMMIT_FIXED_BYTES) throw new MalformedBytes('commit cut')
   const callerLength = bytes[at + 25]! | (bytes[at + 26]! << 8)
   const envelopeStart = at + COMMIT_FIXED_BYTES + callerLength
   if (envelopeStart > bodyEnd) throw new MalformedBytes('commit: caller')
-  return {
-    type: 'commit',
-    requestId: cursor.requestId,
-    serial: readU64(bytes, at),
-    acknowledgedThrough: readU64(bytes, at + 8),
-    notAfterMicros: readU64(bytes, at + 16),
-    copy: bytes[at + 24]!,
-    caller: callerLength === 0 ? '' : new ByteReader(bytes, at + 25, envelopeStart).text16(),
-    envelope: bytes.subarray(envelopeStart, bodyEnd),
-  }
+  message.requestId = cursor.requestId
+  message.serial = readU64(bytes, at)
+  message.acknowledgedThrough = readU64(bytes, at + 8)
+  message.notAfterMicros = readU64(bytes, at + 16)
+  message.copy = bytes[at + 24]!
+  message.caller = callerLength === 0 ? '' : new ByteReader(bytes, at + 25, envelopeStart).text16()
+  message.envelope = bytes.subarray(envelopeStart, bodyEnd)
+  return message
 }
 
 function readBody(reader: ByteReader, code: number, requestId: number): ClientMessage {

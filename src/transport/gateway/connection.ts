@@ -3,6 +3,7 @@ import {
   CLIENT_SUBPROTOCOL_JSON,
   ClientFrameCursor,
   clientMessagesFromJson,
+  emptyCommitMessage,
   FIRST_FRAME_BYTES_MAX,
   QuorateError,
   readClientMessage,
@@ -41,6 +42,8 @@ export class Connection implements ClientChannel {
   readonly #outbox: Outbox
   readonly #isJson: boolean
   readonly #cursor = new ClientFrameCursor()
+  /** The commit that is being read; one object for all of them. */
+  readonly #commit = emptyCommitMessage()
   #isClosed = false
   #isChoked = false
   /** Frames that came while choked. */
@@ -48,6 +51,12 @@ export class Connection implements ClientChannel {
   #unreadBytes = 0
   #isFlushDue = false
   #lastReceivedMs: number
+  // The clocks, read once for each frame and once for all that is said in a turn: a read costs more than many a message.
+  #readAtMs: number
+  /** 0 = not read for this frame. */
+  #readAtMicros = 0
+  #saidAtMs = 0
+  #saidAtMicros = 0
   /** Since when the client has left more than the bound untaken; undefined = it has not. */
   #stalledSinceMs: number | undefined
   readonly openedAtMs: number
@@ -62,7 +71,7 @@ export class Connection implements ClientChannel {
     this.#owner = owner
     this.#isJson = origin.subprotocol === CLIENT_SUBPROTOCOL_JSON
     this.#outbox = this.#isJson ? new JsonOutbox() : new BinaryOutbox()
-    this.openedAtMs = this.#lastReceivedMs = owner.options.clock.monotonicMs()
+    this.openedAtMs = this.#lastReceivedMs = this.#readAtMs = owner.options.clock.monotonicMs()
     this.#requests = new ClientRequests(this, owner)
     link.onFrame = frame => this.#received(frame)
     link.onClose = () => this.#ended()
@@ -81,6 +90,28 @@ export class Connection implements ClientChannel {
     return this.#link.bufferedBytes + this.#outbox.length
   }
 
+  get readAtMs(): number {
+    return this.#readAtMs
+  }
+
+  get readAtMicros(): number {
+    if (this.#readAtMicros === 0) this.#readAtMicros = this.#owner.options.service.leaderTimeMicros
+    return this.#readAtMicros
+  }
+
+  get saidAtMs(): number {
+    this.#readClocks()
+    return this.#saidAtMs
+  }
+
+  /** As long as a flush is due, it is the same turn. */
+  #readClocks(): void {
+    if (this.#isFlushDue) return
+    const { clock, service } = this.#owner.options
+    this.#saidAtMs = clock.monotonicMs()
+    this.#saidAtMicros = service.leaderTimeMicros
+  }
+
   #received(frame: Uint8Array): void {
     if (this.#isClosed) return
     const { stats, limits, options } = this.#owner
@@ -88,7 +119,7 @@ export class Connection implements ClientChannel {
     stats.framesReceivedTotal++
     stats.bytesReceivedTotal += frame.length
     if (!this.#isChoked) {
-      this.#read(frame)
+      this.#read(frame, this.#lastReceivedMs)
       if (this.#requests.isOverfull || this.#link.bufferedBytes > limits.unsentBytesHigh) this.choke()
       return
     }
@@ -97,8 +128,10 @@ export class Connection implements ClientChannel {
     if (this.#unreadBytes + this.unsentBytes > limits.heldBytesMax) this.#closeSlow()
   }
 
-  #read(frame: Uint8Array): void {
+  #read(frame: Uint8Array, nowMs: number): void {
     const { limits } = this.#owner
+    this.#readAtMs = nowMs
+    this.#readAtMicros = 0
     const bytesMax = this.#requests.isWelcome ? limits.maxFrameBytes : FIRST_FRAME_BYTES_MAX
     if (frame.length > bytesMax) {
       const message = `frame of ${frame.length} bytes, at most ${bytesMax} are allowed`
@@ -126,7 +159,7 @@ export class Connection implements ClientChannel {
 
   #readMessage(cursor: ClientFrameCursor): ClientMessage | undefined {
     try {
-      return readClientMessage(cursor)
+      return readClientMessage(cursor, this.#commit)
     } catch (error) {
       if (!(error instanceof MalformedBytes) || cursor.requestId === 0 || !this.#requests.isWelcome) throw error
       this.#owner.stats.malformedTotal++
@@ -167,6 +200,22 @@ export class Connection implements ClientChannel {
       if (message.type === 'error') throw error
       return this.fault(message.requestId, error)
     }
+    this.#appended()
+  }
+
+  /** hot path: bench/gateway. */
+  sendOutcome(requestId: number, outcome: Uint8Array): void {
+    if (this.#isClosed) return
+    this.#readClocks()
+    try {
+      this.#outbox.appendOutcome(requestId, this.#saidAtMicros, outcome)
+    } catch (error) {
+      return this.fault(requestId, error)
+    }
+    this.#appended()
+  }
+
+  #appended(): void {
     if (this.#outbox.length > FRAME_BYTES_SOON) this.#push()
     else if (!this.#isFlushDue) {
       this.#isFlushDue = true
@@ -233,7 +282,7 @@ export class Connection implements ClientChannel {
         return true
       }
       this.#unreadBytes -= frame.length
-      this.#read(frame)
+      this.#read(frame, this.#owner.options.clock.monotonicMs())
     }
     return this.#isClosed
   }

@@ -1,5 +1,5 @@
 import { ByteWriter } from '../../encoding/index.ts'
-import { appendServerMessage, serverMessagesToJson } from '../../model/index.ts'
+import { appendOutcome, appendServerMessage, serverMessagesToJson } from '../../model/index.ts'
 import type { ServerMessage } from '../../model/index.ts'
 
 /** What a connection has to say in this turn: one frame. */
@@ -8,6 +8,8 @@ export interface Outbox {
   readonly length: number
   /** A throw leaves what was gathered as it was. @throws RangeError for what the format cannot hold */
   append(message: ServerMessage): void
+  /** As `append` of an `OutcomeMessage`. */
+  appendOutcome(requestId: number, leaderTimeMicros: number, outcome: Uint8Array): void
   /** The frame, and an empty outbox; undefined if there is nothing to say. */
   take(): Uint8Array | undefined
 }
@@ -25,6 +27,11 @@ export class BinaryOutbox implements Outbox {
 
   append(message: ServerMessage): void {
     appendServerMessage(this.#writer, message)
+  }
+
+  /** hot path: bench/gateway. */
+  appendOutcome(requestId: number, leaderTimeMicros: number, outcome: Uint8Array): void {
+    appendOutcome(this.#writer, requestId, leaderTimeMicros, outcome)
   }
 
   take(): Uint8Array | undefined {
@@ -51,6 +58,10 @@ export class JsonOutbox implements Outbox {
     const list = serverMessagesToJson([message])
     this.#parts.push(list.slice(1, -1))
     this.length += list.length
+  }
+
+  appendOutcome(requestId: number, leaderTimeMicros: number, outcome: Uint8Array): void {
+    this.append({ type: 'outcome', requestId, leaderTimeMicros, outcome })
   }
 
   take(): Uint8Array | undefined {

@@ -134,7 +134,6 @@ export class ClientRequests implements WatchOwner {
 
   /** hot path: bench/gateway. Who may act as `caller` in this session is decided where the request is applied. */
   #commit(message: CommitMessage): void {
-    const { service, clock } = this.#shared.options
     const { requestId, serial, copy, notAfterMicros, acknowledgedThrough, envelope } = message
     const { session } = this.#greeting
     this.#shared.stats.commitsTotal++
@@ -143,27 +142,24 @@ export class ClientRequests implements WatchOwner {
     const caller = message.caller === '' ? this.#greeting.caller : message.caller
     const request = encodeRequest({ caller, session, serial, acknowledgedThrough, notAfterMicros, copy }, envelope)
     const bytes = request.length
-    const sinceMs = this.#nowMs
+    const sinceMs = this.#connection.readAtMs
     this.#inFlight++
     this.#inFlightBytes += bytes
-    service.submit(request, (outcome, error) => {
+    this.#shared.options.service.submit(request, (outcome, error) => {
       this.#inFlight--
       this.#inFlightBytes -= bytes
-      this.#shared.stats.commitLatency.record(this.#nowMs - sinceMs)
-      if (outcome !== undefined) {
-        return this.#connection.send({
-          type: 'outcome',
-          requestId,
-          leaderTimeMicros: service.leaderTimeMicros,
-          outcome,
-        })
-      }
-      if (error!.code === 'busy' && session === this.#greeting.session) {
-        this.#heldBackSerial = this.#heldBackSerial === 0 ? serial : Math.min(serial, this.#heldBackSerial)
-        this.#heldBackAtMs = clock.monotonicMs()
-      }
-      this.#connection.sendError(requestId, error!)
+      this.#shared.stats.commitLatency.record(this.#connection.saidAtMs - sinceMs)
+      if (outcome !== undefined) return this.#connection.sendOutcome(requestId, outcome)
+      this.#commitFailed(requestId, session, serial, error!)
     })
+  }
+
+  #commitFailed(requestId: number, session: number, serial: number, error: QuorateError): void {
+    if (error.code === 'busy' && session === this.#greeting.session) {
+      this.#heldBackSerial = this.#heldBackSerial === 0 ? serial : Math.min(serial, this.#heldBackSerial)
+      this.#heldBackAtMs = this.#nowMs
+    }
+    this.#connection.sendError(requestId, error)
   }
 
   #refusalOf(message: CommitMessage, session: number): QuorateError | undefined {
@@ -175,14 +171,14 @@ export class ClientRequests implements WatchOwner {
         : new QuorateError('session_ended', 'this connection has no session: hello opens one', { applied })
     }
     // A copy may have been applied before: its recorded outcome is looked up, however late it is.
-    if (notAfterMicros !== 0 && copy === 0 && notAfterMicros < this.#shared.options.service.leaderTimeMicros) {
+    if (notAfterMicros !== 0 && copy === 0 && notAfterMicros < this.#connection.readAtMicros) {
       return new QuorateError('expired', 'the time of the request was over when it arrived')
     }
     if (this.#heldBackSerial === 0) return undefined
     const isLifted =
       serial <= this.#heldBackSerial ||
       acknowledgedThrough >= this.#heldBackSerial ||
-      this.#shared.options.clock.monotonicMs() - this.#heldBackAtMs > HELD_BACK_MS
+      this.#nowMs - this.#heldBackAtMs > HELD_BACK_MS
     if (!isLifted) {
       const text = `serial ${this.#heldBackSerial} was refused and comes first`
       return new QuorateError('busy', text, { retryable: true, backoffMs: 50, applied })
@@ -198,7 +194,7 @@ export class ClientRequests implements WatchOwner {
       this.#connection.refuse(error, CloseCode.protocol)
       return undefined
     }
-    const waiting = { isCancelled: false, sinceMs: this.#nowMs, message, startedMs: 0 }
+    const waiting = { isCancelled: false, sinceMs: this.#connection.readAtMs, message, startedMs: 0 }
     this.#waiting.set(requestId, waiting)
     this.#inFlight++
     return waiting
@@ -477,7 +473,7 @@ export class ClientRequests implements WatchOwner {
   }
 
   #deadline(timeoutMs: number): number {
-    return this.#nowMs + (timeoutMs === 0 ? this.#shared.limits.readMs : timeoutMs)
+    return this.#connection.readAtMs + (timeoutMs === 0 ? this.#shared.limits.readMs : timeoutMs)
   }
 }
 

@@ -25,7 +25,15 @@ export interface ClientChannel {
   readonly isClosed: boolean
   /** Bytes that the client has not taken yet. */
   readonly unsentBytes: number
+  /** When the frame was taken up that is being read, or was read last; on the monotonic clock. */
+  readonly readAtMs: number
+  /** Leader time, as far as this node knows it, as of then. */
+  readonly readAtMicros: number
+  /** The monotonic clock as of the first that is said in this turn. */
+  readonly saidAtMs: number
   send(message: ServerMessage): void
+  /** What became of a commit. */
+  sendOutcome(requestId: number, outcome: Uint8Array): void
   /** The client has proven who it is: what it may send is bounded by its frames from now on. */
   trust(): void
   /** Reads nothing more until the client has taken what there is; then postponed work is run. */

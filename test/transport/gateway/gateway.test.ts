@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { decodeOutcome, repeatedOutcome } from '../../../src/encoding/index.ts'
+import { decodeOutcome, repeatedOutcome, requestSerial } from '../../../src/encoding/index.ts'
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, formatToken } from '../../../src/model/index.ts'
+import type { NodeService, OutcomeHandler } from '../../../src/model/index.ts'
 import { commit, ddl, get, hello, put, Rig, watch } from './client.ts'
 import type { TestClient } from './client.ts'
 
@@ -57,6 +58,46 @@ for (const subprotocol of [CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON]) 
     })
   }
 }
+
+describe('commits of one frame', () => {
+  it('are answered each by its own id, with leader time and latency as of the turn of the answer', async () => {
+    let leaderTimeMicros = 1_000
+    const submitted: { serial: number; onOutcome: OutcomeHandler }[] = []
+    const wrap = (service: NodeService): NodeService =>
+      new Proxy(service, {
+        get: (target, property) => {
+          if (property === 'leaderTimeMicros') return leaderTimeMicros
+          if (property === 'submit') {
+            return (request: Uint8Array, onOutcome: OutcomeHandler) =>
+              submitted.push({ serial: requestSerial(request), onOutcome })
+          }
+          const value: unknown = Reflect.get(target, property, target)
+          return typeof value === 'function' ? (value as () => unknown).bind(target) : value
+        },
+      })
+    const rig = await Rig.open({ wrap })
+    const client = await rig.welcome()
+    client.say(commit(2, 1, put('a', '1')), commit(3, 2, put('b', '2')), commit(4, 3, put('c', '3')))
+    assert.deepEqual(
+      submitted.map(({ serial }) => serial),
+      [1, 2, 3],
+    )
+    const told = (): string[] => client.all('outcome').map(m => `${m.requestId} ${m.outcome[0]} ${m.leaderTimeMicros}`)
+    await rig.pass(5)
+    for (const at of [1, 0]) submitted[at]!.onOutcome(Uint8Array.of(at), undefined)
+    await rig.pass(2)
+    leaderTimeMicros = 8_000
+    submitted[2]!.onOutcome(Uint8Array.of(2), undefined)
+    await rig.pass(1)
+    assert.deepEqual(told(), ['3 1 1000', '2 0 1000', '4 2 8000'])
+    const { count, sumSeconds } = rig.gateway.stats.commitLatency
+    assert.deepEqual([count, Math.round(sumSeconds * 1000)], [3, 5 + 5 + 7])
+    for (const [id, notAfterMicros] of [7_999, 8_000].entries())
+      client.say(commit(5 + id, 4, put('d', '4'), { notAfterMicros }))
+    await rig.pass(1)
+    assert.deepEqual([client.find('error', 5)?.error.code, submitted.length], ['expired', 4])
+  })
+})
 
 describe('a session', () => {
   it('answers a copy of a request with the first outcome, also over another connection that goes on with it', async () => {
