@@ -90,6 +90,12 @@ export class InlineLane implements Lane {
     return this.#completed
   }
 
+  syncedAtMs(): undefined {}
+
+  tell(): void {}
+
+  look(): void {}
+
   openSegment(segment: number, file: File): void {
     this.#files.set(segment, file)
   }

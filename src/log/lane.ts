@@ -21,6 +21,15 @@ export interface Lane {
   wake(): void
   /** The newest `ioSeq` that is synced, as known at this moment. */
   completedIoSeq(): number
+  /** When a completed `ioSeq` was synced, ms of the log's clock, for figures; undefined = just now. Those of long ago are forgotten. */
+  syncedAtMs(ioSeq: number): number | undefined
+  /**
+   * Whether the log wants to hear of each completion as it happens, as it does at first. Worker lane: without it there is no message, which
+   * costs both threads tens of microseconds; what was completed before the wish was known is told at once. Other lanes tell always.
+   */
+  tell(isWanted: boolean): void
+  /** Worker lane: tells the log now what was completed. Other lanes have told it. */
+  look(): void
   /** Makes a prepared segment known before it is written to. The lane owns `file`. */
   openSegment(segment: number, file: File): void
   /** Nothing more is written to the segment after what was submitted. */

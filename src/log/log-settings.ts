@@ -5,6 +5,11 @@ import type { LogError } from './errors.ts'
 import type { SuperblockProof } from './superblock-proof.ts'
 import type { ChainPoint, HardState, LogIdentity, LogPosition } from './positions.ts'
 
+/** Offsets are 32-bit fields. */
+export const MAX_SEGMENT_BYTES = 0xffffffff
+/** More entries than this must come in several frames. */
+export const MAX_ENTRIES_BYTES = 268_435_456
+
 /** One atomic batch: after a crash either all of it is there or nothing. */
 export interface LogFrame {
   readonly hardState?: HardState

@@ -3,7 +3,7 @@ import type { File, Files, Job, JobContext } from '../platform/index.ts'
 import { assertLog } from './errors.ts'
 import { segmentName, VOTES_NAME } from './file-names.ts'
 import { VOTES_FILE } from './lane.ts'
-import { Control, Field, RingKind, attachRing, descriptorAt } from './ring.ts'
+import { Control, Field, RingKind, attachRing, descriptorAt, syncTimeAt } from './ring.ts'
 import type { Ring } from './ring.ts'
 import { isMutant } from './mutants.ts'
 import { RunWriter, asError } from './run-writer.ts'
@@ -17,7 +17,7 @@ export interface LogWriterInit {
   readonly segment: number | undefined
 }
 
-/** What the thread tells: something was written or synced (the counters say what), or everything is over. */
+/** What the thread tells, if it is wanted: something was written or synced (the counters say what). And always: everything is over. */
 export interface LogWriterMessage {
   readonly failed?: {
     readonly message: string
@@ -66,7 +66,7 @@ class LogWriter implements Job {
     }
   }
 
-  /** One write run over all that is present, one sync per file, one message. */
+  /** One write run over all that is present, one sync per file, one message if one is wanted. */
   onDoorbell(): void {
     if (this.#writer.hasFailed) return
     const { control } = this.#ring
@@ -77,12 +77,23 @@ class LogWriter implements Job {
       this.#writeGathered()
       Atomics.store(control, Control.consumed, this.#consumed)
       this.#writer.sync()
-      this.#completed = completed
-      Atomics.store(control, Control.completed, this.#completed)
-      this.#context.post({})
+      this.#noteSynced(completed)
+      Atomics.store(control, Control.completed, completed)
+      // Looked at after the counters are written, as the log looks at the counters after it has written that: one of the two sees the other.
+      if (Atomics.load(control, Control.wanted) !== 0) this.#context.post({})
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #noteSynced(completed: number): void {
+    const { syncTimes } = this.#ring
+    const nowMs = this.#context.clock.monotonicMs()
+    for (let ioSeq = this.#completed; ioSeq !== completed;) {
+      ioSeq = (ioSeq + 1) | 0
+      syncTimes[syncTimeAt(ioSeq)] = nowMs
+    }
+    this.#completed = completed
   }
 
   /** Goes through the descriptors up to `published`; returns the newest whole ioSeq. */

@@ -9,13 +9,16 @@ import { LogError, assertLog } from './errors.ts'
 import { segmentName } from './file-names.ts'
 import { FrameFlag, emptyFrameHeader, maxFrameBytes, writeFrame } from './frame.ts'
 import type { FrameHeader } from './frame.ts'
+import { assertHardState } from './hard-state.ts'
 import { InlineLane } from './inline-lane.ts'
 import type { Lane, LaneEvents } from './lane.ts'
 import { VOTES_FILE } from './lane.ts'
 import { LogStats } from './log-stats.ts'
+import { MAX_ENTRIES_BYTES, MAX_SEGMENT_BYTES } from './log-settings.ts'
 import type { HeldSegment, LogFrame, LogSettings, LogStart, LogState } from './log-settings.ts'
 import { isMutant } from './mutants.ts'
 import { NextSegment } from './next-segment.ts'
+import { PendingEnds } from './pending-ends.ts'
 import type { ChainPoint, HardState, LogPosition } from './positions.ts'
 import { SEGMENT_HEADER_BYTES, encodeSegmentHeader } from './segment-header.ts'
 import { syncDirectory } from './segment-files.ts'
@@ -25,11 +28,6 @@ import type { SuperblockProof } from './superblock-proof.ts'
 import { SyncWaiters } from './sync-waiters.ts'
 import { VOTE_RECORD_BYTES, encodeVote, voteOffset } from './votes.ts'
 import { WorkerLane } from './worker-lane.ts'
-
-/** Offsets are 32-bit fields. */
-const MAX_SEGMENT_BYTES = 0xffffffff
-/** More entries than this must come in several frames. */
-const MAX_ENTRIES_BYTES = 268_435_456
 
 /** The one log of a replica or an embedded engine. Made by `openLog` and `createLog`. */
 export class Log {
@@ -56,11 +54,9 @@ export class Log {
   #ioSeq = 0
   #writtenIoSeq = 0
   readonly stats: LogStats = new LogStats()
-  /** Ends of frames not known to be synced: ioSeq, segment, offset, ms of the append, four numbers each, from `#pendingAt` on. */
-  #pendingEnds: number[] = []
-  #pendingAt = 0
-  #synced: LogPosition
+  readonly #ends: PendingEnds
   readonly #waiters = new SyncWaiters()
+  #tellsSyncs = true
   readonly #next: NextSegment
   #closedAt: LogEnd | undefined
 
@@ -84,7 +80,7 @@ export class Log {
     this.#isMarked = start.isMarked
     this.#superblock = start.superblock
     this.#suspectAt = start.suspectAt
-    this.#synced = start.end
+    this.#ends = new PendingEnds(start.end, this.stats, settings.clock)
     this.#next = new NextSegment(settings, start.highestSegment, {
       onReady: (segment, file) => this.#onPrepared(segment, file),
       onFailed: error => {
@@ -255,8 +251,8 @@ export class Log {
     const current = this.#current
     this.#advanceSynced(lane)
     header.previousFrame = this.#previousFrame
-    header.syncedSegment = this.#synced.segment
-    header.syncedOffset = this.#synced.offset
+    header.syncedSegment = this.#ends.synced.segment
+    header.syncedOffset = this.#ends.synced.offset
     const bound = maxFrameBytes(entries === undefined ? 0 : entries.length)
     assertLog(current.end + bound <= MAX_SEGMENT_BYTES, `segment ${current.segment} has no successor and is too long`)
     header.superblock = encodeSuperblockProof(this.#superblock)
@@ -284,7 +280,7 @@ export class Log {
 
   #submit(lane: Lane, ioSeq: number): number {
     this.#ioSeq = ioSeq
-    this.#pendingEnds.push(ioSeq, this.#current.segment, this.#current.end, this.#settings.clock?.monotonicMs() ?? 0)
+    this.#ends.add(ioSeq, this.#current.segment, this.#current.end)
     lane.submit(ioSeq)
     return ioSeq
   }
@@ -293,18 +289,7 @@ export class Log {
   #advanceSynced(lane: Lane): void {
     const completed = lane.completedIoSeq()
     if (completed > this.#writtenIoSeq) this.#source.cache.trim((this.#writtenIoSeq = completed))
-    const ends = this.#pendingEnds
-    let at = this.#pendingAt
-    const nowMs = at < ends.length && ends[at]! <= completed ? this.#settings.clock?.monotonicMs() : undefined
-    for (; at < ends.length && ends[at]! <= completed; at += 4) {
-      if (nowMs !== undefined) this.stats.onSynced(nowMs - ends[at + 3]!)
-    }
-    if (at === this.#pendingAt) return
-    this.#synced = { segment: ends[at - 3]!, offset: ends[at - 2]! }
-    this.#pendingAt = at
-    if (at < 1024 && at < ends.length) return
-    this.#pendingEnds = ends.slice(at)
-    this.#pendingAt = 0
+    this.#ends.advance(completed, lane)
   }
 
   /** Goes on in the next segment if the frame does not fit; without a prepared one this segment grows beyond its size. */
@@ -409,7 +394,27 @@ export class Log {
   whenSynced(ioSeq: number): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#ioSeq === 0 || this.syncedIoSeq >= ioSeq) return Promise.resolve()
-    return this.#waiters.add(ioSeq)
+    const synced = this.#waiters.add(ioSeq)
+    this.#followWishes()
+    return synced
+  }
+
+  /**
+   * Whether `onSynced` is to be called for each sync as it happens, as it is at first. Otherwise it is called in `noteSynced`, or when
+   * somebody else waits for a sync: worker lane, where it costs both threads tens of microseconds to tell.
+   */
+  tellSyncs(isWanted: boolean): void {
+    this.#tellsSyncs = isWanted
+    this.#followWishes()
+  }
+
+  #followWishes(): void {
+    this.#lane?.tell(this.#tellsSyncs || !this.#waiters.isEmpty)
+  }
+
+  /** Calls `onSynced`, and tells all who wait, if something was synced that they were not told of. */
+  noteSynced(): void {
+    this.#lane?.look()
   }
 
   /**
@@ -525,7 +530,7 @@ export class Log {
     for (let i = this.#segments.length - 1; i > 0; i--) {
       const { base, segment, lowestTruncation: lowest } = this.#segments[i]!
       lowestTruncation = Math.min(lowestTruncation, lowest)
-      if (base.seq < seq && lowestTruncation > base.seq && this.#synced.segment >= segment) return i
+      if (base.seq < seq && lowestTruncation > base.seq && this.#ends.synced.segment >= segment) return i
     }
     return 0
   }
@@ -545,6 +550,7 @@ export class Log {
     }
     if (lane === 'worker') this.#lane = new WorkerLane(events, { threads, directory, segment, ringBytes })
     else this.#lane = await InlineLane.open(events, { files, directory, segment })
+    this.#followWishes()
   }
 
   #onCompleted(ioSeq: number): void {
@@ -552,6 +558,7 @@ export class Log {
     this.#advanceSynced(this.#lane)
     this.#settings.onSynced(ioSeq)
     this.#waiters.resolveThrough(ioSeq)
+    this.#followWishes()
   }
 
   #fail(cause: unknown): void {
@@ -590,11 +597,4 @@ export class Log {
       if (this.#failure === undefined) throw error
     }
   }
-}
-
-/** Terms never fall and a term's vote never changes once given (raft.md 7.7, invariant 1). */
-function assertHardState(previous: HardState, next: HardState): void {
-  assertLog(next.term >= previous.term, `term ${next.term} after ${previous.term}`)
-  if (next.term !== previous.term || previous.votedFor === 0) return
-  assertLog(next.votedFor === previous.votedFor, `second vote in term ${next.term}`)
 }

@@ -23,6 +23,8 @@ export type LogMutant =
   | 'next_segment_before_sync'
   /** The end of the log is never marked. */
   | 'no_idle_marks'
+  /** Whoever wants to hear of a sync looks at the counter before it says so: one that ends in between is told to nobody. */
+  | 'looks_before_it_wishes'
 
 let active: ReadonlySet<LogMutant> = Object.freeze(new Set<LogMutant>())
 

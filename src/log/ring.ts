@@ -5,6 +5,8 @@
 export const RING_DESCRIPTORS = 4096
 const DESCRIPTOR_FIELDS = 6
 const CONTROL_FIELDS = 16
+/** Times that are kept: nobody lags that far behind in looking. */
+const SYNC_TIMES = 1024
 
 /** Indexes of `control`. */
 export const Control = {
@@ -14,6 +16,8 @@ export const Control = {
   consumed: 1,
   /** Low 32 bits of the newest synced ioSeq. */
   completed: 2,
+  /** Written by the log: 1 = the thread is to say when something is synced, 0 = the log looks at `completed` by itself. */
+  wanted: 3,
 } as const
 
 /** Fields of a descriptor. */
@@ -34,27 +38,36 @@ export const RingKind = { write: 1, openSegment: 2, finishSegment: 3, submit: 16
 export interface Ring {
   readonly memory: SharedArrayBuffer
   readonly control: Int32Array
+  /** When each ioSeq was synced, in ms of the log's clock: at its low bits (`syncTimeAt`). Written before `completed`. */
+  readonly syncTimes: Float64Array
   readonly descriptors: Int32Array
   readonly bytes: Uint8Array
 }
 
+const SYNC_TIMES_AT = CONTROL_FIELDS * 4
+const DESCRIPTORS_AT = SYNC_TIMES_AT + SYNC_TIMES * 8
+const BYTES_AT = DESCRIPTORS_AT + RING_DESCRIPTORS * DESCRIPTOR_FIELDS * 4
+
 export function createRing(bytes: number): Ring {
-  const head = (CONTROL_FIELDS + RING_DESCRIPTORS * DESCRIPTOR_FIELDS) * 4
-  return attachRing(new SharedArrayBuffer(head + bytes))
+  return attachRing(new SharedArrayBuffer(BYTES_AT + bytes))
 }
 
 export function attachRing(memory: SharedArrayBuffer): Ring {
-  const descriptorsAt = CONTROL_FIELDS * 4
-  const bytesAt = descriptorsAt + RING_DESCRIPTORS * DESCRIPTOR_FIELDS * 4
   return {
     memory,
     control: new Int32Array(memory, 0, CONTROL_FIELDS),
-    descriptors: new Int32Array(memory, descriptorsAt, RING_DESCRIPTORS * DESCRIPTOR_FIELDS),
-    bytes: new Uint8Array(memory, bytesAt),
+    syncTimes: new Float64Array(memory, SYNC_TIMES_AT, SYNC_TIMES),
+    descriptors: new Int32Array(memory, DESCRIPTORS_AT, RING_DESCRIPTORS * DESCRIPTOR_FIELDS),
+    bytes: new Uint8Array(memory, BYTES_AT),
   }
 }
 
 /** Index of the first field of descriptor number `count`. */
 export function descriptorAt(count: number): number {
   return (count & (RING_DESCRIPTORS - 1)) * DESCRIPTOR_FIELDS
+}
+
+/** Index of the time of `ioSeq`, or of its low 32 bits. */
+export function syncTimeAt(ioSeq: number): number {
+  return ioSeq & (SYNC_TIMES - 1)
 }

@@ -8,6 +8,10 @@ interface Waiter {
 export class SyncWaiters {
   #waiters: Waiter[] = []
 
+  get isEmpty(): boolean {
+    return this.#waiters.length === 0
+  }
+
   add(ioSeq: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ ioSeq, resolve, reject })

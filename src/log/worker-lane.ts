@@ -2,9 +2,10 @@ import type { File, Thread, Threads } from '../platform/index.ts'
 import { assertLog } from './errors.ts'
 import { SECTOR_BYTES } from './frame.ts'
 import type { Lane, LaneEvents } from './lane.ts'
-import { Control, Field, RING_DESCRIPTORS, RingKind, createRing, descriptorAt } from './ring.ts'
+import { Control, Field, RING_DESCRIPTORS, RingKind, createRing, descriptorAt, syncTimeAt } from './ring.ts'
 import type { Ring } from './ring.ts'
 import type { LogWriterInit, LogWriterMessage } from './log-writer.ts'
+import { isMutant } from './mutants.ts'
 
 /** The name under which whoever composes a node binds `startLogWriter` in its Threads. */
 export const LOG_WRITER_JOB = 'log-writer'
@@ -48,6 +49,9 @@ export class WorkerLane implements Lane {
   #completed = 0
   #reported = 0
   #isWakeOwed = false
+  /** Whether the log wants to be told of completions, and whether the thread knows that somebody wants to be. */
+  #isLogTold = true
+  #isWanted = false
   #hasFailed = false
   #isClosing = false
   #drained: (() => void) | undefined
@@ -56,6 +60,7 @@ export class WorkerLane implements Lane {
     this.#events = events
     this.#ring = createRing(options.ringBytes)
     this.target = this.#ring.bytes
+    this.#followWishes()
     const init: LogWriterInit = {
       memory: this.#ring.memory,
       directory: options.directory,
@@ -95,7 +100,7 @@ export class WorkerLane implements Lane {
     if (last !== undefined) {
       last.kind |= RingKind.submit
       last.ioSeq = ioSeq
-      this.#pump()
+      this.#awaitRoom()
       return
     }
     assertLog(this.#filled !== this.#published, 'something was written before a submit')
@@ -117,6 +122,26 @@ export class WorkerLane implements Lane {
     return this.#completed
   }
 
+  syncedAtMs(ioSeq: number): number {
+    return this.#ring.syncTimes[syncTimeAt(ioSeq)]!
+  }
+
+  tell(isWanted: boolean): void {
+    if (isWanted === this.#isLogTold) return
+    this.#isLogTold = isWanted
+    if (isWanted && isMutant('looks_before_it_wishes')) this.look()
+    this.#followWishes()
+    if (isWanted && !isMutant('looks_before_it_wishes')) this.look()
+  }
+
+  /** Has the thread know whether somebody wants a message. Whoever wishes for one looks at the counters afterwards. */
+  #followWishes(): void {
+    const isWanted = this.#isLogTold || this.#waiting.length > 0 || this.#drained !== undefined
+    if (isWanted === this.#isWanted) return
+    this.#isWanted = isWanted
+    Atomics.store(this.#ring.control, Control.wanted, isWanted ? 1 : 0)
+  }
+
   /** The thread opens its own handle; this one is only closed. */
   openSegment(segment: number, file: File): void {
     file.close().catch(() => undefined)
@@ -136,6 +161,8 @@ export class WorkerLane implements Lane {
     if (!this.#hasFailed && this.completedIoSeq() !== this.#submitted) {
       await new Promise<void>(resolve => {
         this.#drained = resolve
+        this.#followWishes()
+        this.look()
       })
     }
     this.#isClosing = true
@@ -145,6 +172,7 @@ export class WorkerLane implements Lane {
   #command(kind: number, segment: number): void {
     if (this.#waiting.length > 0 || !this.#findRoom(0)) {
       this.#waiting.push({ kind, file: segment, offset: 0, bytes: new Uint8Array(0), ioSeq: 0 })
+      this.#awaitRoom()
       return
     }
     this.#fill(kind, segment, 0, 0, this.#head)
@@ -192,6 +220,13 @@ export class WorkerLane implements Lane {
     }
   }
 
+  /** Something waits for room: it goes into the ring now, or when the thread says that it has made some. */
+  #awaitRoom(): void {
+    this.#followWishes()
+    this.#pump()
+    this.#followWishes()
+  }
+
   /** Moves what waits into the ring as far as there is room, long writes in pieces. */
   #pump(): void {
     const pieceBytes = this.#ring.bytes.length >>> 2
@@ -225,7 +260,14 @@ export class WorkerLane implements Lane {
       this.#fail(Object.assign(new Error(message.failed.message), message.failed))
       return
     }
-    if (this.#waiting.length > 0) this.#pump()
+    if (this.#waiting.length > 0) {
+      this.#pump()
+      this.#followWishes()
+    }
+    this.look()
+  }
+
+  look(): void {
     const completed = this.completedIoSeq()
     if (completed === this.#reported) return
     this.#reported = completed

@@ -1,3 +1,4 @@
+import type { Clock } from './clock.ts'
 import type { Files } from './files.ts'
 
 /**
@@ -19,6 +20,8 @@ export interface Thread {
 export interface JobContext {
   readonly init: unknown
   readonly files: Files
+  /** Its monotonic time is that of the starting thread's clock. */
+  readonly clock: Pick<Clock, 'monotonicMs'>
   /** Sends a structured clone to the starting thread. */
   post(message: unknown): void
 }

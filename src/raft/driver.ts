@@ -88,7 +88,7 @@ export class Driver {
     const onFailed = (error: Error): void => this.fail(error)
     this.transfers = new Transfers(to => this.input({ type: 'transfer', to }))
     machine.onStorageFailed = onFailed
-    this.#turns = new Turns({ core, clock, timers, run: () => this.#turn(), dueMs: () => this.#dueMs, onFailed })
+    this.#turns = new Turns({ core, log, clock, timers, run: () => this.#turn(), dueMs: () => this.#dueMs, onFailed })
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.fence = new Fence({
       core,

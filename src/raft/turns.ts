@@ -1,9 +1,11 @@
+import type { Log } from '../log/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import type { Input, RaftCore } from './core/index.ts'
 import { WakeTimer } from './wake-timer.ts'
 
 export interface TurnsOptions {
   core: RaftCore
+  log: Pick<Log, 'noteSynced' | 'tellSyncs'>
   clock: Clock
   timers: Timers
   /** A turn: takes what waits, steps the core, carries out its effects. */
@@ -31,18 +33,25 @@ export class Turns {
   /** Takes an input for the next turn, or at once if that is all there is to it. */
   input(input: Input): void {
     if (this.#isStopped) return
-    if (!this.#isScheduled && !this.#isRunning && this.#options.core.isCountedOnly(input)) return this.#count(input)
+    // What others answer decides at once if the own sync, of which nobody was told, has ended before.
+    if (input.type !== 'persisted' && this.#isOneToCount(input)) this.#options.log.noteSynced()
+    if (this.#isOneToCount(input)) return this.#count(input)
     this.#inputs.push(input)
     this.schedule()
   }
 
+  #isOneToCount(input: Input): boolean {
+    return !this.#isScheduled && !this.#isRunning && this.#options.core.isCountedOnly(input)
+  }
+
   /** Most of what a leader hears of a write comes after the majority has decided, or before: no turn is made for it. */
   #count(input: Input): void {
-    const { core, onFailed } = this.#options
+    const { core, log, onFailed } = this.#options
     try {
       this.#tellTime()
       core.step(input)
       if (core.isTurnDue) this.schedule()
+      else log.tellSyncs(core.isOwnSyncAwaited)
     } catch (error) {
       onFailed(error as Error)
     }
@@ -56,6 +65,7 @@ export class Turns {
 
   /** One function for all turns: a closure in `schedule` would cost each of its calls, most of which find a turn scheduled. */
   readonly #endTurn = (): void => {
+    if (!this.#isStopped) this.#options.log.noteSynced() // before: it belongs to this turn
     this.#isScheduled = false
     if (!this.#isStopped) this.#run()
   }
@@ -64,7 +74,10 @@ export class Turns {
     this.#isRunning = true
     try {
       this.#options.run()
-      if (!this.#isStopped) this.#wake.arm(this.#options.dueMs())
+      if (this.#isStopped) return
+      const { core, log, dueMs } = this.#options
+      log.tellSyncs(core.isOwnSyncAwaited)
+      this.#wake.arm(dueMs())
     } catch (error) {
       this.#options.onFailed(error as Error)
     } finally {

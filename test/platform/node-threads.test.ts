@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import type { Thread } from '../../src/platform/index.ts'
-import { nodeThreads } from '../../src/platform/node/index.ts'
+import { nodeClock, nodeThreads } from '../../src/platform/node/index.ts'
 
 const threads = nodeThreads({ echo: new URL('./echo-job.js', import.meta.url) })
 
@@ -46,6 +46,17 @@ describe('a thread of the node platform', () => {
     await thread.stop()
     assert.equal(await next(), 'stopped')
     assert.equal(await exit, undefined)
+  })
+
+  it('has the monotonic time of the thread that started it', async () => {
+    const clock = nodeClock()
+    const beforeMs = clock.monotonicMs()
+    const { thread, next } = start()
+    const { nowMs } = (await next()) as { nowMs: number }
+    const afterMs = clock.monotonicMs()
+    // The two origins are each read to within a few microseconds, unless the thread is put aside between two readings.
+    assert.ok(beforeMs - 1 < nowMs && nowMs < afterMs + 1, `${beforeMs} < ${nowMs} < ${afterMs}`)
+    await thread.stop()
   })
 
   it('does not lose a ring that comes before the job has started', async () => {

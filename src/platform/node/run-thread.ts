@@ -1,7 +1,8 @@
+import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { StartJob } from '../index.ts'
 import { nodeFiles } from './files.ts'
-import { RING, STOP } from './thread-doorbell.ts'
+import { RING, STOP, monotonicOriginMs } from './thread-doorbell.ts'
 import type { WorkerStart } from './thread-doorbell.ts'
 
 /**
@@ -11,8 +12,14 @@ import type { WorkerStart } from './thread-doorbell.ts'
 export async function runThread(startJob: StartJob): Promise<void> {
   const port = parentPort
   if (port === null) throw new Error('runThread is for the module of a worker thread')
-  const { init, doorbell } = workerData as WorkerStart
-  const job = await startJob({ init, files: nodeFiles(), post: message => port.postMessage(message) })
+  const { init, doorbell, originMs } = workerData as WorkerStart
+  const aheadMs = monotonicOriginMs() - originMs
+  const job = await startJob({
+    init,
+    files: nodeFiles(),
+    clock: { monotonicMs: () => performance.now() + aheadMs },
+    post: message => port.postMessage(message),
+  })
   let handled = 0
   while (Atomics.load(doorbell, STOP) === 0) {
     const rung = Atomics.load(doorbell, RING)

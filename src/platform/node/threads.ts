@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Thread, Threads } from '../index.ts'
-import { RING, STOP } from './thread-doorbell.ts'
+import { RING, STOP, monotonicOriginMs } from './thread-doorbell.ts'
 import type { WorkerStart } from './thread-doorbell.ts'
 
 /**
@@ -28,7 +28,7 @@ class WorkerThread implements Thread {
   #exit: { error: Error | undefined } | undefined
 
   constructor(name: string, module: URL, init: unknown) {
-    const workerData: WorkerStart = { init, doorbell: this.#doorbell }
+    const workerData: WorkerStart = { init, doorbell: this.#doorbell, originMs: monotonicOriginMs() }
     this.#worker = new Worker(module, { workerData, name })
     let error: Error | undefined
     this.#worker.on('message', message => this.#deliver(message))

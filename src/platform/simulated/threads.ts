@@ -1,4 +1,4 @@
-import type { Job, JobContext, StartJob, Thread, Threads } from '../index.ts'
+import type { Clock, Job, JobContext, StartJob, Thread, Threads } from '../index.ts'
 import { SimulatedCrash } from './disk-faults.ts'
 import type { EventOwner } from './event-queue.ts'
 import type { SimulatedFiles } from './files.ts'
@@ -21,6 +21,7 @@ export const DEFAULT_THREAD_PROFILE: ThreadProfile = { wakeMeanMs: 0.02, postMea
 export interface ThreadHost extends EventOwner {
   readonly world: SimulatedWorld
   readonly files: SimulatedFiles
+  readonly clock: Clock
   /** The virtual time until which the disk answers nothing. */
   readonly threadsStalledUntilMs: number
 }
@@ -86,7 +87,12 @@ class SimulatedThread implements Thread {
     this.#profile = profile
     this.#random = random
     this.#after(this.#random.exponential(profile.wakeMeanMs), () => {
-      const context: JobContext = { init, files: host.files, post: message => this.#post(message) }
+      const context: JobContext = {
+        init,
+        files: host.files,
+        clock: host.clock,
+        post: message => this.#post(message),
+      }
       void this.#begin(startJob, context)
     })
   }

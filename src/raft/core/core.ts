@@ -62,7 +62,7 @@ import { onSnapshotInstalled, onSnapshotOffer } from './snapshot-flow.ts'
 import { findSettingsError, type Settings } from './settings.ts'
 import type { RaftState } from './state.ts'
 import { onTimeoutNow } from './timeout-now.ts'
-import { isCountedOnly, isTurnDue } from './turn-due.ts'
+import { isCountedOnly, isOwnSyncAwaited, isTurnDue } from './turn-due.ts'
 import { leaveOffice, resignForDisk, startTransfer } from './transfer.ts'
 import { NO_NODE, type Configuration, type NodeId, type Seq, type Term } from './types.ts'
 
@@ -96,7 +96,8 @@ export type Admission =
  * 6. `takeEffects()`, and carry them out in order; nothing of a turn may be carried out before
  *
  * Turns are due when something waits, and at `nextDeadlineMs` at the latest. An input of which `isCountedOnly` says so may be stepped by
- * itself, after the clock, if nothing else waits: a turn is due then only if `isTurnDue` says so.
+ * itself, after the clock, if nothing else waits: a turn is due then only if `isTurnDue` says so. What was synced may be told (`persisted`)
+ * as late as with the next other input while `isOwnSyncAwaited` says no.
  */
 export class RaftCore {
   readonly #state: RaftState
@@ -155,6 +156,11 @@ export class RaftCore {
   /** After such an input: whether the end of a turn would do something. */
   get isTurnDue(): boolean {
     return isTurnDue(this.#state)
+  }
+
+  /** Whether this member must hear of its own syncs as they happen. To be asked anew after each turn, and each counted input. */
+  get isOwnSyncAwaited(): boolean {
+    return isOwnSyncAwaited(this.#state)
   }
 
   /** Monotonic time at which a turn is due even if nothing happens. */

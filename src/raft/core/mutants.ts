@@ -55,6 +55,7 @@ export const MUTANTS = [
   'timers re-anchored', // T8
   'apply backlog unbounded', // raft.md 7.8
   'election check before drained messages', // T9
+  'own sync awaited by nobody', // raft.md 7.8
 ] as const
 
 export type MutantName = (typeof MUTANTS)[number]

@@ -1,7 +1,9 @@
 import type { Input } from './input.ts'
 import type { Progress } from './progress.ts'
+import { isMutant } from './mutants.ts'
+import { quorumValue } from './quorum.ts'
 import { hasCommittedInTerm } from './read-index.ts'
-import type { Leadership, RaftState } from './state.ts'
+import { activeConfiguration, type Leadership, type RaftState } from './state.ts'
 
 /**
  * Whether an input may be stepped as soon as it comes, and the turn left out if nothing is due after it. Of a write a leader hears three
@@ -44,4 +46,19 @@ function isOwed(state: RaftState, peer: Progress): boolean {
   if (peer.sentCommit >= Math.min(state.commit, peer.next - 1)) return false
   // It has to be told a commit index: now, or no time for it is set, as after a probe.
   return peer.sentCommit < peer.awaitedSeq || peer.commitDueMs === Number.POSITIVE_INFINITY
+}
+
+/**
+ * Whether something waits for this member's own disk. What a leader lacks for a majority are mostly the answers of others: until one of
+ * them has come it need not hear of its own sync, nor later, if they are a majority without it. Yes where there is doubt.
+ */
+export function isOwnSyncAwaited(state: RaftState): boolean {
+  const { storage, leadership } = state
+  if (state.role !== 'leader' || leadership === null || state.stopped) return true
+  if (storage.held.length > 0 || state.recovery.kind !== 'clean') return true
+  const newest = storage.pending[storage.pending.length - 1]
+  const configuration = activeConfiguration(state)
+  if (newest === undefined || configuration === undefined || isMutant('own sync awaited by nobody')) return false
+  const matchOf = (id: number): number => (id === state.id ? newest.lastSeq : (leadership.progress.get(id)?.match ?? 0))
+  return quorumValue(configuration, matchOf) > state.commit
 }

@@ -172,6 +172,48 @@ describe('an answer that a leader counts outside a turn', () => {
   })
 })
 
+describe('its own sync', () => {
+  const isAwaited = (rig: Rig): boolean => rig.core.isOwnSyncAwaited
+
+  it('need not be told to a leader before an answer has come, nor once a majority has decided without it', () => {
+    const rig = leaderRig()
+    rig.isAutoSync = false
+    rig.propose(2)
+    const { lastSeq } = rig.state.log
+    assert.equal(isAwaited(rig), false)
+    count(rig, recv(rig.accept(2, lastSeq - 1)))
+    assert.equal(isAwaited(rig), true, 'it is what the majority lacks for the entry before')
+    count(rig, recv(rig.accept(3, lastSeq)))
+    rig.turn()
+    assert.deepEqual([rig.state.commit, isAwaited(rig)], [lastSeq - 1, true])
+    count(rig, recv(rig.accept(2, lastSeq)))
+    rig.turn()
+    assert.deepEqual([rig.state.commit, isAwaited(rig)], [lastSeq, false])
+    rig.sync()
+    rig.propose()
+    assert.equal(isAwaited(rig), false)
+  })
+
+  it('is what a leader waits for where it is alone', () => {
+    const rig = new Rig({ entries: historyOf([1], configurationOf([1])) })
+    rig.timeOut()
+    assert.equal(rig.state.role, 'leader')
+    rig.isAutoSync = false
+    rig.propose()
+    assert.equal(isAwaited(rig), true)
+    rig.sync()
+    assert.equal(isAwaited(rig), false)
+  })
+
+  it('is waited for by whoever does not lead, since others wait for the answer', () => {
+    const rig = new Rig()
+    assert.equal(isAwaited(rig), true)
+    rig.isAutoSync = false
+    rig.timeOut()
+    assert.equal(isAwaited(rig), true)
+  })
+})
+
 describe('the settings', () => {
   it('have working defaults, and unusable ones are named', () => {
     assert.equal(findSettingsError(DEFAULT_SETTINGS), undefined)

@@ -18,6 +18,7 @@ import type {
 } from '../../../src/model/index.ts'
 import { openReplicaNode } from '../../../src/node/index.ts'
 import type { ReplicaNode, StorageOptions } from '../../../src/node/index.ts'
+import type { JobContext, StartJob } from '../../../src/platform/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
 import type { SimulatedProcess } from '../../../src/platform/simulated/index.ts'
@@ -112,6 +113,8 @@ export class Trio {
   readonly machines: Map<string, SimulatedMachine>
   readonly nodes = new Map<string, ReplicaNode>()
   readonly failures: Error[] = []
+  /** The code of each log's thread. */
+  startLog: StartJob = startLogWriter
   /** What each node's state machine is opened with. */
   tuning: (name: string) => StateMachineTuning = () => ({})
   /** Bugs of a node's pages. */
@@ -123,7 +126,7 @@ export class Trio {
     this.#storage = { ...SMALL, ...storage }
     this.world = typeof seed === 'number' ? new SimulatedWorld({ seed, drainMicrotasks }) : seed
     this.wire = new Wire(this.world)
-    const jobs = { [LOG_WRITER_JOB]: startLogWriter }
+    const jobs = { [LOG_WRITER_JOB]: (context: JobContext) => this.startLog(context) }
     this.machines = new Map(NAMES.map(name => [name, new SimulatedMachine(this.world, { name, jobs })]))
   }
 

@@ -58,6 +58,7 @@ export const CORE_RULES: Readonly<Record<MutantName, string>> = {
   'timers re-anchored': 'T8',
   'apply backlog unbounded': 'DESIGN 8 bounded queues',
   'election check before drained messages': 'T9',
+  'own sync awaited by nobody': 'DESIGN 7 commit',
 }
 
 /** Chance alone has the seeds below; from here on each also plays one of the rules' stories, whatever is planted. */

@@ -70,6 +70,8 @@ export class SimNode {
   #isTurnScheduled = false
   #wakeAtMs = Number.POSITIVE_INFINITY
   #isSyncing = false
+  /** Synced while nothing waited for it, and not told to the core yet; 0 = nothing is. */
+  #untold = 0
   /** As the running turn began. */
   turnConfiguration: Configuration | undefined
   /** As the running turn began. */
@@ -108,6 +110,7 @@ export class SimNode {
     this.#isTurnScheduled = false
     this.#wakeAtMs = Number.POSITIVE_INFINITY
     this.#isSyncing = false
+    this.#untold = 0
     this.isPaused = false
     this.isLeader = false
     this.#log = disk.log.copy()
@@ -202,6 +205,7 @@ export class SimNode {
     this.#sent = []
     const inputs = this.#inbox.splice(0)
     this.#turns++
+    this.#tellSynced(core)
     for (const input of inputs) if (input.type === 'read') (input.ctx as SimRead).turn = this.#turns
     const mayBeLeftOut = this.#isOneToCount(core, inputs, nowMs)
     for (const input of inputs) core.step(input)
@@ -346,9 +350,22 @@ export class SimNode {
       if (this.#incarnation !== incarnation) return
       this.#isSyncing = false
       const frame = this.disk.completeOne()
-      this.give({ type: 'persisted', ioSeq: frame.ioSeq })
+      if (this.core?.isOwnSyncAwaited === false) this.#untold = frame.ioSeq
+      else this.give({ type: 'persisted', ioSeq: frame.ioSeq })
       this.#sync()
     })
+  }
+
+  /** A sync that nothing waited for is told in the next turn, and must decide nothing. */
+  #tellSynced(core: RaftCore): void {
+    if (this.#untold === 0) return
+    const { commit, storage } = core.state
+    const oldest = storage.held[0]?.after
+    core.step({ type: 'persisted', ioSeq: this.#untold })
+    this.#untold = 0
+    if (core.state.commit > commit || (oldest !== undefined && oldest <= storage.done)) {
+      throw new OracleViolation(`${this.id} was not told of a sync that it waited for`)
+    }
   }
 
   #withEntries(message: OutgoingMessage): Message {
