@@ -158,6 +158,16 @@ export function keyHead(key: Uint8Array, at: number, length: number): number {
 }
 
 /**
+ * hot path (bench/apply): reads where the search of a page will: header, slots and prefix lie in lines of their own, mostly in several pages of
+ * the system, and a processor that is asked for all of them at once waits for them once.
+ */
+export function touchPage(ref: PageRef): number {
+  const { words, base, size } = ref
+  const first = base >>> 2
+  return words[first]! ^ words[first + 31]! ^ words[first + 63]! ^ words[((base + size) >>> 2) - 1]!
+}
+
+/**
  * hot path (bench/keyspace): the index of `key` among the cells from `lo` on, or ~(index where it would be inserted).
  * Equal heads are decided by the rest of the key in the cell, or by length if one of the two ends within its head.
  */

@@ -1,6 +1,6 @@
 import { childChecksum, childIndex, childPage, raiseChildSeq, setChildPage } from './branch.ts'
 import type { Cold } from './cold.ts'
-import { cellCount, isBeforeCell, PageRef, pageLevel, searchPage } from './page.ts'
+import { cellCount, isBeforeCell, PageRef, pageLevel, searchPage, touchPage } from './page.ts'
 import { DEPTH_MAX, maxKeyBytes } from './layout.ts'
 import type { Storage } from './storage.ts'
 import { Ways } from './ways.ts'
@@ -38,6 +38,8 @@ export class Path {
   #reached = -1
   /** What `own` has made the whole way writable for; -1 = nothing. */
   #owned = -1
+  /** Only so that what `touchPage` reads is not left out as unused. */
+  touched = 0
   /** How many keys are still tried in the leaf of the one before; below zero, seldom. */
   #tries = TRIES
 
@@ -146,6 +148,7 @@ export class Path {
         return true
       }
       ref = below
+      this.touched = touchPage(below)
     }
     this.depth = depth
     return false
