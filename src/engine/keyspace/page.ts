@@ -14,7 +14,7 @@ import {
   PAGE_HEADER_BYTES,
   SLOT_BYTES,
 } from './layout.ts'
-import { readU16, writeU16 } from '../../encoding/index.ts'
+import { copyWords, readU16, WORD_COPY_BYTES_MAX, writeU16 } from '../../encoding/index.ts'
 
 /**
  * Slotted, prefix-compressed pages. A slot carries the four key bytes after the page's prefix as a number, so that a binary
@@ -350,7 +350,7 @@ export function appendCell(to: PageRef, from: PageRef, index: number): void {
   const source = payloadAt(from, index)
   if (cellCount(to) === 0 && pageLevel(to) > 0) {
     const at = insertCell(to, 0, keyScratch, prefixLength(to), payload)
-    to.bytes.set(from.bytes.subarray(source, source + payload), at)
+    copyRange(to, at, from, source, payload)
     return
   }
   if (prefixLength(from) === prefixLength(to)) {
@@ -359,7 +359,7 @@ export function appendCell(to: PageRef, from: PageRef, index: number): void {
   }
   const length = readKey(from, index, keyScratch)
   const at = insertCell(to, cellCount(to), keyScratch, length, payload)
-  to.bytes.set(from.bytes.subarray(source, source + payload), at)
+  copyRange(to, at, from, source, payload)
 }
 
 /** Appends a cell whose slot and bytes stay what they are, because both pages have the same prefix. */
@@ -373,7 +373,7 @@ function appendAlike(to: PageRef, from: PageRef, index: number, payload: number)
   const slot = (base >>> 2) + FIRST_SLOT_WORD + count * SLOT_WORDS
   words[slot] = from.words[(from.base >>> 2) + FIRST_SLOT_WORD + index * SLOT_WORDS]!
   words[slot + 1] = heap | (suffix << 16)
-  bytes.set(from.bytes.subarray(source, source + length), base + heap)
+  copyRange(to, base + heap, from, source, length)
   writeU16(bytes, base + AT_HEAP, heap)
   writeU16(bytes, base + AT_COUNT, count + 1)
 }
@@ -424,13 +424,15 @@ export function copyUsed(to: PageRef, from: PageRef): void {
   const { bytes, base, size } = from
   const low = PAGE_HEADER_BYTES + cellCount(from) * SLOT_BYTES
   const heap = readU16(bytes, base + AT_HEAP)
-  if (to.bytes !== bytes) {
-    to.bytes.set(bytes.subarray(base, base + low), to.base)
-    to.bytes.set(bytes.subarray(base + heap, base + size), to.base + heap)
-    return
-  }
-  bytes.copyWithin(to.base, base, base + low)
-  bytes.copyWithin(to.base + heap, base + heap, base + size)
+  copyRange(to, to.base, from, base, low)
+  copyRange(to, to.base + heap, from, base + heap, size - heap)
+}
+
+/** Copies `length` bytes at `source` of another page, or of another part of its slab. */
+export function copyRange(to: PageRef, at: number, from: PageRef, source: number, length: number): void {
+  if (length <= WORD_COPY_BYTES_MAX) copyWords(to.view, at, from.view, source, length)
+  else if (to.bytes === from.bytes) to.bytes.copyWithin(at, source, source + length)
+  else to.bytes.set(from.bytes.subarray(source, source + length), at)
 }
 
 /** Zeroes what a page does not use between slots and cells: what is written says nothing of what was there before. */

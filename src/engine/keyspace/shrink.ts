@@ -9,6 +9,7 @@ import {
   commonLength,
   commonPrefix,
   copyPage,
+  copyRange,
   freeBytes,
   insertCell,
   keyLength,
@@ -136,7 +137,7 @@ function moveCells(
     const length = payloadLength(from, 0)
     const source = payloadAt(from, 0)
     const at = insertCell(to, cellCount(to), separator, separatorBytes, length)
-    to.bytes.set(from.bytes.subarray(source, source + length), at)
+    copyRange(to, at, from, source, length)
   }
 }
 

@@ -1,6 +1,6 @@
 import {
   addDigest,
-  digestBytes,
+  digestView,
   encodeOutcome,
   encodePlainCommit,
   readU64,
@@ -89,6 +89,7 @@ export function fitsSlot(results: readonly MutationResult[]): boolean {
 }
 
 const scratch = new Uint8Array(KEY_BYTES + 1 + SLOT_BYTES)
+const scratchView = new DataView(scratch.buffer)
 const part = zeroDigest()
 
 /**
@@ -128,7 +129,7 @@ export function digestSlot(out: Digest64, key: Uint8Array, offset: number, bytes
 function digestAfterKey(out: Digest64, offset: number, bytes: Uint8Array, at: number): void {
   scratch[KEY_BYTES] = offset / SLOT_BYTES
   for (let i = 0; i < SLOT_BYTES; i++) scratch[KEY_BYTES + 1 + i] = bytes[at + i]!
-  digestBytes(out, scratch, 0, scratch.length, Layer.sessionOutcomes, 0)
+  digestView(out, scratchView, 0, scratch.length, Layer.sessionOutcomes, 0)
 }
 
 /** Leader time (us) of the newest outcome in a chunk. */
