@@ -11,7 +11,24 @@ export function crc32(bytes: Uint8Array, seed: number = 0): number {
   return fast(bytes, seed)
 }
 
-let table: Uint32Array | undefined
+/** Bytes that the table takes at once. */
+const WIDE_BYTES = 16
+/** For each byte of so many its own 256 values, the last one's first: they do not wait for each other. */
+const TABLE: Int32Array = table()
+
+function table(): Int32Array {
+  const values = new Int32Array(WIDE_BYTES * 256)
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte
+    for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
+    values[byte] = value
+  }
+  for (let i = 256; i < values.length; i++) {
+    const before = values[i - 256]!
+    values[i] = (before >>> 8) ^ values[before & 0xff]!
+  }
+  return values
+}
 
 /** The same without Node, of `bytes[start, end)`; quicker up to some 32 bytes, for which Node's own takes longer to be called. */
 export function crc32ByTable(
@@ -20,13 +37,42 @@ export function crc32ByTable(
   start: number = 0,
   end: number = bytes.length,
 ): number {
-  table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let value = byte
-    for (let bit = 0; bit < 8; bit++) value = (value & 1) === 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
-    return value
-  })
   let crc = ~seed
-  for (let i = start; i < end; i++) crc = (crc >>> 8) ^ table[(crc ^ bytes[i]!) & 0xff]!
+  for (let i = start; i < end; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!
+  return ~crc >>> 0
+}
+
+/**
+ * hot path (bench/wire): the same of a part that there is a view of already; quicker up to some 400 bytes than Node's own, for which a view of
+ * just the part has to be made.
+ */
+export function crc32OfView(view: DataView, start: number, end: number, seed: number = 0): number {
+  let crc = ~seed
+  let at = start
+  for (; at + WIDE_BYTES <= end; at += WIDE_BYTES) {
+    const a = crc ^ view.getInt32(at, true)
+    const b = view.getInt32(at + 4, true)
+    const c = view.getInt32(at + 8, true)
+    const d = view.getInt32(at + 12, true)
+    crc =
+      TABLE[0xf00 | (a & 0xff)]! ^
+      TABLE[0xe00 | ((a >>> 8) & 0xff)]! ^
+      TABLE[0xd00 | ((a >>> 16) & 0xff)]! ^
+      TABLE[0xc00 | (a >>> 24)]! ^
+      TABLE[0xb00 | (b & 0xff)]! ^
+      TABLE[0xa00 | ((b >>> 8) & 0xff)]! ^
+      TABLE[0x900 | ((b >>> 16) & 0xff)]! ^
+      TABLE[0x800 | (b >>> 24)]! ^
+      TABLE[0x700 | (c & 0xff)]! ^
+      TABLE[0x600 | ((c >>> 8) & 0xff)]! ^
+      TABLE[0x500 | ((c >>> 16) & 0xff)]! ^
+      TABLE[0x400 | (c >>> 24)]! ^
+      TABLE[0x300 | (d & 0xff)]! ^
+      TABLE[0x200 | ((d >>> 8) & 0xff)]! ^
+      TABLE[0x100 | ((d >>> 16) & 0xff)]! ^
+      TABLE[d >>> 24]!
+  }
+  for (; at < end; at++) crc = (crc >>> 8) ^ TABLE[(crc ^ view.getUint8(at)) & 0xff]!
   return ~crc >>> 0
 }
 

@@ -84,11 +84,12 @@ export class EntryIndex {
         chain = crc32(length === end ? bytes : bytes.subarray(at, at + length), chain)
       else chain = known
       if (known !== undefined && known !== chain) this.#refuse(firstSeq, seq)
-      this.#setChain(seq, chain)
+      if (known === undefined) this.#setChain(seq, chain)
       at += length
       seq++
     }
     if (seq - 1 !== batch.lastSeq || seq === firstSeq) this.#refuse(firstSeq, seq)
+    if (chains !== undefined) this.#setChains(firstSeq, chains)
     this.#lastSeq = seq - 1
     this.#lastTerm = term
     this.#lastChain = chain
@@ -100,6 +101,21 @@ export class EntryIndex {
   }
 
   #setChain(seq: number, chain: number): void {
+    this.#chunkOf(seq)[seq % CHUNK_ENTRIES] = chain
+  }
+
+  /** Those of the entries from `firstSeq` on, by chunks. */
+  #setChains(firstSeq: number, chains: Uint32Array): void {
+    for (let from = 0; from < chains.length;) {
+      const seq = firstSeq + from
+      const through = Math.min(chains.length, from + CHUNK_ENTRIES - (seq % CHUNK_ENTRIES))
+      const isAll = from === 0 && through === chains.length
+      this.#chunkOf(seq).set(isAll ? chains : chains.subarray(from, through), seq % CHUNK_ENTRIES)
+      from = through
+    }
+  }
+
+  #chunkOf(seq: number): Uint32Array {
     const index = Math.floor(seq / CHUNK_ENTRIES) - this.#firstChunk
     let chunk = this.#chunks[index]
     if (chunk === undefined) {
@@ -107,7 +123,7 @@ export class EntryIndex {
       chunk = new Uint32Array(CHUNK_ENTRIES)
       this.#chunks.push(chunk)
     }
-    chunk[seq % CHUNK_ENTRIES] = chain
+    return chunk
   }
 
   /** Remembers that the frame at `position` holds entries from `firstSeq` on. */

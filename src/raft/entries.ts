@@ -53,12 +53,17 @@ export function encodeDrafts(
   }
 }
 
-/** Entries `firstSeq` to `lastSeq` out of encoded ones that begin at or below `firstSeq`, as a view. */
-export function sliceEntries(bytes: Uint8Array, firstSeq: number, lastSeq: number): EncodedBatch {
+/**
+ * Entries `firstSeq` to `lastSeq` out of encoded ones that begin at or below `firstSeq`, as a view. `isToEnd`: `lastSeq` is known to be the last
+ * of them, so that all of them need not be walked over.
+ */
+export function sliceEntries(bytes: Uint8Array, firstSeq: number, lastSeq: number, isToEnd = false): EncodedBatch {
+  let seq = readU64(bytes, SEQ_OFFSET)
+  if (isToEnd && seq === firstSeq) return { firstSeq, lastSeq, bytes }
   let at = 0
-  for (let seq = readU64(bytes, SEQ_OFFSET); seq < firstSeq; seq++) at += readU32(bytes, at)
+  for (; seq < firstSeq; seq++) at += readU32(bytes, at)
   let end = at
-  for (let seq = firstSeq; seq <= lastSeq; seq++) end += readU32(bytes, end)
+  for (; seq <= lastSeq; seq++) end += readU32(bytes, end)
   return { firstSeq, lastSeq, bytes: at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end) }
 }
 

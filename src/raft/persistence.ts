@@ -1,3 +1,4 @@
+import type { EntryBatch } from '../encoding/index.ts'
 import type { Log, LogFrame } from '../log/index.ts'
 import { invariant } from '../model/index.ts'
 import type { Clock } from '../platform/index.ts'
@@ -79,7 +80,7 @@ export class Persistence {
 
   #append(effect: Persist): void {
     const { hardState, truncateFrom, append, ioSeq } = effect
-    const parts = append.map(({ firstSeq, lastSeq, ref }) => sliceEntries(ref as Uint8Array, firstSeq, lastSeq))
+    const parts = append.map(entriesOf)
     const frame: Writable<LogFrame> = {}
     if (hardState !== null) {
       frame.hardState = { term: hardState.term, votedFor: hardState.vote, commitSeq: hardState.commit }
@@ -111,9 +112,17 @@ export class Persistence {
   }
 }
 
+/** A slice that was not cut has chain values up to the last entry of its batch, and no more. */
+function entriesOf({ firstSeq, lastSeq, chains, ref }: Persist['append'][number]): EntryBatch {
+  return sliceEntries(ref as Uint8Array, firstSeq, lastSeq, chains.length === lastSeq - firstSeq + 1)
+}
+
 /** The chain values of consecutive slices, one for each entry. */
 function joinChains(slices: Persist['append']): Uint32Array {
-  const parts = slices.map(({ firstSeq, lastSeq, chains }) => chains.subarray(0, lastSeq - firstSeq + 1))
+  const parts = slices.map(({ firstSeq, lastSeq, chains }) => {
+    const count = lastSeq - firstSeq + 1
+    return chains.length === count ? chains : chains.subarray(0, count)
+  })
   if (parts.length === 1) return parts[0]!
   const chains = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0

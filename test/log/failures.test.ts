@@ -120,6 +120,20 @@ describe('a caller that breaks the order of entries', () => {
   })
 })
 
+describe('chain values that a caller has computed', () => {
+  it('are those of every entry, over the bounds of what the index keeps together', async () => {
+    const { log } = await new LogWorld().create()
+    log.append({ entries: batch(1, 4_090, 1) })
+    const entries = Array.from({ length: 4_110 }, (_, i) => entry(4_091 + i, 1))
+    let chain = log.lastChain
+    const chains = Uint32Array.from(entries, each => (chain = chainOver([each], chain)))
+    log.append({ entries: batch(4_091, 4_110, 1), chains })
+    for (const [i, value] of chains.entries()) assert.equal(log.chainAt(4_091 + i), value)
+    log.append({ entries: batch(8_201, 1, 1) })
+    assert.equal(log.lastChain, chainOver([entry(8_201, 1)], chain))
+  })
+})
+
 function chainsOf(entries: readonly Uint8Array[], start: number): Uint32Array {
   return Uint32Array.from(entries, (_, i) => chainOver(entries.slice(0, i + 1), start))
 }

@@ -46,6 +46,7 @@ describe('the storage lane of a replica', () => {
       onFailed: error => assert.fail(error),
     })
     const batch = encodeDrafts(drafts(3), { firstSeq: 1, term: 1, prevChain: 0 }, 5)
+    const bytes = batch.ref as Uint8Array
     const later = encodeDrafts(drafts(2), { firstSeq: 3, term: 2, prevChain: batch.chains[1]! }, 6)
     // The second entry alone of a batch whose third was cut off before it was written, and what took its place.
     const append = [
@@ -56,6 +57,31 @@ describe('the storage lane of a replica', () => {
     const { entries, chains } = frames[0]!
     assert.deepEqual([entries!.firstSeq, entries!.lastSeq], [2, 4])
     assert.deepEqual(Array.from(chains!), [batch.chains[1]!, later.chains[0]!, later.chains[1]!])
+    const entryBytes = bytes.length / 3
+    assert.deepEqual(entries!.bytes.subarray(0, entryBytes), bytes.subarray(entryBytes, 2 * entryBytes))
+    assert.equal(entries!.bytes.length, 3 * entryBytes)
+  })
+
+  it('hands the log a batch as it is, and of one whose end was cut off what is left', () => {
+    const frames: LogFrame[] = []
+    const lane = new Persistence({
+      log: { add: (frame: LogFrame) => frames.push(frame) } as unknown as Log,
+      clock: { monotonicMs: () => 0 } as Clock,
+      onPersisted: () => undefined,
+      onAppended: () => undefined,
+      onReset: () => undefined,
+      onFailed: error => assert.fail(error),
+    })
+    const { chains, ref } = encodeDrafts(drafts(3), { firstSeq: 1, term: 1, prevChain: 0 }, 5)
+    const bytes = ref as Uint8Array
+    for (const lastSeq of [3, 2]) {
+      const append = [{ firstSeq: 1, lastSeq, chains, ref }]
+      lane.persist({ type: 'persist', ioSeq: 4 - lastSeq, hardState: null, truncateFrom: null, append, resetTo: null })
+    }
+    const [whole, cut] = frames
+    assert.deepEqual([whole!.entries, whole!.chains], [{ firstSeq: 1, lastSeq: 3, bytes }, chains])
+    const left = bytes.subarray(0, (bytes.length / 3) * 2)
+    assert.deepEqual([cut!.entries, cut!.chains], [{ firstSeq: 1, lastSeq: 2, bytes: left }, chains.subarray(0, 2)])
   })
 })
 
