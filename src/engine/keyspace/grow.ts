@@ -27,6 +27,7 @@ import {
   rebuildPage,
   searchPage,
   setPrefix,
+  takeCells,
 } from './page.ts'
 import { writeU32, writeU64 } from '../../encoding/index.ts'
 import { isEndOfRun, splitPoint } from './split-point.ts'
@@ -212,6 +213,10 @@ function leadingPrefix(ref: PageRef, end: number): number {
 function fillRight(left: PageRef, right: PageRef, from: number, to: number): void {
   const first = pageLevel(left) === 0 ? from : from + 1
   const prefix = to - first < 2 ? prefixLength(left) : commonPrefix(left, first, to - 1)
+  if (first === from && prefix === prefixLength(left)) {
+    takeCells(right, left, from, to)
+    return
+  }
   readKey(left, to - 1, keyBuffer)
   setPrefix(right, keyBuffer, prefix)
   for (let i = from; i < to; i++) appendCell(right, left, i)

@@ -451,10 +451,27 @@ export function clearPage(ref: PageRef, key: Uint8Array, prefix: number): void {
 
 /** Rebuilds a page from its cells [start, end) with a prefix of `prefix` bytes, which these keys must share. */
 export function rebuildPage(ref: PageRef, scratch: PageRef, start: number, end: number, prefix: number): void {
+  if (start === 0 && prefix === prefixLength(ref)) {
+    writeU16(ref.bytes, ref.base + AT_COUNT, end)
+    compactPage(ref)
+    return
+  }
   copyPage(scratch, ref)
   const sample = end > start ? readKey(scratch, end - 1, otherKeyScratch) : 0
   clearPage(ref, otherKeyScratch, Math.min(prefix, sample))
   for (let i = start; i < end; i++) appendCell(ref, scratch, i)
+}
+
+/** An empty leaf takes the cells [start, end) of another one, and its prefix. */
+export function takeCells(to: PageRef, from: PageRef, start: number, end: number): void {
+  const heap = readU16(from.bytes, from.base + AT_HEAP)
+  copyRange(to, to.base + heap, from, from.base + heap, from.size - heap)
+  const source = (from.base >>> 2) + FIRST_SLOT_WORD
+  const target = (to.base >>> 2) + FIRST_SLOT_WORD - start * SLOT_WORDS
+  for (let i = start * SLOT_WORDS; i < end * SLOT_WORDS; i++) to.words[target + i] = from.words[source + i]!
+  writeU16(to.bytes, to.base + AT_PREFIX, prefixLength(from))
+  writeU16(to.bytes, to.base + AT_COUNT, end - start)
+  compactPage(to)
 }
 
 /** Cells in the order in which they lie: place in the page << 16 | index. As many as the largest page can have. */

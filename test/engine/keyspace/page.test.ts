@@ -7,15 +7,19 @@ import {
   cellCount,
   compactPage,
   copyKey,
+  copyPage,
   freeBytes,
   initPage,
   insertCell,
   PageRef,
+  packedBytes,
   payloadAt,
   payloadLength,
+  rebuildPage,
   removeCell,
   searchPage,
   setPrefix,
+  takeCells,
   usedBytes,
 } from '../../../src/engine/keyspace/page.ts'
 
@@ -71,23 +75,28 @@ describe('a page with a prefix', () => {
   })
 })
 
-describe('a page that is compacted', () => {
+interface Cell {
+  key: Uint8Array
+  payload: Uint8Array
+}
+
+describe('a page that is compacted or split', () => {
   for (const size of [4096, 8192, 32768]) {
-    it(`of ${size} bytes keeps every cell, whatever was taken out in which order (seed ${SEED})`, () => {
+    it(`of ${size} bytes keeps every cell, whatever was taken out in which order, and so do its parts (seed ${SEED})`, () => {
       const random = new Dice(SEED)
       const page = PageRef.scratch(size)
       const stem = new TextEncoder().encode('stem')
       initPage(page, PageKind.leaf, 0, 7, 1)
       setPrefix(page, stem, stem.length)
-      const cells: { key: Uint8Array; payload: Uint8Array }[] = []
-      const check = (): void => {
+      const cells: Cell[] = []
+      const check = (page: PageRef, cells: readonly Cell[], prefix = stem.length): void => {
         assert.equal(cellCount(page), cells.length)
-        let bytes = stem.length
+        let bytes = prefix
         for (const [i, { key, payload }] of cells.entries()) {
           assert.deepEqual(copyKey(page, i), key)
           const at = payloadAt(page, i)
           assert.deepEqual(page.bytes.slice(at, at + payloadLength(page, i)), payload)
-          bytes += cellBytes(key.length, stem.length, payload.length)
+          bytes += cellBytes(key.length, prefix, payload.length)
         }
         assert.equal(usedBytes(page), bytes)
       }
@@ -109,15 +118,32 @@ describe('a page that is compacted', () => {
         }
         if (round % 50 === 0) {
           compactPage(page)
-          const low = 64 + cells.length * 8
-          assert.equal(freeBytes(page), heapOf(page) - low, 'free bytes are in one piece')
+          assert.ok(freeInOnePiece(page))
         }
-        if (round % 10 === 0) check()
+        if (round % 10 !== 0 || cells.length < 2) continue
+        check(page, cells)
+        const middle = 1 + random.below(cells.length - 1)
+        const [left, right, scratch] = [0, 0, 0].map(() => PageRef.scratch(size)) as [PageRef, PageRef, PageRef]
+        copyPage(left, page)
+        initPage(right, PageKind.leaf, 0, 8, 1)
+        takeCells(right, left, middle, cells.length)
+        check(right, cells.slice(middle))
+        rebuildPage(left, scratch, 0, middle, stem.length)
+        check(left, cells.slice(0, middle))
+        if (packedBytes(left, 0, middle, 2) <= size - 64) {
+          rebuildPage(left, scratch, 0, middle, 2)
+          check(left, cells.slice(0, middle), 2)
+        }
+        assert.deepEqual([left, right].map(freeInOnePiece), [true, true])
       }
-      check()
+      check(page, cells)
     })
   }
 })
+
+function freeInOnePiece(page: PageRef): boolean {
+  return freeBytes(page) === heapOf(page) - 64 - cellCount(page) * 8
+}
 
 function heapOf(page: PageRef): number {
   return page.bytes[AT_HEAP]! | (page.bytes[AT_HEAP + 1]! << 8)
