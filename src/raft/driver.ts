@@ -17,7 +17,7 @@ import { Openings } from './openings.ts'
 import type { ReplicaOptions } from './options.ts'
 import { Peers } from './peers.ts'
 import { Persistence } from './persistence.ts'
-import { type Proposal, Proposer } from './proposer.ts'
+import { Proposer } from './proposer.ts'
 import { type ReadGroup, Reads } from './reads.ts'
 import { type ApplyTiming, RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
@@ -180,7 +180,8 @@ export class Driver {
       peers: this.#peers,
       requests: this.requests,
       own: core.state,
-      offer: proposal => this.#offer(proposal),
+      // Sent to a leader that is none any more: its node offers it to the next one.
+      offer: proposal => this.leads && this.proposer.offer(proposal),
       openSession: (opening, handler) => this.openings.propose(opening, handler),
       onPlaceAgain: () => this.schedule(),
       limits: options.requestLimits,
@@ -306,19 +307,12 @@ export class Driver {
       return
     }
     if (!this.time.isSet) return
-    for (const waiting of this.requests.takeUnplaced(state.term)) this.#offer(waiting)
+    for (const waiting of this.requests.takeUnplaced(state.term)) this.proposer.offer(waiting)
     const batch = this.proposer.appendTo(this.core, () => this.time.next())
     this.proposer.askRounds()
     if (batch === undefined) return
     const bytes = batch.ref as Uint8Array
     this.#options.machine.prefetch({ firstSeq: batch.firstSeq, lastSeq: batch.lastSeq, bytes })
-  }
-
-  #offer(proposal: Proposal): void {
-    // Sent to a leader that is none any more: its node offers it to the next one.
-    if (!this.leads) return
-    this.proposer.offer(proposal)
-    this.schedule()
   }
 
   #execute(effect: Effect): void {

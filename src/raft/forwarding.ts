@@ -17,8 +17,8 @@ export interface ForwardingOptions {
   requests: RequestTable
   /** This node, and its term now. */
   own: { readonly id: number; readonly term: number }
-  /** At the leader: takes a request in. */
-  offer: (proposal: Proposal) => void
+  /** At the leader: takes a request in, for the turn that follows. */
+  offer: (proposal: Proposal) => unknown
   openSession: (opening: SessionOpening, handler: OutcomeHandler) => void
   /** Something is to be sent, or to be placed in another turn. */
   onPlaceAgain: () => void
