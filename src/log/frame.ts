@@ -11,6 +11,7 @@ import {
   writeU64,
 } from '../encoding/index.ts'
 import { assertLog } from './errors.ts'
+import { layBytes } from './lay-bytes.ts'
 import type { LogSeal } from './log-seal.ts'
 
 /**
@@ -141,7 +142,7 @@ export function writeFrame(
   let end = at + FRAME_HEADER_BYTES
   header.entriesBytes = 0
   if (entries !== undefined) {
-    target.set(entries, end)
+    layBytes(target, end, entries)
     header.entriesBytes = entries.length
     end += entries.length
   }
