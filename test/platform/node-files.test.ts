@@ -25,11 +25,13 @@ it('preallocates in small pieces, for the page cache keeps each as one, through 
   made.push(directory)
   const file = await nodeFiles().open(join(directory, 'segment'), 'create')
   const write = mock.method(fs, 'write')
+  const syncs = ['fdatasync', 'fsync'].map(name => mock.method(fs, name as 'fsync'))
   syncBuiltinESMExports()
   try {
     await file.preallocate(1_000_000)
   } finally {
     write.mock.restore()
+    for (const sync of syncs) sync.mock.restore()
     syncBuiltinESMExports()
   }
   const lengths = write.mock.calls.map(({ arguments: call }) => (call as unknown as number[])[3]!)
@@ -38,6 +40,9 @@ it('preallocates in small pieces, for the page cache keeps each as one, through 
     1_000_000,
   )
   assert.ok(Math.max(...lengths) <= 131_072, `a write of ${Math.max(...lengths)} bytes`)
+  // A sync of another file waits for what lies before it: never for much of this one.
+  assert.ok(syncs[0]!.mock.callCount() >= 3, `${syncs[0]!.mock.callCount()} syncs on the way`)
+  assert.equal(syncs[1]!.mock.callCount(), 1)
   await file.close()
 })
 

@@ -188,7 +188,9 @@ export class Checkpointer {
       const pages = Float64Array.from(level ?? []).sort()
       for (let at = 0; at < pages.length; at += BATCH_PAGES) {
         const batch = Array.from(pages.subarray(at, at + BATCH_PAGES)).filter(page => this.#isUnwritten(page))
-        if (batch.length > 0) await this.#pager.writePages(batch)
+        if (batch.length === 0) continue
+        await this.#pager.writePages(batch)
+        await this.#file.syncIfMuch()
       }
     }
   }

@@ -8,6 +8,9 @@ import { AT_FORMAT, AT_KIND, AT_PAGE, PAGE_FORMAT, PAGE_HEADER_BYTES, PageKind }
 import type { PassedOver } from './passed-over.ts'
 import { openPage, sealPage } from './page-seal.ts'
 
+/** See `syncIfMuch`. */
+const SYNCED_BYTES = 1 << 19
+
 /** The page file and its latch: the first failed write or sync is final (rule D9). */
 export class PageFile {
   readonly path: string
@@ -16,6 +19,8 @@ export class PageFile {
   readonly #seal: Seal | undefined
   #passedOver: PassedOver | undefined
   readonly #pending: Set<Promise<void>> = new Set()
+  /** Written since the last sync. */
+  #unsyncedBytes = 0
   failure: unknown
   /** Told of that failure, once and at once, whoever has asked for the write. */
   onFailed: ((error: unknown) => void) | undefined
@@ -56,6 +61,7 @@ export class PageFile {
   /** Writes pages and extents that were made ready by `seal`, or a superblock. */
   async write(bytes: Uint8Array, position: number): Promise<void> {
     this.requireHealthy()
+    this.#unsyncedBytes += bytes.length
     const written = this.#file.write(bytes, position)
     this.#pending.add(written)
     try {
@@ -72,6 +78,7 @@ export class PageFile {
   async sync(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending)
     this.requireHealthy()
+    this.#unsyncedBytes = 0
     try {
       await this.#file.sync()
     } catch (error) {
@@ -84,12 +91,18 @@ export class PageFile {
   async syncSoFar(): Promise<void> {
     await Promise.all(this.#pending)
     this.requireHealthy()
+    this.#unsyncedBytes = 0
     try {
       await this.#file.sync()
     } catch (error) {
       this.#fail(error)
       throw error
     }
+  }
+
+  /** As `syncSoFar` if much was written since: whoever writes a lot calls it now and then, and no commit waits for all of that at once. */
+  async syncIfMuch(): Promise<void> {
+    if (this.#unsyncedBytes >= SYNCED_BYTES) await this.syncSoFar()
   }
 
   async close(): Promise<void> {

@@ -169,6 +169,7 @@ export class Pager {
       await this.#file.write(bytes, extent.page * this.#storage.pageBytes)
       this.#storage.extents.markClean(extent)
       this.#storage.onWritten(extent.page)
+      await this.#file.syncIfMuch()
     }
   }
 

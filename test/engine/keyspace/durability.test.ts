@@ -5,9 +5,9 @@ import { SimulatedCrash, SimulatedDisk } from '../../../src/platform/simulated/i
 import type { Mutants } from '../../../src/engine/keyspace/index.ts'
 import { Keyspace } from '../../../src/engine/keyspace/index.ts'
 import type { Model } from './support.ts'
-import { assertShows, Dice, digestOf, META, optionsFor, randomEpoch, SEED } from './support.ts'
+import { assertShows, Dice, digestOf, key, META, optionsFor, randomEpoch, SEED } from './support.ts'
 
-/** Adds the length of each write of the page file to `writes`. */
+/** Adds the length of each write of the page file to `writes`, and 0 for each sync. */
 function countingWrites(files: Files, writes: number[]): Files {
   const opening = files.open.bind(files)
   const open: Files['open'] = async (path, mode) => {
@@ -16,6 +16,11 @@ function countingWrites(files: Files, writes: number[]): Files {
     file.write = (bytes, position) => {
       writes.push(bytes.length)
       return write(bytes, position)
+    }
+    const sync = file.sync.bind(file)
+    file.sync = () => {
+      writes.push(0)
+      return sync()
     }
     return file
   }
@@ -108,7 +113,39 @@ describe('a keyspace on disk', () => {
     }
     const pages = writes.reduce((sum, bytes) => sum + bytes, 0) / 4096
     assert.ok(pages > 200, `${pages} pages`)
-    assert.ok(writes.length < pages / 10, `${writes.length} writes of ${pages} pages`)
+    const count = writes.filter(bytes => bytes > 0).length
+    assert.ok(count < pages / 10, `${count} writes of ${pages} pages`)
+    await keyspace.close()
+  })
+
+  it('never has the disk take much at once: a checkpoint syncs on the way, its large values too', async () => {
+    const MIB = 1 << 20
+    const writes: number[] = []
+    const files = countingWrites(new SimulatedDisk({ seed: SEED }).files(), writes)
+    const keyspace = await Keyspace.create(optionsFor(files, 4096, { budgetBytes: 64 * MIB }))
+    const dice = new Dice(SEED)
+    let seq = 0
+    for (const [count, bytes] of [
+      [12_000, 500],
+      [30, 200_000],
+    ] as const) {
+      keyspace.beginEpoch(true)
+      for (let i = 1; i <= count; i++) {
+        const name = key(`${count}:${i}`)
+        keyspace.writer.beginEntry(++seq)
+        assert.equal(keyspace.writer.prepare([name]), undefined)
+        keyspace.writer.put(name, dice.bytes(bytes), seq, seq, 0)
+      }
+      keyspace.publish(seq, META)
+      writes.length = 0
+      await keyspace.checkpoint(wanted => wanted)
+      let unsynced = 0
+      let most = 0
+      for (const written of writes) most = Math.max(most, (unsynced = written === 0 ? 0 : unsynced + written))
+      const all = writes.reduce((sum, written) => sum + written, 0)
+      assert.ok(all > 5 * MIB, `${all} bytes in all`)
+      assert.ok(most < MIB, `${most} bytes before a sync`)
+    }
     await keyspace.close()
   })
 
