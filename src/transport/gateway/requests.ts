@@ -1,4 +1,5 @@
 import { encodeRequest } from '../../encoding/index.ts'
+import type { RequestHeader } from '../../encoding/index.ts'
 import {
   cancelled,
   consistencyOfRead,
@@ -50,6 +51,15 @@ export class ClientRequests implements WatchOwner {
   readonly #shared: Shared
   readonly #greeting: Greeting
   readonly #views: ConnectionViews
+  /** Of the commit that is taken in; one object for all of them. */
+  readonly #header: RequestHeader = {
+    caller: '',
+    session: 0,
+    serial: 0,
+    acknowledgedThrough: 0,
+    notAfterMicros: 0,
+    copy: 0,
+  }
   readonly #waiting = new NumberMap<Waiting>()
   readonly #watches = new Map<number, ClientWatch>()
   #inFlight = 0
@@ -134,13 +144,19 @@ export class ClientRequests implements WatchOwner {
 
   /** hot path: bench/gateway. Who may act as `caller` in this session is decided where the request is applied. */
   #commit(message: CommitMessage): void {
-    const { requestId, serial, copy, notAfterMicros, acknowledgedThrough, envelope } = message
+    const { requestId, serial } = message
     const { session } = this.#greeting
     this.#shared.stats.commitsTotal++
     const refusal = this.#refusalOf(message, session)
     if (refusal !== undefined) return this.#connection.sendError(requestId, refusal)
-    const caller = message.caller === '' ? this.#greeting.caller : message.caller
-    const request = encodeRequest({ caller, session, serial, acknowledgedThrough, notAfterMicros, copy }, envelope)
+    const header = this.#header
+    header.caller = this.#callerOf(message.caller)
+    header.session = session
+    header.serial = serial
+    header.acknowledgedThrough = message.acknowledgedThrough
+    header.notAfterMicros = message.notAfterMicros
+    header.copy = message.copy
+    const request = encodeRequest(header, message.envelope)
     const bytes = request.length
     const sinceMs = this.#connection.readAtMs
     this.#inFlight++
