@@ -101,7 +101,10 @@ export function dataViewOf(bytes: Uint8Array): DataView {
   return view
 }
 
-/** Runs that `copyWords` copies sooner than a loop over bytes and than `set`, which wants a view of the part that it copies. */
+/**
+ * Runs that `copyWords` copies sooner than a loop over bytes and than `set`, which wants a view of the part that it copies. An array that is
+ * copied whole needs none.
+ */
 export const WORD_COPY_BYTES_MIN = 48
 export const WORD_COPY_BYTES_MAX = 640
 

@@ -109,7 +109,8 @@ export class EffectLog {
       this.#head(EffectKind.put, flags, id, key, length)
       const at = this.#writer.reserve(length)
       const { buffer } = this.#writer
-      if (length < WORD_COPY_BYTES_MIN) for (let i = 0; i < length; i++) buffer[at + i] = source[start + i]!
+      if (length === source.length) buffer.set(source, at)
+      else if (length < WORD_COPY_BYTES_MIN) for (let i = 0; i < length; i++) buffer[at + i] = source[start + i]!
       else if (length > WORD_COPY_BYTES_MAX) buffer.set(source.subarray(start, end), at)
       else copyWords(dataViewOf(buffer), at, dataViewOf(source), start, length)
       return

@@ -203,7 +203,6 @@ export class EpochWriter implements Reader {
     }
     const isSlotted = this.#spaces.slotted?.isSlotted(key) === true
     const digest = this.#valueDigest
-    if (!isSlotted) digestBytes(digest, source, start, end)
     const header = recordHeaderBytes(versionSeq, createdSeq, expiresAtMicros)
     const isAbove = !isSlotted && length > this.#inlineMax
     const isLarge = isAbove || cellBytes(key.length, 0, header + length) > this.#cellMax
@@ -211,9 +210,16 @@ export class EpochWriter implements Reader {
     const at = this.#room(key, index, result.existed, payload)
     const bytes = path.leaf.bytes
     const next = writeRecordHeader(bytes, at, versionSeq, createdSeq, expiresAtMicros, isLarge)
-    if (isLarge) writeExtentPointer(bytes, next, this.#storage.newExtent(source.subarray(start, end), digest))
-    else if (length < WORD_COPY_BYTES_MIN || length > WORD_COPY_BYTES_MAX) copyRun(bytes, next, source, start, length)
-    else copyWords(path.leaf.view, next, dataViewOf(source), start, length)
+    if (isLarge) {
+      digestBytes(digest, source, start, end)
+      writeExtentPointer(bytes, next, this.#storage.newExtent(source.subarray(start, end), digest))
+    } else {
+      if (length === source.length || length < WORD_COPY_BYTES_MIN || length > WORD_COPY_BYTES_MAX) {
+        copyRun(bytes, next, source, start, length)
+      } else copyWords(path.leaf.view, next, dataViewOf(source), start, length)
+      // In its place: there is a view of that.
+      if (!isSlotted) digestView(digest, path.leaf.view, next, next + length)
+    }
     const sum = this.#recordDigest
     if (isSlotted) {
       invariant(!isLarge, 'a slotted record does not stay inline')
