@@ -59,13 +59,13 @@ export class LeaderClock {
     const nowMs = this.#clock.monotonicMs()
     const known: number[] = []
     for (const id of voters) {
-      if (id === self) known.push(this.#clock.wallMicros())
+      if (id === self) insert(known, this.#clock.wallMicros())
       else {
         const heard = this.#heardLately(id, nowMs)
-        if (heard !== undefined) known.push(heard.wallMicros + (nowMs - heard.atMs) * 1000)
+        if (heard !== undefined) insert(known, heard.wallMicros + (nowMs - heard.atMs) * 1000)
       }
     }
-    return known.sort((a, b) => a - b)
+    return known
   }
 
   #heardLately(id: number, nowMs: number): Heard | undefined {
@@ -108,4 +108,12 @@ export class LeaderClock {
     this.#lastAtMs = nowMs
     return this.#lastMicros
   }
+}
+
+/** Into ascending order: voters are a handful. */
+function insert(sorted: number[], value: number): void {
+  let at = sorted.length
+  sorted.push(value)
+  for (; at > 0 && sorted[at - 1]! > value; at--) sorted[at] = sorted[at - 1]!
+  sorted[at] = value
 }

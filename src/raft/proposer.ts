@@ -86,6 +86,7 @@ export class Proposer {
 
   /** Begins the rounds of what was doubted in this turn; call after everything else of the turn was appended. */
   askRounds(): void {
+    if (this.#newDoubts.length === 0) return
     for (const doubt of this.#newDoubts.splice(0)) {
       this.#options.afterRound(
         () => this.#decide(doubt),

@@ -67,7 +67,7 @@ export function onPersisted(state: RaftState, ioSeq: number): void {
     storage.durableSeq = Math.max(storage.durableSeq, frame.lastSeq)
     finished++
   }
-  storage.pending.splice(0, finished)
+  for (; finished > 0; finished--) storage.pending.shift()
 }
 
 /** Seals this turn's changes into one persist effect, if there are any (D5: a new commit alone is not one). */
@@ -116,7 +116,7 @@ export function releaseMessages(state: RaftState, effects: Effect[]): void {
     // A promise of an older term binds nobody; saying it late would only confuse.
     if (held.message.term === state.term) effects.push({ type: 'send', to: held.message.to, message: held.message })
   }
-  storage.held.splice(0, released)
+  if (released > 0) storage.held.splice(0, released)
   for (const { gate, message } of storage.outbox) {
     const after = gate === 'now' ? 0 : gate === 'termSynced' ? storage.termIo : storage.issued
     if (after <= storage.done) effects.push({ type: 'send', to: message.to, message })

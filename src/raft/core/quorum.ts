@@ -13,12 +13,13 @@ const scratch: number[] = []
 
 /** The largest value that a majority of `voters` has reached; unknown members count as 0. */
 function majorityValue(voters: readonly NodeId[], valueOf: (id: NodeId) => number): number {
-  scratch.length = 0
+  // A length that is set is a call into the engine of the language: what is beyond `count` is of earlier calls.
+  let count = 0
   // Insertion sort, descending: at most a handful of voters, and no comparator to allocate (L11: always sorted).
   for (const id of voters) {
     const value = valueOf(id)
-    let at = scratch.length
-    scratch.push(value)
+    let at = count
+    scratch[count++] = value
     if (isMutant('unsorted quorum array')) continue
     while (at > 0 && scratch[at - 1]! < value) {
       scratch[at] = scratch[at - 1]!
@@ -26,7 +27,7 @@ function majorityValue(voters: readonly NodeId[], valueOf: (id: NodeId) => numbe
     }
     scratch[at] = value
   }
-  return scratch[majoritySize(voters.length) - 1] ?? 0
+  return count === 0 ? 0 : scratch[majoritySize(count) - 1]!
 }
 
 /**

@@ -57,7 +57,7 @@ export function askLeader(state: RaftState): void {
   const reads = state.reads
   if (state.role === 'leader') {
     // This node won while they waited: they are reads of the leader now.
-    for (const ctx of reads.unsent.splice(0)) enqueueRead(state, { kind: 'local', ctx })
+    if (reads.unsent.length > 0) for (const ctx of reads.unsent.splice(0)) enqueueRead(state, { kind: 'local', ctx })
     return
   }
   if (reads.unsent.length > 0) ask(state, reads.unsent.splice(0), 1)

@@ -56,9 +56,18 @@ export function isOwnSyncAwaited(state: RaftState): boolean {
   const { storage, leadership } = state
   if (state.role !== 'leader' || leadership === null || state.stopped) return true
   if (storage.held.length > 0 || state.recovery.kind !== 'clean') return true
-  const newest = storage.pending[storage.pending.length - 1]
+  const { pending } = storage
   const configuration = activeConfiguration(state)
-  if (newest === undefined || configuration === undefined || isMutant('own sync awaited by nobody')) return false
+  // An element before the first is looked for in all prototypes.
+  if (pending.length === 0 || configuration === undefined || isMutant('own sync awaited by nobody')) return false
+  if (configuration.voters.length > 1 && !isAnyAhead(state, leadership)) return false
+  const newest = pending[pending.length - 1]!
   const matchOf = (id: number): number => (id === state.id ? newest.lastSeq : (leadership.progress.get(id)?.match ?? 0))
   return quorumValue(configuration, matchOf) > state.commit
+}
+
+/** Whether somebody else has more than what is committed, without which no more than one can be a majority. */
+function isAnyAhead({ commit }: RaftState, { progress }: Leadership): boolean {
+  for (const peer of progress.values()) if (peer.match > commit) return true
+  return false
 }
