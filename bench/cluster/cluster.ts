@@ -13,8 +13,8 @@ const WRITERS = [1, 64, 256]
 const READERS = 64
 const ROUNDS = Number(process.env['QUORATE_BENCH_ROUNDS'] ?? 3)
 const SECONDS = 4
-/** Before the first figure: servers run for weeks, and V8 compiles for seconds what a busy node runs. */
-const WARM_UP_SECONDS = 16
+/** Before the first figure: servers run for weeks, and V8 compiles for half a minute what a busy node runs (bench/RESULTS.md). */
+const WARM_UP_SECONDS = 32
 
 interface Round {
   writes: LoadFigures[]

@@ -31,7 +31,7 @@ export const DEFAULT_STORAGE: StorageOptions = {
   budgetBytes: 256 << 20,
   segmentBytes: 16 << 20,
   lane: 'worker',
-  checkpointLogBytes: 64 << 20,
+  checkpointLogBytes: 128 << 20,
   checkpointAgeMs: 60_000,
 }
 
