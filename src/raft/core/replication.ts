@@ -182,10 +182,12 @@ function onAccepted(state: RaftState, progress: Progress, message: AppendRespons
   if (message.matchSeq > state.log.lastSeq) {
     throw new Error(`member ${message.from} acknowledged ${message.matchSeq}, the log ends at ${state.log.lastSeq}`)
   }
+  const before = progress.match
   acknowledge(progress, message.matchSeq)
   if (progress.state === 'probe') becomeReplicate(progress)
-  // S6: an acknowledgement from where our log begins ends the snapshot, whatever became of its own report.
-  else if (progress.state === 'snapshot' && message.matchSeq >= state.log.base.seq) {
+  // S6: an acknowledgement from where our log begins ends the snapshot, whatever became of its own report. So does one that shows that the
+  // member has come on: where our log has lost what follows, the snapshot that brought it there is no help, and the next append asks for another.
+  else if (progress.state === 'snapshot' && (message.matchSeq >= state.log.base.seq || progress.match > before)) {
     becomeProbe(progress, message.matchSeq + 1, leadershipOf(state).nextStreamId++)
   }
   advanceCommit(state)

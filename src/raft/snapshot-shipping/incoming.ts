@@ -146,13 +146,14 @@ export class Incoming {
   }
 
   /**
-   * Another node, the leader by now, offers its state: a sender that has fallen silent is not waited for any longer. What still moves
-   * goes on, whoever leads.
+   * Another node, the leader by now, offers its state: a sender that has fallen silent, or to which there is no link, is not waited for any
+   * longer. What still moves goes on, whoever leads.
    */
   yieldToAnother(): void {
     const isWaiting = (this.#stage === 'requested' || this.#stage === 'receiving') && this.#queue.length === 0
     const silentMs = this.#now() - this.#heardAtMs
-    if (isWaiting && silentMs >= this.#context.limits.repeatMs) this.fail('another sender took its place')
+    if (!isWaiting || (this.#isLinked && silentMs < this.#context.limits.repeatMs)) return
+    this.fail('another sender took its place')
   }
 
   /** Ends without a report; resolves when the state machine is no longer touched. */

@@ -122,26 +122,33 @@ describe('a snapshot transfer that cannot go on', () => {
     assert.equal(pair.sender.sources, 0)
   })
 
-  it('is given up for the snapshot of another node if its sender is silent, and only then', async () => {
-    const pair = new Pair(seed, await filled(400), await empty())
-    pair.ship()
-    await pair.world.runWhileNot(() => pair.receiver.written >= 2, 10_000)
-    pair.receiver.shipping.offerRefused(3)
-    assert.equal(pair.receiver.failed.length, 0)
-    pair.downMs = 60_000
-    pair.cut()
-    await pair.world.runFor(1_000)
-    pair.receiver.shipping.offerRefused(3)
-    await pair.world.runFor(1_500)
-    pair.receiver.shipping.offerRefused(1)
-    assert.equal(pair.receiver.failed.length, 0)
-    pair.receiver.shipping.offerRefused(3)
-    await pair.world.runFor(100)
-    assert.deepEqual(
-      pair.receiver.failed.map(({ mustReopen }) => mustReopen),
-      [false],
-    )
-  })
+  for (const isGone of [false, true]) {
+    it(`is given up for the snapshot of another node if its sender is ${isGone ? 'gone' : 'silent'}, and only then`, async () => {
+      const pair = new Pair(seed, await filled(400), await empty())
+      pair.ship()
+      await pair.world.runWhileNot(() => pair.receiver.written >= 2, 10_000)
+      pair.receiver.shipping.offerRefused(3)
+      assert.equal(pair.receiver.failed.length, 0)
+      if (isGone) {
+        pair.downMs = 60_000
+        pair.cut()
+        await pair.world.runFor(100)
+      } else {
+        pair.fate = () => 'lost'
+        await pair.world.runFor(1_000)
+        pair.receiver.shipping.offerRefused(3)
+        await pair.world.runFor(1_500)
+      }
+      pair.receiver.shipping.offerRefused(1)
+      assert.equal(pair.receiver.failed.length, 0)
+      pair.receiver.shipping.offerRefused(3)
+      await pair.world.runFor(100)
+      assert.deepEqual(
+        pair.receiver.failed.map(({ mustReopen }) => mustReopen),
+        [false],
+      )
+    })
+  }
 
   it('fails when an offer finds nobody who asks', async () => {
     const pair = new Pair(seed, await filled(50), await empty())

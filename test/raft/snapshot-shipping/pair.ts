@@ -107,7 +107,7 @@ export class Node {
 }
 
 /** What befalls a message. `cut`: all links break before it arrives; `cut control`: only the one that the receiver speaks on. */
-export type Fate = 'arrive' | 'cut' | 'cut control' | 'damage' | 'crash receiver' | 'crash sender'
+export type Fate = 'arrive' | 'lost' | 'cut' | 'cut control' | 'damage' | 'crash receiver' | 'crash sender'
 
 const SENDERS_TYPES = new Set(['snapshotManifest', 'snapshotChunk', 'snapshotEnd'])
 
@@ -303,6 +303,7 @@ export class Pair {
   }
 
   #arrive(to: Node, frame: Uint8Array, fate: Fate, type: string): void {
+    if (fate === 'lost') return
     if (fate === 'cut') return this.cut()
     if (fate === 'cut control') return this.cutControl()
     if (fate === 'crash receiver') return this.crash(this.receiver)

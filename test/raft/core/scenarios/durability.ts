@@ -306,6 +306,29 @@ export const durability: readonly Scenario[] = [
     },
   },
   {
+    rule: 'S6',
+    name: 'a member that has come on below the base of the log is sent a newer snapshot',
+    mutant: 'snapshot ends without ack',
+    run() {
+      const rig = leaderRig({ entries: historyOf([1, 1, 1]) })
+      rig.turn({ type: 'compacted', seq: 3 })
+      rig.turn({ type: 'unreachable', peer: 3 })
+      rig.state.leadership!.progress.get(3)!.match = 0
+      rig.receive(rig.refuse(3, 4, { term: 0, seq: 0 }))
+      const before = rig.all('sendSnapshot').length
+      // It has what an earlier snapshot brought, and went down before it could say so.
+      rig.receive(rig.accept(3, 2, { streamId: 0 }))
+      rig.turn({ type: 'tick' })
+      assert.equal(rig.progress(3).match, 2)
+      assert.equal(rig.all('sendSnapshot').length, before + 1)
+      // It says no more than that: what is under way goes on.
+      rig.receive(rig.accept(3, 2, { streamId: 0 }))
+      assert.equal(rig.all('sendSnapshot').length, before + 1)
+      rig.turn({ type: 'snapshotSent', to: 3, seq: 4, isOk: true })
+      assert.equal(rig.progress(3).next, 5)
+    },
+  },
+  {
     rule: 'S5',
     name: 'a snapshot that is newer than its offer brings its term, which is synced with the log that it begins',
     run() {
