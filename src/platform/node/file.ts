@@ -113,11 +113,13 @@ export class NodeFile implements File {
     return this.#whileOpen('preallocate', async () => {
       let at = fs.fstatSync(this.#descriptor).size
       const zeros = new Uint8Array(Math.min(PREALLOCATION_BYTES, Math.max(0, size - at)))
-      while (at < size) {
+      for (let synced = at; at < size;) {
         const piece = zeros.subarray(0, size - at)
         await this.#writeAll(piece, at)
         at += piece.length
-        if (at % PREALLOCATION_SYNC_BYTES === 0) await this.#call(done => fs.fdatasync(this.#descriptor, done))
+        if (at - synced < PREALLOCATION_SYNC_BYTES) continue
+        await this.#call(done => fs.fdatasync(this.#descriptor, done))
+        synced = at
       }
       // fsync, not fdatasync: the size and the extents must never have to change again inside this range
       await this.#call(done => fs.fsync(this.#descriptor, done))
