@@ -10,7 +10,7 @@ let block = new PageRef(0)
 function cutPage(size: number): PageRef {
   if (block.size !== size || block.base === block.bytes.length) {
     const buffer = new ArrayBuffer(size * BLOCK_PAGES)
-    block = new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer), new DataView(buffer))
+    block = new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer))
   }
   const page = new PageRef(size, block.bytes, block.words, block.view)
   page.base = block.base

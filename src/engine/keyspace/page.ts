@@ -35,7 +35,9 @@ export class PageRef {
     size: number,
     bytes: Uint8Array = EMPTY_BYTES,
     words: Uint32Array = EMPTY_WORDS,
-    view: DataView = EMPTY_VIEW,
+    view: DataView = bytes === EMPTY_BYTES
+      ? EMPTY_VIEW
+      : new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
   ) {
     this.size = size
     this.bytes = bytes
@@ -47,7 +49,7 @@ export class PageRef {
   /** A page of its own, outside the slabs. */
   static scratch(size: number): PageRef {
     const buffer = new ArrayBuffer(size)
-    return new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer), new DataView(buffer))
+    return new PageRef(size, new Uint8Array(buffer), new Uint32Array(buffer))
   }
 }
 

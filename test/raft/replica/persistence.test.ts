@@ -6,6 +6,18 @@ import type { Clock } from '../../../src/platform/index.ts'
 import { encodeDrafts } from '../../../src/raft/entries.ts'
 import { Persistence } from '../../../src/raft/persistence.ts'
 
+/** Adds to `frames` what it hands to its log. */
+function laneInto(frames: LogFrame[]): Persistence {
+  return new Persistence({
+    log: { add: (frame: LogFrame) => frames.push(frame) } as unknown as Log,
+    clock: { monotonicMs: () => 0 } as Clock,
+    onPersisted: () => undefined,
+    onAppended: () => undefined,
+    onReset: () => undefined,
+    onFailed: error => assert.fail(error),
+  })
+}
+
 describe('the storage lane of a replica', () => {
   it('takes the age of the oldest frame under way for the health of the disk, not the time since none was', () => {
     let nowMs = 0
@@ -37,14 +49,7 @@ describe('the storage lane of a replica', () => {
 
   it('hands the log the chain values of just the entries that it writes', () => {
     const frames: LogFrame[] = []
-    const lane = new Persistence({
-      log: { add: (frame: LogFrame) => frames.push(frame) } as unknown as Log,
-      clock: { monotonicMs: () => 0 } as Clock,
-      onPersisted: () => undefined,
-      onAppended: () => undefined,
-      onReset: () => undefined,
-      onFailed: error => assert.fail(error),
-    })
+    const lane = laneInto(frames)
     const batch = encodeDrafts(drafts(3), { firstSeq: 1, term: 1, prevChain: 0 }, 5)
     const bytes = batch.ref as Uint8Array
     const later = encodeDrafts(drafts(2), { firstSeq: 3, term: 2, prevChain: batch.chains[1]! }, 6)
@@ -64,14 +69,7 @@ describe('the storage lane of a replica', () => {
 
   it('hands the log a batch as it is, and of one whose end was cut off what is left', () => {
     const frames: LogFrame[] = []
-    const lane = new Persistence({
-      log: { add: (frame: LogFrame) => frames.push(frame) } as unknown as Log,
-      clock: { monotonicMs: () => 0 } as Clock,
-      onPersisted: () => undefined,
-      onAppended: () => undefined,
-      onReset: () => undefined,
-      onFailed: error => assert.fail(error),
-    })
+    const lane = laneInto(frames)
     const { chains, ref } = encodeDrafts(drafts(3), { firstSeq: 1, term: 1, prevChain: 0 }, 5)
     const bytes = ref as Uint8Array
     for (const lastSeq of [3, 2]) {
