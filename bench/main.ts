@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --only SECTION]`: measures, and prints a table of the figures beside their targets. Each module runs in a process
+ * `npm run bench [-- --only SECTION ...]`: measures, and prints a table of the figures beside their targets. Each module runs in a process
  * of its own, one after the other, so that none inherits another's memory or compiled code.
  */
 import { fork } from 'node:child_process'
@@ -33,14 +33,14 @@ async function measure(module: string): Promise<Row[]> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, module: { type: 'string' } } })
+  const { values } = parseArgs({ options: { only: { type: 'string', multiple: true }, module: { type: 'string' } } })
   if (values.module !== undefined) {
     const { run } = (await import(`./${values.module}`)) as { run: () => Promise<Row[]> }
     process.send?.(await run())
     process.disconnect?.()
     return
   }
-  const names = values.only === undefined ? Object.keys(SECTIONS) : [values.only]
+  const names = values.only ?? Object.keys(SECTIONS)
   const rows: Row[] = []
   for (const name of names) {
     const modules = SECTIONS[name]
