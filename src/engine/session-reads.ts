@@ -3,12 +3,14 @@ import type { ClusterState } from './cluster-state.ts'
 import type { Keyspace } from './keyspace/index.ts'
 import { KeyspaceReader, loadLater } from './keyspace-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
-import type { Sessions } from './sessions/index.ts'
+import { Sessions } from './sessions/index.ts'
 
-/** Where sessions are looked up: the newest published state. */
+/**
+ * Where sessions are looked up: the newest published state. The copies that apply keeps have no part in it: what is read while entries are
+ * applied is soon old, and apply would go by it.
+ */
 export interface SessionPlace {
   readonly keyspace: Keyspace
-  readonly sessions: Sessions
   readonly state: ClusterState
   readonly leaderTimeMicros: number
 }
@@ -18,9 +20,10 @@ export function recordedOutcome(place: SessionPlace, session: number, serial: nu
   using view = place.keyspace.view()
   try {
     const reader = new KeyspaceReader(view.reader, loadLater(place.keyspace))
-    const found = place.sessions.find(reader, place.state, session, place.leaderTimeMicros)
+    const sessions = new Sessions()
+    const found = sessions.find(reader, place.state, session, place.leaderTimeMicros)
     if (found === undefined) return undefined
-    const slot = place.sessions.lookUp(reader, found, serial)
+    const slot = sessions.lookUp(reader, found, serial)
     return slot.state === 'recorded' ? slot.outcome : undefined
   } catch (error) {
     if (error instanceof ColdPages) return undefined
@@ -32,7 +35,7 @@ export function recordedOutcome(place: SessionPlace, session: number, serial: nu
 export async function sessionOwner(place: SessionPlace, session: number): Promise<SessionOwner | undefined> {
   using view = place.keyspace.view()
   const reader = new KeyspaceReader(view.reader, loadLater(place.keyspace))
-  const { sessions, state, leaderTimeMicros } = place
-  const found = await withLoading(() => sessions.find(reader, state, session, leaderTimeMicros))
+  const { state, leaderTimeMicros } = place
+  const found = await withLoading(() => new Sessions().find(reader, state, session, leaderTimeMicros))
   return found && { caller: found.caller, nonce: found.nonce }
 }

@@ -225,8 +225,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   get #sessionPlace(): SessionPlace {
-    const { sessions, leaderTimeMicros } = this.#applier
-    return { keyspace: this.#keyspace, sessions, state: this.#published, leaderTimeMicros }
+    return { keyspace: this.#keyspace, state: this.#published, leaderTimeMicros: this.leaderTimeMicros }
   }
 
   /** The newest audit rows below `beforeSeq`, newest first. */

@@ -190,6 +190,17 @@ describe('a session', () => {
     assert.equal((await harness.commit({ mutations: [add] }, { session, serial: 1 })).status, 'committed')
   })
 
+  it('is looked up in what is published, and apply goes by nothing that was read there', async () => {
+    const { harness, session } = await withSession()
+    const { outcome } = await harness.submit({ mutations: [add] }, { session, serial: 1 })
+    await harness.checkpoint()
+    const { core } = await harness.reopen()
+    assert.equal(core.memory.sessionBytes, 0)
+    assert.equal((await core.sessionOwner(session))?.caller, 'root')
+    assert.deepEqual(core.recordedOutcome(session, 1), outcome)
+    assert.equal(core.memory.sessionBytes, 0)
+  })
+
   it('leaves nothing behind when it ends', async () => {
     const harness = await Harness.withProject()
     const empty = harness.core.digest.sum
