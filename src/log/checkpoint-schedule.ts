@@ -13,6 +13,11 @@ export interface CheckpointScheduleOptions {
   timers: Timers
   /** Bytes of log after which a checkpoint is due. */
   logBytes: number
+  /**
+   * After how much of `logBytes` the first checkpoint since the start is due, from 0 to 1; asked until there is one. Members of a group, whose logs
+   * grow alike, each have a share of their own, so that not all of them write their pages at the same time from then on.
+   */
+  firstShare?: () => number
   /** Age of the last checkpoint after which one is due, if anything has changed. */
   ageMs: number
   /** Makes the own log durable and says through which seq: a checkpoint must not be ahead of it. */
@@ -65,11 +70,18 @@ export class CheckpointSchedule {
 
   /** Starts a checkpoint if one is due. `nowMs`: the clock, if it has just been read. hot path (bench/embedded): called after every frame. */
   consider(nowMs?: number): void {
-    const { machine, clock, logBytes, ageMs } = this.#options
+    const { machine, clock, ageMs } = this.#options
     if (this.#running !== undefined || this.#isClosed) return
-    if (this.#bytes < logBytes && (nowMs ?? clock.monotonicMs()) - this.#lastMs < ageMs) return
+    if (!this.#isMuch && (nowMs ?? clock.monotonicMs()) - this.#lastMs < ageMs) return
     if (machine.appliedSeq === machine.newestCheckpointSeq) return
     this.run().catch((error: unknown) => this.#options.onFailed(error as Error))
+  }
+
+  /** Whether the log has grown by as much as a checkpoint is due after. */
+  get #isMuch(): boolean {
+    const { logBytes, firstShare } = this.#options
+    if (this.#bytes >= logBytes) return true
+    return this.count === 0 && firstShare !== undefined && this.#bytes >= logBytes * firstShare()
   }
 
   /**

@@ -57,7 +57,9 @@ const storage = z
       .describe('Where the log is written: in a thread of its own, or on the main thread'),
     checkpointLogBytes: whole(1 << 16, 2 ** 40)
       .default(DEFAULT_STORAGE.checkpointLogBytes)
-      .describe('A checkpoint is due when the log has grown by this much'),
+      .describe(
+        'A checkpoint is due when the log has grown by this much; the first after a start comes earlier on some members, so that they take turns',
+      ),
     checkpointAgeMs: whole(100, 86_400_000)
       .default(DEFAULT_STORAGE.checkpointAgeMs)
       .describe('A checkpoint is due when the last one is this old, ms'),

@@ -22,7 +22,7 @@ import { type ReadGroup, Reads } from './reads.ts'
 import { type ApplyTiming, RequestTable } from './requests.ts'
 import { SnapshotShipping } from './snapshot-shipping/index.ts'
 import { startCore } from './start-core.ts'
-import { followerPlace, leaderHintOf, lowestMatch } from './status.ts'
+import { followerPlace, leaderHintOf, lowestMatch, memberPlace } from './status.ts'
 import { Transfers } from './transfers.ts'
 import { Turns } from './turns.ts'
 import { unknownEffect } from './unknown-effect.ts'
@@ -132,6 +132,7 @@ export class Driver {
       lagLogBytes: options.lagLogBytes,
       onFailed,
       onCompacted: seq => this.input({ type: 'compacted', seq }),
+      place: () => memberPlace(core),
       neededFrom: () => lowestMatch(core),
     })
     this.#persistence = new Persistence({

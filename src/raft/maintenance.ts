@@ -19,6 +19,8 @@ export interface MaintenanceOptions {
   onFailed: (error: Error) => void
   /** Entries at or below this seq were dropped. */
   onCompacted: (seq: number) => void
+  /** Which of the group's members this one is, from 0, and how many there are. */
+  place: () => { rank: number; count: number }
   /** Lowest seq that a voter is known to lack; the log is kept for it within a bound. */
   neededFrom: () => number
 }
@@ -46,7 +48,7 @@ export class Maintenance {
 
   constructor(options: MaintenanceOptions) {
     this.#options = options
-    const { machine, log, clock, timers, checkpointLogBytes, checkpointAgeMs } = options
+    const { machine, log, clock, timers, checkpointLogBytes, checkpointAgeMs, place } = options
     this.#lastProgressMs = clock.monotonicMs()
     this.#marker = new IdleMarker(log, timers)
     this.#checkpoints = new CheckpointSchedule({
@@ -55,6 +57,10 @@ export class Maintenance {
       timers,
       logBytes: checkpointLogBytes,
       ageMs: checkpointAgeMs,
+      firstShare: () => {
+        const { rank, count } = place()
+        return (rank + 1) / count
+      },
       syncedThrough: async () => {
         await log.whenSynced(log.ioSeq)
         return log.lastSeq

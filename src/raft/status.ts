@@ -76,11 +76,20 @@ export function lowestMatch({ state }: RaftCore): number {
 
 /** Which of the members that do not lead this one is, from 0, and how many there are; 0 of 1 while that is unknown. */
 export function followerPlace(core: RaftCore): { rank: number; count: number } {
-  const { id, leader } = core.state
+  return placeAmong(core, core.state.leader)
+}
+
+/** Which of the members this one is, from 0, and how many there are; 0 of 1 while that is unknown. */
+export function memberPlace(core: RaftCore): { rank: number; count: number } {
+  return placeAmong(core, NO_NODE)
+}
+
+function placeAmong(core: RaftCore, leftOut: number): { rank: number; count: number } {
+  const { id } = core.state
   let rank = 0
   let count = 0
   for (const member of activeConfiguration(core.state)?.members ?? []) {
-    if (member.id === leader) continue
+    if (member.id === leftOut) continue
     count++
     if (member.id < id) rank++
   }

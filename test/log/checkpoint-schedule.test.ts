@@ -12,7 +12,7 @@ class Bed {
   newestCheckpointSeq = 0
   begun = 0
 
-  constructor() {
+  constructor(firstShare?: () => number) {
     const { clock, timers } = new SimulatedMachine(new SimulatedWorld({ seed: 1, drainMicrotasks }), {
       name: 'one',
     }).start()
@@ -25,6 +25,7 @@ class Bed {
       syncedThrough: () => Promise.resolve(this.appliedSeq),
       letGo: () => Promise.resolve(),
       onFailed: () => undefined,
+      ...(firstShare && { firstShare }),
     })
   }
 
@@ -88,5 +89,26 @@ describe('a checkpoint that is asked for', () => {
     await bed.end()
     assert.equal(await asked, 5)
     await closed
+  })
+})
+
+describe('a checkpoint that the log is due for', () => {
+  it('comes after the whole of the bytes, and the first after its share of them', async () => {
+    let share = 1
+    const bed = new Bed(() => share)
+    const begunAfter = (bytes: number): number => {
+      bed.schedule.noteBytes(bytes)
+      bed.schedule.consider()
+      return bed.begun
+    }
+    assert.equal(begunAfter(30), 0)
+    share = 1 / 3
+    assert.equal(begunAfter(3), 0)
+    assert.equal(begunAfter(1), 1)
+    await bed.end()
+    bed.appliedSeq++
+    assert.equal(begunAfter(99), 1)
+    assert.equal(begunAfter(1), 2)
+    await bed.end()
   })
 })
