@@ -122,7 +122,14 @@ class SharedLogNode implements RunningNode {
       const bytes = Buffer.concat(parts)
       const batch = { firstSeq, lastSeq: firstSeq + parts.length - 1, bytes: Uint8Array.from(bytes) }
       const { appliedThrough, outcomes, cold } = machine.apply(batch, () => false)
-      this.#opening.onApplied({ batch, firstSeq, appliedThrough, outcomes, digest: machine.digest })
+      this.#opening.onApplied({
+        batch,
+        firstSeq,
+        appliedThrough,
+        outcomes,
+        digest: machine.digest,
+        recorded: machine.digests,
+      })
       for (const { seq, outcome } of outcomes) {
         this.#waiting.get(seq)?.(outcome, undefined)
         this.#waiting.delete(seq)

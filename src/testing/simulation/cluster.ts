@@ -1,4 +1,5 @@
 import { InvariantError, QuorateError } from '../../model/index.ts'
+import type { StateDigest } from '../../model/index.ts'
 import type { StartJob } from '../../platform/index.ts'
 import {
   SimulatedCrash,
@@ -191,6 +192,8 @@ export class SimulatedCluster {
   readonly time: LeaderTimeOracle = new LeaderTimeOracle(WORLD_EPOCH_MICROS)
   /** How often a node was seen to be fenced, and not any more. */
   readonly fences: { up: number; down: number } = { up: 0, down: 0 }
+  /** How often a state that had drifted became that of another node. */
+  inherited = 0
   /** Frames that a link did not take. */
   fullLinks = 0
   /** Installs of snapshots, those of changes only, those that went on with an interrupted one, and deaths in the midst of one. */
@@ -353,6 +356,7 @@ export class SimulatedCluster {
         if (!isExcused)
           this.fail(new Violation(`what ${name} installs does not fit, and nobody has drifted: ${error.message}`))
       },
+      onInstallCommit: state => this.#inherit(owner, state),
       onInstallStep: () => {
         const kind = this.#deathInInstall()
         if (kind === undefined) return
@@ -361,6 +365,23 @@ export class SimulatedCluster {
       },
       isSlicing: () => this.profile.sliceChance > 0 && this.#random.chance(this.profile.sliceChance),
     })
+  }
+
+  /**
+   * A state that has drifted becomes that of its receiver too, while nobody can tell that it is wrong: it may even be what a majority has
+   * from now on (docs/operate/digests.md). Once a majority has recorded otherwise, its node must not give it to anyone, and nothing is excused.
+   */
+  #inherit(owner: ClusterNode, state: StateDigest): void {
+    const drifter = this.#options.oracle.drifterWith(state)
+    if (drifter === undefined || !this.isUndecided(drifter)) return
+    this.inherited++
+    this.trace.note(`${owner.name} takes over a state of ${drifter}, which has drifted`)
+    owner.drift.inherit()
+  }
+
+  /** Whether nobody can tell that the node is wrong, if it is: no majority has recorded something else than it. */
+  isUndecided(name: string): boolean {
+    return !this.#options.oracle.recorded.isDecidedAgainst(name, this.nodes.length)
   }
 
   /** A node has stopped by itself: that is right only if its disk was made to fail. */

@@ -7,7 +7,7 @@ export type DriftKind = 'sum' | 'index'
 /**
  * A planted drift of one node, once: after `arm` the digest of the first record that is overwritten stays in S, or the first entry of an
  * index that is written gets a value, which none has. Nobody is told anything wrong by it, so that every other oracle goes on; the replica
- * must find it, fence itself and be rebuilt.
+ * must find it, fence itself and be rebuilt. Until a majority has recorded otherwise, others may take its state over.
  */
 export class DriftFault {
   #armed: DriftKind | undefined
@@ -38,9 +38,19 @@ export class DriftFault {
     this.#mayBeOnFile = true
   }
 
+  /** The node takes the state of one that has drifted. */
+  inherit(): void {
+    this.#drift()
+  }
+
   /** The node begins again from its disk: a drift that a later entry has overwritten comes back with an older checkpoint. */
   restarted(): void {
     this.#hasDrifted ||= this.#mayBeOnFile
+  }
+
+  /** Whether the state differs, as far as its digests have shown. */
+  get hasDrifted(): boolean {
+    return this.#hasDrifted
   }
 
   get isPossible(): boolean {

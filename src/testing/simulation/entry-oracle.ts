@@ -14,6 +14,7 @@ import {
 import type { StateDigest } from '../../model/index.ts'
 import type { AppliedReport } from './node.ts'
 import { OrderOracle } from './order-oracle.ts'
+import { digestText, RecordedDigests } from './recorded-digests.ts'
 import { Reference } from './reference.ts'
 import type { Expected } from './reference.ts'
 import { require, Violation } from './trace.ts'
@@ -33,8 +34,11 @@ interface Applied {
 export class EntryOracle {
   readonly reference: Reference = new Reference()
   readonly order: OrderOracle = new OrderOracle()
+  readonly recorded: RecordedDigests = new RecordedDigests()
   readonly #applied: (Applied | undefined)[] = [undefined]
   readonly #digests = new Map<number, { text: string; node: string }>()
+  /** Of nodes that have drifted, by seq and digest: who had it first. */
+  readonly #drifted = new Map<number, Map<string, string>>()
   readonly #lastDigest = new Map<string, StateDigest>()
 
   /** The newest seq that any node has applied. */
@@ -66,17 +70,35 @@ export class EntryOracle {
     if (this.lastSeq > before) this.onCommit?.(this.lastSeq)
     for (const { seq, outcome, isDuplicate } of outcomes) this.#checkOutcome(node, seq, outcome, isDuplicate)
     this.#checkDigest(node, report, changes)
+    for (const digest of report.recorded) if (digest.seq >= firstSeq) this.recorded.note(node, digest)
   }
 
   /** A node's state at rest, for example after an install, must be that of all others at its seq. */
-  checkDigest(node: string, { seq, sum, effectChain }: StateDigest): void {
+  checkDigest(node: string, digest: StateDigest): void {
     if (this.isDrifting(node)) return
-    const text = `${digestToHex(sum)} ${effectChain.toString(16)}`
+    const { seq } = digest
+    const text = digestText(digest)
     const known = this.#digests.get(seq)
+    if (this.hasDrifted(node)) this.#noteDrifted(node, seq, text)
     if (known === undefined) {
       if (!this.mayDiffer(node)) this.#digests.set(seq, { text, node })
     } else if (this.excusesDigest(node, known.text === text)) return
     else require(known.text === text, () => `digests differ at ${seq}: ${known.node} ${known.text}, ${node} ${text}`)
+  }
+
+  /** There is one drift in a run: whoever has it, by itself or from another node, has the same wrong state, or the right one. */
+  #noteDrifted(node: string, seq: number, text: string): void {
+    const texts = this.#drifted.get(seq) ?? new Map<string, string>()
+    this.#drifted.set(seq, texts)
+    if (!texts.has(text)) texts.set(text, node)
+    const all = new Set([...texts.keys(), this.#digests.get(seq)?.text ?? text])
+    require(all.size <= 2, () => `one drift, and more than two states at ${seq}: ${[...all].join(', ')}`)
+  }
+
+  /** The node that has drifted and had this state first; undefined too if it is known to be the right one. */
+  drifterWith(state: StateDigest): string | undefined {
+    const text = digestText(state)
+    return this.#digests.get(state.seq)?.text === text ? undefined : this.#drifted.get(state.seq)?.get(text)
   }
 
   /** The node begins again from its disk. */
@@ -112,6 +134,8 @@ export class EntryOracle {
 
   /** Nodes whose digest may be a wrong one, for a while. */
   mayDiffer: (node: string) => boolean = () => false
+  /** Those of which it does, as far as is known. */
+  hasDrifted: (node: string) => boolean = () => false
   /** Told whether such a node's digest is right; answers whether it need not be. */
   excusesDigest: (node: string, isRight: boolean) => boolean = () => false
 

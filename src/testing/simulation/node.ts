@@ -38,6 +38,8 @@ export interface AppliedReport {
   readonly outcomes: readonly EntryOutcome[]
   /** As of `appliedThrough`. */
   readonly digest: StateDigest
+  /** Those that the node has recorded, oldest first: at seqs up to `appliedThrough`. */
+  readonly recorded: readonly StateDigest[]
 }
 
 /** Everything a node is opened with. */
@@ -67,6 +69,8 @@ export interface NodeOpening {
   readonly onInstall: (isResumed: boolean, sinceSeq: number) => void
   /** What arrived did not make the state that its sender had announced. */
   readonly onMisfit: (error: Error) => void
+  /** All of a state has arrived and is about to be the node's own. */
+  readonly onInstallCommit: (state: StateDigest) => void
   /** It has taken a chunk, or is about to commit. */
   readonly onInstallStep: () => void
   /** Whether the next call of `apply` is to stop after one entry. */

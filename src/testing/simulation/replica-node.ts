@@ -64,7 +64,10 @@ export async function openSimulatedReplica(
 }
 
 /** Reports the beginning of each install, each of its steps, and that it did not fit. */
-function observeInstalls(machine: EngineStateMachine, { onInstall, onInstallStep, onMisfit }: NodeOpening): void {
+function observeInstalls(
+  machine: EngineStateMachine,
+  { onInstall, onInstallCommit, onInstallStep, onMisfit }: NodeOpening,
+): void {
   const judged = async <T>(step: Promise<T>): Promise<T> => {
     try {
       return await step
@@ -84,6 +87,7 @@ function observeInstalls(machine: EngineStateMachine, { onInstall, onInstallStep
         onInstallStep()
       },
       commit: () => {
+        onInstallCommit(manifest)
         onInstallStep()
         return judged(sink.commit())
       },
@@ -105,7 +109,8 @@ function observeApply(machine: EngineStateMachine, { platform, onApplied, isSlic
       return mayYield()
     })
     const { appliedThrough, outcomes } = result
-    if (appliedThrough >= firstSeq) onApplied({ batch, firstSeq, appliedThrough, outcomes, digest: machine.digest })
+    const { digest, digests: recorded } = machine
+    if (appliedThrough >= firstSeq) onApplied({ batch, firstSeq, appliedThrough, outcomes, digest, recorded })
     return result
   }
 }

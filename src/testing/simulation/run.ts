@@ -68,6 +68,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   oracle.isDrifting = options.isDrifting ?? (() => false)
   const driftOf = (name: string): DriftFault => cluster.nodes.find(node => node.name === name)!.drift
   oracle.mayDiffer = name => driftOf(name).isPossible
+  oracle.hasDrifted = name => driftOf(name).hasDrifted
   oracle.excusesDigest = (name, isRight) => driftOf(name).excuses(isRight)
   oracle.describe = (seq, text) => trace.note(`entry ${seq} ${text}`)
   const cluster = new SimulatedCluster({
@@ -112,6 +113,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       fullLinks: cluster.fullLinks,
       fenced: cluster.fences.up,
       rebuilt: cluster.fences.down,
+      inherited: cluster.inherited,
       installs: cluster.installs.begun,
       incremental: cluster.installs.incremental,
       resumed: cluster.installs.resumed,

@@ -13,6 +13,7 @@ import type { ReplicaMutant } from '../../../src/raft/mutants.ts'
 import { runSeed } from '../run-seed.ts'
 import { BUSY_APPLY, DRIFT, HUNG_READS, INDEX_DRIFT, MISFIT, runScenario } from '../scenarios.ts'
 import type { Scenario } from '../scenarios.ts'
+import { DECIDED } from '../shipped-drift.ts'
 import { CORE_MUTANTS, CORE_RULES } from './core-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { CAUGHT_BY, WEATHER } from './weather.ts'
@@ -133,6 +134,7 @@ const STAGED: readonly [name: string, rule: string, scenario: Scenario, plant: (
   ],
   ['raft: drift_not_fenced', 'promise 5', DRIFT, () => setReplicaMutants('drift_not_fenced')],
   ['raft: drift_not_fenced (index)', 'promise 5', INDEX_DRIFT, () => setReplicaMutants('drift_not_fenced')],
+  ['raft: drift_not_fenced (shipped)', 'promise 5', DECIDED, () => setReplicaMutants('drift_not_fenced')],
   ['raft: misfit_not_examined', 'promise 5', MISFIT, () => setReplicaMutants('misfit_not_examined')],
 ]
 
