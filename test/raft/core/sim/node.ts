@@ -458,7 +458,8 @@ function lookAt({ state }: RaftCore): Before {
   const isHandingOver = state.transfer !== null || state.leadership?.isLeaseBarred === true
   const { term, role, commit, vote, log } = state
   const lastTerm = log.runs.at(-1)?.term ?? log.base.term
-  return { term, role, commit, isHandingOver, vote, lastSeq: log.lastSeq, lastTerm, progress }
+  const held = new Set<unknown>(state.storage.held.map(({ message }) => message))
+  return { term, role, commit, isHandingOver, vote, lastSeq: log.lastSeq, lastTerm, held, progress }
 }
 
 function isListed(entry: SimEntry, id: NodeId): boolean {

@@ -30,6 +30,8 @@ export interface Before {
   readonly vote: NodeId
   readonly lastSeq: Seq
   readonly lastTerm: Term
+  /** Answers that wait for a sync. */
+  readonly held: ReadonlySet<unknown>
   readonly progress: ReadonlyMap<NodeId, Peer>
 }
 
@@ -78,18 +80,17 @@ export class Promises {
         this.#checkAnswer(node, message)
         return
       case 'timeoutNow': {
-        const last = node.log.at(node.log.lastSeq)
+        // A hand-over that is given up in the same turn lets in what the other has not heard of: it is held to the end that it is told.
+        const { seq } = message.last
+        const last = node.log.at(seq)
         const to = this.#node(message.to)?.disk
-        const held = to?.log.at(node.log.lastSeq)
+        const held = to?.log.at(seq)
         // One that follows a later term may have overwritten what it had: it hears no leader of this one.
         const isBeyond = to !== undefined && to.hardState.term > message.term
-        require(last === undefined ||
-          isBeyond ||
-          held?.chain === last.chain ||
-          this.#covers(
-            message.to,
-            node.log.lastSeq,
-          ), `T2: ${message.to} is handed the lead without ${node.log.lastSeq}`)
+        const isThere = last === undefined || isBeyond || held?.chain === last.chain || this.#covers(message.to, seq)
+        require(isThere, `T2: ${message.to} is handed the lead without ${seq}`)
+        const isWhole = state.transfer === null || seq === node.log.lastSeq
+        require(isWhole, `T2: ${message.to} is handed the lead as of ${seq}, of ${node.log.lastSeq}`)
         return
       }
       case 'heartbeatRequest':
@@ -295,8 +296,9 @@ export class Promises {
               !each.isAccepted &&
               each.to === from &&
               each.rejectedSeq === message.prevSeq &&
-              // An earlier refusal may have waited for a sync that this turn has reported.
-              each.sentAtMs === message.sentAtMs,
+              each.sentAtMs === message.sentAtMs &&
+              // The refusal of an earlier copy, which waited for a sync that this turn has reported.
+              !before.held.has(each),
           )
           require(!isRejected, `L5: ${node.id} rejects ${message.prevSeq}, and has committed ${before.commit}`)
         }
