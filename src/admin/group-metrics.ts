@@ -55,6 +55,8 @@ export interface GroupReadings {
   /** Reads by what they may see. */
   readonly reads: readonly (readonly [consistency: string, count: number])[]
   readonly isFenced: boolean
+  /** At a leader: where its state and a voter's differ, and no majority is known to have either. */
+  readonly disputedSeq: number | undefined
   /** Snapshots to other members, and from them. */
   readonly snapshots: {
     readonly sent: number
@@ -103,7 +105,7 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
           group.electionsStarted,
         ),
         counter('quorate_raft_elections_won_total', 'Times that this node was elected', group.electionsWon),
-        gauge('quorate_raft_is_fenced', '1 while the state differs from that of the peers', group.isFenced ? 1 : 0),
+        ...differenceFamilies(group),
         {
           name: 'quorate_raft_lease_remaining_seconds',
           help: 'At the leader: for how long no other one can have been elected, by what a majority has answered',
@@ -126,6 +128,24 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
       ]
     },
   }
+}
+
+/** What digests say of the states of the members. */
+function differenceFamilies({ isFenced, disputedSeq }: GroupReadings): MetricFamily[] {
+  return [
+    gauge('quorate_raft_is_fenced', '1 while the state differs from that of the peers', isFenced ? 1 : 0),
+    gauge(
+      'quorate_raft_is_disputed',
+      '1 at a leader while a voter has another state and no majority is known to have either',
+      disputedSeq === undefined ? 0 : 1,
+    ),
+    {
+      name: 'quorate_raft_disputed_seq',
+      help: 'Newest seq at which that voter differs; no sample while none does',
+      type: 'gauge',
+      samples: disputedSeq === undefined ? [] : [{ value: disputedSeq }],
+    },
+  ]
 }
 
 function groupCommitFamilies({ groups, epochs }: GroupReadings): MetricFamily[] {

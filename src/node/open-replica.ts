@@ -45,6 +45,7 @@ export interface ReplicaNodeOptions {
   cursorSecret?: Uint8Array
   createTransport: ReplicaOptions['createTransport']
   onRefusal?: ReplicaOptions['onRefusal']
+  onDispute?: ReplicaOptions['onDispute']
   requestLimits?: Partial<RequestLimits>
   storage: StorageOptions
   /** What the directory is encrypted and signed with. */
@@ -134,6 +135,7 @@ async function openInDirectory(
     fenceFile,
     createTransport,
     onRefusal: options.onRefusal,
+    onDispute: options.onDispute,
     clock,
     timers,
     random,

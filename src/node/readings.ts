@@ -80,7 +80,8 @@ export function groupReadings(
   links: readonly PeerLinkStatus[],
   clock: Clock,
 ): GroupReadings {
-  const { core, appliedSeq, waiting, resent, reads, snapshots, drift, elections, ...inside } = replica.inspect()
+  const { core, appliedSeq, waiting, resent, reads, snapshots, drift, dispute, elections, ...inside } =
+    replica.inspect()
   const { clockOffsetMicros, peerClockOffsetMicros, groups, epochs, leaseMs } = inside
   const { members } = replica.topology
   const peers = links.map((link): PeerReading => {
@@ -119,6 +120,7 @@ export function groupReadings(
     resent,
     reads: Object.entries(reads).map(([kind, count]) => [CONSISTENCIES[kind as keyof typeof reads], count] as const),
     isFenced: drift !== undefined,
+    disputedSeq: dispute?.seq,
     snapshots: {
       ...snapshots.ended,
       sendingBytes: snapshots.outgoing.map(({ bytes }) => bytes),

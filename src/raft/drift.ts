@@ -1,6 +1,8 @@
 import { digestToHex } from '../encoding/index.ts'
 import type { StateDigest, StateMachine } from '../model/index.ts'
 import type { Digest } from './core/index.ts'
+import { Disputes } from './disputes.ts'
+import type { Dispute } from './disputes.ts'
 
 /** Where a replica's state was found to differ from its peers' (promise 5): the digests at one seq. */
 export interface Drift {
@@ -17,6 +19,8 @@ export class DriftWatch {
   readonly #machine: StateMachine
   /** At a leader: the newest digest of each peer. */
   readonly #peers = new Map<number, Digest>()
+  /** At a leader: differences that nobody can decide yet. */
+  readonly #disputes = new Disputes()
   /** Said by the leader and not yet compared: this replica had not applied as far. */
   #awaited: Digest | undefined
   #toldSeq = 0
@@ -50,11 +54,23 @@ export class DriftWatch {
   }
 
   /** At the leader: takes a peer's own digest. Tells where this replica differs from a majority. */
-  note(peer: number, digest: Digest, voters: readonly number[]): Drift | undefined {
+  note(peer: number, digest: Digest, self: number, voters: readonly number[]): Drift | undefined {
     this.#peers.set(peer, digest)
     const own = this.#ownAt(digest.seq)
-    if (own === undefined || !isUnlike(own, digest)) return undefined
-    return this.#count(digest, voters) * 2 > voters.length ? driftOf(own, digest) : undefined
+    if (own === undefined) return undefined
+    if (!isUnlike(own, digest)) {
+      this.#disputes.agrees(peer, digest.seq)
+      return undefined
+    }
+    const drift = driftOf(own, digest)
+    if (this.#count(digest, voters) * 2 > voters.length) {
+      this.#disputes.clear()
+      return drift
+    }
+    if (digest.seq <= this.#agreedSeq || this.#isOfMajority(own, self, voters)) this.#disputes.outvote(peer)
+    else if (voters.includes(peer))
+      this.#disputes.differs({ seq: drift.seq, own: drift.own, other: drift.others, peer })
+    return undefined
   }
 
   /** At the leader: a digest newer than the last one of which a majority, this replica among them, has the same. */
@@ -62,13 +78,31 @@ export class DriftWatch {
     for (const { seq } of this.#peers.values()) {
       if (seq <= this.#agreedSeq) continue
       const own = this.#ownAt(seq)
-      if (own === undefined) continue
-      const others = this.#count(own, voters)
-      if ((others + (voters.includes(self) ? 1 : 0)) * 2 <= voters.length) continue
+      if (own === undefined || !this.#isOfMajority(own, self, voters)) continue
       this.#agreedSeq = seq
+      this.#disputes.decided(seq)
       return own
     }
     return undefined
+  }
+
+  /** At the leader: the newest difference from a voter that no majority has decided. */
+  dispute(voters: readonly number[]): Dispute | undefined {
+    return this.#disputes.newest(voters)
+  }
+
+  /** A dispute that has begun and was not given out yet; once for each voter while it differs. */
+  newDispute(): Dispute | undefined {
+    return this.#disputes.opened()
+  }
+
+  /** This replica does not lead any more: it hears no more of its peers. */
+  ledNoMore(): void {
+    this.#disputes.clear()
+  }
+
+  #isOfMajority(own: Digest, self: number, voters: readonly number[]): boolean {
+    return (this.#count(own, voters) + (voters.includes(self) ? 1 : 0)) * 2 > voters.length
   }
 
   #count(digest: Digest, voters: readonly number[]): number {
@@ -87,6 +121,7 @@ export class DriftWatch {
   /** The state was rebuilt from a peer. */
   clear(): void {
     this.#peers.clear()
+    this.#disputes.clear()
     this.#awaited = undefined
     this.#toldSeq = 0
   }

@@ -100,6 +100,7 @@ export class Driver {
       leaderTimeMicros: () => this.time.estimated,
       leaderHint: () => leaderHintOf(core, options.members),
       onFenced: error => this.#fenced(error),
+      onDispute: dispute => options.onDispute?.({ ...dispute, peer: this.#names.nameOf(dispute.peer) ?? '' }),
       hold: () => this.apply.hold(),
       release: () => this.apply.release(),
       send: message => this.#peers.sendNow(message),
@@ -436,7 +437,10 @@ export class Driver {
 
   #roleChanged(): void {
     const { state } = this.core
-    if (state.role !== 'leader') this.proposer.clear()
+    if (state.role !== 'leader') {
+      this.proposer.clear()
+      this.fence.ledNoMore()
+    }
     this.maintenance.roleChanged()
     this.apply.catchUp()
     if (state.leader !== NO_NODE) this.session.ensure()

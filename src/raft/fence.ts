@@ -5,6 +5,7 @@ import type { LeaderHint, StateMachine } from '../model/index.ts'
 import type { Clock, Timers } from '../platform/index.ts'
 import type { Digest, Input, RaftCore } from './core/index.ts'
 import { activeConfiguration, NO_NODE } from './core/index.ts'
+import type { Dispute } from './disputes.ts'
 import { DriftWatch } from './drift.ts'
 import type { Drift } from './drift.ts'
 import type { FenceFile } from './fence-file.ts'
@@ -23,6 +24,8 @@ export interface FenceOptions {
   leaderHint: () => LeaderHint | undefined
   /** From now on nothing is answered out of the own state, and none of it leaves: whoever waits for it hears `error`. */
   onFenced: (error: QuorateError) => void
+  /** This leader and a voter differ, and no majority is known to have either. */
+  onDispute: (dispute: Dispute) => void
   /** Nothing is applied until `release`. Resolves when nothing is under way. */
   hold: () => Promise<void>
   release: () => void
@@ -66,6 +69,20 @@ export class Fence {
     return this.#drift
   }
 
+  /** At a leader that is not fenced: the newest difference from a voter that no majority has decided. */
+  get dispute(): Dispute | undefined {
+    return this.#drift === undefined ? this.#watch.dispute(this.#voters) : undefined
+  }
+
+  get #voters(): readonly number[] {
+    return activeConfiguration(this.#options.core.state)?.voters ?? []
+  }
+
+  /** This node does not lead any more. */
+  ledNoMore(): void {
+    this.#watch.ledNoMore()
+  }
+
   /** Why nothing is answered out of the own state, if it is not. */
   get error(): QuorateError | undefined {
     return this.#drift === undefined ? undefined : fencedError(this.#options.leaderHint())
@@ -78,12 +95,21 @@ export class Fence {
 
   /** Another replica's digest, or what the leader says that a majority has. */
   compare(from: number, digest: Digest, isAgreed: boolean): void {
-    const { core, input } = this.#options
-    const voters = activeConfiguration(core.state)?.voters ?? []
-    const found = isAgreed ? this.#watch.noteAgreed(digest) : this.#watch.note(from, digest, voters)
-    if (found !== undefined) return this.#differs(found)
-    const agreed = isAgreed ? undefined : this.#watch.agreed(core.state.id, voters)
+    const found = isAgreed ? this.#watch.noteAgreed(digest) : this.#note(from, digest)
+    if (found !== undefined) this.#differs(found)
+  }
+
+  #note(from: number, digest: Digest): Drift | undefined {
+    const { core, input, onDispute } = this.#options
+    const { id } = core.state
+    const voters = this.#voters
+    const found = this.#watch.note(from, digest, id, voters)
+    if (found !== undefined) return found
+    const agreed = this.#watch.agreed(id, voters)
     if (agreed !== undefined) input({ type: 'agreedDigest', digest: agreed })
+    const dispute = this.#watch.newDispute()
+    if (dispute !== undefined && this.#drift === undefined) onDispute(dispute)
+    return undefined
   }
 
   /** To be called when entries were applied, before anybody is answered out of the state. */

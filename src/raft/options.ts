@@ -1,3 +1,4 @@
+import type { Dispute } from './disputes.ts'
 import type { FenceFile } from './fence-file.ts'
 import type { Log, Recovered } from '../log/index.ts'
 import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
@@ -45,6 +46,8 @@ export interface ReplicaOptions {
   requestLimits?: Partial<RequestLimits>
   /** A peer was refused, or has refused this node: for the operator. */
   onRefusal?: PeerTransport['onRefusal']
+  /** At a leader: its state and that of the voter `peer` differ, and no majority is known to have either. Once while they do. */
+  onDispute?: ((dispute: Omit<Dispute, 'peer'> & { peer: string }) => void) | undefined
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */
   onFatal: (error: Error) => void
   /** How much of the log has been read at the start, 0 to 1. */

@@ -18,6 +18,7 @@ import type {
 } from '../model/index.ts'
 import type { RaftCore } from './core/index.ts'
 import { leaseEndMs, NO_NODE } from './core/index.ts'
+import type { Dispute } from './disputes.ts'
 import type { Drift } from './drift.ts'
 import { Driver } from './driver.ts'
 import type { GroupCommits } from './group-commits.ts'
@@ -256,6 +257,8 @@ export class Replica implements NodeService {
     /** How far the own clock is ahead of the median of the voters', as far as they are known. */
     clockOffsetMicros: number
     drift: Drift | undefined
+    /** At a leader: where a voter's state differs from the own, and no majority is known to have either. */
+    dispute: Dispute | undefined
     isIdle: boolean
     elections: { readonly started: number; readonly won: number }
     checkpoints: { count: number; ageMs: number; lastDurationMs: number }
@@ -282,6 +285,7 @@ export class Replica implements NodeService {
       snapshots: this.#driver.shipping.progress,
       clockOffsetMicros: this.#driver.time.ownOffsetMicros,
       drift: this.#driver.fence.drift,
+      dispute: this.#driver.fence.dispute,
       isIdle: this.#driver.isIdle,
       elections: this.#elections,
       checkpoints: this.#driver.maintenance.checkpoints,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { groupMetrics } from '../../src/admin/index.ts'
 import type { GroupReadings } from '../../src/admin/index.ts'
+import { utf8Bytes } from '../../src/encoding/index.ts'
 import { groupReadings, healthReadings } from '../../src/node/readings.ts'
 import { StartProgress } from '../../src/node/start-progress.ts'
 import { NAMES, Trio } from '../raft/replica/trio.ts'
@@ -141,6 +143,45 @@ describe('what metrics are told of a leader', () => {
     await trio.start(follower)
     await trio.until('the replay', () => trio.node(follower).replica.inspect().replayMs !== undefined)
     assert.ok(trio.node(follower).machine.appliedSeq > 0)
+  })
+})
+
+describe('what metrics are told of a voter with another state', () => {
+  it('is where it differs, at the leader, as long as nobody can decide that', async () => {
+    const trio = new Trio(12)
+    let ill = ''
+    const bad = utf8Bytes('!written')
+    const isBad = (name: string, value: Uint8Array): boolean => name === ill && Buffer.compare(value, bad) === 0
+    trio.tuning = name => ({
+      digestInterval: 16,
+      alterValue: (_, value) => (isBad(name, value) ? utf8Bytes('?written') : value),
+    })
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    const operation = { type: 'createProject', project: 'p' } as const
+    await trio.commit(leader, session, { mutations: [{ type: 'ddl', operation }] })
+    const [follower, third] = NAMES.filter(name => name !== leader) as [string, string]
+    const figures = async (name: string): Promise<unknown[]> =>
+      (await groupMetrics(() => readingsOf(trio, name)).collect())
+        .filter(family => family.name.includes('_disputed'))
+        .map(family => [family.name, ...family.samples.map(({ value }) => value)])
+    const none = [['quorate_raft_is_disputed', 0], ['quorate_raft_disputed_seq']]
+    trio.crash(third)
+    ill = follower
+    assert.deepEqual(await figures(leader), none)
+    for (let i = 0; i < 17; i++)
+      await trio.commit(leader, session, { mutations: [{ type: 'kvSet', project: 'p', key: KEY, value: bad }] })
+    await trio.until('they are compared', () => readingsOf(trio, leader).disputedSeq !== undefined)
+    const seq = trio.node(leader).machine.digests.at(-1)!.seq
+    assert.deepEqual(await figures(leader), [
+      ['quorate_raft_is_disputed', 1],
+      ['quorate_raft_disputed_seq', seq],
+    ])
+    assert.deepEqual(await figures(follower), none)
+    await trio.start(third)
+    await trio.until('it is decided', () => readingsOf(trio, follower).isFenced)
+    assert.deepEqual(await figures(leader), none)
   })
 })
 

@@ -103,6 +103,7 @@ function warningsOf(status, figures) {
   const say = (isSo, text) => { if (isSo) found.push(text) }
   say(status.leader === undefined, 'No leader is known here: nothing can be written.')
   say(valueOf(figures, 'quorate_raft_is_fenced') === 1, 'The state of this node differs from that of its peers; it answers nothing until it is rebuilt.')
+  say(valueOf(figures, 'quorate_raft_is_disputed') === 1, 'Another voter has another state than this leader, and no majority tells which is right: bring back the members that are away.')
   say(valueOf(figures, 'quorate_log_is_latched') === 1, 'A write of the log has failed: this node takes nothing more.')
   say(valueOf(figures, 'quorate_log_is_suspect') === 1, 'The end of the log cannot be decided; this node votes with care until its leader has supplied it.')
   say(valueOf(figures, 'quorate_pages_is_busy') === 1, 'Writes are refused for the moment: too many pages wait to be written.')

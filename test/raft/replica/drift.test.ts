@@ -19,9 +19,9 @@ describe('digests of peers', () => {
 
   it('are told by the leader where a majority has the same, and not what only it has itself', () => {
     const leader = watchOf(record(4_096, 7))
-    assert.equal(leader.note(2, said(4_096, 8), VOTERS), undefined)
+    assert.equal(leader.note(2, said(4_096, 8), 1, VOTERS), undefined)
     assert.equal(leader.agreed(1, VOTERS), undefined)
-    assert.equal(leader.note(3, said(4_096, 7), VOTERS), undefined)
+    assert.equal(leader.note(3, said(4_096, 7), 1, VOTERS), undefined)
     assert.equal(leader.agreed(1, VOTERS)?.chain, 7)
     assert.equal(leader.agreed(1, VOTERS), undefined, 'once')
   })
@@ -40,11 +40,149 @@ describe('digests of peers', () => {
     assert.equal(late.recorded()?.seq, 4_096, 'as soon as it is there')
     assert.equal(late.recorded(), undefined, 'once')
     const leader = watchOf(record(4_096, 8))
-    assert.equal(leader.note(2, said(4_096, 7), VOTERS), undefined)
-    assert.equal(leader.note(4, said(4_096, 7), VOTERS), undefined, 'a learner does not count')
-    assert.equal(leader.note(3, said(4_096, 7), VOTERS)?.seq, 4_096)
+    assert.equal(leader.note(2, said(4_096, 7), 1, VOTERS), undefined)
+    assert.equal(leader.note(4, said(4_096, 7), 1, VOTERS), undefined, 'a learner does not count')
+    assert.equal(leader.note(3, said(4_096, 7), 1, VOTERS)?.seq, 4_096)
     assert.equal(leader.agreed(1, VOTERS), undefined)
   })
+})
+
+describe('what no majority has decided', () => {
+  /** Node 1, which leads and has recorded 7 at 16, 32 and 48; what the others say is `said`. */
+  class Leader {
+    readonly #digests = [16, 32, 48].map(seq => record(seq, 7))
+    readonly watch = new DriftWatch({ digests: this.#digests, appliedSeq: 50 } as unknown as StateMachine)
+    readonly voters: readonly number[]
+    readonly #scratch: StateDigest[] = []
+    readonly #said = (seq: number, effectChain: number) => {
+      this.#scratch[0] = record(seq, effectChain)
+      return new DriftWatch({ digests: this.#scratch, appliedSeq: seq } as unknown as StateMachine).newest()!
+    }
+
+    constructor(voters: readonly number[] = VOTERS) {
+      this.voters = voters
+    }
+
+    reaches(seq: number): void {
+      this.#digests.push(record(seq, 7))
+    }
+
+    /** Seq of the drift of this replica, if that was found. */
+    hears(peer: number, seq: number, effectChain: number): number | undefined {
+      const found = this.watch.note(peer, this.#said(seq, effectChain), 1, this.voters)
+      if (found === undefined) this.watch.agreed(1, this.voters)
+      return found?.seq
+    }
+
+    /** Peer and seq of the newest dispute. */
+    get dispute(): unknown {
+      const dispute = this.watch.dispute(this.voters)
+      return dispute && [dispute.peer, dispute.seq]
+    }
+  }
+
+  it('is open once a voter differs, with what both have; nothing is before, nor of who does not vote', () => {
+    const leader = new Leader()
+    leader.hears(4, 16, 8)
+    leader.hears(2, 64, 8)
+    assert.equal(leader.dispute, undefined, 'a learner, and a seq that was not reached here')
+    assert.equal(leader.watch.newDispute(), undefined)
+    leader.hears(2, 32, 8)
+    assert.deepEqual(leader.watch.dispute(VOTERS), {
+      seq: 32,
+      own: '7:0000000000000000',
+      other: '8:0000000000000000',
+      peer: 2,
+    })
+    assert.equal(leader.watch.dispute([1, 3]), undefined, 'the voter was removed')
+  })
+
+  it('goes on at newer seqs, not back to older ones, and is given out once', () => {
+    const leader = new Leader()
+    assert.equal(leader.watch.newDispute(), undefined)
+    leader.hears(2, 32, 8)
+    assert.equal(leader.watch.newDispute()?.seq, 32)
+    leader.hears(2, 16, 8)
+    leader.hears(2, 16, 7)
+    assert.deepEqual(leader.dispute, [2, 32])
+    leader.hears(2, 48, 8)
+    assert.deepEqual(leader.dispute, [2, 48])
+    assert.equal(leader.watch.newDispute(), undefined, 'it is the same one')
+  })
+
+  it('is over when a majority has what the leader has at that seq or a later one, and not by an earlier one', () => {
+    for (const [seq, isOver] of [
+      [16, false],
+      [32, true],
+      [48, true],
+    ] as const) {
+      const leader = new Leader()
+      leader.hears(2, 32, 8)
+      leader.hears(3, seq, 7)
+      assert.equal(leader.dispute === undefined, isOver, `${seq}`)
+    }
+  })
+
+  it('is nothing where the majority was known before, and nothing new of who is outvoted until it has the same again', () => {
+    const leader = new Leader()
+    leader.hears(3, 32, 7)
+    leader.hears(2, 16, 8)
+    assert.equal(leader.dispute, undefined, 'at an earlier seq')
+    leader.hears(2, 48, 8)
+    assert.equal(leader.dispute, undefined, 'whom the majority is against differs at every seq')
+    assert.equal(leader.watch.newDispute(), undefined)
+    leader.hears(2, 32, 7)
+    leader.hears(2, 48, 8)
+    assert.deepEqual(leader.dispute, [2, 48], 'it was rebuilt, and differs anew')
+    const decided = new Leader()
+    decided.hears(2, 32, 8)
+    decided.hears(3, 32, 7)
+    decided.hears(2, 48, 8)
+    assert.equal(decided.dispute, undefined, 'decided after it was open')
+  })
+
+  it('is nothing at a seq whose majority is known and was not told yet', () => {
+    const leader = new Leader([1, 2, 3, 4, 5])
+    leader.watch.note(3, leader.watch.newest()!, 1, leader.voters)
+    leader.watch.note(4, { seq: 48, chain: 7, s: '0000000000000000' }, 1, leader.voters)
+    leader.watch.note(2, { seq: 48, chain: 8, s: '0000000000000000' }, 1, leader.voters)
+    assert.equal(leader.watch.newDispute(), undefined)
+  })
+
+  it('is over when a majority has something else than the leader: then that has drifted', () => {
+    const leader = new Leader()
+    assert.equal(leader.hears(2, 48, 8), undefined)
+    assert.equal(leader.hears(3, 48, 8), 48)
+    assert.equal(leader.dispute, undefined)
+  })
+
+  it('is over when the voter has the same, while another one may still differ', () => {
+    const leader = new Leader([1, 2, 3, 4, 5])
+    leader.hears(2, 32, 8)
+    leader.hears(3, 16, 9)
+    assert.deepEqual(leader.dispute, [2, 32])
+    leader.hears(2, 32, 7)
+    assert.deepEqual(leader.dispute, [3, 16])
+    leader.hears(3, 48, 7)
+    assert.equal(leader.dispute, undefined)
+  })
+
+  for (const how of ['ledNoMore', 'clear'] as const) {
+    it(`is over, and not given out any more, when ${how === 'clear' ? 'the state was rebuilt' : 'this node does not lead any more'}`, () => {
+      const leader = new Leader()
+      leader.hears(2, 48, 8)
+      leader.watch[how]()
+      assert.equal(leader.dispute, undefined)
+      assert.equal(leader.watch.newDispute(), undefined)
+      leader.hears(2, 48, 8)
+      assert.deepEqual(leader.dispute, [2, 48], 'it may begin again')
+      leader.hears(3, 48, 7)
+      leader.watch[how]()
+      leader.reaches(64)
+      leader.hears(2, 64, 8)
+      assert.deepEqual(leader.dispute, [2, 64], 'whom a majority was against once may be another one now')
+    })
+  }
 })
 
 const PROJECT = { mutations: [{ type: 'ddl', operation: { type: 'createProject', project: 'p' } }] } as const
@@ -197,6 +335,66 @@ describe(`a replica that drifts (seed ${seed})`, () => {
     for (const { process } of trio.machines.values()) process!.clock.jumpWall(3_600_000_000)
     await untilRebuilt(group)
     assert.deepEqual(await trio.read(group.ill, utf8Bytes('bad'), 'local'), utf8Bytes(BAD))
+  })
+})
+
+describe(`a replica that drifts while the third one is down (seed ${seed})`, () => {
+  const disputeOf = ({ trio }: Group, name: string) => trio.node(name).replica.inspect().dispute
+
+  /** The third one goes down, the ill one writes `BAD`, and its digest is compared. */
+  async function untilDisputed(group: Group): Promise<{ leader: string; other: string; third: string }> {
+    const { trio, ill, session } = group
+    const leader = trio.leader!
+    const other = ill === leader ? NAMES.find(name => name !== ill)! : ill
+    const third = NAMES.find(name => name !== leader && name !== other)!
+    trio.crash(third)
+    await trio.commit(leader, session, set('bad', BAD))
+    for (let i = 0; i < 17; i++) void trio.submit(leader, trio.request(session, set(`k${i}`, 'v')))
+    await trio.until('it is disputed', () => disputeOf(group, leader) !== undefined)
+    return { leader, other, third }
+  }
+
+  for (const kind of ['leader', 'follower'] as const) {
+    it(`is disputed until the third one decides, and nobody is fenced before: a ${kind}`, async () => {
+      const group = await groupOf(kind)
+      const { trio, ill, session } = group
+      const { leader, other, third } = await untilDisputed(group)
+      const first = disputeOf(group, leader)!
+      assert.equal(disputeOf(group, other), undefined, 'a follower hears of nobody')
+      assert.notEqual(first.own, first.other)
+      assert.deepEqual(trio.disputes, [{ at: leader, ...first, peer: other }])
+      for (let i = 0; i < 40; i++) await trio.commit(leader, session, set(`k${i}`, 'v'))
+      await trio.until('it goes on', () => disputeOf(group, leader)!.seq > first.seq)
+      assert.equal(trio.disputes.length, 1, 'said once')
+      for (const name of [leader, other]) assert.equal(trio.node(name).replica.inspect().drift, undefined, name)
+
+      await trio.start(third)
+      await trio.until('it is found', () => driftOf(group) !== undefined)
+      const well = NAMES.filter(name => name !== ill)
+      for (const name of NAMES) assert.equal(disputeOf(group, name), undefined, name)
+      for (const name of well) assert.equal(trio.node(name).replica.inspect().drift, undefined, name)
+      group.isIll = false
+      await untilRebuilt(group)
+      for (const name of NAMES) assert.equal(disputeOf(group, name), undefined, name)
+      // Who leads instead of one that is fenced may hear of that one first.
+      assert.equal(trio.disputes.filter(({ at }) => at === leader).length, 1)
+    })
+  }
+
+  it('is disputed at the node that leads, and at no other', async () => {
+    const group = await groupOf('follower')
+    const { trio } = group
+    const { leader } = await untilDisputed(group)
+    trio.wire.cutOff.add(leader)
+    await trio.until('it leads no more', () => trio.node(leader).replica.inspect().core.role !== 'leader')
+    assert.equal(disputeOf(group, leader), undefined)
+    trio.wire.cutOff.delete(leader)
+    const next = await trio.untilLed()
+    await trio.until('it is disputed anew', () => disputeOf(group, next) !== undefined)
+    assert.deepEqual(
+      trio.disputes.map(({ at }) => at),
+      [leader, next],
+    )
   })
 })
 

@@ -14,12 +14,14 @@ class Rig {
   readonly inputs: Input[] = []
   readonly failures: Error[] = []
   readonly written: unknown[] = []
+  readonly disputes: number[] = []
   readonly fence: Fence
   readonly #recomputations: ((digest: RecomputedDigest) => void)[] = []
 
   constructor() {
     const machine = {
-      digests: [],
+      digests: [16, 32].map(seq => ({ seq, effectChain: 5, sum: sum(1) })),
+      appliedSeq: 40,
       recomputeDigest: () => new Promise<RecomputedDigest>(resolve => this.#recomputations.push(resolve)),
     }
     const record = { drift: null, rebuiltAtMicros: 0 }
@@ -32,7 +34,7 @@ class Rig {
       },
     }
     this.fence = new Fence({
-      core: {} as RaftCore,
+      core: { state: { id: 1, configurations: [{ configuration: { voters: [1, 2, 3] } }] } } as unknown as RaftCore,
       machine: machine as unknown as StateMachine,
       clock: { monotonicMs: () => 0, wallMicros: () => 0 },
       timers: { after: () => assert.fail('no timer'), endOfTurn: task => task() },
@@ -41,6 +43,7 @@ class Rig {
       leaderTimeMicros: () => 0,
       leaderHint: () => undefined,
       onFenced: () => undefined,
+      onDispute: ({ seq }) => this.disputes.push(seq),
       hold: () => Promise.resolve(),
       release: () => undefined,
       send: () => undefined,
@@ -109,5 +112,24 @@ describe('a replica whose state a peer doubts', () => {
     await rig.end(1, 2)
     assert.equal(rig.driftSeq(), 9)
     assert.deepEqual(rig.failures, [])
+  })
+})
+
+describe('a leader that differs from a voter', () => {
+  const other = (seq: number) => ({ seq, chain: 6, s: '0000000000000001' })
+
+  it('says so once, and not after it was found to have drifted itself: that is decided', async () => {
+    const rig = new Rig()
+    rig.fence.compare(2, other(16), false)
+    rig.fence.compare(2, other(16), false)
+    assert.equal(rig.fence.dispute?.seq, 16)
+    assert.deepEqual(rig.disputes, [16])
+    rig.fence.doubt()
+    await rig.end(0, 2)
+    assert.equal(rig.driftSeq(), 9)
+    assert.equal(rig.fence.dispute, undefined)
+    rig.fence.compare(3, other(32), false)
+    assert.equal(rig.fence.dispute, undefined)
+    assert.deepEqual(rig.disputes, [16])
   })
 })

@@ -18,6 +18,7 @@ import type {
 } from '../../../src/model/index.ts'
 import { openReplicaNode } from '../../../src/node/index.ts'
 import type { ReplicaNode, StorageOptions } from '../../../src/node/index.ts'
+import type { ReplicaOptions } from '../../../src/raft/index.ts'
 import type { JobContext, StartJob } from '../../../src/platform/index.ts'
 import { drainMicrotasks } from '../../../src/platform/node/index.ts'
 import { SimulatedMachine, SimulatedWorld } from '../../../src/platform/simulated/index.ts'
@@ -113,6 +114,8 @@ export class Trio {
   readonly machines: Map<string, SimulatedMachine>
   readonly nodes = new Map<string, ReplicaNode>()
   readonly failures: Error[] = []
+  /** What a leader was told that nobody can decide. */
+  readonly disputes: ({ at: string } & Parameters<NonNullable<ReplicaOptions['onDispute']>>[0])[] = []
   /** The code of each log's thread. */
   startLog: StartJob = startLogWriter
   /** What each node's state machine is opened with. */
@@ -146,6 +149,7 @@ export class Trio {
       storage: this.#storage,
       tuning: this.tuning(name),
       keyspaceMutants: this.keyspaceMutants(name),
+      onDispute: dispute => this.disputes.push({ at: name, ...dispute }),
       onFatal: error => this.failures.push(error),
     })
     this.nodes.set(name, node)
