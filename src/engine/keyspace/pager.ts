@@ -40,6 +40,8 @@ export class Pager {
   #isResting = false
   readonly #loads: Map<number, PageLoad> = new Map()
   readonly #ref: PageRef
+  /** Of batches that were written: their memory would be given back by a collection of garbage only. One for each write that may be under way. */
+  readonly #buffers: Uint8Array[] = []
   #hand = 0
   #flushing: Promise<void> | undefined
   /** Told of each page and extent that was read, so that the writer can pin it. */
@@ -178,7 +180,7 @@ export class Pager {
     const { table, pageBytes } = this.#storage
     for (const page of pages) stagePage(this.#storage, page)
     const sorted = pages.toSorted((a, b) => a - b)
-    const buffer = new Uint8Array(sorted.length * pageBytes)
+    const buffer = this.#buffers.pop() ?? new Uint8Array(BATCH_PAGES * pageBytes)
     sorted.forEach((page, i) => {
       table.require(page, this.#ref)
       buffer.set(this.#ref.bytes.subarray(this.#ref.base, this.#ref.base + pageBytes), i * pageBytes)
@@ -192,6 +194,7 @@ export class Pager {
       start = end
     }
     await Promise.all(writes)
+    this.#buffers.push(buffer)
     for (const page of sorted) {
       table.state[page]! &= ~WRITING
       this.#storage.onWritten(page)

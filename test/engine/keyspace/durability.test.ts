@@ -27,6 +27,21 @@ function countingWrites(files: Files, writes: number[]): Files {
   return Object.assign(files, { open })
 }
 
+/** Has each write take its bytes some turns after it was called, in no order. */
+function slowWrites(files: Files, dice: Dice): Files {
+  const opening = files.open.bind(files)
+  const open: Files['open'] = async (path, mode) => {
+    const file = await opening(path, mode)
+    const write = file.write.bind(file)
+    file.write = async (bytes, position) => {
+      for (let turns = dice.below(8); turns > 0; turns--) await new Promise(resolve => setImmediate(resolve))
+      await write(bytes, position)
+    }
+    return file
+  }
+  return Object.assign(files, { open })
+}
+
 const SHAPE = { universe: 300, maxKey: 200, maxValue: 6000, deletesIn10: 4 }
 const FOUR_PAGES = 4 * 4096
 
@@ -115,6 +130,32 @@ describe('a keyspace on disk', () => {
     assert.ok(pages > 200, `${pages} pages`)
     const count = writes.filter(bytes => bytes > 0).length
     assert.ok(count < pages / 10, `${count} writes of ${pages} pages`)
+    await keyspace.close()
+  })
+
+  it(`leaves what is on its way to the file as it is, while a checkpoint and what memory has no room for are written (seed ${SEED})`, async () => {
+    const dice = new Dice(SEED)
+    const files = slowWrites(new SimulatedDisk({ seed: SEED }).files(), dice)
+    const keyspace = await Keyspace.create(optionsFor(files, 4096, { budgetBytes: 160 * 4096 }))
+    const names = Array.from({ length: 2_400 }, (_, i) => key(`name ${i}`))
+    let seq = 0
+    for (let round = 0; round < 4; round++) {
+      const checkpoints = []
+      for (let epoch = 0; epoch < 12; epoch++) {
+        keyspace.beginEpoch()
+        for (const name of names.filter((_, i) => i % 4 === epoch % 4)) {
+          keyspace.writer.beginEntry(++seq)
+          for (let cold; (cold = keyspace.writer.prepare([name])) !== undefined;) await keyspace.load(cold)
+          keyspace.writer.put(name, dice.bytes(400), seq, seq, 0)
+        }
+        keyspace.publish(seq, META)
+        checkpoints.push(keyspace.checkpoint(wanted => wanted))
+        for (let turns = dice.below(6); turns > 0; turns--) await new Promise(resolve => setImmediate(resolve))
+      }
+      await Promise.all(checkpoints)
+      const { damaged } = await keyspace.scrub()
+      assert.deepEqual(damaged, [])
+    }
     await keyspace.close()
   })
 
