@@ -169,6 +169,20 @@ export function touchPage(ref: PageRef): number {
   return words[first]! ^ words[first + 31]! ^ words[first + 63]! ^ words[((base + size) >>> 2) - 1]!
 }
 
+const LINE_WORDS = 16
+
+/**
+ * hot path (bench/keyspace): reads every line of a page that a walk will go through. Its cells lie in the order in which they were written, so that
+ * a walk would wait for most of them one by one.
+ */
+export function touchLines(ref: PageRef): number {
+  const { words, base, size } = ref
+  const end = (base + size) >>> 2
+  let read = 0
+  for (let word = base >>> 2; word < end; word += LINE_WORDS) read ^= words[word]!
+  return read
+}
+
 /**
  * hot path (bench/keyspace): the index of `key` among the cells from `lo` on, or ~(index where it would be inserted).
  * Equal heads are decided by the rest of the key in the cell, or by length if one of the two ends within its head.
