@@ -45,6 +45,7 @@ export interface ReplicaNodeOptions {
   cursorSecret?: Uint8Array
   createTransport: ReplicaOptions['createTransport']
   onRefusal?: ReplicaOptions['onRefusal']
+  onFence?: ReplicaOptions['onFence']
   onDispute?: ReplicaOptions['onDispute']
   requestLimits?: Partial<RequestLimits>
   storage: StorageOptions
@@ -135,6 +136,7 @@ async function openInDirectory(
     fenceFile,
     createTransport,
     onRefusal: options.onRefusal,
+    onFence: options.onFence,
     onDispute: options.onDispute,
     clock,
     timers,

@@ -23,7 +23,7 @@ import type { NodeLogger } from './logger.ts'
 import { openReplicaNode } from './open-replica.ts'
 import type { ReplicaNode } from './open-replica.ts'
 import { loadDataKeys } from './data-keys.ts'
-import { disputeLog } from './dispute-log.ts'
+import { disputeLog, fenceLog } from './drift-log.ts'
 import { createPeerLinks } from './peer-links.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { RoleLog } from './role-log.ts'
@@ -239,6 +239,7 @@ class NodeAssembly {
       cursorSecret: this.#authentication.secret,
       createTransport: (...asked) => this.#createTransport(...asked),
       onRefusal: refusals.onRefusal,
+      onFence: fenceLog(this.#logger),
       onDispute: disputeLog(this.#logger),
       storage,
       keys: this.#keys,

@@ -1,4 +1,5 @@
 import type { Dispute } from './disputes.ts'
+import type { Drift } from './drift.ts'
 import type { FenceFile } from './fence-file.ts'
 import type { Log, Recovered } from '../log/index.ts'
 import type { PeerIdentity, PeerTransport, StateMachine } from '../model/index.ts'
@@ -46,6 +47,8 @@ export interface ReplicaOptions {
   requestLimits?: Partial<RequestLimits>
   /** A peer was refused, or has refused this node: for the operator. */
   onRefusal?: PeerTransport['onRefusal']
+  /** This replica was found to have drifted, or is known to have from before: it is fenced. Undefined: it was rebuilt. */
+  onFence?: ((drift: Drift | undefined) => void) | undefined
   /** At a leader: its state and that of the voter `peer` differ, and no majority is known to have either. Once while they do. */
   onDispute?: ((dispute: Omit<Dispute, 'peer'> & { peer: string }) => void) | undefined
   /** The replica has stopped for good: storage failed, an invariant broke, or an entry could not be applied. Called once. */

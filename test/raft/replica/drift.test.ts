@@ -283,6 +283,14 @@ describe(`a replica that drifts (seed ${seed})`, () => {
       assert.ok(newest !== undefined)
       for (const other of others) assert.deepEqual(other, newest)
       for (const name of NAMES) assert.equal(trio.node(name).replica.inspect().drift, undefined, name)
+      assert.deepEqual(
+        trio.fences.map(({ at, seq }) => [at, seq !== undefined]),
+        [
+          [ill, true],
+          [ill, false],
+        ],
+        'the operator is told of both',
+      )
     })
   }
 
@@ -290,12 +298,18 @@ describe(`a replica that drifts (seed ${seed})`, () => {
     const group = await groupOf('follower')
     const { trio, ill } = group
     await untilFound(group)
+    const { seq: found } = driftOf(group) as { seq: number }
     group.isIll = false
     trio.wire.cutOff.add(ill)
     await trio.world.runFor(100)
     trio.crash(ill)
     await trio.start(ill)
     assert.ok(driftOf(group) !== undefined, 'the restarted node knows')
+    assert.deepEqual(
+      trio.fences,
+      [found, found].map(at => ({ at: ill, seq: at })),
+      'and says so again',
+    )
     await assert.rejects(trio.read(ill, utf8Bytes('bad'), 'local'), isFencedError)
     await trio.world.runFor(5_000)
     assert.ok(driftOf(group) !== undefined, 'nobody has rebuilt it')

@@ -15,6 +15,7 @@ class Rig {
   readonly failures: Error[] = []
   readonly written: unknown[] = []
   readonly disputes: number[] = []
+  readonly fences: (number | undefined)[] = []
   readonly fence: Fence
   readonly #recomputations: ((digest: RecomputedDigest) => void)[] = []
 
@@ -43,6 +44,7 @@ class Rig {
       leaderTimeMicros: () => 0,
       leaderHint: () => undefined,
       onFenced: () => undefined,
+      onFence: drift => this.fences.push(drift?.seq),
       onDispute: ({ seq }) => this.disputes.push(seq),
       hold: () => Promise.resolve(),
       release: () => undefined,
@@ -77,6 +79,8 @@ describe('a replica whose state a peer doubts', () => {
     assert.equal(rig.driftSeq(), 9)
     assert.deepEqual(rig.inputs, [{ type: 'fence', isFenced: true }])
     assert.equal(rig.written.length, 1)
+    await rig.fence.installed()
+    assert.deepEqual(rig.fences, [9, undefined])
   })
 
   it('is examined once at a time', async () => {

@@ -115,6 +115,8 @@ export class Trio {
   readonly nodes = new Map<string, ReplicaNode>()
   readonly failures: Error[] = []
   /** What a leader was told that nobody can decide. */
+  /** Fences that nodes have put up, and taken down (no seq). */
+  readonly fences: { at: string; seq: number | undefined }[] = []
   readonly disputes: ({ at: string } & Parameters<NonNullable<ReplicaOptions['onDispute']>>[0])[] = []
   /** The code of each log's thread. */
   startLog: StartJob = startLogWriter
@@ -149,6 +151,7 @@ export class Trio {
       storage: this.#storage,
       tuning: this.tuning(name),
       keyspaceMutants: this.keyspaceMutants(name),
+      onFence: drift => this.fences.push({ at: name, seq: drift?.seq }),
       onDispute: dispute => this.disputes.push({ at: name, ...dispute }),
       onFatal: error => this.failures.push(error),
     })
