@@ -1,6 +1,6 @@
 import type { SessionOwner } from '../model/index.ts'
 import type { ClusterState } from './cluster-state.ts'
-import type { Keyspace } from './keyspace/index.ts'
+import type { Keyspace, KeyspaceView } from './keyspace/index.ts'
 import { KeyspaceReader, loadLater } from './keyspace-store.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { Sessions } from './sessions/index.ts'
@@ -15,19 +15,31 @@ export interface SessionPlace {
   readonly leaderTimeMicros: number
 }
 
-/** The recorded outcome of (session, serial) if it is in memory. */
-export function recordedOutcome(place: SessionPlace, session: number, serial: number): Uint8Array | undefined {
-  using view = place.keyspace.view()
-  try {
-    const reader = new KeyspaceReader(view.reader, loadLater(place.keyspace))
-    const sessions = new Sessions()
-    const found = sessions.find(reader, place.state, session, place.leaderTimeMicros)
-    if (found === undefined) return undefined
-    const slot = sessions.lookUp(reader, found, serial)
-    return slot.state === 'recorded' ? slot.outcome : undefined
-  } catch (error) {
-    if (error instanceof ColdPages) return undefined
-    throw error
+/** Looks recorded outcomes up. After an install that is asked for all requests that wait: what a session has is walked once for them. */
+export class OutcomeLookup {
+  /** Of `#root`, the state that was looked at last; within the least bound that copies of sessions have. */
+  #sessions = new Sessions(undefined, 0)
+  #root: KeyspaceView['root'] | undefined
+
+  /** The recorded outcome of (session, serial) if it is in memory. */
+  find(place: SessionPlace, session: number, serial: number): Uint8Array | undefined {
+    using view = place.keyspace.view()
+    if (view.root !== this.#root) {
+      this.#root = view.root
+      this.#sessions = new Sessions(undefined, 0)
+    }
+    const sessions = this.#sessions
+    sessions.begin()
+    try {
+      const reader = new KeyspaceReader(view.reader, loadLater(place.keyspace))
+      const found = sessions.find(reader, place.state, session, place.leaderTimeMicros)
+      if (found === undefined) return undefined
+      const slot = sessions.lookUp(reader, found, serial)
+      return slot.state === 'recorded' ? slot.outcome : undefined
+    } catch (error) {
+      if (error instanceof ColdPages) return undefined
+      throw error
+    }
   }
 }
 

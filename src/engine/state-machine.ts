@@ -47,7 +47,7 @@ import { projectFigures } from './project-usage.ts'
 import { ColdPages, withLoading } from './record-store.ts'
 import { beginAgain, plainBytes, replay, REPLAY_ENTRIES_MAX } from './replay.ts'
 import type { ReadEntries } from './replay.ts'
-import { recordedOutcome, sessionOwner } from './session-reads.ts'
+import { OutcomeLookup, sessionOwner } from './session-reads.ts'
 import type { SessionPlace } from './session-reads.ts'
 import type { Slice } from './slice.ts'
 import { RequestCheck } from './request-check.ts'
@@ -65,6 +65,7 @@ export class EngineStateMachine implements StateMachine {
   readonly #applier: EntryApplier
   readonly #effects = new EffectLog()
   readonly #requests = new RequestCheck()
+  readonly #outcomes = new OutcomeLookup()
   /** What was applied and read here since the start. */
   readonly counters: ApplyCounters = new ApplyCounters()
   readonly memory: MemoryUse
@@ -217,7 +218,7 @@ export class EngineStateMachine implements StateMachine {
   }
 
   recordedOutcome(session: number, serial: number): Uint8Array | undefined {
-    return this.#hasStopped ? undefined : recordedOutcome(this.#sessionPlace, session, serial)
+    return this.#hasStopped ? undefined : this.#outcomes.find(this.#sessionPlace, session, serial)
   }
 
   sessionOwner(session: number): Promise<SessionOwner | undefined> {

@@ -100,7 +100,7 @@ export class Driver {
       leaderTimeMicros: () => this.time.estimated,
       leaderHint: () => leaderHintOf(core, options.members),
       onFenced: error => this.#fenced(error),
-      onFence: drift => options.onFence?.(drift),
+      report: drift => options.onFence?.(drift),
       onDispute: dispute => options.onDispute?.({ ...dispute, peer: this.#names.nameOf(dispute.peer) ?? '' }),
       hold: () => this.apply.hold(),
       release: () => this.apply.release(),

@@ -24,8 +24,8 @@ export interface FenceOptions {
   leaderHint: () => LeaderHint | undefined
   /** From now on nothing is answered out of the own state, and none of it leaves: whoever waits for it hears `error`. */
   onFenced: (error: QuorateError) => void
-  /** The fence is up because of `drift`, or was kept from before the start; undefined: the state was rebuilt, and it is gone. */
-  onFence: (drift: Drift | undefined) => void
+  /** For the operator: the fence is up because of `drift`, or was kept from before the start; undefined: the state was rebuilt, and it is gone. */
+  report: (drift: Drift | undefined) => void
   /** This leader and a voter differ, and no majority is known to have either. */
   onDispute: (dispute: Dispute) => void
   /** Nothing is applied until `release`. Resolves when nothing is under way. */
@@ -152,9 +152,9 @@ export class Fence {
   }
 
   #putUp(drift: Drift): void {
-    const { input, onFenced, onFence, leaderHint } = this.#options
+    const { input, onFenced, report, leaderHint } = this.#options
     this.#drift = drift
-    onFence(drift)
+    report(drift)
     input({ type: 'fence', isFenced: true })
     onFenced(fencedError(leaderHint()))
   }
@@ -212,7 +212,7 @@ export class Fence {
     if (this.#drift === undefined) return
     await this.#forget(isRebuilt ? this.#options.leaderTimeMicros() : undefined)
     this.#drift = undefined
-    this.#options.onFence(undefined)
+    this.#options.report(undefined)
     this.#options.input({ type: 'fence', isFenced: false })
   }
 

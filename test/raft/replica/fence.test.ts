@@ -44,7 +44,7 @@ class Rig {
       leaderTimeMicros: () => 0,
       leaderHint: () => undefined,
       onFenced: () => undefined,
-      onFence: drift => this.fences.push(drift?.seq),
+      report: drift => this.fences.push(drift?.seq),
       onDispute: ({ seq }) => this.disputes.push(seq),
       hold: () => Promise.resolve(),
       release: () => undefined,
