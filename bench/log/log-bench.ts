@@ -19,10 +19,15 @@ function batchOf(firstSeq: number, count: number): EntryBatch {
   return { firstSeq, lastSeq: firstSeq + count - 1, bytes }
 }
 
-async function withLog<T>(lane: 'inline' | 'worker', use: (log: Log, directory: string) => Promise<T>): Promise<T> {
+async function withLog<T>(
+  lane: 'inline' | 'worker',
+  use: (log: Log, directory: string) => Promise<T>,
+  tailCacheBytes = 1 << 24,
+): Promise<T> {
   const directory = makeBenchFolder(`log-${lane}`)
   const threads = nodeThreads({ [LOG_WRITER_JOB]: new URL('./log-writer-thread.js', import.meta.url) })
-  const common = { files: nodeFiles(), threads, directory, directoryId: new Uint8Array(16).fill(1), groupId: 1 }
+  const identity = { directoryId: new Uint8Array(16).fill(1), groupId: 1 }
+  const common = { files: nodeFiles(), threads, directory, tailCacheBytes, ...identity }
   const { log } = await createLog({ ...common, lane, hardState: { term: 1, votedFor: 0, commitSeq: 0 } })
   try {
     return await use(log, directory)
@@ -74,6 +79,20 @@ async function appendCost(log: Log, count: number, rounds: number): Promise<numb
   return (total * 1000) / (rounds * count)
 }
 
+/** us per entry of reading entries back from the files, as a restart does: each in a frame of its own, as one writer leaves them. */
+async function readBack(log: Log, count: number): Promise<number> {
+  for (let seq = 1; seq <= count; seq++) {
+    log.append({ entries: batchOf(seq, 1) })
+    if (seq % 50 === 0) {
+      log.flushSync()
+      await log.whenSynced(log.ioSeq)
+    }
+  }
+  const start = performance.now()
+  for (let seq = 1; seq <= count;) seq = (await log.read(seq, 1 << 20)).lastSeq + 1
+  return ((performance.now() - start) * 1000) / count
+}
+
 const rows: Row[] = []
 for (const lane of ['inline', 'worker'] as const) {
   const lone = await withLog(lane, (log, directory) => loneWriter(log, directory, 1000))
@@ -85,4 +104,6 @@ for (const lane of ['inline', 'worker'] as const) {
   const single = await withLog(lane, log => appendCost(log, 1, 5000))
   rows.push(plain(lane, 'append on this thread, single entries', single, 'us/entry'))
 }
+const back = await withLog('inline', log => readBack(log, 50_000), 1 << 10)
+rows.push(plain('inline', 'read back from files, frames of one entry of 300 B', back, 'us/entry'))
 process.stdout.write(`${renderTable(rows)}\n`)

@@ -12,6 +12,9 @@ import type { LogPosition } from './positions.ts'
 import { SEGMENT_HEADER_BYTES } from './segment-header.ts'
 
 const OPEN_FILES = 4
+/** Frames are cut out of blocks of about as many bytes as are asked for, within these bounds: few writers make frames of few entries. */
+const BLOCK_BYTES_MIN = 65_536
+const BLOCK_BYTES_MAX = 262_144
 
 /** Where the frames of a segment end now; undefined if the segment is not part of the log. */
 export type SegmentEnd = (segment: number) => number | undefined
@@ -51,8 +54,9 @@ export class EntryReader {
     let wanted = fromSeq
     let total = 0
     let at = index.locate(fromSeq)
+    const block = new Block(maxBytes)
     while (at !== undefined && wanted <= lastSeq) {
-      const frame = await this.#readFrame(at)
+      const frame = this.#frameIn(block, at) ?? (await this.#readFrame(block, at))
       if (frame === undefined) {
         at = this.#nextSegment(at.segment)
         continue
@@ -83,36 +87,53 @@ export class EntryReader {
     return this.#segmentEnd(next) === undefined ? undefined : { segment: next, offset: SEGMENT_HEADER_BYTES }
   }
 
-  async #readFrame(at: LogPosition): Promise<{ header: FrameHeader; bytes: Uint8Array } | undefined> {
+  /** Reads the frame at `at`, and into `block` what comes behind it; undefined where its segment ends. */
+  async #readFrame(block: Block, at: LogPosition): Promise<Frame | undefined> {
     const end = this.#segmentEnd(at.segment)
     if (end === undefined || at.offset >= end) return undefined
     const segment = this.#segment(at.segment)
     segment.users++
     try {
-      return await this.#readFrom(await segment.file, at, end)
+      const file = await segment.file
+      await block.read(file, at, end, FRAME_HEADER_BYTES)
+      const frame = this.#frameIn(block, at)
+      if (frame !== undefined) return frame
+      if (block.has(at, FRAME_HEADER_BYTES)) {
+        // It is longer than a block.
+        await block.read(file, at, end, this.#neededBytes(this.#headerIn(block, at)))
+        const long = this.#frameIn(block, at)
+        if (long !== undefined) return long
+      }
+      throw this.#damaged(at, 'a frame of the log reaches beyond the end of its segment')
     } finally {
       segment.users--
       if (segment.isForgotten) closeUnused(segment)
     }
   }
 
-  async #readFrom(file: File, at: LogPosition, end: number): Promise<{ header: FrameHeader; bytes: Uint8Array }> {
-    const head = new Uint8Array(Math.min(FRAME_HEADER_BYTES, end - at.offset))
-    await file.read(head, at.offset)
-    const isIntact =
-      head.length === FRAME_HEADER_BYTES && isFrameHeaderIntact(head, 0, this.#seeds.at(at.segment, at.offset))
-    if (!isIntact) throw this.#damaged(at, 'a frame header of the log no longer passes its checksum')
-    const header = readFrameHeader(head, 0)
-    if (this.#seal !== undefined) return { header, bytes: await this.#unseal(this.#seal, file, at, header, end) }
-    const bytes = new Uint8Array(header.entriesBytes)
-    if (bytes.length > 0) await file.read(bytes, at.offset + FRAME_HEADER_BYTES)
-    return { header, bytes }
+  /** The frame at `at`; undefined if `block` does not have all of it. */
+  #frameIn(block: Block, at: LogPosition): Frame | undefined {
+    if (!block.has(at, FRAME_HEADER_BYTES)) return undefined
+    const header = this.#headerIn(block, at)
+    const needed = this.#neededBytes(header)
+    if (!block.has(at, needed)) return undefined
+    const frame = block.at(at, needed)
+    const entries = frame.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + header.entriesBytes)
+    return { header, bytes: this.#seal === undefined ? entries : this.#unseal(this.#seal, frame, at, header) }
   }
 
-  async #unseal(seal: LogSeal, file: File, at: LogPosition, header: FrameHeader, end: number): Promise<Uint8Array> {
-    const length = seal.needsWholeFrames ? header.length : FRAME_HEADER_BYTES + header.entriesBytes
-    const frame = new Uint8Array(Math.min(length, end - at.offset))
-    await file.read(frame, at.offset)
+  #headerIn(block: Block, at: LogPosition): FrameHeader {
+    const head = block.at(at, FRAME_HEADER_BYTES)
+    if (!isFrameHeaderIntact(head, 0, this.#seeds.at(at.segment, at.offset)))
+      throw this.#damaged(at, 'a frame header of the log no longer passes its checksum')
+    return readFrameHeader(head, 0)
+  }
+
+  #neededBytes({ length, entriesBytes }: FrameHeader): number {
+    return this.#seal?.needsWholeFrames === true ? length : FRAME_HEADER_BYTES + entriesBytes
+  }
+
+  #unseal(seal: LogSeal, frame: Uint8Array, at: LogPosition, header: FrameHeader): Uint8Array {
     const opened = seal.openFrame(frame, header.entriesBytes, at.segment, at.offset)
     if (opened === undefined) throw this.#damaged(at, "a frame of the log is not sealed with this directory's keys")
     return opened.entries
@@ -152,6 +173,42 @@ export class EntryReader {
 
   #lost(index: EntryIndex, seq: number): LogError {
     return this.#damaged(index.locate(seq) ?? { segment: 0, offset: 0 }, `entry ${seq} is not where it was written`)
+  }
+}
+
+interface Frame {
+  readonly header: FrameHeader
+  readonly bytes: Uint8Array
+}
+
+/** What was read last of a segment. Its memory is never written to again: entries are cut out of it, not copied. */
+class Block {
+  readonly #wantedBytes: number
+  #bytes = new Uint8Array(0)
+  #segment = 0
+  #start = 0
+
+  constructor(wantedBytes: number) {
+    this.#wantedBytes = Math.min(Math.max(wantedBytes, BLOCK_BYTES_MIN), BLOCK_BYTES_MAX)
+  }
+
+  has({ segment, offset }: LogPosition, length: number): boolean {
+    const at = offset - this.#start
+    return segment === this.#segment && at >= 0 && at + length <= this.#bytes.length
+  }
+
+  /** `length` bytes, which it has. */
+  at({ offset }: LogPosition, length: number): Uint8Array {
+    return this.#bytes.subarray(offset - this.#start, offset - this.#start + length)
+  }
+
+  /** Reads on from `at`, at least `length` bytes, except where the frames of the segment end before. */
+  async read(file: File, { segment, offset }: LogPosition, end: number, length: number): Promise<void> {
+    const bytes = new Uint8Array(Math.min(Math.max(this.#wantedBytes, length), end - offset))
+    await file.read(bytes, offset)
+    this.#bytes = bytes
+    this.#segment = segment
+    this.#start = offset
   }
 }
 
