@@ -55,6 +55,8 @@ export interface ReplicaNodeOptions {
   onFatal: (error: Error) => void
   /** Shown the state machine before anything is applied. */
   onMachine?: (machine: EngineStateMachine) => void
+  /** What comes next of the opening. */
+  onStep?: (step: OpeningStep) => void
   /** How much of the log has been read again at the start, 0 to 1. */
   onLogRead?: (share: number) => void
   /** Of the state machine, for tests only. */
@@ -62,6 +64,9 @@ export interface ReplicaNodeOptions {
   /** Planted bugs of the keyspace; tests only. */
   keyspaceMutants?: KeyspaceMutants
 }
+
+/** Taking the directory, opening its log, opening its pages, and the replica: reading the entries of the log, then opening the links. */
+export type OpeningStep = 'directory' | 'log' | 'pages' | 'replica'
 
 /** A replica with everything below it, on one data directory. */
 export interface ReplicaNode {
@@ -84,6 +89,7 @@ export async function openReplicaNode(options: ReplicaNodeOptions): Promise<Repl
   const { files, random } = platform
   const { pageBytes } = storage
   const { ciphers } = platform
+  options.onStep?.('directory')
   const identified = { files, random, ciphers, path, groupId: GROUP_ID, pageBytes }
   const directory = await openDataDirectory({ ...identified, durability: 'full', keys: options.keys })
   const opened: (() => Promise<unknown>)[] = []
@@ -104,6 +110,7 @@ async function openInDirectory(
   const { platform, storage, name, members, createTransport, onFatal } = options
   const { clock, timers, random } = platform
   const started: { replica?: LogHearer } = {}
+  options.onStep?.('log')
   const { log, recovered } = await openOrCreateLog(options, directory, {
     onSynced: ioSeq => started.replica?.logSynced(ioSeq),
     onFailed: error => started.replica?.logFailed(error),
@@ -113,6 +120,7 @@ async function openInDirectory(
   if (!directory.isNew) await directory.begin()
   // The bytes that cannot be decided are kept aside; the replica stays suspect until a leader has re-supplied the place (W6).
   if (log.state === 'suspect') await log.setSuspectAside()
+  options.onStep?.('pages')
   const { machine } = await openMachine(options, directory)
   opened.push(() => machine.close())
   options.onMachine?.(machine)
@@ -126,6 +134,7 @@ async function openInDirectory(
   }
   requireContinuation(machine, log)
   const { directoryId } = directory.identity
+  options.onStep?.('replica')
   const replica = await Replica.start({
     name,
     members,

@@ -27,6 +27,7 @@ import { disputeLog, fenceLog } from './drift-log.ts'
 import { createPeerLinks } from './peer-links.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { RoleLog } from './role-log.ts'
+import { StartLog } from './start-log.ts'
 import { StartProgress } from './start-progress.ts'
 import { loadTls } from './tls.ts'
 import type { NodeTls } from './tls.ts'
@@ -66,6 +67,7 @@ export async function startNode(
       portTaken(error, configuration, platform),
     )
     logger.info({ admin: adminDoor.address, version: VERSION }, 'the node starts')
+    const startLog = new StartLog(progress, platform.timers, logger)
     try {
       await requireUndamaged(configuration, platform, logger, progress, keys)
       return await new NodeAssembly({
@@ -76,9 +78,11 @@ export async function startNode(
         tls,
         adminDoor,
         progress,
+        startLog,
         keys,
       }).start()
     } catch (error) {
+      startLog.close()
       await adminDoor.close()
       throw error
     }
@@ -139,6 +143,8 @@ interface AssemblyParts {
   /** Open, and not served by the node yet. */
   readonly adminDoor: AdminDoor
   readonly progress: StartProgress
+  /** Closed with the node. */
+  readonly startLog: StartLog
   readonly keys: ConfiguredKeys | undefined
 }
 
@@ -170,6 +176,7 @@ class NodeAssembly {
     this.#adminDoor = parts.adminDoor
     this.#progress = parts.progress
     this.#keys = parts.keys
+    this.#closing.push(() => Promise.resolve(parts.startLog.close()))
   }
 
   async start(): Promise<RunningNode> {
@@ -230,7 +237,6 @@ class NodeAssembly {
     const progress = this.#progress
     const refusals = new RefusalLog(this.#platform.clock, this.#logger)
     let openedAtSeq = 0
-    progress.report('open', 0)
     const node = await openReplicaNode({
       platform: this.#platform,
       directory: dataDirectory,
@@ -244,6 +250,7 @@ class NodeAssembly {
       storage,
       keys: this.#keys,
       onMachine: machine => (openedAtSeq = machine.appliedSeq),
+      onStep: step => progress.opens(step),
       onLogRead: share => progress.report('open', share),
       onFatal: error => this.#failed(error),
     })

@@ -1,9 +1,11 @@
 import type { OpeningReading, StartPhase, StartReading } from '../admin/index.ts'
+import type { OpeningStep } from './open-replica.ts'
 
 /** How far the start of a node has come; told by those who do the work, read by the probes. */
 export class StartProgress {
   #phase: StartPhase = 'check'
   #share = 0
+  #step: OpeningStep | undefined
   #readReplay: (() => number) | undefined
   readonly #nowMs: () => number
   readonly #startedMs: number
@@ -25,6 +27,17 @@ export class StartProgress {
     if (phase !== this.#phase) this.#share = 0
     this.#phase = phase
     this.#share = Math.max(this.#share, Math.min(1, share))
+  }
+
+  /** The opening has come to `step`. */
+  opens(step: OpeningStep): void {
+    this.report('open', 0)
+    this.#step = step
+  }
+
+  /** What the opening is busy with; undefined before and after it. */
+  get step(): OpeningStep | undefined {
+    return this.#phase === 'open' ? this.#step : undefined
   }
 
   /** From now on entries are applied: those after `fromSeq` through `toSeq` were known to be committed when the node was opened. */

@@ -209,6 +209,20 @@ export class ContainerCluster {
     return textOfLog(bytes)
   }
 
+  /** For people, when something has gone wrong: what the engine says of a node's container, what the node says, and the end of its log. */
+  async describe(index: number): Promise<string> {
+    const { name, containerId } = this.nodes[index]!
+    if (containerId === '') return `${name} has no container`
+    const { State } = await this.container(index).inspect()
+    const { Status, ExitCode, OOMKilled, Error: error, StartedAt } = State
+    const lines = [`${name}: ${JSON.stringify({ Status, ExitCode, OOMKilled, error, StartedAt })}`]
+    for (const path of ['/livez', '/startupz', '/readyz?verbose']) {
+      const { status, text } = await this.ask(index, path)
+      lines.push(`${path} ${status} ${text.trim()}`)
+    }
+    return [...lines, await this.logs(index, 40)].join('\n')
+  }
+
   async remove(): Promise<void> {
     await rm(this.#directory, { recursive: true, force: true })
   }

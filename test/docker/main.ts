@@ -89,7 +89,7 @@ function suite(engine: Engine): void {
     after(async () => {
       try {
         if (hasFailed && cluster !== undefined) {
-          for (const index of ALL) console.log(`${cluster.nodes[index]!.name}:\n${await cluster.logs(index, 40)}`)
+          for (const index of ALL) console.log(await cluster.describe(index))
         }
         if (table.length > 0) console.table(table)
       } finally {

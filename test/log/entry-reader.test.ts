@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { Log } from '../../src/log/index.ts'
 import type { File, Files } from '../../src/platform/index.ts'
 import { SeededRandom } from '../../src/platform/simulated/index.ts'
+import { replaced } from '../replaced.ts'
 import { testSeal } from '../sealing/test-seal.ts'
 import type { TestSealOptions } from '../sealing/test-seal.ts'
 import { concat, entry, LogWorld, settle, testSeed } from './log-world.ts'
@@ -12,16 +13,6 @@ const KINDS: Readonly<Record<string, TestSealOptions | undefined>> = {
   'encrypted and signed': {},
   'only encrypted': { isSigning: false },
   'only signed': { isEncrypting: false },
-}
-
-/** `target` with some of its methods replaced. */
-function replaced<T extends object>(target: T, methods: Partial<T>): T {
-  return new Proxy(target, {
-    get(_, name) {
-      const member: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name)
-      return typeof member === 'function' ? (member as () => unknown).bind(target) : member
-    },
-  })
 }
 
 /** Counts reads of segments that the log keeps open for reading. */
