@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeOutcome, EntryKind, repeatedOutcome } from '../../src/encoding/index.ts'
 import type { Assertion, Mutation } from '../../src/encoding/index.ts'
+import { KeyspaceReader } from '../../src/engine/keyspace-store.ts'
 import { setEngineMutants } from '../../src/engine/mutants.ts'
 import { at, bytes, Harness, nonce, request, SECOND, set } from './harness.ts'
 
@@ -199,6 +200,19 @@ describe('a session', () => {
     assert.equal((await core.sessionOwner(session))?.caller, 'root')
     assert.deepEqual(core.recordedOutcome(session, 1), outcome)
     assert.equal(core.memory.sessionBytes, 0)
+  })
+
+  it('is walked once in a state, for however many of its outcomes that state is asked', async t => {
+    const { harness, session } = await withSession()
+    for (let serial = 1; serial <= 200; serial++) await harness.commit({ mutations: [add] }, { session, serial })
+    const { mock } = t.mock.method(KeyspaceReader.prototype, 'walk')
+    for (const state of [1, 2]) {
+      for (let serial = 1; serial <= 200; serial++) {
+        assert.notEqual(harness.core.recordedOutcome(session, serial), undefined, `${serial}`)
+      }
+      assert.equal(mock.callCount(), state)
+      await harness.commit({ mutations: [refused] })
+    }
   })
 
   it('leaves nothing behind when it ends', async () => {
