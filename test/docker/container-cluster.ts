@@ -13,7 +13,8 @@ const CONFIGURATION = fileURLToPath(new URL('../../../deploy/k8s/base/config.yam
 export const TOKEN = 'of-the-docker-suite'
 const SIZE = 3
 const POLL_MS = 50
-const PATIENCE_MS = 60_000
+/** A start creates files: it waits while a disk that is busy with the images of the engine takes what was written before them. */
+const PATIENCE_MS = 150_000
 const MEMORY_BYTES = 512 * 2 ** 20
 
 interface ClusterNode {
