@@ -99,8 +99,8 @@ export const SETTING_RULES: { readonly [K in keyof ClusterSettings]: SettingRule
   lifecycleEventsMax: rule(10_000, 0, 1_000_000, 'Lifecycle events kept'),
   leaseReads: rule(0, 0, 1, '1 allows lease reads'),
   heartbeatMs: rule(50, 5, 5_000, 'Time between heartbeats, ms'),
-  electionTimeoutMinMs: rule(300, 50, 60_000, 'Shortest election timeout, ms'),
-  electionTimeoutMaxMs: rule(600, 60, 120_000, 'Longest election timeout, ms'),
+  electionTimeoutMinMs: rule(300, 150, 60_000, 'Shortest election timeout, ms'),
+  electionTimeoutMaxMs: rule(600, 160, 120_000, 'Longest election timeout, ms'),
 }
 
 export const DEFAULT_SETTINGS: ClusterSettings = Object.fromEntries(

@@ -1,4 +1,5 @@
 import type { ClusterSettings } from '../model/index.ts'
+import { DEFAULT_SETTINGS } from './core/index.ts'
 import type { Settings } from './core/index.ts'
 
 /**
@@ -9,7 +10,7 @@ export function coreSettings(
   settings: ClusterSettings,
 ): Pick<Settings, 'heartbeatMs' | 'electionMinMs' | 'electionMaxMs' | 'isLeaseAllowed'> {
   const { heartbeatMs, electionTimeoutMinMs, electionTimeoutMaxMs, leaseReads } = settings
-  const electionMinMs = Math.max(electionTimeoutMinMs, 2 * heartbeatMs)
+  const electionMinMs = Math.max(electionTimeoutMinMs, 2 * heartbeatMs, DEFAULT_SETTINGS.leaseMs)
   const electionMaxMs = Math.max(electionTimeoutMaxMs, electionMinMs + heartbeatMs)
   return { heartbeatMs, electionMinMs, electionMaxMs, isLeaseAllowed: leaseReads === 1 }
 }

@@ -1,7 +1,8 @@
-import { requestCopy, requestSession } from '../encoding/index.ts'
+import { REQUEST_HEADER_BYTES, repeatedOutcome, requestCopy, requestSerial, requestSession } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
 import { formatToken, QuorateError, SlowRequests } from '../model/index.ts'
 import type {
+  Applied,
   ClusterSettings,
   Consistency,
   DatabaseStatus,
@@ -78,24 +79,29 @@ export class Replica implements NodeService {
   }
 
   submit(request: Uint8Array, onOutcome: OutcomeHandler): void {
-    const refusal = this.#driver.stopped ?? this.#findRefusal(request)
-    if (refusal !== undefined) return onOutcome(undefined, refusal)
-    const isCopy = requestCopy(request) !== 0
+    const isCopy = isResent(request)
     if (isCopy) this.#resent++
     const applied = isCopy ? 'unknown' : 'no'
-    const closed = this.#driver.founding.lastingError ?? this.#driver.fence.error
-    if (closed !== undefined) {
-      const { code, message, leader } = closed
-      return onOutcome(
-        undefined,
-        new QuorateError(code, message, { retryable: true, applied, ...(leader && { leader }) }),
-      )
+    const { stopped, founding, fence } = this.#driver
+    if (stopped !== undefined) return onOutcome(undefined, withApplied(stopped, applied))
+    const refusal = this.#findRefusal(request)
+    if (refusal !== undefined) {
+      // The limits may have been others when it was sent first: what was decided then counts.
+      const decided = isCopy ? this.#recordedOutcome(request) : undefined
+      return decided === undefined ? onOutcome(undefined, withApplied(refusal, applied)) : onOutcome(decided, undefined)
     }
+    const closed = founding.lastingError ?? fence.error
+    if (closed !== undefined) return onOutcome(undefined, withApplied(closed, applied, true))
     if (this.#driver.requests.add(request, onOutcome) === undefined) {
       const message = 'too many requests wait on this node'
       return onOutcome(undefined, new QuorateError('busy', message, { retryable: true, backoffMs: 50, applied }))
     }
     this.#driver.schedule()
+  }
+
+  #recordedOutcome(request: Uint8Array): Uint8Array | undefined {
+    const outcome = this.#options.machine.recordedOutcome(requestSession(request), requestSerial(request))
+    return outcome && repeatedOutcome(outcome)
   }
 
   #findRefusal(request: Uint8Array): QuorateError | undefined {
@@ -322,4 +328,15 @@ export class Replica implements NodeService {
     await this.#driver.maintenance.close()
     await this.#driver.closeLinks()
   }
+}
+
+/** Whether it is no first sending; what is too short to tell is none. */
+function isResent(request: Uint8Array): boolean {
+  return request.length >= REQUEST_HEADER_BYTES && requestCopy(request) !== 0
+}
+
+function withApplied(error: QuorateError, applied: Applied, retryable: boolean = error.retryable): QuorateError {
+  const { code, message, leader, detail, backoffMs, cause } = error
+  const kept = { ...(leader && { leader }), ...(detail && { detail }), ...(backoffMs !== undefined && { backoffMs }) }
+  return new QuorateError(code, message, { retryable, applied, cause, ...kept })
 }

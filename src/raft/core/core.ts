@@ -266,7 +266,7 @@ function onClock(state: RaftState, nowMs: number, wallMicros: number): void {
   state.wallMicros = wallMicros
   if (!state.isClockSet) {
     state.isClockSet = true
-    state.voteEmbargoUntilMs = nowMs + state.settings.electionMinMs // R8
+    state.voteEmbargoUntilMs = nowMs + state.settings.leaseMs // R8
     resetElectionTimer(state) // E11
   }
   if (isMutant('election check before drained messages')) onTick(state)
@@ -285,17 +285,11 @@ function onIoFailed(state: RaftState, error: string): void {
   stopWith(state, 'ioFailed', state.storage.durableSeq, error)
 }
 
-/**
- * Members learn of new times one after the other. A lease rests on all of them agreeing, so for the rest of its term a leader whose
- * times have changed gives none.
- */
 function onSettings(state: RaftState, changed: Partial<Settings>): void {
   const settings = { ...state.settings, ...changed }
   const error = findSettingsError(settings)
   if (error !== undefined) throw new RangeError(error)
-  const isLeaseInDoubt = settings.electionMinMs !== state.settings.electionMinMs
   state.settings = settings
-  if (state.leadership !== null && isLeaseInDoubt) state.leadership.isLeaseBarred = true
 }
 
 /** A replica whose state differs must not lead: it hands over, and steps down if nobody takes over in time. */

@@ -125,9 +125,9 @@ function isLeaseHeld(state: RaftState): boolean {
   return state.nowMs < state.lastLeaderContactMs + state.settings.electionMinMs
 }
 
+/** R8: also where leases are not allowed as far as this node knows: its settings may be old. */
 function isEmbargoed(state: RaftState): boolean {
-  if (!state.settings.isLeaseAllowed || isMutant('no vote embargo after restart')) return false
-  return state.nowMs < state.voteEmbargoUntilMs // R8
+  return state.nowMs < state.voteEmbargoUntilMs && !isMutant('no vote embargo after restart')
 }
 
 /** True if a vote request must be refused without even adopting its term. */

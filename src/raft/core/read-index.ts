@@ -190,7 +190,8 @@ export function abandonReads(state: RaftState, reason: Refusal): void {
 
 /**
  * R7: the lease runs from the SEND time, on the leader's own monotonic clock, of a message that a quorum has answered.
- * Voters refuse votes for electionMinMs after receiving it, so it ends that much later, less the clocks' drift.
+ * Voters refuse votes for electionMinMs after receiving it, whatever that is at each of them, and for leaseMs after a restart; so it ends
+ * leaseMs later, which is the least of these, less the clocks' drift.
  */
 export function isLeaseValid(state: RaftState): boolean {
   const leadership = state.leadership
@@ -215,5 +216,5 @@ export function leaseEndMs(state: RaftState): number | undefined {
     if (progress === undefined) return Number.NEGATIVE_INFINITY
     return isMutant('tick-based lease') ? progress.lastActiveMs : progress.ackedSentAtMs
   })
-  return sentAtMs + state.settings.electionMinMs * (1 - state.settings.clockDriftBound)
+  return sentAtMs + state.settings.leaseMs * (1 - state.settings.clockDriftBound)
 }

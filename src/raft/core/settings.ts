@@ -30,6 +30,11 @@ export interface Settings {
   readonly readWidenMs: number
   /** Reads that may wait for a round, on a leader or a follower. */
   readonly maxPendingReads: number
+  /**
+   * How long a leader's lease lasts that an answered message brings, and how long a voter that has started gives no vote. The same for ever: members
+   * learn of other times one after the other, and a lease must not outlast what any of them keeps (R7, R8).
+   */
+  readonly leaseMs: number
   /** Whether `lease` reads may be answered without a round (R6-R8). Must be a replicated setting. */
   readonly isLeaseAllowed: boolean
   /** Bound on the difference in speed of two members' monotonic clocks, as a fraction; shortens the lease. */
@@ -49,6 +54,7 @@ export const DEFAULT_SETTINGS: Settings = {
   commitDelayMs: 3,
   readWidenMs: 4,
   maxPendingReads: 65_536,
+  leaseMs: 150,
   isLeaseAllowed: false,
   clockDriftBound: 0.05,
 }
@@ -61,6 +67,9 @@ export function findSettingsError(settings: Settings): string | undefined {
   if (!(settings.heartbeatMs > 0)) return 'heartbeatMs must be positive'
   if (!(settings.electionMinMs >= 2 * settings.heartbeatMs)) return 'electionMinMs must be at least two heartbeats'
   if (!(settings.electionMaxMs > settings.electionMinMs)) return 'electionMaxMs must exceed electionMinMs'
+  if (!(settings.leaseMs > 0 && settings.leaseMs <= settings.electionMinMs)) {
+    return 'leaseMs must be positive and at most electionMinMs'
+  }
   if (!(settings.maxInflightMessages >= 1 && settings.maxInflightMessages <= 4_096)) {
     return 'maxInflightMessages must be 1 to 4096'
   }

@@ -15,6 +15,9 @@ import { SimulatedWatcher } from './watcher.ts'
 import { hasTables } from './write-mix.ts'
 import { drawWrite } from './writes.ts'
 
+/** One clock faster and one slower by it differ by less than the core's `clockDriftBound`. */
+const CLOCK_DRIFT_MAX = 0.02
+
 /** All clients, readers and watchers of a run. */
 export class Workload {
   readonly counts: Record<string, number> = { writes: 0, refusals: 0, unknown: 0, reads: 0, watched: 0, resets: 0 }
@@ -52,22 +55,23 @@ export class Workload {
     this.#programs = new Programs(cluster, oracle, history, this.counts)
   }
 
+  /** Leases are of use where clocks run at about the same speed: two that differ by more than their bound may break them. */
+  get #hasLeases(): boolean {
+    return this.#cluster.profile.clockDrift <= CLOCK_DRIFT_MAX && this.#random.split('leases').chance(0.5)
+  }
+
   /** Creates the project, then lets everybody begin. */
   begin(): void {
     const { sessionLifetimeMs, mix, callers } = this.#cluster.profile.workload
     const write = (): void => {
       if (!this.isSetUp) this.#setup.submit({ envelope: { mutations }, notAfterMs: 0, onEnd })
     }
+    const setting = (name: string, value: number) =>
+      ({ type: 'ddl', operation: { type: 'setSetting', name, value } }) as const
     const mutations = [
       { type: 'ddl', operation: { type: 'createProject', project: PROJECT, ifNotExists: true } } as const,
-      ...(sessionLifetimeMs === 0
-        ? []
-        : [
-            {
-              type: 'ddl',
-              operation: { type: 'setSetting', name: 'sessionLifetimeMs', value: sessionLifetimeMs },
-            } as const,
-          ]),
+      ...(sessionLifetimeMs === 0 ? [] : [setting('sessionLifetimeMs', sessionLifetimeMs)]),
+      ...(this.#hasLeases ? [setting('leaseReads', 1)] : []),
       ...(hasTables(mix) ? TABLES : []).map(
         operation => ({ type: 'ddl', operation: { ...operation, ifNotExists: true } }) as const,
       ),

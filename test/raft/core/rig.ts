@@ -57,6 +57,8 @@ export interface RigOptions {
   readonly base?: CoreOptions['base']
   readonly baseConfiguration?: CoreOptions['baseConfiguration']
   readonly seed?: number
+  /** Whether the embargo on votes after a start is still to pass (R8); by default it has. */
+  readonly hasJustStarted?: boolean
 }
 
 export type Sent<T extends OutgoingMessage['type']> = Extract<OutgoingMessage, { type: T }>
@@ -95,6 +97,7 @@ export class Rig {
       recovery: options.recovery ?? { kind: 'clean' },
     })
     this.turn()
+    if (options.hasJustStarted !== true) Object.assign(this.core.state, { voteEmbargoUntilMs: 0 })
   }
 
   get state(): RaftCore['state'] {
