@@ -130,6 +130,19 @@ describe(`a replica among three (seed ${seed})`, () => {
     assert.notEqual(await trio.untilLed(), leader)
   })
 
+  it('hands leadership over though somebody else asks for it meanwhile', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const { replica } = trio.node(leader)
+    const [first, second] = await trio.world.runToCompletion(
+      Promise.allSettled([replica.transferLeadership(undefined, 5_000), replica.transferLeadership(undefined, 5_000)]),
+    )
+    assert.equal(first.status, 'fulfilled')
+    assert.match(String(second.status === 'rejected' && second.reason), /transferring/)
+    assert.notEqual(await trio.untilLed(), leader)
+  })
+
   it('keeps everything when all lose power at once', async () => {
     const trio = new Trio(seed)
     await trio.start()
