@@ -52,6 +52,8 @@ export interface GroupReadings {
   readonly waiting: number
   /** Requests that came again. */
   readonly resent: number
+  /** Of peers, that could not be read. */
+  readonly malformedFrames: number
   /** Reads by what they may see. */
   readonly reads: readonly (readonly [consistency: string, count: number])[]
   readonly isFenced: boolean
@@ -96,7 +98,7 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
         },
         gauge(
           'quorate_raft_clock_offset_seconds',
-          'How far the own clock is ahead of the median of the voters',
+          'How far the own clock is ahead of the median of the voters; a follower goes by the median that its leader tells',
           group.clockOffsetMicros / 1e6,
         ),
         counter(
@@ -122,6 +124,11 @@ export function groupMetrics(read: () => GroupReadings): MetricsSource {
         ),
         gauge('quorate_requests_waiting', 'Requests on this node without an outcome', group.waiting),
         counter('quorate_requests_resent_total', 'Requests that were sent again', group.resent),
+        counter(
+          'quorate_peer_malformed_frames_total',
+          'Frames of peers that could not be read and were dropped',
+          group.malformedFrames,
+        ),
         labelled('counter', 'quorate_reads_total', 'Reads by what they may see', 'consistency', group.reads),
         ...snapshotFamilies(group),
         ...peerFamilies(group),

@@ -82,7 +82,7 @@ export function groupReadings(
 ): GroupReadings {
   const { core, appliedSeq, waiting, resent, reads, snapshots, drift, dispute, elections, ...inside } =
     replica.inspect()
-  const { clockOffsetMicros, peerClockOffsetMicros, groups, epochs, leaseMs } = inside
+  const { clockOffsetMicros, peerClockOffsetMicros, groups, epochs, leaseMs, malformedFrames } = inside
   const { members } = replica.topology
   const peers = links.map((link): PeerReading => {
     const nodeId = members.find(({ name }) => name === link.name)?.nodeId
@@ -118,6 +118,7 @@ export function groupReadings(
     epochs,
     waiting,
     resent,
+    malformedFrames,
     reads: Object.entries(reads).map(([kind, count]) => [CONSISTENCIES[kind as keyof typeof reads], count] as const),
     isFenced: drift !== undefined,
     disputedSeq: dispute?.seq,

@@ -42,7 +42,7 @@ export class Driver {
   readonly core: RaftCore
   readonly #transport: PeerTransport
   readonly #names: MemberNames
-  readonly #peers: Peers
+  readonly peers: Peers
   readonly founding: Founding
   readonly #persistence: Persistence
   readonly apply: ApplyLoop
@@ -88,7 +88,9 @@ export class Driver {
     const onFailed = (error: Error): void => this.fail(error)
     this.transfers = new Transfers(to => this.input({ type: 'transfer', to }))
     machine.onStorageFailed = onFailed
-    this.#turns = new Turns({ core, log, clock, timers, run: () => this.#turn(), dueMs: () => this.#dueMs, onFailed })
+    const wallMicros = (): number => this.time.toldMicros
+    const run = (): void => this.#turn()
+    this.#turns = new Turns({ core, log, clock, wallMicros, timers, run, dueMs: () => this.#dueMs, onFailed })
     this.time = new GroupTime({ core, log, machine, clock, lastTimeMicros })
     this.fence = new Fence({
       core,
@@ -104,11 +106,11 @@ export class Driver {
       onDispute: dispute => options.onDispute?.({ ...dispute, peer: this.#names.nameOf(dispute.peer) ?? '' }),
       hold: () => this.apply.hold(),
       release: () => this.apply.release(),
-      send: message => this.#peers.sendNow(message),
+      send: message => this.peers.sendNow(message),
       onFailed,
     })
     this.#names = new MemberNames(core, options.members)
-    this.#peers = new Peers({
+    this.peers = new Peers({
       transport,
       groupId,
       log,
@@ -120,7 +122,7 @@ export class Driver {
       core,
       replica: options,
       transport,
-      peers: this.#peers,
+      peers: this.peers,
       names: this.#names,
       onFirstEntry: batch => this.#firstEntry(batch),
     })
@@ -180,7 +182,7 @@ export class Driver {
     this.openings = new Openings({ core, proposer: this.proposer, forwarding: () => this.#forwarding, timers })
     this.#forwarding = new Forwarding({
       random,
-      peers: this.#peers,
+      peers: this.peers,
       requests: this.requests,
       own: core.state,
       // Sent to a leader that is none any more: its node offers it to the next one.
@@ -199,8 +201,8 @@ export class Driver {
       minSeq: () => machine.appliedSeq + (this.fence.drift === undefined ? 1 : 0),
       self: () => core.state.id,
       // What has stopped says nothing more.
-      send: (_to, message) => this.stopped === undefined && this.#peers.sendNow(message),
-      bufferedBytes: to => this.#peers.bufferedBytes(to, 'snapshot'),
+      send: (_to, message) => this.stopped === undefined && this.peers.sendNow(message),
+      bufferedBytes: to => this.peers.bufferedBytes(to, 'snapshot'),
       clock,
       timers,
       random,
@@ -231,7 +233,7 @@ export class Driver {
     options.onStarted(driver)
     driver.fence.start()
     const transport = driver.#transport
-    transport.onFrame = (_peer, _channel, frame) => driver.#peers.receive(frame)
+    transport.onFrame = (_peer, _channel, frame) => driver.peers.receive(frame)
     transport.onLink = (peer, channel, isOpen) => driver.#linkChanged(peer, channel, isOpen)
     await transport.start()
     driver.schedule()
@@ -263,7 +265,7 @@ export class Driver {
   #turn(): void {
     const effects = this.#step()
     for (const effect of effects) if (effect.type !== 'commit') this.#execute(effect)
-    this.#peers.flush()
+    this.peers.flush()
     // First what peers wait for, whose way is the longest, then the own disk, and apply while both are at work.
     this.#options.log.wake()
     for (const effect of effects) if (effect.type === 'commit') this.apply.committed(effect.seq)
@@ -324,7 +326,7 @@ export class Driver {
         this.#persistence.persist(effect)
         return
       case 'send':
-        this.#peers.sendCore(effect.message)
+        this.peers.sendCore(effect.message)
         return
       case 'readReady':
         this.reads.ready(effect.ctx as ReadGroup, effect.seq)
@@ -412,13 +414,13 @@ export class Driver {
   #ship(to: number, minSeq: number): void {
     if (this.fence.drift !== undefined) return this.input({ type: 'snapshotSent', to, seq: 0, isOk: false })
     this.shipping.ship(to, minSeq, this.core.state.term, offer => {
-      this.#peers.sendCore(offer)
-      this.#peers.flush()
+      this.peers.sendCore(offer)
+      this.peers.flush()
     })
   }
 
   #linkChanged(peer: string, channel: PeerChannel, isOpen: boolean): void {
-    this.#peers.noteLink(peer, channel, isOpen)
+    this.peers.noteLink(peer, channel, isOpen)
     const nodeId = this.#names.idOf(peer)
     if (nodeId === undefined) return
     if (channel !== 'log') this.shipping.linkChanged(nodeId, isOpen, channel)

@@ -86,19 +86,29 @@ export class GroupTime {
     return Math.abs(this.ownOffsetMicros) > CLOCK_OFFSET_ALARM_MICROS
   }
 
+  /** What peers are told: a leader tells the median of the voters' clocks as it knows them, anybody else the own clock, us. */
+  get toldMicros(): number {
+    const { core, clock } = this.#options
+    return core.state.role === 'leader' ? this.#groupMicros : clock.wallMicros()
+  }
+
   /** How far the own clock is ahead of the median of the voters' clocks; 0 while these are not known. */
   get ownOffsetMicros(): number {
-    return this.#leaderClock.ownOffsetMicros(this.#voters(), this.#self())
+    return this.#leaderClock.ownOffsetMicros(this.#voters(), this.#self(), this.#options.core.state.leader)
   }
 
   /** Leader time as far as a node can tell: for time limits of requests that wait here. Every answer carries it: made anew each ms. */
   get estimated(): number {
-    const { machine, clock } = this.#options
+    return Math.max(this.#options.machine.leaderTimeMicros, this.#groupMicros)
+  }
+
+  get #groupMicros(): number {
+    const { clock } = this.#options
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#estimatedAtMs >= ESTIMATE_MS) {
       this.#estimatedAtMs = nowMs
       this.#estimatedMicros = Math.round(clock.wallMicros() - this.ownOffsetMicros)
     }
-    return Math.max(machine.leaderTimeMicros, this.#estimatedMicros)
+    return this.#estimatedMicros
   }
 }

@@ -81,8 +81,13 @@ export class LeaderClock {
     return known * 2 > voters.length
   }
 
-  /** The own clock against the middle of all known ones, us; of two, neither is known to be right. */
-  ownOffsetMicros(voters: readonly number[], self: number): number {
+  /**
+   * The own clock against the middle of all known ones, us; of two, neither is known to be right. A follower hears its leader alone, which
+   * tells the middle of those that it knows.
+   */
+  ownOffsetMicros(voters: readonly number[], self: number, leader: number): number {
+    const told = leader === self ? undefined : this.peerOffsetMicros(leader)
+    if (told !== undefined) return -told
     const known = this.#known(voters, self)
     if (known.length === 0) return 0
     return this.#clock.wallMicros() - (known[(known.length - 1) >> 1]! + known[known.length >> 1]!) / 2

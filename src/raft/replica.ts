@@ -258,6 +258,8 @@ export class Replica implements NodeService {
     waiting: number
     /** Requests that came as copies: whoever sent them had no answer. */
     resent: number
+    /** Frames of peers that could not be read. */
+    malformedFrames: number
     reads: Readonly<ReadCounts>
     snapshots: ShippingProgress
     /** How far the own clock is ahead of the median of the voters', as far as they are known. */
@@ -287,6 +289,7 @@ export class Replica implements NodeService {
       appliedSeq: this.#options.machine.appliedSeq,
       waiting: this.#driver.requests.count,
       resent: this.#resent,
+      malformedFrames: this.#driver.peers.malformedFrames,
       reads: this.#driver.reads.counts,
       snapshots: this.#driver.shipping.progress,
       clockOffsetMicros: this.#driver.time.ownOffsetMicros,

@@ -7,6 +7,8 @@ export interface TurnsOptions {
   core: RaftCore
   log: Pick<Log, 'noteSynced' | 'tellSyncs'>
   clock: Clock
+  /** What heartbeats tell of the time of day, us. */
+  wallMicros: () => number
   timers: Timers
   /** A turn: takes what waits, steps the core, carries out its effects. */
   run: () => void
@@ -99,7 +101,7 @@ export class Turns {
   #tellTime(): number {
     const { core, clock } = this.#options
     const nowMs = clock.monotonicMs()
-    core.step({ type: 'clock', nowMs, wallMicros: clock.wallMicros() })
+    core.step({ type: 'clock', nowMs, wallMicros: this.#options.wallMicros() })
     return nowMs
   }
 

@@ -98,8 +98,22 @@ describe('leader time', () => {
     const rig = new Rig()
     rig.ahead[1] = 700
     rig.hear(2, 3)
-    assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1), 700_000)
-    assert.equal(rig.clock.ownOffsetMicros([], 1), 0)
+    assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 1), 700_000)
+    assert.equal(rig.clock.ownOffsetMicros([], 1, 1), 0)
+  })
+
+  it('tells a follower how far its clock is off by what its leader tells alone', () => {
+    const rig = new Rig()
+    rig.ahead[1] = 900
+    rig.hear(2)
+    assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 2), 900_000)
+    rig.nowMs += 5_000
+    assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 2), 900_000)
+    assert.equal(
+      rig.clock.ownOffsetMicros(VOTERS, 1, 0),
+      450_000,
+      'without a leader neither of two is known to be right',
+    )
   })
 
   it('does not run ahead because requests reached the peers late', () => {

@@ -143,6 +143,24 @@ describe(`a replica among three (seed ${seed})`, () => {
     assert.notEqual(await trio.untilLed(), leader)
   })
 
+  it('knows whose clock is off, whether it leads or follows', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const [off, right] = NAMES.filter(name => name !== leader) as [string, string]
+    const offsetMs = (name: string): number => trio.node(name).replica.inspect().clockOffsetMicros / 1000
+    const jump = (name: string, ms: number): void => trio.machines.get(name)!.process!.clock.jumpWall(ms * 1000)
+    const isNear = (name: string, ms: number): boolean => Math.abs(offsetMs(name) - ms) < 50
+    jump(off, 900)
+    await trio.until('the follower knows', () => isNear(off, 900) && isNear(right, 0) && isNear(leader, 0))
+    await trio.until('it campaigns last', () => trio.node(off).replica.inspect().core.isHandicapped)
+    jump(off, -900)
+    jump(leader, 1_200)
+    await trio.until('the leader knows', () => isNear(leader, 1_200) && isNear(right, 0) && isNear(off, 0))
+    const isHandicapped = (name: string): boolean => trio.node(name).replica.inspect().core.isHandicapped
+    await trio.until('no follower is handicapped', () => ![off, right].some(isHandicapped))
+  })
+
   it('keeps everything when all lose power at once', async () => {
     const trio = new Trio(seed)
     await trio.start()
