@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Log } from '../../../src/log/index.ts'
-import type { StateMachine } from '../../../src/model/index.ts'
+import type { Consistency, StateMachine } from '../../../src/model/index.ts'
 import { Reads } from '../../../src/raft/reads.ts'
+import type { ReadGroup } from '../../../src/raft/reads.ts'
 import { followerPlace } from '../../../src/raft/status.ts'
 import { configurationOf, historyOf, Rig } from '../core/rig.ts'
 
@@ -34,6 +35,38 @@ describe('reads of a node', () => {
     reads.whenReadable('linearizable', 100, () => undefined)
     nowMs = 5_000
     assert.equal(reads.areLikely, true, 'it still waits')
+  })
+})
+
+describe('reads that may be a bounded time old', () => {
+  it('go by when the last round was asked for, not by when it was answered', () => {
+    let nowMs = 0
+    const groups: ReadGroup[] = []
+    const reads = new Reads({
+      machine: { appliedSeq: 7, view: () => ({ release: () => undefined }) } as unknown as StateMachine,
+      log: {} as Log,
+      clock: { monotonicMs: () => nowMs, wallMicros: () => 0 },
+      ask: group => groups.push(group),
+      leaderHint: () => undefined,
+      onAsked: () => undefined,
+      refusal: () => undefined,
+    })
+    let served = 0
+    const read = (consistency: Consistency): void =>
+      reads.whenReadable(consistency, 10_000, view => {
+        view?.release()
+        served++
+      })
+    read('linearizable')
+    reads.turnEnded()
+    nowMs = 40
+    reads.ready(groups[0]!, 7)
+    assert.equal(served, 1)
+    nowMs = 50
+    read({ maxStaleMs: 50 })
+    assert.equal(served, 2, 'at once')
+    read({ maxStaleMs: 49 })
+    assert.deepEqual([served, groups.length], [2, 2], 'after another round')
   })
 })
 

@@ -143,6 +143,20 @@ describe(`a replica among three (seed ${seed})`, () => {
     assert.notEqual(await trio.untilLed(), leader)
   })
 
+  it('gives leadership up while its disk hangs, though its peers still answer', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const session = await trio.openSession(leader)
+    await trio.commit(leader, session, PROJECT)
+    trio.machines.get(leader)!.stallThreads(20_000)
+    const written = trio.submit(leader, trio.request(session, set('k', 'v')))
+    await trio.until('another leads', () =>
+      NAMES.some(name => name !== leader && trio.node(name).replica.inspect().core.role === 'leader'),
+    )
+    assert.equal((await trio.world.runToCompletion(written)).status, 'committed')
+  })
+
   it('knows whose clock is off, whether it leads or follows', async () => {
     const trio = new Trio(seed)
     await trio.start()
