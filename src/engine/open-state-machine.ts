@@ -4,6 +4,7 @@ import type { Clock, Files, Timers } from '../platform/index.ts'
 import type { Seal } from '../sealing/index.ts'
 import { asDamaged } from './damaged-error.ts'
 import { ChangeFiles } from './events/index.ts'
+import { requireKnownLevel } from './feature-level.ts'
 import { inspectKeyspace, Keyspace } from './keyspace/index.ts'
 import type { InspectedRegion, KeyspaceOptions, Mutants, SalvageOptions } from './keyspace/index.ts'
 import { KeyspaceReader, loadLater } from './keyspace-store.ts'
@@ -64,6 +65,7 @@ export async function openStateMachine(options: StateMachineOptions): Promise<{ 
   const { seq, entryChain } = superblock
   let changes: ChangeFiles | undefined
   try {
+    requireKnownLevel(superblock.featureLevel, directory)
     changes = await ChangeFiles.open(files, `${directory}/changes`, seq, entryChain, options.seal)
     return {
       machine: await EngineStateMachine.load(keyspace, changes, superblock, surroundingsOf(options), options.tuning),

@@ -1,3 +1,4 @@
+import { requireKnownLevel } from './feature-level.ts'
 import { ByteWriter, utf8Bytes } from '../encoding/index.ts'
 import { SnapshotMismatch } from '../model/index.ts'
 import type { SnapshotChunk, SnapshotManifest, SnapshotSink, SnapshotSource } from '../model/index.ts'
@@ -87,6 +88,7 @@ export class ImageSink implements SnapshotSink {
     digests: Uint8Array,
     end: SinkEnd,
   ): Promise<ImageSink> {
+    requireKnownLevel(manifest.featureLevel, 'the snapshot')
     const base = manifest.sinceSeq === 0 ? 'empty' : 'current'
     const install = await keyspace.beginInstall(base, encodeManifest(manifest))
     return new ImageSink(install, manifest, digests, end)

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeOutcome, EntryKind, repeatedOutcome } from '../../src/encoding/index.ts'
 import type { Assertion, Mutation } from '../../src/encoding/index.ts'
+import type { EntryWork } from '../../src/engine/entry-work.ts'
 import { KeyspaceReader } from '../../src/engine/keyspace-store.ts'
 import { setEngineMutants } from '../../src/engine/mutants.ts'
+import { findIdempotent, fingerprint } from '../../src/engine/sessions/idempotency.ts'
 import { at, bytes, Harness, nonce, request, SECOND, set } from './harness.ts'
 
 const add: Mutation = { type: 'kvIncrement', ...at('n'), by: 1n, width: 64 }
@@ -23,6 +25,13 @@ function codeOf(bytes: Uint8Array): string {
 function setting(name: string, value: number): Mutation {
   return { type: 'ddl', operation: { type: 'setSetting', name, value } }
 }
+
+it('a stored idempotency key without its form stops apply: it is no fault of the request', () => {
+  const record = { value: new Uint8Array(5) }
+  const work = { changes: { get: () => record }, timeMicros: 0 } as unknown as EntryWork
+  const print = fingerprint(new Uint8Array(8), 0, 8)
+  assert.throws(() => findIdempotent(work, new Uint8Array(4), print), { name: 'InvariantError' })
+})
 
 describe('a session', () => {
   it('applies each serial once and gives the first answer to every copy', async () => {

@@ -1,7 +1,6 @@
 import { ByteReader, digestBytes, MalformedBytes, utf8Bytes, zeroDigest } from '../../encoding/index.ts'
-import { QuorateError, VERSION } from '../../model/index.ts'
+import { FEATURE_LEVEL, QuorateError, VERSION } from '../../model/index.ts'
 import type { Files, Platform } from '../../platform/index.ts'
-import { FIRST_COUNTERS } from '../catalog/index.ts'
 import { ImageWriter, LARGE_REFERENCE_BYTES, recordHeaderBytes, writeLargeReference } from '../keyspace/index.ts'
 import { writeRecordHeader } from '../keyspace/index.ts'
 import { openOffline } from '../offline.ts'
@@ -188,7 +187,7 @@ class DumpReading {
   #readHeader(part: Uint8Array): DumpHeader {
     const header = this.#json(part) as DumpHeader
     const { format, state } = header
-    if (format !== DUMP_FORMAT || state.featureLevel > FIRST_COUNTERS.featureLevel) {
+    if (format !== DUMP_FORMAT || state.featureLevel > FEATURE_LEVEL) {
       const found = `format ${String(format)}, feature level ${String(state?.featureLevel)}`
       throw new QuorateError('unsupported_version', `${this.#path} has ${found}, which this version does not know`)
     }

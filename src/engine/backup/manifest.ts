@@ -4,7 +4,7 @@ import { QuorateError } from '../../model/index.ts'
 import type { SnapshotManifest } from '../../model/index.ts'
 import { readTextFile, replaceTextFile } from '../../platform/index.ts'
 import type { Files } from '../../platform/index.ts'
-import { FIRST_COUNTERS } from '../catalog/index.ts'
+import { requireKnownLevel } from '../feature-level.ts'
 
 /** A file of a backup as its manifest describes it. */
 export interface BackedUpFile {
@@ -155,11 +155,7 @@ function parseManifest(text: string, directory: string): BackupManifest {
     )
   }
   if (data === undefined || !isManifest(data)) throw damaged(`${directory}/${MANIFEST}`, 'this is no manifest')
-  const { featureLevel } = data.state
-  if (featureLevel > FIRST_COUNTERS.featureLevel) {
-    const message = `${directory} has feature level ${featureLevel}; this version knows ${FIRST_COUNTERS.featureLevel}`
-    throw new QuorateError('unsupported_version', message)
-  }
+  requireKnownLevel(data.state.featureLevel, directory)
   return data
 }
 

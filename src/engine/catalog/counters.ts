@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter } from '../../encoding/index.ts'
+import { FEATURE_LEVEL } from '../../model/index.ts'
 import { COUNTERS_KEY } from '../layers.ts'
 import type { Changes } from '../changes.ts'
 import type { RecordReader } from '../record-store.ts'
@@ -19,7 +20,7 @@ export const FIRST_COUNTERS: Counters = {
   nextScopeId: 1,
   sessions: 0,
   idempotencyKeys: 0,
-  featureLevel: 1,
+  featureLevel: FEATURE_LEVEL,
   nextTableId: 1,
   nextIndexId: 1,
 }

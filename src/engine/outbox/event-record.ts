@@ -1,3 +1,4 @@
+import { stored } from '../as-stored.ts'
 import { ByteReader, ByteWriter, MalformedBytes, utf8Bytes } from '../../encoding/index.ts'
 import type { EventCompaction, EventData } from '../../model/index.ts'
 import type { Changes } from '../changes.ts'
@@ -74,7 +75,7 @@ const NO_EVENTS: EventState = { nextNumber: 0, removedThroughSeq: 0, events: 0, 
 /** Throws `ColdPages`. */
 export function readEventState(reader: RecordReader, scopeId: number): EventState {
   const record = reader.get(eventStateKey(scopeId))
-  return record === undefined ? NO_EVENTS : decodeEventState(record.value)
+  return record === undefined ? NO_EVENTS : stored(decodeEventState, record.value)
 }
 
 export function decodeEventState(value: Uint8Array): EventState {
@@ -107,7 +108,7 @@ const NO_TOPIC: TopicCount = { events: 0, bytes: 0, lastSeq: 0, lastMicros: 0 }
 /** Throws `ColdPages`. */
 export function readTopicCount(reader: RecordReader, scopeId: number, topic: Uint8Array): TopicCount {
   const record = reader.get(topicCountKey(scopeId, topic))
-  return record === undefined ? NO_TOPIC : decodeTopicCount(record.value)
+  return record === undefined ? NO_TOPIC : stored(decodeTopicCount, record.value)
 }
 
 export function decodeTopicCount(value: Uint8Array): TopicCount {

@@ -1,3 +1,4 @@
+import { stored } from '../as-stored.ts'
 import { changedState } from '../cluster-state.ts'
 import { ByteReader, ByteWriter, digestBytes, equalDigests, zeroDigest } from '../../encoding/index.ts'
 import type { Digest64 } from '../../encoding/index.ts'
@@ -29,7 +30,11 @@ export function fingerprint(bytes: Uint8Array, start: number, end: number): Fing
 export function findIdempotent(work: EntryWork, key: Uint8Array, print: Fingerprint): Uint8Array | Refusal | undefined {
   const record = work.changes.get(key)
   if (record === undefined) return undefined
-  const reader = new ByteReader(record.value)
+  return stored(value => judgeRecord(work, value, print), record.value)
+}
+
+function judgeRecord(work: EntryWork, value: Uint8Array, print: Fingerprint): Uint8Array | Refusal | undefined {
+  const reader = new ByteReader(value)
   reader.u8()
   const recordedAtMicros = reader.u64()
   if (isForgotten(work, recordedAtMicros)) return undefined

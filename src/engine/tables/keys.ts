@@ -1,6 +1,6 @@
-import { ByteWriter, MalformedBytes, skipKeyValue, writeKeyValue } from '../../encoding/index.ts'
+import { asStored } from '../as-stored.ts'
+import { ByteWriter, skipKeyValue, writeKeyValue } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
-import { InvariantError } from '../../model/index.ts'
 import { Layer } from '../layers.ts'
 import type { Table, TableIndex } from './schema.ts'
 
@@ -69,9 +69,4 @@ export function skipStoredPart(key: Uint8Array, at: number): number {
   } catch (error) {
     throw asStored(error)
   }
-}
-
-/** What is stored is what was written: where it has no form, apply stops, for that is not a fault of a request. */
-export function asStored(error: unknown): unknown {
-  return error instanceof MalformedBytes ? new InvariantError(`what is stored has no form: ${error.message}`) : error
 }

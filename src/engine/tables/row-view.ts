@@ -1,7 +1,8 @@
 import { readCell, readKeyValue, rowLayoutOf, skipKeyValue } from '../../encoding/index.ts'
 import type { Value } from '../../encoding/index.ts'
 import { InvariantError } from '../../model/index.ts'
-import { asStored, ROW_PREFIX_BYTES } from './keys.ts'
+import { asStored } from '../as-stored.ts'
+import { ROW_PREFIX_BYTES } from './keys.ts'
 import type { RowPlaces, Table } from './schema.ts'
 
 /**
