@@ -234,6 +234,15 @@ describe('clock, randomness, timers, environment', () => {
     'crypto.randomUUID()',
     'AbortSignal.timeout(5)',
     'fetch(url)',
+    'void fetch(url)',
+    'fetch',
+    'new WebSocket(url)',
+    'new Worker(url)',
+    'Atomics.wait(a, 0, 0, 5)',
+    'AbortSignal',
+    'global.setTimeout(f, 1)',
+    'self.performance.now()',
+    "process.getBuiltinModule('node:fs')",
     '`${Date.now()}`',
     'Math',
   ]
@@ -250,6 +259,12 @@ describe('clock, randomness, timers, environment', () => {
     {
       'src/transport/a.ts': "import { createHash,\n randomBytes } from 'node:crypto'\n",
     },
+    'src/transport/a.ts:2',
+  )
+  itReports(
+    'world',
+    'randomness of the whole of node:crypto',
+    { 'src/transport/a.ts': "import * as c from 'node:crypto'\nc.randomBytes(8)\n" },
     'src/transport/a.ts:2',
   )
   itReports('world', 'the process in a room that is no program', { 'src/engine/a.ts': 'process.nextTick(f)\n' })

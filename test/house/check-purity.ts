@@ -20,10 +20,35 @@ const BANS: readonly Ban[] = [
   { pattern: /(?<![.\w$])AbortSignal\s*\.\s*timeout\b/g, message: 'waiting is done by the Timers port' },
   { pattern: /(?<![.\w$])Math\s*\.\s*random\b/g, message: 'randomness comes from the Random port' },
   { pattern: /(?<![.\w$])Math\b(?!\s*\.)(?!\s*\??:)/g, message: 'name the function of Math where it is used' },
-  { pattern: /\bprocess\s*(\??\.\s*(env|hrtime|uptime)\b|\[)/g, message: 'this belongs behind a port of platform' },
+  {
+    pattern: /\bprocess\s*(\??\.\s*(env|hrtime|uptime|getBuiltinModule|binding|dlopen)\b|\[)/g,
+    message: 'this belongs behind a port of platform',
+  },
   { pattern: /\{[^}]*\}\s*=\s*process\b/g, message: 'name what you take from the process where it is used' },
   {
-    pattern: /(?:\bawait|\breturn|=>|[=(,])\s*fetch\s*\(/g,
+    pattern: /(?<![.\w$#])fetch\b(?!\s*\??\s*[:}])(?!\s*\(\s*\w+\s*\??:)/g,
+    message: 'the network is reached through the Sockets port',
+  },
+  { pattern: /\bnew\s+(Shared)?Worker\b/g, message: 'threads are started by the Threads port' },
+  {
+    pattern: /\bAtomics\s*\.\s*wait(Async)?\b/g,
+    message: 'waiting is done by the Timers port, or by a thread of the Threads port',
+  },
+  { pattern: /=\s*(AbortSignal|Atomics)\b(?!\s*\.)/g, message: 'name its function where it is used' },
+  {
+    pattern: /(?<![.\w$#])global\s*(\??\.|\[)/g,
+    message: 'a global that is reached through global escapes this check',
+  },
+  {
+    pattern: /(?<![.\w$#])self\s*\??\.\s*(performance|Date|crypto|fetch|set(Timeout|Interval|Immediate))\b/g,
+    message: 'a global that is reached through self escapes this check',
+  },
+]
+
+/** Node's own, where no library's class of that name is imported. */
+const SOCKETS: readonly Ban[] = [
+  {
+    pattern: /\bnew\s+(WebSocket|XMLHttpRequest|BroadcastChannel)\b/g,
     message: 'the network is reached through the Sockets port',
   },
 ]
@@ -36,7 +61,7 @@ const OWN_PROCESS = /\b(?:const|let)\s+process\b|[(,]\s*process\s*\??:|\bprocess
 
 /** Names of node:crypto that are randomness. Checked where node:crypto is imported: elsewhere they may be a port's. */
 const RANDOM_OF_CRYPTO =
-  /(?<![.\w$])(randomBytes|randomInt|randomUUID|randomFill|randomFillSync|getRandomValues|webcrypto|generateKey\w*|generatePrime\w*)\b/g
+  /(?<![\w$])(randomBytes|randomInt|randomUUID|randomFill|randomFillSync|getRandomValues|webcrypto|generateKey\w*|generatePrime\w*)\b/g
 
 function ban(name: string, message: string): Ban {
   return { pattern: new RegExp(`${FREE}${name}${NOT_A_KEY}`, 'g'), message }
@@ -49,6 +74,9 @@ export function checkPurity(sources: Sources): Violation[] {
     const violations = findBanned('world', file, source, BANS)
     if (!MAY_SEE_THE_PROCESS.test(file) && !OWN_PROCESS.test(source.code)) {
       violations.push(...findBanned('world', file, source, PROCESS))
+    }
+    if (!source.references.some(({ specifier }) => specifier === 'ws')) {
+      violations.push(...findBanned('world', file, source, SOCKETS))
     }
     if (source.references.some(({ specifier }) => specifier === 'node:crypto' || specifier === 'crypto')) {
       for (const match of source.code.matchAll(RANDOM_OF_CRYPTO)) {

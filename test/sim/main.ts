@@ -18,7 +18,11 @@ const CHUNK = 10
 
 function option(name: string): number | undefined {
   const at = args.indexOf(`--${name}`)
-  return at < 0 ? undefined : Number(args[at + 1])
+  if (at < 0) return undefined
+  const value = args[at + 1]
+  if (value !== undefined && /^\d+$/.test(value)) return Number(value)
+  process.stderr.write(`--${name} takes a number\n`)
+  process.exit(2)
 }
 
 const sealed = args.includes('--sealed') ? { keys: SIMULATED_KEYS } : {}
