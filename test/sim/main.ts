@@ -19,10 +19,12 @@ const CHUNK = 10
 function option(name: string): number | undefined {
   const at = args.indexOf(`--${name}`)
   if (at < 0) return undefined
-  const value = args[at + 1]
-  if (value !== undefined && /^\d+$/.test(value)) return Number(value)
-  process.stderr.write(`--${name} takes a number\n`)
-  process.exit(2)
+  const value = Number(args[at + 1])
+  if (!Number.isSafeInteger(value)) {
+    process.stderr.write(`--${name} takes a number\n`)
+    process.exit(2)
+  }
+  return value
 }
 
 const sealed = args.includes('--sealed') ? { keys: SIMULATED_KEYS } : {}
