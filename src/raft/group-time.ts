@@ -76,9 +76,10 @@ export class GroupTime {
     this.noteApplied()
   }
 
-  /** A heartbeat told a peer's wall clock. */
+  /** A heartbeat (no round trip) told what its leader goes by, or the answer to one a peer's wall clock. */
   notePeer(peer: number, wallMicros: number, roundTripMs: number | null): void {
-    this.#leaderClock.notePeer(peer, wallMicros, roundTripMs ?? 0)
+    if (roundTripMs === null) this.#leaderClock.noteTold(peer, wallMicros)
+    else this.#leaderClock.notePeer(peer, wallMicros, roundTripMs)
   }
 
   /** The own clock is so far off that this node should campaign last. */

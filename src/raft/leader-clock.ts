@@ -23,6 +23,8 @@ interface Heard {
 export class LeaderClock {
   readonly #clock: Clock
   readonly #heard = new Map<number, Heard>()
+  /** What the leader told last: a median, and no clock that counts as one. */
+  #told: (Heard & { leader: number }) | undefined
   #lastMicros = 0
   /** When time was given out last in this leadership. */
   #lastAtMs: number | undefined
@@ -32,12 +34,17 @@ export class LeaderClock {
   }
 
   /**
-   * A heartbeat or its answer: the peer read its wall clock half a round trip ago. Or just now, if it was the request that was held up:
+   * An answer to a heartbeat: the peer read its wall clock half a round trip ago. Or just now, if it was the request that was held up:
    * then half of it would put a clock ahead that is not, so that nothing is added for a round trip that took long.
    */
   notePeer(peer: number, wallMicros: number, roundTripMs: number): void {
     const sinceMicros = roundTripMs <= ROUND_TRIP_MS_MAX ? roundTripMs * 500 : 0
     this.#heard.set(peer, { wallMicros: wallMicros + sinceMicros, atMs: this.#clock.monotonicMs() })
+  }
+
+  /** A leader's heartbeat: the median of the clocks that it knows. */
+  noteTold(leader: number, wallMicros: number): void {
+    this.#told = { leader, wallMicros, atMs: this.#clock.monotonicMs() }
   }
 
   /** A leadership begins: what passed since an earlier one is not made up for. */
@@ -70,7 +77,7 @@ export class LeaderClock {
 
   #heardLately(id: number, nowMs: number): Heard | undefined {
     const heard = this.#heard.get(id)
-    return heard === undefined || nowMs - heard.atMs > HEARD_LIFETIME_MS ? undefined : heard
+    return heard !== undefined && isRecent(heard, nowMs) ? heard : undefined
   }
 
   /** Whether a majority's clocks are known, so that time may be given out. */
@@ -86,8 +93,11 @@ export class LeaderClock {
    * tells the middle of those that it knows.
    */
   ownOffsetMicros(voters: readonly number[], self: number, leader: number): number {
-    const told = leader === self ? undefined : this.peerOffsetMicros(leader)
-    if (told !== undefined) return -told
+    const told = this.#told
+    const nowMs = this.#clock.monotonicMs()
+    if (told !== undefined && leader !== self && told.leader === leader && isRecent(told, nowMs)) {
+      return this.#clock.wallMicros() - told.wallMicros - (nowMs - told.atMs) * 1000
+    }
     const known = this.#known(voters, self)
     if (known.length === 0) return 0
     return this.#clock.wallMicros() - (known[(known.length - 1) >> 1]! + known[known.length >> 1]!) / 2
@@ -113,6 +123,10 @@ export class LeaderClock {
     this.#lastAtMs = nowMs
     return this.#lastMicros
   }
+}
+
+function isRecent(heard: Heard, nowMs: number): boolean {
+  return nowMs - heard.atMs <= HEARD_LIFETIME_MS
 }
 
 /** Into ascending order: voters are a handful. */

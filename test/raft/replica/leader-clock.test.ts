@@ -105,15 +105,14 @@ describe('leader time', () => {
   it('tells a follower how far its clock is off by what its leader tells alone', () => {
     const rig = new Rig()
     rig.ahead[1] = 900
-    rig.hear(2)
+    rig.clock.noteTold(2, rig.nowMs * 1000)
     assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 2), 900_000)
     rig.nowMs += 5_000
     assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 2), 900_000)
-    assert.equal(
-      rig.clock.ownOffsetMicros(VOTERS, 1, 0),
-      450_000,
-      'without a leader neither of two is known to be right',
-    )
+    assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 3), 0, 'another leader has told nothing yet')
+    assert.equal(rig.clock.isSet(VOTERS, 1), false, 'what a leader tells is no clock')
+    rig.nowMs += 6_000
+    assert.equal(rig.clock.ownOffsetMicros(VOTERS, 1, 2), 0, 'that was long ago')
   })
 
   it('does not run ahead because requests reached the peers late', () => {
