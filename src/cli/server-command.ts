@@ -60,9 +60,16 @@ async function serve(configuration: Configuration, exitsWithParent: boolean): Pr
   tuneForLongRun()
   const stops = new StopRequests(endProcess)
   const stopListening = onSignals(['SIGINT', 'SIGTERM'], signal => stops.request(signal))
+  // What is to be read again while the start reads it is read by the start, or once it is done.
+  let isReloadWanted = false
+  let reload = (): void => {
+    isReloadWanted = true
+  }
+  const stopReloading = onSignals(['SIGHUP'], () => reload())
   const node = await startNode(configuration, nodePlatform)
   stops.started(node)
-  const stopReloading = onSignals(['SIGHUP'], () => void node.reload())
+  reload = () => void node.reload()
+  if (isReloadWanted) reload()
   if (exitsWithParent) onParentGone(() => stops.request('the supervisor is gone'))
   const failure = await node.stopped
   stopListening()

@@ -174,7 +174,8 @@ async function openInDirectory(
       await replica.close()
       const closedAt = await log.close()
       await machine.close()
-      await directory.close(closedAt)
+      // After a failure nobody knows where the log ought to end.
+      await directory.close(replica.failure === undefined ? closedAt : undefined)
     },
   }
 }

@@ -183,9 +183,15 @@ class NodeAssembly {
     try {
       return await this.#open()
     } catch (error) {
+      await this.#stopping
       await this.#closeAll()
       throw error
     }
+  }
+
+  /** A replica may fail while the rest is still being opened: then nothing is served. */
+  #requireWhole(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   async #open(): Promise<RunningNode> {
@@ -211,8 +217,10 @@ class NodeAssembly {
     const figures = { httpLatency: this.#httpLatency, links: () => this.#links?.status() ?? [] }
     const common = { node, gateway, platform, authentication, tls: this.#tls, version: VERSION, onFault, ...figures }
     const parts = { ...common, core, requests, backups }
+    this.#requireWhole()
     const clientDoor = await openClientDoor(client, parts)
     this.#closing.push(() => clientDoor.close())
+    this.#requireWhole()
     const adminDoor = this.#adminDoor
     adminDoor.serve({
       ...parts,
@@ -336,10 +344,10 @@ class NodeAssembly {
 
   /** Doors first, the directory last. */
   async #closeAll(): Promise<void> {
-    for (const close of this.#closing.toReversed()) {
+    // A start that is under way may add to them meanwhile.
+    for (const close of this.#closing.splice(0).toReversed()) {
       await close().catch((error: unknown) => this.#logger.warn({ error: String(error) }, 'a part did not close'))
     }
-    this.#closing.length = 0
   }
 }
 

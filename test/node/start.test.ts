@@ -38,16 +38,20 @@ describe('a node that starts', { timeout: 60_000 }, () => {
   let directory: string
   /** As a crash leaves it: a checkpoint, and much in the log beyond. */
   let crashed: string
+  /** As an orderly end leaves it: a checkpoint of all. */
+  let ended: string
   let port: number
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'quorate-start-'))
     crashed = join(directory, 'crashed')
+    ended = join(directory, 'ended')
     port = (await freePorts(HOST, 1))[0]!
     const data = join(directory, 'data')
     const node = await start(data, 0, nodePlatform)
     const client = await connect(`ws://${HOST}:${node.clientAddress.port}`)
     await client.ddl({ type: 'createProject', project: 'p' })
+    await cp(join(data, 'log'), join(directory, 'early log'), { recursive: true })
     const keys = client.kv('p')
     for (let i = 0; i < ENTRIES; i += 500) {
       await Promise.all(Array.from({ length: 500 }, (_, j) => keys.set(`key-${i + j}`, new Uint8Array(100))))
@@ -55,6 +59,7 @@ describe('a node that starts', { timeout: 60_000 }, () => {
     await client.close()
     await cp(data, crashed, { recursive: true, filter: path => !/LOCK|\.sock$/.test(path) })
     await node.stop('end of the run')
+    await cp(data, ended, { recursive: true })
   })
   after(() => rm(directory, { recursive: true }))
 
@@ -111,6 +116,30 @@ describe('a node that starts', { timeout: 60_000 }, () => {
     await assert.rejects(start(crashed, port, nodePlatform), { code: 'damaged' })
     assert.equal((await ask(port, '/livez')).status, 0)
     await writeFile(file, whole)
+  })
+
+  it('ends when the replica fails while the rest is being opened, with nothing left open and nothing noted', async () => {
+    // Pages that are newer than the log, put together out of two moments.
+    const broken = join(directory, 'broken')
+    await cp(ended, broken, { recursive: true })
+    await rm(join(broken, 'log'), { recursive: true })
+    await cp(join(directory, 'early log'), join(broken, 'log'), { recursive: true })
+    await cp(join(crashed, 'identity.json'), join(broken, 'identity.json'))
+    const identity = await readFile(join(broken, 'identity.json'))
+    const stillOpen = new Set<object>()
+    const watched: typeof nodePlatform = jobs => {
+      const platform = nodePlatform(jobs)
+      const lock: typeof platform.files.lock = async path => {
+        const taken = await platform.files.lock(path)
+        stillOpen.add(taken)
+        return { ...taken, release: () => taken.release().then(() => void stillOpen.delete(taken)) }
+      }
+      return { ...platform, files: { ...platform.files, lock } }
+    }
+    await assert.rejects(start(broken, port, watched))
+    assert.equal((await ask(port, '/livez')).status, 0)
+    assert.equal(stillOpen.size, 0, 'the lock is released')
+    assert.deepEqual(await readFile(join(broken, 'identity.json')), identity)
   })
 
   it('names who has the directory open, whether or not that one has its admin port too', async () => {

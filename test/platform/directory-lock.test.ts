@@ -108,6 +108,18 @@ describe('the LOCK of a real directory', () => {
     assert.deepEqual(await readdir(directory), [])
   })
 
+  it('never has a file removed that it names as its socket', async () => {
+    const directory = await newDirectory()
+    for (const socket of ['identity.json', 'LOCK.aside-1', 'lock-0.sock.json']) {
+      await writeFile(join(directory, socket), 'kept')
+      await writeFile(join(directory, 'LOCK'), JSON.stringify({ pid: 1, host: 'h', bootId: 'b', nonce: 'aa', socket }))
+      await (await files.lock(directory)).release()
+      if (!socket.startsWith('LOCK')) assert.equal(await readFile(join(directory, socket), 'utf8'), 'kept')
+    }
+    await writeFile(join(directory, 'LOCK'), JSON.stringify({ pid: 1, host: 'h', bootId: 'b', nonce: 7, socket: 9 }))
+    await (await files.lock(directory)).release()
+  })
+
   it('is taken over when its file is damaged, or its socket was not copied along', async () => {
     for (const content of ['', '{"pid":', 'null', '{"pid":1,"nonce":"n","socket":"lock-gone.sock"}']) {
       const directory = await newDirectory()

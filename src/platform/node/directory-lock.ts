@@ -20,6 +20,7 @@ const NAME = 'LOCK'
 const DRAFT = 'LOCK.new-'
 const ASIDE = 'LOCK.aside-'
 const ATTEMPTS_MAX = 20
+const SOCKET_NAME = /^lock-[0-9a-f]{1,16}\.sock$/
 
 /**
  * Takes `directory` for this process (DESIGN 6). The lock is `LOCK`, made by link(2) of a finished file, so that it is never
@@ -136,7 +137,8 @@ function readLock(path: string): LockFile | undefined {
   const unreadable: LockFile = { pid: 0, host: '', bootId: '', nonce: '', socket: '' }
   try {
     const parsed = JSON.parse(text) as Partial<LockFile> | null
-    return { ...unreadable, ...parsed }
+    const holder = { ...unreadable, ...parsed }
+    return typeof holder.nonce === 'string' && typeof holder.socket === 'string' ? holder : unreadable
   } catch {
     return unreadable
   }
@@ -177,7 +179,7 @@ function renamed(from: string, to: string): boolean {
 }
 
 function removeSocket(directory: string, dead: { socket: string }): void {
-  if (dead.socket === '' || dead.socket.includes('/')) return // never a path that a file chose for us
+  if (!SOCKET_NAME.test(dead.socket)) return // never a path that a file chose for us
   unlinkIfPresent(join(directory, dead.socket))
 }
 
