@@ -168,14 +168,15 @@ async function openInDirectory(
     directory,
     async close(): Promise<void> {
       // The next start then has nothing to apply again. It must not hold up the stop: an install in its way may never end.
-      if (replica.failure === undefined) {
+      const hasFailed = replica.failure !== undefined
+      if (!hasFailed) {
         await waitAtMost(timers, CLOSING_CHECKPOINT_MS, replica.checkpoint())
       }
       await replica.close()
       const closedAt = await log.close()
       await machine.close()
       // After a failure nobody knows where the log ought to end.
-      await directory.close(replica.failure === undefined ? closedAt : undefined)
+      await directory.close(hasFailed ? undefined : closedAt)
     },
   }
 }
