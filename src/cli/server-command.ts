@@ -60,7 +60,7 @@ async function serve(configuration: Configuration, exitsWithParent: boolean): Pr
   tuneForLongRun()
   const stops = new StopRequests(endProcess)
   const stopListening = onSignals(['SIGINT', 'SIGTERM'], signal => stops.request(signal))
-  // What is to be read again while the start reads it is read by the start, or once it is done.
+  // A signal during the start is heeded once the node is there: by default it would end the process.
   let isReloadWanted = false
   let reload = (): void => {
     isReloadWanted = true
