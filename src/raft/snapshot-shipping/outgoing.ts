@@ -102,6 +102,11 @@ export class Outgoing {
     this.#sendOffer()
   }
 
+  /** A resume of another transfer is one of a life before: its receiver waits for what nobody here knows. */
+  knows({ type, transferId }: SnapshotMessage): boolean {
+    return type !== 'snapshotResume' || transferId === this.#transferId
+  }
+
   onMessage(message: SnapshotMessage): void {
     if (this.#isOver) return
     if (message.type === 'snapshotRequest') return this.#onRequest(message.transferId, message.base)

@@ -222,7 +222,7 @@ export class SnapshotShipping {
 
   #toSender(message: SnapshotMessage): void {
     const outgoing = this.#outgoing.get(message.from)
-    if (outgoing !== undefined) outgoing.onMessage(message)
+    if (outgoing?.knows(message) === true) outgoing.onMessage(message)
     else if (message.type === 'snapshotRequest' || message.type === 'snapshotResume') this.#refuse(message)
   }
 
@@ -239,7 +239,7 @@ export class SnapshotShipping {
 
   #refuse({ from, transferId }: SnapshotMessage): void {
     const { options } = this.#context
-    const error = new QuorateError('unavailable', 'no snapshot is offered')
+    const error = new QuorateError('unavailable', 'this transfer is not known here')
     const header = { from: options.self(), to: from, term: 0, transferId }
     options.send(from, { type: 'snapshotFailed', ...header, isMismatch: false, error })
   }
