@@ -133,9 +133,9 @@ class EngineOpening {
     })
     this.#opened.push(() => machine.close())
     if (this.#directory.isNew) await this.#directory.completed()
-    requireWholeLog(recovered, machine)
     requireSuperblocks(machine, log, recovered)
-    requireContinuation(machine, log)
+    requireContinuation(machine, log, recovered)
+    requireWholeLog(recovered, machine)
     requireOwn(machine, recovered, this.#directory.path)
     // To its end: in a group of one everything written is committed.
     await applyLog(machine, log)

@@ -11,12 +11,16 @@ const CODES: Readonly<Record<FileError['code'], ErrorCode>> = {
   directory_locked: 'directory_locked',
 }
 
-/** Rejects with what a program can tell apart where a file operation has failed: a QuorateError, whose cause is the failure. */
+/** What a program can tell apart of a file operation that has failed; its cause is the failure. */
+export function fileFailure(error: FileError): QuorateError {
+  return new QuorateError(CODES[error.code], error.message, { cause: error })
+}
+
+/** Rejects with a `fileFailure` where a file operation has failed. */
 export async function withoutFileErrors<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (!(error instanceof FileError)) throw error
-    throw new QuorateError(CODES[error.code], error.message, { cause: error })
+    throw error instanceof FileError ? fileFailure(error) : error
   }
 }

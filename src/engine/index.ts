@@ -11,7 +11,7 @@ export {
   requireContinuation,
   requireSuperblocks,
 } from './open-state-machine.ts'
-export type { StateMachineOptions } from './open-state-machine.ts'
+export type { InspectedState, StateMachineOptions } from './open-state-machine.ts'
 export type { Inconsistency } from './invariants/index.ts'
 export type { InspectedRegion } from './keyspace/index.ts'
 export {
@@ -74,7 +74,7 @@ export { openForReading } from './offline-core.ts'
 export { PagedStore } from './paged-store.ts'
 export type { PagedStoreOptions, StoredPage } from './paged-store.ts'
 export { openEngine } from './engine.ts'
-export { withoutFileErrors } from './file-failure.ts'
+export { fileFailure, withoutFileErrors } from './file-failure.ts'
 export { openPermissively } from './permissive.ts'
 export type { PermissiveEngine, PermissiveOptions, RecoveryDiagnostic, RecoveryReport } from './permissive.ts'
 export type { Engine } from './engine.ts'

@@ -5,6 +5,7 @@ import { logDirectory, segmentName, VOTES_NAME } from './file-names.ts'
 import { FRAME_HEADER_BYTES, FrameFlag, checkFrame } from './frame.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
 import type { LogEnd } from './closed-end.ts'
+import { damageBehindState } from './continuation.ts'
 import type { FrameCheck } from './frame.ts'
 import { LogSeal } from './log-seal.ts'
 import type { ChainPoint, HardState, LogIdentity } from './positions.ts'
@@ -52,6 +53,8 @@ export interface LogInspection {
   readonly keptAside: readonly { readonly file: string; readonly isResolved: boolean }[]
   /** What the log says of the superblocks in the page file. */
   readonly superblock: SuperblockProof
+  /** See `Recovered`. */
+  readonly damageBehind: (state: ChainPoint) => DamageReport | undefined
   /** Header of each segment and slot of the votes. */
   readonly fixed: readonly FixedRegion[]
 }
@@ -122,6 +125,7 @@ export async function inspectLog(
     damage,
     keptAside: kept.paths.map(file => ({ file, isResolved: !unresolved.has(file) })),
     superblock: scan.superblock,
+    damageBehind: state => (unresolved.size > 0 ? undefined : damageBehindState(scan, directory, state)),
     fixed,
   }
 }

@@ -2,6 +2,7 @@ import type { Clock, Files, Threads } from '../platform/index.ts'
 import type { Seal } from '../sealing/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
+import { damageBehindState } from './continuation.ts'
 import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
 import type { DamageReport } from './errors.ts'
@@ -76,6 +77,8 @@ export interface Recovered {
   readonly repairedVoteSlots: readonly number[]
   /** What the log says of the superblocks in the page file. */
   readonly superblock: SuperblockProof
+  /** What is wrong with the log, as it was found, as the one that a state goes on from which was not installed. */
+  readonly damageBehind: (state: ChainPoint) => DamageReport | undefined
   /** Paths of everything ever kept aside. */
   readonly keptAside: readonly string[]
 }
@@ -193,6 +196,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
     isVoteCertain: votes.isCertain,
     repairedVoteSlots,
     superblock: scan.superblock,
+    damageBehind: state => (kept.unresolved.length > 0 ? undefined : damageBehindState(scan, options.directory, state)),
     keptAside: kept.paths,
     ...suspectOf(verdict, scan, kept, directory),
     ...(verdict.kind === 'torn'

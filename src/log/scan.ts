@@ -347,8 +347,18 @@ class Scanner {
     return { kind: 'damaged' }
   }
 
+  /** Files are prepared one after the other, each when the one before is durable: whatever is not there was there, and may have been used. */
+  #hasHole(ahead: number[]): boolean {
+    const missing = ahead.findIndex((segment, i) => segment !== this.#end.segment + 1 + i)
+    if (missing === -1) return false
+    const at = { segment: this.#end.segment + 1 + missing, offset: 0 }
+    this.#report('segment_missing', at, 'a segment between others is missing')
+    return true
+  }
+
   /** The bad frame at the end of the last segment: damage, torn or suspect. */
   async #classify(content: SegmentBytes, end: WalkEnd & { state: 'bad' }, ahead: number[]): Promise<LogVerdict> {
+    if (this.#hasHole(ahead)) return { kind: 'damaged' }
     const at = { segment: content.segment, offset: end.offset }
     const proof = findProof(content, this.#seeds, end.offset + 8, at) ?? (await this.#findProofAhead(ahead, at))
     if (proof !== undefined && !isMutant('truncate_at_damage')) {
@@ -380,6 +390,7 @@ class Scanner {
 
   /** The last live segment ended cleanly: files behind it are empty, or a segment whose beginning was cut. */
   async #lookAhead(ahead: number[]): Promise<LogVerdict> {
+    if (this.#hasHole(ahead)) return { kind: 'damaged' }
     for (const segment of ahead) {
       const bytes = await readWhole(this.#files, this.#path(segment))
       if (lastWrittenEnd(bytes, 0) === 0) continue

@@ -1,6 +1,6 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { inspectInvariants, inspectState } from '../engine/index.ts'
-import type { Inconsistency } from '../engine/index.ts'
+import type { Inconsistency, InspectedState } from '../engine/index.ts'
 import {
   acceptDirectory,
   inspectLog,
@@ -10,7 +10,14 @@ import {
   readIdentity,
   readTrust,
 } from '../log/index.ts'
-import type { DirectoryIdentity, InspectedFrame, SuperblockProof, TrustMarker } from '../log/index.ts'
+import type {
+  DamageReport,
+  DirectoryIdentity,
+  InspectedFrame,
+  LogInspection,
+  SuperblockProof,
+  TrustMarker,
+} from '../log/index.ts'
 import { QuorateError } from '../model/index.ts'
 import { readTextFile } from '../platform/index.ts'
 import type { Files, Platform } from '../platform/index.ts'
@@ -53,6 +60,8 @@ interface LogResult {
   readonly verdict: DataCheck['verdict']
   /** What the log says of the superblocks. */
   readonly superblock: SuperblockProof
+  /** What is wrong with it as the log that a state goes on from; absent if it could not be read. */
+  readonly damageBehind?: LogInspection['damageBehind']
 }
 
 const INSPECTION_BUDGET_BYTES = 32 << 20
@@ -122,9 +131,12 @@ class Inspection {
     this.#seal = await this.#openSeal(identity)
     if (this.#damage.length > 0) return this.#result('damaged')
     await this.#measure()
-    const { verdict, superblock } = await this.#inspectLog(identity)
+    const { verdict, superblock, damageBehind } = await this.#inspectLog(identity)
     // A directory that was closed in order has no write under way.
-    await this.#inspectPages(identity, identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock)
+    const proof = identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock
+    const state = await this.#inspectPages(identity, proof)
+    // Both are sound, but not necessarily of one moment.
+    if (state?.isInstalled === false && this.#damage.length === 0) this.#addLogDamage(damageBehind?.(state))
     const physical = this.#result(verdict)
     if (!withInvariants || physical.verdict === 'damaged') return physical
     const { found, count } = await inspectInvariants(this.#stateOptions(identity))
@@ -192,19 +204,14 @@ class Inspection {
     }
   }
 
-  async #inspectPages(identity: DirectoryIdentity, proof: SuperblockProof): Promise<void> {
+  async #inspectPages(identity: DirectoryIdentity, proof: SuperblockProof): Promise<InspectedState | undefined> {
     const file = `${this.#directory}/pages/data`
     if ((await this.#files.size(file)) === undefined) {
-      return this.#add({
-        file,
-        offset: 0,
-        length: 0,
-        kind: 'superblock',
-        state: 'damaged',
-        reason: 'the page file is missing',
-      })
+      const place = { file, offset: 0, length: 0, kind: 'superblock' }
+      this.#add({ ...place, state: 'damaged', reason: 'the page file is missing' })
+      return undefined
     }
-    await inspectState(this.#stateOptions(identity), proof, ({ seq, ...region }) => {
+    return inspectState(this.#stateOptions(identity), proof, ({ seq, ...region }) => {
       this.#add({ ...region, ...(seq > 0 && { seqs: [seq, seq] as const }) })
       this.#looked(region.length)
     })
@@ -258,16 +265,21 @@ class Inspection {
         const length = (await this.#files.size(file)) ?? 0
         this.#add({ file, offset: 0, length, kind: 'kept_aside', state: isResolved ? 'resolved' : 'suspect' })
       }
-      for (const { file, offset, what } of found.damage) {
-        if (this.#damage.some(region => region.file === file && region.offset === offset)) continue
-        this.#add({ file, offset, length: 0, kind: 'log', state: 'damaged', reason: what })
-      }
-      return { verdict: found.verdict, superblock: found.superblock }
+      for (const each of found.damage) this.#addLogDamage(each)
+      return found
     } catch (error) {
       if (!(error instanceof LogError)) throw error
       const file = `${this.#directory}/log`
       this.#add({ file, offset: 0, length: 0, kind: 'log', state: 'damaged', reason: error.message })
       return { verdict: 'damaged', superblock: NO_SUPERBLOCK }
     }
+  }
+
+  /** A place that is not listed yet. */
+  #addLogDamage(damage: DamageReport | undefined): void {
+    if (damage === undefined) return
+    const { file, offset, what } = damage
+    if (this.#damage.some(region => region.file === file && region.offset === offset)) return
+    this.#add({ file, offset, length: 0, kind: 'log', state: 'damaged', reason: what })
   }
 }

@@ -132,7 +132,7 @@ async function openInDirectory(
     // The install may have been the last thing before a crash: what the log holds of another past, or of an earlier one, is void.
     await log.voidAfterInstall({ seq: machine.appliedSeq, term: machine.appliedTerm, chain: machine.appliedChain })
   }
-  requireContinuation(machine, log)
+  requireContinuation(machine, log, recovered)
   const { directoryId } = directory.identity
   options.onStep?.('replica')
   const replica = await Replica.start({

@@ -9,6 +9,7 @@ import type { Root } from './roots.ts'
 import { Scrub } from './scrub.ts'
 import { judgeSlots, readSlots, wholeSuperblocks } from './superblock-slots.ts'
 import type { SuperblockProof } from './superblock-slots.ts'
+import type { SuperblockState } from './superblock.ts'
 
 /** A stretch of the page file that a superblock reaches, and whether it is what it should be. */
 export interface InspectedRegion {
@@ -27,16 +28,19 @@ export interface InspectedRegion {
 /**
  * Reads everything that either superblock of a directory reaches, changes nothing, and calls `onRegion` for each place once. The
  * keyspace must not be open; `proof` is what its log says of the superblocks. Rejects with `FileError` where the disk fails; damage is a region.
+ * Resolves to the superblock that counts, if there is one to go on from.
  */
 export async function inspectKeyspace(
   options: KeyspaceOptions,
   proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
-): Promise<void> {
+): Promise<SuperblockState | undefined> {
   const path = `${options.directory}/data`
   const file = await options.files.open(path, 'read')
+  let newest: SuperblockState | undefined
   try {
-    if (!(await inspectSuperblocks(file, options, proof, onRegion))) return
+    newest = await inspectSuperblocks(file, options, proof, onRegion)
+    if (newest === undefined) return undefined
   } finally {
     await file.close()
   }
@@ -52,15 +56,16 @@ export async function inspectKeyspace(
     const { offset, length, message } = error
     onRegion({ file: path, offset, length, kind: 'map', seq: 0, state: 'damaged', reason: message })
   }
+  return newest
 }
 
-/** Whether there is a superblock to go on from. */
+/** The superblock to go on from. */
 async function inspectSuperblocks(
   file: File,
   { identity, seal }: KeyspaceOptions,
   proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
-): Promise<boolean> {
+): Promise<SuperblockState | undefined> {
   const slots = await readSlots(file, seal)
   for (const [i, verdict] of judgeSlots(slots, proof, identity.directoryId).entries()) {
     if (verdict.kind === 'absent') continue
@@ -71,7 +76,7 @@ async function inspectSuperblocks(
       onRegion({ ...region, state: 'torn', reason: 'a loss of power cut its write short' })
     else onRegion({ ...region, state: 'ok' })
   }
-  return wholeSuperblocks(slots).length > 0 && slots.every(({ misunderstood }) => misunderstood === undefined)
+  return slots.every(({ misunderstood }) => misunderstood === undefined) ? wholeSuperblocks(slots)[0] : undefined
 }
 
 async function inspectRoots(parts: Parts, path: string, onRegion: (region: InspectedRegion) => void): Promise<void> {
