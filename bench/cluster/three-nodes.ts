@@ -54,7 +54,9 @@ export async function startThreeNodes({ dist = OWN_DIST, flags = [] }: StartOpti
   const start = (i: number): void => {
     const stdio = ['ignore', 'ignore', 'inherit'] as const
     const cli = join(dist, 'src/cli/main.js')
-    const env = longRunEnvironment(process.env)
+    // A node refuses settings that it does not know, such as those of a bench.
+    const foreign = Object.entries(process.env).filter(([name]) => !name.startsWith('QUORATE_'))
+    const env = longRunEnvironment(Object.fromEntries(foreign))
     children.set(i, spawn('node', [...flags, cli, 'server', '--config', configs[i]!], { stdio: [...stdio], env }))
   }
   const answers = (i: number, path: string): Promise<boolean> =>

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
-import { checkDataDirectory, loadConfiguration, nodePlatform } from '../node/index.ts'
+import { checkDataDirectory, loadConfiguration, loadCredentials, nodePlatform } from '../node/index.ts'
 import type { DataRegion, Inconsistency } from '../node/index.ts'
 import { outputOf } from './context.ts'
 import type { CommandContext } from './context.ts'
@@ -51,10 +51,16 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
     })
   check
     .command('config <file>')
-    .description('checks a configuration file and prints it with its defaults')
-    .action(async (file: string, _options: unknown, command: Command) => {
+    .description('checks a configuration file and the files that it names, and prints it with its defaults')
+    .option(
+      '--without-files',
+      'does not look at the files that it names, nor whether its addresses are open to everybody',
+    )
+    .action(async (file: string, options: { withoutFiles?: true }, command: Command) => {
       const output = outputOf(context, command)
-      const configuration = await loadConfiguration({ files: context.files, file, variables: {}, flags: {} })
+      const { files, clock } = nodePlatform()
+      const configuration = await loadConfiguration({ files, file, variables: {}, flags: {} })
+      if (options.withoutFiles !== true) await loadCredentials(configuration, { files, clock })
       output.result(configuration, () => context.terminal.write(stringify(configuration)))
     })
 }

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { QuorateError } from '../model/index.ts'
-import { isPortFree, nodePlatform, onSignals, startChild } from '../node/index.ts'
+import { isPortFree, loadConfiguration, nodePlatform, onSignals, startChild } from '../node/index.ts'
 import type { ChildProcess } from '../node/index.ts'
 import { replaceTextFile } from '../platform/index.ts'
 import type { Timer } from '../platform/index.ts'
+import { commandVariables } from './command-variables.ts'
 import type { CommandContext } from './context.ts'
 import { positiveInteger } from './context.ts'
 import { NodeLine } from './node-line.ts'
@@ -40,6 +41,11 @@ export function addDevCommand(program: Command, context: CommandContext): void {
       await requireFreePorts(plans)
       await requireUnused(context, plans)
       for (const plan of plans) await writeConfiguration(context, plan, plans)
+      const { variables } = context.environment
+      const otherVariables = commandVariables(program)
+      // What the nodes inherit would end each of them, again and again.
+      for (const { configFile: file } of plans)
+        await loadConfiguration({ files: context.files, file, variables, otherVariables, flags: {} })
       await new Supervisor(context, plans, options.restart).run()
     })
 }

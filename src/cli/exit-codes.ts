@@ -1,6 +1,7 @@
 import type { FailedCondition, Value } from '../encoding/index.ts'
 import { QuorateError } from '../model/index.ts'
 import type { ErrorCode } from '../model/index.ts'
+import { fileFailure } from '../node/index.ts'
 import { FileError } from '../platform/index.ts'
 import { printable } from './output.ts'
 
@@ -44,7 +45,7 @@ export function describeError(error: unknown): string {
     const found = condition === undefined ? '' : ` (${describeCondition(condition)})`
     return `${error.code}: ${error.message}${found}${unsure}`
   }
-  if (error instanceof FileError) return `${error.code}: ${error.message}`
+  if (error instanceof FileError) return describeError(fileFailure(error))
   return error instanceof Error ? error.message : String(error)
 }
 

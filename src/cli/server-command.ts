@@ -12,6 +12,7 @@ import {
   startNode,
 } from '../node/index.ts'
 import type { Configuration } from '../node/index.ts'
+import { commandVariables } from './command-variables.ts'
 import type { CommandContext } from './context.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
 import { StopRequests } from './stop-requests.ts'
@@ -44,6 +45,7 @@ export function addServerCommand(program: Command, context: CommandContext): voi
       files,
       file: options.config,
       variables: environment.variables,
+      otherVariables: commandVariables(program),
       flags,
     })
     if (options.printConfig === true) terminal.write(stringify(configuration))

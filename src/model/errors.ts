@@ -85,6 +85,7 @@ export const ERROR_CODES = [
   'read_only',
   'storage_failed',
   'out_of_space',
+  'address_unavailable',
   'configuration_mismatch',
   'configuration_invalid',
   'internal',

@@ -75,6 +75,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   read_only: 403,
   storage_failed: 500,
   out_of_space: 507,
+  address_unavailable: 500,
   configuration_mismatch: 500,
   configuration_invalid: 500,
   internal: 500,

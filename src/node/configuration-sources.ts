@@ -63,6 +63,8 @@ export interface ConfigurationSources {
   /** A YAML file, if there is one. Relative paths inside it are meant from its directory. */
   readonly file?: string | undefined
   readonly variables: Readonly<Record<string, string | undefined>>
+  /** Names of variables that begin as settings do and mean something to others. */
+  readonly otherVariables?: ReadonlySet<string> | undefined
   /** Flags by name, as text (or true for a switch). */
   readonly flags: Readonly<Record<string, string | boolean | undefined>>
 }
@@ -73,6 +75,7 @@ export interface ConfigurationSources {
  */
 export async function loadConfiguration(sources: ConfigurationSources): Promise<Configuration> {
   const { files, file, variables, flags } = sources
+  requireKnown(variables, sources.otherVariables)
   const raw = file === undefined ? {} : await readConfigurationFile(files, file)
   for (const setting of SETTINGS) {
     const variable = variables[setting.variable]
@@ -83,13 +86,25 @@ export async function loadConfiguration(sources: ConfigurationSources): Promise<
   return checkConfiguration(raw, file ?? 'configuration')
 }
 
+function requireKnown(
+  variables: ConfigurationSources['variables'],
+  others: ReadonlySet<string> = new Set<string>(),
+): void {
+  const settings = new Set(SETTINGS.map(({ variable }) => variable))
+  const unknown = Object.keys(variables).find(
+    name => name.startsWith('QUORATE_') && !settings.has(name) && !others.has(name),
+  )
+  if (unknown === undefined) return
+  throw new QuorateError('configuration_invalid', `${unknown}: there is no such setting`)
+}
+
 async function readConfigurationFile(files: Files, file: string): Promise<Record<string, unknown>> {
   const text = await readTextFile(files, file)
   if (text === undefined) throw new QuorateError('configuration_invalid', `${file}: there is no such file`)
   const document = parseDocument(text)
   const [problem] = document.errors
   if (problem !== undefined) throw new QuorateError('configuration_invalid', `${file}: ${problem.message}`)
-  const value: unknown = document.toJS() ?? {}
+  const value: unknown = toValue(document, file) ?? {}
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw new QuorateError('configuration_invalid', `${file}: must be a mapping of settings`)
   }
@@ -102,13 +117,22 @@ async function readConfigurationFile(files: Files, file: string): Promise<Record
   return raw
 }
 
+/** Aliases of aliases can make much of little: the library stops at some point. */
+function toValue(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS()
+  } catch (cause) {
+    throw new QuorateError('configuration_invalid', `${file}: ${String(cause)}`, { cause })
+  }
+}
+
 /** Whatever has not its form is left for the check. */
 function resolvePaths(raw: unknown, names: readonly string[], file: string): void {
   if (typeof raw !== 'object' || raw === null) return
   const settings = raw as Record<string, unknown>
   for (const name of names) {
     const path = settings[name]
-    if (typeof path === 'string') settings[name] = fromDirectoryOf(file, path)
+    if (typeof path === 'string' && path !== '') settings[name] = fromDirectoryOf(file, path)
   }
 }
 

@@ -3,7 +3,6 @@ import type { PeerTransport } from '../model/index.ts'
 import { ReplicaCore } from '../raft/index.ts'
 import type { ReplicaOptions } from '../raft/index.ts'
 import { isDataDirectory, LOG_WRITER_JOB } from '../log/index.ts'
-import { FileError } from '../platform/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { nodePlatform } from '../platform/node/index.ts'
 import type { ConfiguredKeys } from '../sealing/index.ts'
@@ -12,7 +11,6 @@ import type { Gateway, GatewayLimits } from '../transport/gateway/index.ts'
 import type { ObservedPeerTransport } from '../transport/peer/index.ts'
 import { openAdminDoor } from './admin-door.ts'
 import type { AdminDoor } from './admin-door.ts'
-import { loadAuthentication } from './authentication.ts'
 import type { Authentication } from './authentication.ts'
 import { checkDataDirectory } from './check-data.ts'
 import { BackupDesk } from './backup-desk.ts'
@@ -22,14 +20,14 @@ import { createLogger } from './logger.ts'
 import type { NodeLogger } from './logger.ts'
 import { openReplicaNode } from './open-replica.ts'
 import type { ReplicaNode } from './open-replica.ts'
-import { loadDataKeys } from './data-keys.ts'
+import { loadCredentials } from './credentials.ts'
 import { disputeLog, fenceLog } from './drift-log.ts'
 import { createPeerLinks } from './peer-links.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { RoleLog } from './role-log.ts'
+import { startFailure } from './start-failure.ts'
 import { StartLog } from './start-log.ts'
 import { StartProgress } from './start-progress.ts'
-import { loadTls } from './tls.ts'
 import type { NodeTls } from './tls.ts'
 import { VERSION } from './version.ts'
 
@@ -47,7 +45,8 @@ export interface RunningNode {
 
 /**
  * Builds and starts one node.
- * @throws QuorateError `damaged` naming file and offset, `directory_locked` naming the holder, `configuration_invalid`
+ * @throws QuorateError `damaged` naming file and offset, `directory_locked` naming the holder, `configuration_invalid`,
+ * `address_unavailable` naming the address, `out_of_space` and `storage_failed` naming the file
  */
 export async function startNode(
   configuration: Configuration,
@@ -57,11 +56,7 @@ export async function startNode(
   const platform = createPlatform(jobs)
   const logger = createLogger(configuration)
   try {
-    const authentication = await loadAuthentication(configuration, platform)
-    const tls = await loadTls(configuration, platform.files)
-    const { encryption, integrity } = configuration
-    const keyFiles = { encryption: encryption.keyFile, integrity: integrity.keyFile }
-    const keys = await loadDataKeys(platform.files, keyFiles)
+    const { authentication, tls, keys } = await loadCredentials(configuration, platform)
     const progress = new StartProgress(() => platform.clock.monotonicMs())
     const adminDoor = await openAdminDoor(configuration.admin, tls.admin, progress).catch((error: unknown) =>
       portTaken(error, configuration, platform),
@@ -87,7 +82,7 @@ export async function startNode(
       throw error
     }
   } catch (error) {
-    const reason = lockedError(error) ?? error
+    const reason = startFailure(error)
     logger.error({ error: String(reason) }, `the node did not start: ${String(reason)}`)
     throw reason
   }
@@ -127,11 +122,6 @@ async function requireUndamaged(
     if (state === 'torn' || state === 'suspect')
       logger.warn({ file, offset, reason }, `${state}: what a crash may leave`)
   }
-}
-
-function lockedError(error: unknown): QuorateError | undefined {
-  if (!(error instanceof FileError) || error.code !== 'directory_locked') return undefined
-  return new QuorateError('directory_locked', error.message, { cause: error })
 }
 
 interface AssemblyParts {

@@ -16,7 +16,12 @@ export function run(...args: string[]): Promise<Ran> {
 }
 
 /** The same on other files. */
-export async function runOn(files: Files, ...args: string[]): Promise<Ran> {
+export function runOn(files: Files, ...args: string[]): Promise<Ran> {
+  return runWith({}, files, ...args)
+}
+
+/** The same with variables. */
+export async function runWith(variables: Record<string, string>, files: Files, ...args: string[]): Promise<Ran> {
   let [text, error] = ['', '']
   const terminal = {
     write: (part: string | Uint8Array) =>
@@ -26,7 +31,7 @@ export async function runOn(files: Files, ...args: string[]): Promise<Ran> {
     isTerminal: false,
     readInput: () => Promise.resolve(new Uint8Array()),
   }
-  const environment = { variables: {} } as Parameters<typeof runProgram>[0]['environment']
+  const environment = { variables } as unknown as Parameters<typeof runProgram>[0]['environment']
   const code = await runProgram({ environment, files, terminal }, args)
   return { code, text, error }
 }

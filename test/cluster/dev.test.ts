@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { isPortFree } from '../../src/platform/node/index.ts'
-import { PROGRAM, quorate } from './processes.ts'
+import { plainEnvironment, PROGRAM, quorate } from './processes.ts'
 
 const OFFSETS = [0, 1, 2, 10, 11, 12, 20, 21, 22]
 
@@ -29,7 +29,8 @@ describe('quorate dev', { timeout: 240_000 }, () => {
   after(() => rm(directory, { recursive: true, force: true }))
 
   it('runs three nodes, starts a killed one again, and ends them all on Ctrl-C', async () => {
-    const child = spawn(process.execPath, [PROGRAM, 'dev', '--data', directory, '--base-port', String(basePort)])
+    const args = [PROGRAM, 'dev', '--data', directory, '--base-port', String(basePort)]
+    const child = spawn(process.execPath, args, { env: plainEnvironment() })
     let output = ''
     let onOutput: () => void = () => undefined
     child.stdout.on('data', (bytes: Buffer) => {

@@ -10,6 +10,11 @@ import { freePorts } from '../../src/platform/node/index.ts'
 
 export const PROGRAM: string = new URL('../../src/cli/main.js', import.meta.url).pathname
 
+/** The environment without what this machine or this run of tests tells `quorate`: a node refuses settings that it does not know. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('QUORATE_')))
+}
+
 /** How one run of the command line ended. */
 export interface CommandResult {
   code: number | null
@@ -20,7 +25,8 @@ export interface CommandResult {
 /** Runs `quorate ARGS`. */
 export function quorate(...args: string[]): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = fork(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const env = plainEnvironment()
+    const child = fork(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env })
     let [output, errors] = ['', '']
     child.stdout?.on('data', (bytes: Buffer) => (output += bytes.toString()))
     child.stderr?.on('data', (bytes: Buffer) => (errors += bytes.toString()))
@@ -96,7 +102,8 @@ export class ProcessCluster {
     const node = this.nodes[index]!
     node.errors = ''
     const args = ['server', '--config', join(node.directory, 'config.yaml'), '--exit-with-parent']
-    const child = fork(PROGRAM, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const env = plainEnvironment()
+    const child = fork(PROGRAM, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], env })
     child.stderr?.on('data', (bytes: Buffer) => (node.errors = (node.errors + bytes.toString()).slice(-LOG_KEPT)))
     node.process = child
     node.exit = new Promise(resolve => child.on('close', code => resolve(code)))

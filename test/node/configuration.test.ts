@@ -60,6 +60,28 @@ describe('the configuration', () => {
     await refused('- 1', /mapping/)
     await refused('', /QUORATE_PEER_PORT.*whole number/, { QUORATE_PEER_PORT: 'many' })
     await refused('', /QUORATE_INSECURE.*true or false/, { QUORATE_INSECURE: 'perhaps' })
+    await refused('dataDirectory: ""', /dataDirectory/)
+    await refused('secretFile: ""', /secretFile/)
+    const members = (b: string): string =>
+      `name: a\nmembers: [{ name: a, peer: "h:1", client: "h:2" }, { name: b, ${b} }]`
+    await refused(members('peer: "h:1", client: "h:3"'), /members: the address h:1 stands twice/)
+    await refused(members('peer: "h:3", client: "h:2"'), /members: the address h:2 stands twice/)
+    await refused(members('peer: "h:2", client: "h:3"'), /members: the address h:2 stands twice/)
+  })
+
+  it('does not unfold what aliases of aliases make of a small file', async () => {
+    const layers = Array.from(
+      { length: 12 },
+      (_, i) => `k${i + 1}: &k${i + 1} [${Array(12).fill(`*k${i}`).join(', ')}]`,
+    )
+    await refused(`k0: &k0 [x]\n${layers.join('\n')}`, /config\.yaml: .*alias/i)
+  })
+
+  it('refuses variables that are no settings, except those that others know', async () => {
+    await refused('', /QUORATE_PEER_PROT: there is no such setting/, { QUORATE_PEER_PROT: '1' })
+    const variables = { QUORATE_TOKEN: 'x', OTHER: 'y', QUORATE_PEER_PORT: '5' }
+    const known = { files, variables, otherVariables: new Set(['QUORATE_TOKEN']), flags: {} }
+    assert.equal((await loadConfiguration(known)).peer.port, 5)
   })
 
   it('takes the members from one flag', async () => {

@@ -149,7 +149,7 @@ describe('a node that starts', { timeout: 60_000 }, () => {
     await assert.rejects(start(crashed, other, nodePlatform), { code: 'directory_locked' })
     assert.equal((await ask(other, '/livez')).status, 0)
     assert.equal((await ask(port, '/livez')).status, 200)
-    await assert.rejects(start(join(directory, 'new'), port, nodePlatform), { code: 'EADDRINUSE' })
+    await assert.rejects(start(join(directory, 'new'), port, nodePlatform), { code: 'address_unavailable' })
     await node.stop('end of the test')
   })
 })
