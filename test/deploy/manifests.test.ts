@@ -7,8 +7,10 @@ import type { IStatefulSet } from 'kubernetes-models/apps/v1'
 import type { INetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
 import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import type { IConfigMap, IProbe, ISecret, IService, IServiceAccount } from 'kubernetes-models/v1'
+import { parse } from 'yaml'
 import { loadConfiguration, nodePlatform } from '../../src/node/index.ts'
 import type { Configuration } from '../../src/node/index.ts'
+import { runWith } from '../cli/run.ts'
 import { openTokens, readClusterSecret } from '../../src/transport/security/index.ts'
 import { manifestsOf, readRoot, ROOT, snapshot } from './rendered.ts'
 import type { Manifest } from './rendered.ts'
@@ -77,7 +79,10 @@ class Rendered {
     try {
       const file = join(folder, 'config.yaml')
       await writeFile(file, data![path!.slice(directory.length + 1)]!)
-      return await loadConfiguration({ files, file, variables: this.variablesOf(podName), flags: {} })
+      const args = [command!, option!, file, '--print-config']
+      const { code, text, error } = await runWith(this.variablesOf(podName), files, ...args)
+      assert.deepEqual([code, error], [0, ''])
+      return parse(text) as Configuration
     } finally {
       await rm(folder, { recursive: true })
     }
