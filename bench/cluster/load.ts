@@ -5,12 +5,21 @@ import type { LoadFigures } from '../pipeline/pipeline.ts'
 const VALUE_BYTES = 256
 const KEYS = 100_000
 
-/** Closed-loop writers of 256-B values over 100 k keys, as in the bare pipeline's load. */
-export async function measureWrites(db: Database, writers: number, seconds: number): Promise<LoadFigures> {
+/** `scattered`: as the load of the bare pipeline has them. `sequential`: as etcd's own tool is run (`--sequential-keys`). */
+export type KeyOrder = 'scattered' | 'sequential'
+
+/** Closed-loop writers of 256-B values over 100 k keys. */
+export async function measureWrites(
+  db: Database,
+  writers: number,
+  seconds: number,
+  order: KeyOrder = 'scattered',
+): Promise<LoadFigures> {
   const kv = db.kv('bench')
   const value = new Uint8Array(VALUE_BYTES).fill(7)
+  const step = order === 'scattered' ? 2654435761 : 1
   let next = 0
-  return closedLoop(writers, seconds, () => kv.set(`key:${(next++ * 2654435761) % KEYS}`, value))
+  return closedLoop(writers, seconds, () => kv.set(`key:${(next++ * step) % KEYS}`, value))
 }
 
 /** Closed-loop linearizable reads of one key of 256 B. */
