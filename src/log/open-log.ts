@@ -179,7 +179,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const verdict: LogVerdict = damage.length > 0 || options.isReadOnly === true ? { kind: 'damaged' } : scan.verdict
   let repairedVoteSlots: readonly number[] = []
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {
-    await repair(settings, verdict)
+    await repair(settings, verdict, scan.ahead)
     repairedVoteSlots = await repairVotes(files, directory, identity, slots, votes.hardState)
     await syncRecovered(settings, scan)
   }
@@ -206,9 +206,10 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   return { log, recovered }
 }
 
-/** Cuts off a torn end (W1, W4) and removes files behind the last segment that hold anything. */
-async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void> {
+/** Cuts off a torn end (W1, W4). */
+async function repair(settings: LogSettings, verdict: LogVerdict, ahead: readonly number[]): Promise<void> {
   const { files, directory } = settings
+  await removeBeyondNext(settings, ahead)
   if (verdict.kind !== 'torn') return
   const path = `${directory}/${segmentName(verdict.at.segment)}`
   const bytes = await readWhole(files, path)
@@ -217,6 +218,17 @@ async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void>
     await zeroRange(file, verdict.at.offset, lastWrittenEnd(bytes, verdict.at.offset))
   } finally {
     await file.close()
+  }
+}
+
+/**
+ * A life that ended while a segment was begun leaves two that hold nothing. Only the next one is used again: were it removed, as on a full disk,
+ * the other would make it look lost. Highest first, so that no crash leaves a hole either.
+ */
+async function removeBeyondNext({ files, directory }: LogSettings, ahead: readonly number[]): Promise<void> {
+  for (const segment of ahead.slice(1).toReversed()) {
+    await files.remove(`${directory}/${segmentName(segment)}`)
+    await syncDirectory(files, directory)
   }
 }
 

@@ -2,9 +2,21 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LogError, inspectLog } from '../../src/log/index.ts'
 import type { InspectedFrame } from '../../src/log/index.ts'
-import { scanLog } from '../../src/log/scan.ts'
+import { listSegments, scanLog } from '../../src/log/scan.ts'
+import { createSegmentFile } from '../../src/log/segment-files.ts'
 import { lastWrittenEnd } from '../../src/log/walk.ts'
-import { DIRECTORY_ID, GROUP_ID, LogWorld, batch, entry, readAll, segmentPath, settle, tamper } from './log-world.ts'
+import {
+  DIRECTORY_ID,
+  GROUP_ID,
+  LogWorld,
+  SEGMENT_BYTES,
+  batch,
+  entry,
+  readAll,
+  segmentPath,
+  settle,
+  tamper,
+} from './log-world.ts'
 
 const IDENTITY = { directoryId: DIRECTORY_ID, groupId: GROUP_ID }
 
@@ -36,6 +48,39 @@ function innerSector({ offset }: Placed): number {
 }
 
 describe('recovery', () => {
+  it('leaves one prepared segment of two, so that a full disk never makes a hole of it', async () => {
+    const world = new LogWorld()
+    const { log } = await world.create()
+    log.append({ entries: batch(1, 1, 1) })
+    await log.close()
+    const files = world.disk.files()
+    for (const segment of [2, 3, 4]) await createSegmentFile(files, '/data/log', segment, SEGMENT_BYTES)
+    const opened = await world.open()
+    assert.equal(opened.log.state, 'open')
+    await settle()
+    assert.deepEqual(await listSegments(files, '/data/log'), [1, 2])
+    await opened.log.close()
+    await files.remove(segmentPath(2))
+    const again = await world.open()
+    assert.deepEqual([again.log.state, again.log.lastSeq], ['open', 1])
+  })
+
+  it('takes a file that is missing between others for damage, also among those that are only prepared', async () => {
+    const world = new LogWorld()
+    const { log } = await world.create()
+    log.append({ entries: batch(1, 1, 1) })
+    await log.close()
+    const files = world.disk.files()
+    await files.remove(segmentPath(2))
+    await createSegmentFile(files, '/data/log', 3, SEGMENT_BYTES)
+    const { recovered } = await world.open()
+    assert.deepEqual(
+      recovered.damage.map(({ kind, file, offset }) => ({ kind, file, offset })),
+      [{ kind: 'segment_missing', file: segmentPath(2), offset: 0 }],
+    )
+    assert.deepEqual(await listSegments(files, '/data/log'), [1, 3])
+  })
+
   it('W1: cuts off a last frame with a sector that was never written, and zeroes the rest', async () => {
     const { world, frames } = await threeFrames()
     await tamper(world, segmentPath(1), innerSector(frames[2]!), new Uint8Array(512))
