@@ -460,6 +460,12 @@ export class SimulatedCluster {
   }
 
   /** For traces. */
+  /** The term that each node that answers as a member is in. */
+  termsOfMembers(): string {
+    const seen = this.nodes.map(node => (node.refusal === undefined && !node.isWiped ? node.inspect() : undefined))
+    return seen.map(each => each?.term ?? 'none').join()
+  }
+
   describe(): string {
     return this.nodes
       .map(node => {

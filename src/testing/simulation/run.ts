@@ -10,7 +10,7 @@ import { History } from './history.ts'
 import type { NodeOpening, OpenNode, RunningNode } from './node.ts'
 import { drawProfile, HEALING_MS } from './profile.ts'
 import type { Profile } from './profile.ts'
-import { Trace, Violation } from './trace.ts'
+import { require, Trace, Violation } from './trace.ts'
 import { Workload } from './workload.ts'
 
 export interface SimulationOptions {
@@ -53,6 +53,8 @@ export interface SimulationResult {
 
 /** Setting up may take this long before faults begin: forming the group, the first session, the first project. */
 const SETUP_MS_MAX = 10_000
+/** What the background commits is with all members within so long. */
+const STILL_MS_MAX = 1_000
 /** And so long until everything that is due is removed. */
 const DUE_MS_MAX = 2_000
 /** And so long to be back after a loss of all power. */
@@ -155,6 +157,7 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
     throw new Violation(`${reference.findOverdue()} is due and not removed`)
   }
   await checkEndState(stage)
+  await rest(stage, until)
   if (cluster.profile.endsInBlackout) {
     await blackOut(cluster)
     const isBack = await until(() => cluster.isWaiting || isConverged(cluster, stage.oracle), BLACKOUT_MS_MAX)
@@ -165,6 +168,21 @@ async function play(stage: Stage, faults: FaultInjector, drama: SimulationOption
   if (cluster.failure !== undefined) throw cluster.failure
   workload.checkEnd()
   history.check()
+}
+
+/** What is left of the time: nobody does anything, and so nothing happens. No election, no fence, nothing applied that not all apply. */
+async function rest(
+  { cluster, oracle }: Stage,
+  until: (condition: () => boolean, limitMs: number) => Promise<boolean>,
+): Promise<void> {
+  const { world, profile } = cluster
+  const before = cluster.termsOfMembers()
+  await until(() => false, Math.max(0, profile.troubleMs + HEALING_MS - world.nowMs))
+  const after = cluster.termsOfMembers()
+  require(after === before, () => `an election without cause: terms ${before}, then ${after}`)
+  // An entry may be on its way at this very moment.
+  const isStill = await until(() => isConverged(cluster, oracle), STILL_MS_MAX)
+  require(isStill, () => `no longer converged, without cause: ${cluster.describe()}`)
 }
 
 /** Whatever a node's start throws belongs to that node. */
