@@ -15,6 +15,7 @@ import type { Configuration } from '../node/index.ts'
 import { commandVariables } from './command-variables.ts'
 import type { CommandContext } from './context.ts'
 import { CommandExit, describeError, ExitCode, exitCodeOf } from './exit-codes.ts'
+import { ReloadRequests } from './reload-requests.ts'
 import { StopRequests } from './stop-requests.ts'
 
 interface ServerOptions {
@@ -63,15 +64,11 @@ async function serve(configuration: Configuration, exitsWithParent: boolean): Pr
   const stops = new StopRequests(endProcess)
   const stopListening = onSignals(['SIGINT', 'SIGTERM'], signal => stops.request(signal))
   // A signal during the start is heeded once the node is there: by default it would end the process.
-  let isReloadWanted = false
-  let reload = (): void => {
-    isReloadWanted = true
-  }
-  const stopReloading = onSignals(['SIGHUP'], () => reload())
+  const reloads = new ReloadRequests()
+  const stopReloading = onSignals(['SIGHUP'], () => reloads.request())
   const node = await startNode(configuration, nodePlatform)
   stops.started(node)
-  reload = () => void node.reload()
-  if (isReloadWanted) reload()
+  reloads.started(node)
   if (exitsWithParent) onParentGone(() => stops.request('the supervisor is gone'))
   const failure = await node.stopped
   stopListening()

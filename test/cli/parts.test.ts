@@ -6,6 +6,7 @@ import { DurationHistogram } from '../../src/model/index.ts'
 import { NodeLine } from '../../src/cli/node-line.ts'
 import { cellText, keyCells } from '../../src/cli/cell-text.ts'
 import { formatTable, printable } from '../../src/cli/output.ts'
+import { ReloadRequests } from '../../src/cli/reload-requests.ts'
 import { StopRequests } from '../../src/cli/stop-requests.ts'
 import { QuorateError } from '../../src/model/index.ts'
 
@@ -70,6 +71,20 @@ describe('a request to stop', () => {
     stops.started({ stop: reason => Promise.resolve(void stopped.push(reason)) })
     stops.request('SIGTERM')
     assert.deepEqual([ended.length, stopped], [3, ['SIGTERM']])
+  })
+})
+
+describe('a request to read tokens and certificates again', () => {
+  it('that comes while the node starts is heeded once it is there', () => {
+    for (const isEarly of [true, false]) {
+      let count = 0
+      const reloads = new ReloadRequests()
+      if (isEarly) reloads.request()
+      reloads.started({ reload: () => Promise.resolve(void count++) })
+      assert.equal(count, isEarly ? 1 : 0)
+      reloads.request()
+      assert.equal(count, isEarly ? 2 : 1)
+    }
   })
 })
 

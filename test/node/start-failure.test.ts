@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -12,6 +13,7 @@ import { startFailure } from '../../src/node/start-failure.ts'
 import { QuorateError } from '../../src/model/index.ts'
 import { FileError } from '../../src/platform/index.ts'
 import { runOn, runWith } from '../cli/run.ts'
+import { plainEnvironment, PROGRAM } from '../cluster/processes.ts'
 
 const DOORS = ['client', 'peer', 'admin'] as const
 
@@ -117,6 +119,31 @@ describe('quorate check config', () => {
 })
 
 describe('quorate server', () => {
+  it('hears SIGHUP while it starts, and is not ended by it', { timeout: 60_000 }, async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'quorate-start-sighup-'))
+    try {
+      // Whoever opens a pipe for reading waits until somebody opens it for writing: the node then is in the midst of its start.
+      const pipe = join(directory, 'tokens')
+      assert.equal(spawnSync('mkfifo', [pipe]).status, 0)
+      const flags = ['--data-directory', join(directory, 'data'), '--tokens-file', pipe]
+      const child = fork(PROGRAM, ['server', ...flags], {
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        env: plainEnvironment(),
+      })
+      const ended = once(child, 'exit')
+      let errors = ''
+      child.stderr?.on('data', (bytes: Buffer) => (errors += bytes.toString()))
+      const writer = await open(pipe, 'w')
+      child.kill('SIGHUP')
+      await writer.close()
+      // An empty file of tokens: an end in order, with the code of what is wrong.
+      assert.deepEqual(await ended, [2, null])
+      assert.match(errors, /configuration_invalid.*tokens/)
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
   it('refuses variables of no setting; those of the command line are none of its own', async () => {
     const { files } = nodePlatform()
     const own = {

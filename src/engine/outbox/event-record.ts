@@ -46,8 +46,12 @@ export interface EventHead {
   readonly reader: ByteReader
 }
 
-/** An event but its payload. */
+/** A stored event but its payload. */
 export function decodeHead(bytes: Uint8Array): EventHead {
+  return stored(headOf, bytes)
+}
+
+function headOf(bytes: Uint8Array): EventHead {
   const reader = new ByteReader(bytes)
   reader.u8()
   return { timeMicros: reader.u64(), topic: reader.text16(), key: reader.text16(), reader }
@@ -130,8 +134,11 @@ export function putTopicCount(changes: Changes, scopeId: number, topic: Uint8Arr
 /** What the last compaction of the scope's events removes; undefined = there was none. Throws `ColdPages`. */
 export function readCompaction(reader: RecordReader, scopeId: number): Omit<EventCompaction, 'isDone'> | undefined {
   const record = reader.get(compactionKey(scopeId))
-  if (record === undefined) return undefined
-  const fields = new ByteReader(record.value)
+  return record === undefined ? undefined : stored(decodeCompaction, record.value)
+}
+
+function decodeCompaction(value: Uint8Array): Omit<EventCompaction, 'isDone'> {
+  const fields = new ByteReader(value)
   fields.u8()
   const [seq, events, fromSeq, throughSeq, left] = Array.from({ length: 5 }, () => fields.u64()) as Five
   return { seq, events, fromSeq, throughSeq, left }
