@@ -225,6 +225,21 @@ export const elections: readonly Scenario[] = [
     },
   },
   {
+    rule: 'E12',
+    name: 'a leader whose loop stood still steps down in the turn in which it wakes, unless it hears a quorum there (ADR 0012)',
+    run() {
+      for (const isHeard of [false, true]) {
+        const rig = leaderRig()
+        rig.clear()
+        rig.nowMs += 2_000
+        const heard = isHeard ? [{ type: 'recv', message: rig.heartbeatAnswer(2) } as const] : []
+        rig.turn(...heard, { type: 'read', ctx: 'r', mode: 'index' })
+        assert.equal(rig.state.role, isHeard ? 'leader' : 'follower')
+        assert.equal(rig.all('readReady').length, 0)
+      }
+    },
+  },
+  {
     rule: 'E13',
     name: 'a refused candidate does not postpone the own campaign',
     run() {
