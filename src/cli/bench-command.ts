@@ -6,6 +6,7 @@ import { nodePlatform } from '../node/index.ts'
 import type { Platform } from '../platform/index.ts'
 import type { Session, WithSession } from './context.ts'
 import { positiveInteger } from './context.ts'
+import { CommandExit, ExitCode } from './exit-codes.ts'
 
 type Operation = 'put' | 'get' | 'mixed'
 
@@ -169,7 +170,9 @@ function report({ output }: Session, load: Load, { latencies, failures, elapsedM
   output.result(summary, () => {
     const how = load.rate > 0 ? `open loop, ${load.rate}/s` : `closed loop, ${load.writers} callers`
     output.line(`${load.operation}, ${load.valueBytes} B values, ${how}, ${(elapsedMs / 1000).toFixed(1)} s`)
-    output.table([{ operations: summary.operations, 'per second': summary.perSecond, ...summary.latencyMs }])
+    const latency = Object.fromEntries(Object.entries(summary.latencyMs).map(([name, ms]) => [`${name} ms`, ms]))
+    output.table([{ operations: summary.operations, 'per second': summary.perSecond, ...latency }])
     for (const [code, count] of failures) output.line(`failed: ${count} x ${code}`)
   })
+  if (latencies.count === 0) throw new CommandExit(ExitCode.failed, 'no operation has succeeded')
 }

@@ -168,9 +168,14 @@ async function transferLeadership(session: Session, command: Command): Promise<v
   const byConvention = `${before.clientAddress.slice(0, at)}:${Number(before.clientAddress.slice(at + 1)) + 20}`
   const admin = session.adminEndpoints[index] ?? byConvention
   await adminCall(session, admin, '/admin/v1/leader/transfer', name === undefined ? {} : { to: name })
-  const after = await newLeader(session, before)
+  const isThere = name === before.name
+  const after = isThere ? before : await newLeader(session, before)
   session.output.result({ from: before, to: after }, () =>
-    session.output.line(`leadership went from ${before.name} to ${after.name} (term ${after.term})`),
+    session.output.line(
+      isThere
+        ? `${name} leads already (term ${before.term})`
+        : `leadership went from ${before.name} to ${after.name} (term ${after.term})`,
+    ),
   )
 }
 

@@ -1,7 +1,15 @@
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { QuorateError } from '../model/index.ts'
-import { isPortFree, loadConfiguration, nodePlatform, onSignals, startChild } from '../node/index.ts'
+import {
+  isPortFree,
+  loadConfiguration,
+  nodePlatform,
+  pathOfModule,
+  SETTINGS,
+  onSignals,
+  startChild,
+} from '../node/index.ts'
 import type { ChildProcess } from '../node/index.ts'
 import { replaceTextFile } from '../platform/index.ts'
 import type { Timer } from '../platform/index.ts'
@@ -17,6 +25,9 @@ const BASE_PORT = 7400
 const RESTART_MS = 1_000
 /** A child that does not end in order within this time is killed. */
 const DRAIN_MS_MAX = 15_000
+
+/** What `dev` writes into the file of each node. */
+const OWN_SETTINGS: readonly string[] = ['name', 'dataDirectory', 'members', 'client.port', 'peer.port', 'admin.port']
 
 /** Ports of one node, from that of node 0 (DESIGN 9). */
 interface NodePlan {
@@ -35,19 +46,28 @@ export function addDevCommand(program: Command, context: CommandContext): void {
     .option('--no-restart', 'leaves a dead node to be started by hand')
     .option('--base-port <port>', 'client port of the first node; all others follow from it', String(BASE_PORT))
     .action(async (options: { data: string; restart: boolean; basePort: string }) => {
+      const { variables } = context.environment
+      requireShared(variables)
       const basePort = positiveInteger('--base-port', options.basePort)
       if (basePort > 65_000) throw new QuorateError('invalid_argument', '--base-port must be at most 65000')
       const plans = planNodes(absolute(context.environment.workingDirectory, options.data), basePort)
       await requireFreePorts(plans)
       await requireUnused(context, plans)
       for (const plan of plans) await writeConfiguration(context, plan, plans)
-      const { variables } = context.environment
       const otherVariables = commandVariables(program)
       // What the nodes inherit would end each of them, again and again.
       for (const { configFile: file } of plans)
         await loadConfiguration({ files: context.files, file, variables, otherVariables, flags: {} })
       await new Supervisor(context, plans, options.restart).run()
     })
+}
+
+/** The nodes inherit variables, and each has settings of its own. */
+function requireShared(variables: Readonly<Record<string, string | undefined>>): void {
+  const own = SETTINGS.filter(({ path }) => OWN_SETTINGS.includes(path.join('.')))
+  const given = own.find(({ variable }) => variables[variable] !== undefined)
+  if (given === undefined) return
+  throw new QuorateError('configuration_invalid', `${given.variable}: \`quorate dev\` decides it for each of its nodes`)
 }
 
 function absolute(workingDirectory: string, path: string): string {
@@ -215,5 +235,5 @@ class Supervisor {
 
 /** This very program, for the children. */
 function programFile(): string {
-  return new URL('./main.js', import.meta.url).pathname
+  return pathOfModule('./main.js', import.meta.url)
 }

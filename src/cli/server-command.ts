@@ -66,10 +66,10 @@ async function serve(configuration: Configuration, exitsWithParent: boolean): Pr
   // A signal during the start is heeded once the node is there: by default it would end the process.
   const reloads = new ReloadRequests()
   const stopReloading = onSignals(['SIGHUP'], () => reloads.request())
+  if (exitsWithParent) onParentGone(() => stops.request('the supervisor is gone'))
   const node = await startNode(configuration, nodePlatform)
   stops.started(node)
   reloads.started(node)
-  if (exitsWithParent) onParentGone(() => stops.request('the supervisor is gone'))
   const failure = await node.stopped
   stopListening()
   stopReloading()

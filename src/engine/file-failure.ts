@@ -12,8 +12,8 @@ const CODES: Readonly<Record<FileError['code'], ErrorCode>> = {
 }
 
 /** What a program can tell apart of a file operation that has failed; its cause is the failure. */
-export function fileFailure(error: FileError): QuorateError {
-  return new QuorateError(CODES[error.code], error.message, { cause: error })
+export function fileFailure(error: FileError, code: ErrorCode = CODES[error.code]): QuorateError {
+  return new QuorateError(code, error.message, { cause: error })
 }
 
 /** Rejects with a `fileFailure` where a file operation has failed. */

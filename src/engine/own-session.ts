@@ -1,5 +1,5 @@
 import { decodeOutcome, ENTRY_HEADER_BYTES, EntryKind, encodeRequest, encodeSessionOpening } from '../encoding/index.ts'
-import { QuorateError, refusalCode, requestContent, ROOT_CALLER, SlowRequests } from '../model/index.ts'
+import { QuorateError, refusalCode, refusalError, requestContent, ROOT_CALLER, SlowRequests } from '../model/index.ts'
 import type { OutcomeHandler, RequestReference } from '../model/index.ts'
 import type { Clock, Random } from '../platform/index.ts'
 import type { LocalSequencer } from './local-sequencer.ts'
@@ -69,9 +69,7 @@ export class OwnSession {
       ),
     )
     const outcome = decodeOutcome(bytes)
-    if (outcome.status === 'refused') {
-      throw new QuorateError('session_limit', outcome.message, { retryable: true })
-    }
+    if (outcome.status === 'refused') throw refusalError(outcome)
     this.#id = outcome.seq
     this.#serial = 0
     this.#answered = 0

@@ -9,6 +9,7 @@ export {
   nodePlatform,
   onParentGone,
   onSignals,
+  pathOfModule,
   readEnvironment,
   setExitCode,
   startChild,

@@ -1,6 +1,6 @@
 import { decodeOutcome, encodeSessionOpening, EntryKind } from '../encoding/index.ts'
 import type { SessionOpening } from '../encoding/index.ts'
-import { QuorateError } from '../model/index.ts'
+import { QuorateError, refusalError } from '../model/index.ts'
 import type { EntryOutcome, OutcomeHandler } from '../model/index.ts'
 import type { Timers } from '../platform/index.ts'
 import type { RaftCore } from './core/index.ts'
@@ -25,7 +25,10 @@ export class Openings {
     this.#options = options
   }
 
-  /** Opens a session wherever the leader is. Answers its id. @throws QuorateError `unavailable`, `session_limit` */
+  /**
+   * Opens a session wherever the leader is. Answers its id. @throws QuorateError `unavailable`, `session_limit`, `session_ended` if that of
+   * the nonce is over or another caller's
+   */
   open(opening: SessionOpening, timeoutMs: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const late = new QuorateError('unavailable', 'no leader opened the session in time', {
@@ -38,7 +41,7 @@ export class Openings {
         if (bytes === undefined) return reject(error!)
         const outcome = decodeOutcome(bytes)
         if (outcome.status === 'committed') resolve(outcome.seq)
-        else reject(new QuorateError('session_limit', outcome.message, { retryable: true }))
+        else reject(refusalError(outcome))
       })
     })
   }

@@ -217,13 +217,14 @@ export class Replica implements NodeService {
           new QuorateError('not_leader', 'this node does not lead', { retryable: true, ...(leader && { leader }) }),
         )
       }
+      if (toNodeId === this.#driver.core.state.id) return resolve()
       const timer = this.#options.timers.after(timeoutMs, () =>
         reject(new QuorateError('timeout', 'leadership was not handed over in time', { retryable: true })),
       )
       this.#driver.transfers.begin(toNodeId ?? NO_NODE, refusal => {
         timer.cancel()
         if (refusal === null) resolve()
-        else reject(new QuorateError('unavailable', `leadership was not handed over: ${refusal}`, { retryable: true }))
+        else reject(transferError(refusal))
       })
     })
   }
@@ -331,6 +332,12 @@ export class Replica implements NodeService {
     await this.#driver.maintenance.close()
     await this.#driver.closeLinks()
   }
+}
+
+function transferError(refusal: string): QuorateError {
+  if (refusal === 'unknownMember') return new QuorateError('not_found', 'no other member has this id')
+  if (refusal === 'notVoter') return new QuorateError('invalid_argument', 'a member without a vote does not lead')
+  return new QuorateError('unavailable', `leadership was not handed over: ${refusal}`, { retryable: true })
 }
 
 /** Whether it is no first sending; what is too short to tell is none. */

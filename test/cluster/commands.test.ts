@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import type { DatabaseHead } from '../../src/model/index.ts'
 import type { DataRegion } from '../../src/node/index.ts'
 import { ProcessCluster, quorate } from './processes.ts'
+import type { CommandResult } from './processes.ts'
 
 describe('the command line on three nodes', { timeout: 240_000 }, () => {
   let cluster: ProcessCluster
@@ -42,6 +43,40 @@ describe('the command line on three nodes', { timeout: 240_000 }, () => {
     assert.equal((await cluster.run('kv', 'get', 'bench', 'app', 'greeting')).code, 1)
   })
 
+  it('writes under conditions and for a time, and scans backwards', async () => {
+    await cluster.run('project', 'create', 'bench', '--if-not-exists')
+    const set = (key: string, ...more: string[]): Promise<CommandResult> =>
+      cluster.run('kv', 'set', 'bench', 'app', key, 'v', '--output', 'json', ...more)
+    const { seq } = JSON.parse((await set('if/a')).output) as { seq: number }
+    assert.match((await set('if/a', '--if-seq', String(seq + 1))).errors, /assertion_failed/)
+    assert.equal((await set('if/a', '--if-seq', String(seq))).code, 0)
+    assert.equal((await set('if/b', '--ttl-ms', '600000')).code, 0)
+    assert.equal((await set('if/c', '--ttl-ms', '1')).code, 0)
+    for (let isGone = false; !isGone;) isGone = (await cluster.run('kv', 'get', 'bench', 'app', 'if/c')).code === 1
+    const scanned = await cluster.run('kv', 'scan', 'bench', 'app', '--prefix', 'if/', '--reverse')
+    assert.equal(scanned.output, 'if/b\tv\nif/a\tv\n')
+  })
+
+  it('puts loads on the cluster, of a number of callers and of a rate, and says what came of them', async () => {
+    const load = ['--seconds', '1', '--value-bytes', '10', '--keys', '50', '--output', 'json']
+    for (const [how, operation] of [
+      [['--writers', '4'], 'put'],
+      [['--rate', '200'], 'mixed'],
+    ] as const) {
+      const { code, output, errors } = await cluster.run('bench', '--operation', operation, ...how, ...load)
+      assert.equal(code, 0, errors)
+      const said = JSON.parse(output) as { operations: number; failures: object; latencyMs: Record<string, number> }
+      const { p50 = 0, p99 = 0, max = 0 } = said.latencyMs
+      assert.deepEqual(
+        [said.failures, said.operations > 0, 0 < p50 && p50 <= p99 && p99 <= max],
+        [{}, true, true],
+        output,
+      )
+      if (operation === 'mixed') assert.ok(said.operations <= 201, output)
+    }
+    assert.match((await cluster.run('bench', '--seconds', '1')).output, /OPERATIONS.*PER SECOND.*P99 MS/)
+  })
+
   it('tells how far a majority has synced, and has nodes take checkpoints', async () => {
     const head = JSON.parse((await cluster.run('head', '--output', 'json')).output) as DatabaseHead
     assert.ok(head.visibleSeq > 0 && head.durableSeq >= head.visibleSeq)
@@ -61,6 +96,8 @@ describe('the command line on three nodes', { timeout: 240_000 }, () => {
     const shown = await cluster.run('leader', 'show', '--output', 'json')
     assert.equal((JSON.parse(shown.output) as { name: string }).name, to)
     assert.match((await cluster.run('status')).output, new RegExp(`${to} .* leader`))
+    assert.match((await cluster.run('leader', 'transfer', to)).output, new RegExp(`${to} leads already`))
+    assert.match((await cluster.run('leader', 'transfer', 'n9')).errors, /not_found/)
   })
 
   it('lists what nodes are busy with, cancels it, and shows what took long', async () => {

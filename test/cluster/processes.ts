@@ -4,11 +4,12 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { DatabaseStatus } from '../../src/entry/client.ts'
 import { freePorts } from '../../src/platform/node/index.ts'
 
-export const PROGRAM: string = new URL('../../src/cli/main.js', import.meta.url).pathname
+export const PROGRAM: string = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 /** The environment without what this machine or this run of tests tells `quorate`: a node refuses settings that it does not know. */
 export function plainEnvironment(): NodeJS.ProcessEnv {

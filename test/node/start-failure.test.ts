@@ -63,6 +63,18 @@ describe('a node that cannot start', () => {
     }
   })
 
+  it('says of a data directory that is a file, or below one, that it cannot be had', async () => {
+    const file = join(directory, 'file')
+    await writeFile(file, '')
+    for (const dataDirectory of [file, join(file, 'data')]) {
+      const configuration = checkConfiguration({ dataDirectory, admin: { port: 0 }, log: { level: 'silent' } }, 'test')
+      await assert.rejects(startNode(configuration, nodePlatform), {
+        code: 'storage_failed',
+        message: /makeDirectory of .*file/,
+      })
+    }
+  })
+
   it('says of a failed file what callers hear of it', () => {
     const codes = [
       ['no_space', 'out_of_space'],
@@ -159,5 +171,31 @@ describe('quorate server', () => {
     const { code, error } = await runWith({ ...own, QUORATE_DATADIRECTORY: 'x' }, files, 'server', '--print-config')
     const message = 'quorate: configuration_invalid: QUORATE_DATADIRECTORY: there is no such setting\n'
     assert.deepEqual([code, error], [2, message])
+  })
+})
+
+describe('quorate dev', () => {
+  it('refuses variables of what it decides for each node', async () => {
+    const { files } = nodePlatform()
+    for (const name of ['QUORATE_NAME', 'QUORATE_DATA_DIRECTORY', 'QUORATE_MEMBERS', 'QUORATE_CLIENT_PORT']) {
+      const { code, error } = await runWith({ [name]: '1' }, files, 'dev', '--data', '/dev/null/absent')
+      assert.deepEqual([code, error.includes(`configuration_invalid: ${name}: `)], [2, true], error)
+    }
+  })
+})
+
+describe('a node that ends with its parent', { timeout: 60_000 }, () => {
+  it('does so too when that is gone before the node has started', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'quorate-orphan-'))
+    try {
+      const ports = ['--client-port', '0', '--peer-port', '0', '--admin-port', '0']
+      const args = ['server', '--exit-with-parent', '--data-directory', join(directory, 'data'), ...ports]
+      const child = fork(PROGRAM, args, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: plainEnvironment() })
+      const ended = once(child, 'exit')
+      child.disconnect()
+      assert.deepEqual(await ended, [1, null])
+    } finally {
+      await rm(directory, { recursive: true })
+    }
   })
 })

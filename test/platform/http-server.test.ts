@@ -34,6 +34,33 @@ const H2C =
   'Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n'
 
 describe('an HTTP server', () => {
+  it('answers requests on more connections than it takes with what it is told, drops what is beyond, and goes on', async () => {
+    const limits = { maxConnections: 2, maxExcess: 1 }
+    const onRequest: HttpListenOptions['onRequest'] = (_request, response) => response.end('fine')
+    await withServer({ limits, onRequest, onUnreadable: status => `told ${status}` }, async ({ port }) => {
+      const request = 'GET / HTTP/1.1\r\nHost: h\r\n'
+      const kept = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+      for (const socket of kept) {
+        socket.write(`${request}\r\n`)
+        const [chunk] = (await once(socket, 'data')) as [Buffer]
+        assert.match(chunk.toString(), /^HTTP\/1\.1 200 OK/)
+      }
+      const third = connect(port, '127.0.0.1')
+      await once(third, 'connect')
+      const fourth = connect(port, '127.0.0.1')
+      await once(fourth, 'close')
+      third.write(`${request}\r\n`)
+      const [told] = (await once(third, 'data')) as [Buffer]
+      assert.match(told.toString(), /^HTTP\/1\.1 429 Too Many Requests\r\n(?:.+\r\n)*connection: close/i)
+      assert.match(told.toString(), /told 429/)
+      await once(third, 'close')
+      kept[0]!.end()
+      await once(kept[0]!, 'close')
+      assert.match(await exchange(port, `${request}Connection: close\r\n\r\n`), /^HTTP\/1\.1 200 OK/)
+      kept[1]!.destroy()
+    })
+  })
+
   it('answers requests that offer another protocol as if they did not, their bodies and the next ones too', async () => {
     const seen: string[] = []
     const onRequest: HttpListenOptions['onRequest'] = (request, response) => {

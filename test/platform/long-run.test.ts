@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, it } from 'node:test'
+import { pathOfModule } from '../../src/platform/node/index.ts'
 import { longRunEnvironment, longRunFlags } from '../../src/platform/node/long-run.ts'
 
 const MODULE = new URL('../../src/platform/node/long-run.js', import.meta.url).href
@@ -38,4 +39,8 @@ describe('the environment of a node', () => {
     const own = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=0' }
     assert.deepEqual(longRunEnvironment(own), own)
   })
+})
+
+it('a module has a path wherever the package lies', () => {
+  assert.equal(pathOfModule('./main.js', 'file:///home/a%20b/%C3%BC%23/dev.js'), '/home/a b/ü#/main.js')
 })

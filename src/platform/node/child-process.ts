@@ -1,7 +1,13 @@
 import { fork } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { longRunEnvironment } from './long-run.ts'
+
+/** The path of a module that lies at `relative` to the one whose `import.meta.url` is `base`. */
+export function pathOfModule(relative: string, base: string): string {
+  return fileURLToPath(new URL(relative, base))
+}
 
 /** A Node process started from this one. */
 export interface ChildProcess {
@@ -47,5 +53,7 @@ export function startChild({ module, arguments: args, logFile, onLine, onExit }:
 /** Calls `handler` when the process that started this one with `startChild` is gone. */
 export function onParentGone(handler: () => void): void {
   process.on('disconnect', handler)
+  // It may be gone already: then the event has passed, and there is no channel any more.
+  if (!process.connected) process.nextTick(handler)
   process.channel?.unref()
 }

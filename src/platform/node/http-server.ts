@@ -7,8 +7,10 @@ import type { SecureContextOptions, TlsOptions } from 'node:tls'
 
 /** Bounds on what a caller may make the server hold. */
 export interface HttpLimits {
-  /** Connections at a time, upgraded ones among them; more are dropped at once. 10,000. */
+  /** Connections at a time, upgraded ones among them; a request on one above is answered 429, and ends it. 10,000. */
   maxConnections?: number
+  /** Connections above `maxConnections` that are taken, to be told so; more are dropped at once. 1,000. */
+  maxExcess?: number
   /** Bytes of all headers of one request. 16,384. */
   maxHeaderBytes?: number
   /** The headers of a request must be complete within this time. 10,000 ms. */
@@ -25,17 +27,17 @@ export interface HttpListenOptions {
   port: number
   /** Without it every request is answered 404. */
   onRequest?: RequestListener
-  /** The JSON that is answered to what cannot be read as a request; without it the status line says all. */
+  /** The JSON that is answered to what is not looked at; without it the status line says all. */
   onUnreadable?: (status: UnreadableStatus) => string
-  /** Takes over the socket of a request for another protocol; without it upgrades are refused. */
+  /** Takes over the socket of a request for another protocol, also above `maxConnections`; without it upgrades are refused. */
   onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   limits?: HttpLimits
   /** Serves https and wss: PEM texts. With `clientAuthority` callers must present a certificate of that authority. */
   tls?: { certificate: string; key: string; clientAuthority?: string }
 }
 
-/** Why there is no request to be answered: it is no HTTP, did not come in time, or its headers are too long. */
-export type UnreadableStatus = 400 | 408 | 431
+/** Why a request is not looked at: it is no HTTP, did not come in time, its headers are too long, or there are too many connections. */
+export type UnreadableStatus = 400 | 408 | 429 | 431
 
 /** PEM texts. */
 export type HttpTls = NonNullable<HttpListenOptions['tls']>
@@ -113,7 +115,7 @@ function serveAsItIs(server: Server, request: IncomingMessage, socket: Duplex, h
 }
 
 function createLimitedServer({ onRequest, onUnreadable, limits = {}, tls }: HttpListenOptions): Server {
-  const { maxConnections = 10_000, maxHeaderBytes = 16_384 } = limits
+  const { maxConnections = 10_000, maxExcess = 1_000, maxHeaderBytes = 16_384 } = limits
   const { headersTimeoutMs = 10_000, requestTimeoutMs = 60_000, keepAliveTimeoutMs = 30_000 } = limits
   const settings = {
     maxHeaderSize: maxHeaderBytes,
@@ -123,23 +125,40 @@ function createLimitedServer({ onRequest, onUnreadable, limits = {}, tls }: Http
     connectionsCheckingInterval: 1_000,
     noDelay: true,
   }
-  const listener: RequestListener =
+  const serve: RequestListener =
     onRequest ??
     ((_request, response) => {
       response.writeHead(404, { connection: 'close' }).end()
     })
+  const excess = new WeakSet<Duplex>()
+  const listener: RequestListener = (request, response) => {
+    if (excess.has(request.socket)) refuseExcess(response, onUnreadable?.(429))
+    else serve(request, response)
+  }
   const server =
     tls === undefined
       ? createServer(settings, listener)
       : createSecureServer({ ...settings, ...secrets(tls) }, listener)
-  server.maxConnections = maxConnections
+  server.maxConnections = maxConnections + maxExcess
+  let open = 0
+  server.on('connection', (socket: Duplex) => {
+    open++
+    socket.once('close', () => open--)
+  })
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
+    if (open > maxConnections) excess.add(socket)
+  })
   if (onUnreadable !== undefined) {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerUnreadable(error, socket, onUnreadable))
   }
   return server
 }
 
-const STATUS_LINES: Readonly<Record<UnreadableStatus, string>> = {
+function refuseExcess(response: ServerResponse, body = ''): void {
+  response.writeHead(429, { connection: 'close', 'content-type': 'application/json' }).end(body)
+}
+
+const STATUS_LINES: Readonly<Record<Exclude<UnreadableStatus, 429>, string>> = {
   400: '400 Bad Request',
   408: '408 Request Timeout',
   431: '431 Request Header Fields Too Large',

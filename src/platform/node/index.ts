@@ -1,7 +1,7 @@
 /** The ports on Node. Bound only by the composition roots: `src/entry` and `src/node`. */
 export { dialBytes, listenBytes } from './byte-streams.ts'
 export { isKeyOf, readCertificate } from './certificates.ts'
-export { onParentGone, startChild } from './child-process.ts'
+export { onParentGone, pathOfModule, startChild } from './child-process.ts'
 export type { ChildOptions, ChildProcess } from './child-process.ts'
 export { nodeCiphers } from './ciphers.ts'
 export { nodeClock } from './clock.ts'

@@ -1,12 +1,14 @@
 import { equalBytes } from '../../encoding/index.ts'
 import { CLIENT_LIMITS, CLIENT_PROTOCOL_VERSION, QuorateError } from '../../model/index.ts'
-import type { ClientLimits, HelloMessage } from '../../model/index.ts'
+import type { ClientLimits, ErrorCode, HelloMessage } from '../../model/index.ts'
 import { CloseCode } from './close-code.ts'
 import type { Recheck } from './options.ts'
 import type { ClientChannel, Shared } from './shared.ts'
 
 /** A session is opened through the log: while there is no leader, so long, and again so often. */
 const OPENING_MS = 10_000
+/** What the group answers to an opening, and answers again. */
+const DECIDED: ReadonlySet<ErrorCode> = new Set(['session_limit', 'session_ended'])
 const OPENING_AGAIN_MS = 50
 /** A session is gone on with once its opening is applied here. */
 const RESUMING_MS = 2_000
@@ -134,7 +136,7 @@ export class Greeting {
       try {
         return await service.openSession({ caller: this.identity, kind: 'client', nonce }, leftMs)
       } catch (error) {
-        const isWorthATry = error instanceof QuorateError && error.retryable && error.code !== 'session_limit'
+        const isWorthATry = error instanceof QuorateError && error.retryable && !DECIDED.has(error.code)
         if (!isWorthATry || this.#connection.isClosed || clock.monotonicMs() >= untilMs) throw error
       }
       await new Promise<void>(resolve => timers.after(OPENING_AGAIN_MS * (0.5 + random.float()), resolve))

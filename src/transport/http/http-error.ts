@@ -18,17 +18,21 @@ export function errorResponse(error: QuorateError, headers: Readonly<Record<stri
 }
 
 /** The body of the answer to what cannot be read as a request. */
-export function unreadableBody(status: 400 | 408 | 431): string {
+export function unreadableBody(status: 400 | 408 | 429 | 431): string {
   const { backoffMs: _, ...body } = errorToPlain(unreadable(status))
   return toJson(body)
 }
 
-function unreadable(status: 400 | 408 | 431): QuorateError {
+function unreadable(status: 400 | 408 | 429 | 431): QuorateError {
   switch (status) {
     case 400:
       return new QuorateError('malformed_request', 'this is no HTTP/1.1')
     case 408:
       return new QuorateError('timeout', 'the request did not come in time', { retryable: true })
+    case 429:
+      return new QuorateError('too_many_connections', 'the node has as many connections as it takes', {
+        retryable: true,
+      })
     case 431:
       return new QuorateError('frame_too_large', 'the headers of the request are too long')
     default:

@@ -53,7 +53,7 @@ export interface WebSocketAcceptor {
  * address: on a loopback address without tokens every web page would be root.
  */
 export function acceptWebSocket(options: AcceptOptions): WebSocketAcceptor {
-  const { path, subprotocols, maxFrameBytes, maxLinks = 10_000, origins = [], onLink } = options
+  const { path, subprotocols, maxFrameBytes, maxLinks = 11_000, origins = [], onLink } = options
   const links = new Set<FrameLink>()
   let isClosed = false
   const server = new WebSocketServer({
