@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
 
-/** The variables that the command line reads, beside those of settings. */
-export function commandVariables(program: Command): ReadonlySet<string> {
-  return new Set(['QUORATE_TOKEN', ...variablesOf(program)])
+/** The variables that the command line reads, beside those of settings; `command` is any of it. */
+export function commandVariables(command: Command): ReadonlySet<string> {
+  let root = command
+  while (root.parent !== null) root = root.parent
+  return new Set(['QUORATE_TOKEN', ...variablesOf(root)])
 }
 
 function variablesOf({ options, commands }: Command): string[] {

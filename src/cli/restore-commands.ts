@@ -7,11 +7,11 @@ import type { CopyResult, Database } from '../model/index.ts'
 import { loadConfiguration, loadDataKeys, nodePlatform, readIdentity } from '../node/index.ts'
 import { KEY_FILE, readKey, scratchDirectory } from './backup-text.ts'
 import type { KeyOption } from './backup-text.ts'
+import { commandVariables } from './command-variables.ts'
 import type { CommandContext, Session, WithSession } from './context.ts'
 import { outputOf, positiveInteger } from './context.ts'
 import { keysOption, withDataKeys } from './data-keys.ts'
 import type { DataKeyOptions } from './data-keys.ts'
-import type { Output } from './output.ts'
 import { timeOption } from './time-option.ts'
 
 /** `quorate backup restore`, `restore-member` and `restore-project`. */
@@ -50,7 +50,7 @@ export function addRestoreCommands(backup: Command, context: CommandContext, wit
     .option('--time <time>', 'restores what was committed by this time (ISO 8601)')
     .option(...KEY_FILE)
     .action(async (directories: string[], options: MemberOptions, command: Command) => {
-      await restoreMembers(context, directories, options, outputOf(context, command))
+      await restoreMembers(context, directories, options, command)
     })
   addProjectCommand(backup, context, withSession)
 }
@@ -179,13 +179,16 @@ async function restoreMembers(
   context: CommandContext,
   backups: readonly string[],
   options: MemberOptions,
-  output: Output,
+  command: Command,
 ): Promise<void> {
   const { files, environment } = context
+  const { variables } = environment
+  const output = outputOf(context, command)
+  const otherVariables = commandVariables(command)
   const key = await readKey(context, options)
   const members: { name: string; target: string; restored: Restored }[] = []
   const nodes = await Promise.all(
-    options.config.map(file => loadConfiguration({ files, file, variables: environment.variables, flags: {} })),
+    options.config.map(file => loadConfiguration({ files, file, variables, otherVariables, flags: {} })),
   )
   const names = new Set(nodes.map(({ name }) => name))
   if (options.restoreId === undefined && names.size < nodes[0]!.members.length) {

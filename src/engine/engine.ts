@@ -134,7 +134,7 @@ class EngineOpening {
     this.#opened.push(() => machine.close())
     if (this.#directory.isNew) await this.#directory.completed()
     requireSuperblocks(machine, log, recovered)
-    requireContinuation(machine, log, recovered)
+    requireContinuation(machine, recovered)
     requireWholeLog(recovered, machine)
     requireOwn(machine, recovered, this.#directory.path)
     // To its end: in a group of one everything written is committed.

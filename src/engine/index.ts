@@ -11,7 +11,7 @@ export {
   requireContinuation,
   requireSuperblocks,
 } from './open-state-machine.ts'
-export type { InspectedState, StateMachineOptions } from './open-state-machine.ts'
+export type { StateMachineOptions } from './open-state-machine.ts'
 export type { Inconsistency } from './invariants/index.ts'
 export type { InspectedRegion } from './keyspace/index.ts'
 export {

@@ -99,7 +99,7 @@ async function openIn(
   requireSuperblocks(machine, log, recovered)
   const checkpointSeq = machine.appliedSeq
   const committedSeq = committedIn(machine, log, recovered, await isAlone(machine, log))
-  if (committedSeq > checkpointSeq || !machine.isInstalled) requireContinuation(machine, log, recovered)
+  requireContinuation(machine, recovered)
   const through = throughSeq ?? committedSeq
   if (through < checkpointSeq || through > committedSeq) {
     const message = `${owned.path} has the states of ${checkpointSeq} to ${committedSeq}, not that of ${through}`

@@ -1,5 +1,5 @@
 import { QuorateError } from '../model/index.ts'
-import type { ChainPoint, Log, Recovered, SuperblockProof } from '../log/index.ts'
+import type { DurableState, Log, Recovered, SuperblockProof } from '../log/index.ts'
 import type { Clock, Files, Timers } from '../platform/index.ts'
 import type { Seal } from '../sealing/index.ts'
 import { asDamaged } from './damaged-error.ts'
@@ -111,17 +111,12 @@ export function requireSuperblocks(machine: EngineStateMachine, log: Log, recove
 
 /**
  * The log, as it was found, goes on from the state: no entry between them is missing (DESIGN 5), and it has the one after which the newest
- * checkpoint was made. Of a state that was installed it has to do so as it is now, after it was voided.
+ * checkpoint was made. To be asked before what an install has made void is done away with.
  * @throws QuorateError `damaged` naming file and offset
  */
-export function requireContinuation(machine: EngineStateMachine, log: Log, recovered: Recovered): void {
-  const { appliedSeq: seq, appliedTerm: term, appliedChain: chain } = machine
-  if (machine.isInstalled) {
-    if (seq >= log.base.seq) return
-    const message = `the newest checkpoint is at ${seq}, but the log begins after ${log.base.seq}`
-    throw new QuorateError('damaged', message, { detail: { file: 'pages/data', offset: 0 } })
-  }
-  const damage = recovered.damageBehind({ seq, term, chain })
+export function requireContinuation(machine: EngineStateMachine, recovered: Recovered): void {
+  const { appliedSeq: seq, appliedTerm: term, appliedChain: chain, isInstalled } = machine
+  const damage = recovered.damageBehind({ seq, term, chain, isInstalled })
   if (damage === undefined) return
   const { file, offset, what } = damage
   throw new QuorateError('damaged', `${file} at ${offset}: ${what}`, { detail: { file, offset } })
@@ -158,12 +153,6 @@ function keyspaceOptions(options: Omit<StateMachineOptions, 'timers'>): Keyspace
   }
 }
 
-/** What a superblock says of the entry after which it was made. */
-export interface InspectedState extends ChainPoint {
-  /** It came from another node, without the log that leads to it. */
-  readonly isInstalled: boolean
-}
-
 /**
  * Reads all pages and values of a directory that is not open, changes nothing, and calls `onRegion` for each place: `quorate check
  * data`. `proof` is what the log says of the superblocks. Resolves to the state that an opening would go on from, if there is one. Rejects
@@ -173,7 +162,7 @@ export async function inspectState(
   options: Omit<StateMachineOptions, 'timers'>,
   proof: SuperblockProof,
   onRegion: (region: InspectedRegion) => void,
-): Promise<InspectedState | undefined> {
+): Promise<DurableState | undefined> {
   const newest = await inspectKeyspace(keyspaceOptions(options), proof, onRegion)
   if (newest === undefined) return undefined
   const { seq, term, entryChain: chain, kind } = newest

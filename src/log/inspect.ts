@@ -6,6 +6,7 @@ import { FRAME_HEADER_BYTES, FrameFlag, checkFrame } from './frame.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
 import type { LogEnd } from './closed-end.ts'
 import { damageBehindState } from './continuation.ts'
+import type { DurableState } from './continuation.ts'
 import type { FrameCheck } from './frame.ts'
 import { LogSeal } from './log-seal.ts'
 import type { ChainPoint, HardState, LogIdentity } from './positions.ts'
@@ -54,7 +55,7 @@ export interface LogInspection {
   /** What the log says of the superblocks in the page file. */
   readonly superblock: SuperblockProof
   /** See `Recovered`. */
-  readonly damageBehind: (state: ChainPoint) => DamageReport | undefined
+  readonly damageBehind: (state: DurableState) => DamageReport | undefined
   /** Header of each segment and slot of the votes. */
   readonly fixed: readonly FixedRegion[]
 }
@@ -116,6 +117,7 @@ export async function inspectLog(
   const damage = [...scan.damage, ...closed, ...votes.damage]
   const kept = await readSuspects(files, logPath)
   const unresolved = new Set(kept.unresolved.map(({ keptAs }) => keptAs))
+  const isEndKnown = scan.verdict.kind !== 'suspect' && unresolved.size === 0
   return {
     verdict: damage.length > 0 ? 'damaged' : unresolved.size > 0 ? 'suspect' : scan.verdict.kind,
     base: scan.live[0]?.header.base ?? LOG_BEGINNING,
@@ -124,8 +126,8 @@ export async function inspectLog(
     isVoteCertain: votes.isCertain,
     damage,
     keptAside: kept.paths.map(file => ({ file, isResolved: !unresolved.has(file) })),
-    superblock: scan.superblock,
-    damageBehind: state => (unresolved.size > 0 ? undefined : damageBehindState(scan, directory, state)),
+    superblock: { ...scan.superblock, isCertain: isEndKnown },
+    damageBehind: state => damageBehindState(scan, directory, state, isEndKnown),
     fixed,
   }
 }

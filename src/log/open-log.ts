@@ -3,6 +3,7 @@ import type { Seal } from '../sealing/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
 import { damageBehindState } from './continuation.ts'
+import type { DurableState } from './continuation.ts'
 import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
 import type { DamageReport } from './errors.ts'
@@ -77,8 +78,8 @@ export interface Recovered {
   readonly repairedVoteSlots: readonly number[]
   /** What the log says of the superblocks in the page file. */
   readonly superblock: SuperblockProof
-  /** What is wrong with the log, as it was found, as the one that a state goes on from which was not installed. */
-  readonly damageBehind: (state: ChainPoint) => DamageReport | undefined
+  /** What is wrong with the log, as it was found, as the one that a state goes on from. */
+  readonly damageBehind: (state: DurableState) => DamageReport | undefined
   /** Paths of everything ever kept aside. */
   readonly keptAside: readonly string[]
 }
@@ -178,8 +179,10 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const damage = [...scan.damage, ...damageOfClosedEnd(scan, options.closedAt, options.directory), ...votes.damage]
   const verdict: LogVerdict = damage.length > 0 || options.isReadOnly === true ? { kind: 'damaged' } : scan.verdict
   let repairedVoteSlots: readonly number[] = []
+  const isEndKnown = scan.verdict.kind !== 'suspect' && kept.unresolved.length === 0
+  if (verdict.kind !== 'damaged') await removeBeyondNext(settings, scan.ahead)
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {
-    await repair(settings, verdict, scan.ahead)
+    await repair(settings, verdict)
     repairedVoteSlots = await repairVotes(files, directory, identity, slots, votes.hardState)
     await syncRecovered(settings, scan)
   }
@@ -195,8 +198,8 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
     damage,
     isVoteCertain: votes.isCertain,
     repairedVoteSlots,
-    superblock: scan.superblock,
-    damageBehind: state => (kept.unresolved.length > 0 ? undefined : damageBehindState(scan, options.directory, state)),
+    superblock: { ...scan.superblock, isCertain: isEndKnown },
+    damageBehind: state => damageBehindState(scan, options.directory, state, isEndKnown),
     keptAside: kept.paths,
     ...suspectOf(verdict, scan, kept, directory),
     ...(verdict.kind === 'torn'
@@ -207,9 +210,8 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
 }
 
 /** Cuts off a torn end (W1, W4). */
-async function repair(settings: LogSettings, verdict: LogVerdict, ahead: readonly number[]): Promise<void> {
+async function repair(settings: LogSettings, verdict: LogVerdict): Promise<void> {
   const { files, directory } = settings
-  await removeBeyondNext(settings, ahead)
   if (verdict.kind !== 'torn') return
   const path = `${directory}/${segmentName(verdict.at.segment)}`
   const bytes = await readWhole(files, path)

@@ -395,6 +395,11 @@ class Scanner {
       const bytes = await readWhole(this.#files, this.#path(segment))
       if (lastWrittenEnd(bytes, 0) === 0) continue
       const at = { segment, offset: 0 }
+      if (segment !== ahead[0]) {
+        const before = { segment: segment - 1, offset: 0 }
+        this.#report('frames_lost', before, 'a segment behind it was begun, so this one was full', at)
+        return { kind: 'damaged' }
+      }
       const proof = await this.#findProofAhead(ahead, at)
       if (proof !== undefined) {
         this.#report('segment_header', at, 'frames were synced behind a header that is not valid', proof)

@@ -10,6 +10,8 @@ export interface SuperblockProof {
   readonly number: number
   /** The next one may have been begun, and may be torn. */
   readonly isUnderWay: boolean
+  /** The log's end is known, so that no newer superblock was announced than these; absent = nobody has asked. */
+  readonly isCertain?: boolean
 }
 
 export const NO_SUPERBLOCK: SuperblockProof = { number: 0, isUnderWay: false }

@@ -1,6 +1,6 @@
 import { hexToBytes } from '../encoding/index.ts'
 import { inspectInvariants, inspectState } from '../engine/index.ts'
-import type { Inconsistency, InspectedState } from '../engine/index.ts'
+import type { Inconsistency } from '../engine/index.ts'
 import {
   acceptDirectory,
   inspectLog,
@@ -13,6 +13,7 @@ import {
 import type {
   DamageReport,
   DirectoryIdentity,
+  DurableState,
   InspectedFrame,
   LogInspection,
   SuperblockProof,
@@ -136,7 +137,7 @@ class Inspection {
     const proof = identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock
     const state = await this.#inspectPages(identity, proof)
     // Both are sound, but not necessarily of one moment.
-    if (state?.isInstalled === false && this.#damage.length === 0) this.#addLogDamage(damageBehind?.(state))
+    if (state !== undefined && this.#damage.length === 0) this.#addLogDamage(damageBehind?.(state))
     const physical = this.#result(verdict)
     if (!withInvariants || physical.verdict === 'damaged') return physical
     const { found, count } = await inspectInvariants(this.#stateOptions(identity))
@@ -204,7 +205,7 @@ class Inspection {
     }
   }
 
-  async #inspectPages(identity: DirectoryIdentity, proof: SuperblockProof): Promise<InspectedState | undefined> {
+  async #inspectPages(identity: DirectoryIdentity, proof: SuperblockProof): Promise<DurableState | undefined> {
     const file = `${this.#directory}/pages/data`
     if ((await this.#files.size(file)) === undefined) {
       const place = { file, offset: 0, length: 0, kind: 'superblock' }

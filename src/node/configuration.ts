@@ -109,8 +109,16 @@ export const CONFIGURATION_SCHEMA: z.ZodType<Configuration> = z.strictObject({
       tls: tls('operators, probes and scrapers', CALLERS_CA),
     })
     .prefault({}),
-  secretFile: z.string().min(1).optional().describe('File with the secret that the members of the cluster share'),
-  tokensFile: z.string().min(1).optional().describe('File with the bearer tokens of clients and operators'),
+  secretFile: z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .optional()
+    .describe('File with the secret that the members of the cluster share'),
+  tokensFile: z
+    .string()
+    .min(1, { error: 'must not be empty' })
+    .optional()
+    .describe('File with the bearer tokens of clients and operators'),
   encryption: keys(
     'File with the keys of the data directory, one a line, the present one first; decides at its creation that it is encrypted',
   ),
@@ -245,7 +253,7 @@ function requireMember(configuration: Configuration, source: string): Configurat
   const { members } = configuration
   const names = members.map(({ name }) => name)
   if (new Set(names).size < names.length) throw invalid(source, 'members: a name stands twice')
-  const addresses = members.flatMap(({ peer, client }) => [peer, client])
+  const addresses = members.flatMap(({ peer, client }) => [peer, client]).filter(each => !each.endsWith(':0'))
   const twice = addresses.find((each, i) => addresses.indexOf(each) < i)
   if (twice !== undefined) throw invalid(source, `members: the address ${twice} stands twice`)
   const name = configuration.name === '' && names.length === 1 ? names[0]! : configuration.name

@@ -126,13 +126,13 @@ async function openInDirectory(
   options.onMachine?.(machine)
   if (directory.isNew) await directory.completed()
   requireSuperblocks(machine, log, recovered)
+  requireContinuation(machine, recovered)
   const fenceFile = await FenceFile.open(platform.files, directory.path)
   if (machine.isInstalled) {
     await fenceFile.installedAt(machine.appliedSeq)
     // The install may have been the last thing before a crash: what the log holds of another past, or of an earlier one, is void.
     await log.voidAfterInstall({ seq: machine.appliedSeq, term: machine.appliedTerm, chain: machine.appliedChain })
   }
-  requireContinuation(machine, log, recovered)
   const { directoryId } = directory.identity
   options.onStep?.('replica')
   const replica = await Replica.start({

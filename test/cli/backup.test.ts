@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-codes.ts'
 import { Engine } from '../../src/entry/engine.ts'
-import { run as runCommand } from './run.ts'
+import { nodeFiles } from '../../src/platform/node/index.ts'
+import { run as runCommand, runWith } from './run.ts'
 import type { Ran } from './run.ts'
 
 const run = (...args: string[]): Promise<Ran> => runCommand('backup', ...args)
@@ -123,6 +124,10 @@ describe('quorate backup', () => {
       assert.equal(await readFile(at('member/identity.json'), 'utf8'), identity)
       await writeFile(at('member/identity.json'), identity.replace('"isComplete": true', '"isComplete": false'))
       assert.notEqual((await restore('--skip-existing')).code, ExitCode.fine, 'a changed identity is damage')
+      const args = ['backup', 'restore-member', at('b'), '--config', at('config.yaml')]
+      const beside = { QUORATE_ENDPOINTS: 'a:1', QUORATE_TOKEN: 'x', QUORATE_DATA_DIRECTORY: at('another') }
+      assert.equal((await runWith(beside, nodeFiles(), ...args)).code, ExitCode.fine)
+      assert.equal((await runWith({ QUORATE_DATADIR: 'x' }, nodeFiles(), ...args)).code, ExitCode.usage)
     }))
 
   it('says damage with its exit code, and makes no database of a wrong name', () =>

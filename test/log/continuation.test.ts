@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inspectLog } from '../../src/log/index.ts'
-import type { ChainPoint, DamageReport } from '../../src/log/index.ts'
+import type { ChainPoint, DamageReport, DurableState } from '../../src/log/index.ts'
 import { DIRECTORY_ID, GROUP_ID, LogWorld, batch, segmentPath, settle } from './log-world.ts'
 
 type Place = Partial<DamageReport> | undefined
 
 /** What the check and an opening say of a log behind a state, which must be the same. */
-async function damageBehind(world: LogWorld, state: ChainPoint): Promise<Place> {
+async function damageBehind(world: LogWorld, point: ChainPoint, isInstalled = false): Promise<Place> {
+  const state: DurableState = { ...point, isInstalled }
   const options = { files: world.disk.files(), directory: '/data', directoryId: DIRECTORY_ID, groupId: GROUP_ID }
   const inspected = (await inspectLog(options, () => undefined)).damageBehind(state)
   const { log, recovered } = await world.open()
@@ -53,6 +54,7 @@ describe('the log behind a state', () => {
     assert.equal(await damageBehind(world, points[3]!), undefined)
     const missing = { kind: 'segment_missing', file: segmentPath(1), offset: 0 }
     assert.deepEqual(await damageBehind(world, points[2]!), missing)
+    assert.deepEqual(await damageBehind(world, points[2]!, true), missing)
   })
 
   it('is damaged where it has another entry, or one of another term', async () => {
@@ -66,12 +68,18 @@ describe('the log behind a state', () => {
     }
   })
 
+  it('may be of before where the state was installed', async () => {
+    const { world, points } = await threeEntries()
+    assert.equal(await damageBehind(world, { ...points[3]!, seq: 400 }, true), undefined)
+    assert.equal(await damageBehind(world, { ...points[3]!, chain: points[3]!.chain ^ 1 }, true), undefined)
+  })
+
   it('may be too short where nobody can decide its end, also once that is kept aside', async () => {
     const { world, third, points } = await threeEntries()
     world.disk.flipBit(segmentPath(1), third + 176 + 40, 3)
     const { log, recovered } = await world.open()
     assert.equal(log.state, 'suspect')
-    assert.equal(recovered.damageBehind(points[3]!), undefined)
+    assert.equal(recovered.damageBehind({ ...points[3]!, isInstalled: false }), undefined)
     await log.setSuspectAside()
     await log.close()
     assert.equal(await damageBehind(world, points[3]!), undefined)

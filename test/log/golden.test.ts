@@ -70,7 +70,7 @@ describe('the bytes of docs/formats/log.md', () => {
     const header = world.disk.contents(segmentPath(2))
     assert.equal(hex(header.slice(92, 96)), '0e000000')
     world.disk.crash('process')
-    assert.deepEqual((await world.open()).recovered.superblock, { number: 7, isUnderWay: false })
+    assert.deepEqual((await world.open()).recovered.superblock, { number: 7, isUnderWay: false, isCertain: true })
   })
 
   it('a frame that lists its zero sectors', async () => {

@@ -65,6 +65,34 @@ describe('recovery', () => {
     assert.deepEqual([again.log.state, again.log.lastSeq], ['open', 1])
   })
 
+  it('takes an empty segment for damage where the one behind it was begun, and leaves both', async () => {
+    const world = new LogWorld()
+    const { log } = await world.create()
+    log.append({ entries: batch(1, 1, 1) })
+    await log.close()
+    const files = world.disk.files()
+    for (const segment of [2, 3]) await createSegmentFile(files, '/data/log', segment, SEGMENT_BYTES)
+    await tamper(world, segmentPath(3), 600, Uint8Array.of(1, 2, 3))
+    const { recovered } = await world.open()
+    assert.deepEqual(
+      recovered.damage.map(({ kind, file, offset }) => ({ kind, file, offset })),
+      [{ kind: 'frames_lost', file: segmentPath(2), offset: 0 }],
+    )
+    assert.deepEqual(await listSegments(files, '/data/log'), [1, 2, 3])
+  })
+
+  it('leaves one prepared segment of two behind an end that nobody can decide, too', async () => {
+    const { world, frames } = await threeFrames()
+    world.disk.flipBit(segmentPath(1), frames[2]!.offset + 176 + 40, 3)
+    const files = world.disk.files()
+    for (const segment of [2, 3]) await createSegmentFile(files, '/data/log', segment, SEGMENT_BYTES)
+    const { log } = await world.open()
+    assert.equal(log.state, 'suspect')
+    await log.setSuspectAside()
+    await log.close()
+    assert.deepEqual(await listSegments(files, '/data/log'), [1, 2])
+  })
+
   it('takes a file that is missing between others for damage, also among those that are only prepared', async () => {
     const world = new LogWorld()
     const { log } = await world.create()

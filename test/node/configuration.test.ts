@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { stringify } from 'yaml'
 import { QuorateError } from '../../src/model/index.ts'
 import { loadConfiguration, nodePlatform, SETTINGS, VERSION } from '../../src/node/index.ts'
 import type { Configuration } from '../../src/node/index.ts'
@@ -67,6 +68,11 @@ describe('the configuration', () => {
     await refused(members('peer: "h:1", client: "h:3"'), /members: the address h:1 stands twice/)
     await refused(members('peer: "h:3", client: "h:2"'), /members: the address h:2 stands twice/)
     await refused(members('peer: "h:2", client: "h:3"'), /members: the address h:2 stands twice/)
+  })
+
+  it('is taken again as it is printed, also where ports are free ones', async () => {
+    const printed = await load('dataDirectory: /data', {}, { 'client-port': '0', 'peer-port': '0', 'admin-port': '0' })
+    assert.deepEqual(await load(stringify(printed)), printed)
   })
 
   it('does not unfold what aliases of aliases make of a small file', async () => {

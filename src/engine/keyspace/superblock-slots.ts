@@ -9,6 +9,8 @@ import { decodeSuperblock, superblockBytes } from './superblock.ts'
 export interface SuperblockProof {
   readonly number: number
   readonly isUnderWay: boolean
+  /** None was announced beyond these. */
+  readonly isCertain?: boolean
 }
 
 /** Hears of every superblock before it is written and once it is synced; the log keeps it. */
@@ -67,11 +69,16 @@ export function judgeSlots(
   directoryId: Uint8Array,
 ): [SlotVerdict, SlotVerdict] {
   const newest = Math.max(0, ...slots.map(({ state }) => state?.number ?? 0))
+  const isTold = proof.isCertain === true && proof.number > 0
+  const announced = isTold ? proof.number + (proof.isUnderWay ? 1 : 0) : Infinity
   const judge = (own: SuperblockSlot): SlotVerdict => {
     const { slot, state, isEmpty } = own
     if (own.misunderstood !== undefined) return damaged(own.misunderstood.message)
     if (newest < proof.number && proof.number % 2 === slot) {
       return damaged(`superblock ${proof.number}, which was synced, is not there`)
+    }
+    if (state?.number === newest && newest > announced) {
+      return damaged(`superblock ${newest} was never announced in the log, which is older`)
     }
     if (state !== undefined) return judgeWhole(slot, state, newest, directoryId)
     if (isEmpty && newest === 1) return { kind: 'absent' }

@@ -33,6 +33,15 @@ describe('the two superblocks, judged by what the log knows', () => {
     assert.equal(judge(['empty', 1], synced(1)), 'absent ok')
   })
 
+  it('are damaged where the newest was never announced in a log whose end is known: that log is older', () => {
+    const certain = (proof: SuperblockProof): SuperblockProof => ({ ...proof, isCertain: true })
+    assert.equal(judge([8, 7], certain(synced(7))), 'damaged ok')
+    assert.equal(judge([8, 9], certain(underWay(7))), 'ok damaged')
+    assert.equal(judge([8, 7], certain(underWay(7))), 'ok ok')
+    assert.equal(judge([6, 7], certain(synced(7))), 'ok ok')
+    assert.equal(judge([8, 9], certain(synced(0))), 'ok ok', 'a log that has no frame yet')
+  })
+
   it('may be torn in the slot of the next one while that is under way', () => {
     assert.equal(judge(['bad', 7], underWay(7)), 'torn ok')
     assert.equal(judge(['bad', 1], underWay(1)), 'torn ok')
