@@ -77,6 +77,34 @@ export const transfer: readonly Scenario[] = [
     },
   },
   {
+    rule: 'T4',
+    name: 'a leader that may choose chooses nobody who has been silent for an election timeout',
+    run() {
+      const rig = leaderRig()
+      for (let i = 0; i < 7; i++) {
+        rig.nowMs += 50
+        rig.receive(rig.heartbeatAnswer(3))
+      }
+      assert.equal(rig.progress(2).match, rig.progress(3).match)
+      rig.turn({ type: 'transfer', to: 0 })
+      assert.equal(rig.state.transfer?.to, 3)
+    },
+  },
+  {
+    rule: 'T4',
+    name: 'a leader that may choose chooses nobody who says that it could not lead',
+    run() {
+      const rig = leaderRig()
+      rig.receive(rig.heartbeatAnswer(2, { isUnfitToLead: true }), rig.heartbeatAnswer(3))
+      rig.turn({ type: 'transfer', to: 0 })
+      assert.equal(rig.state.transfer?.to, 3)
+      const other = leaderRig()
+      for (const id of [2, 3]) other.receive(other.heartbeatAnswer(id, { isUnfitToLead: true }))
+      other.turn({ type: 'transfer', to: 0 })
+      assert.deepEqual(ends(other), ['unknownMember'])
+    },
+  },
+  {
     rule: 'T5',
     name: 'a transfer campaign skips the pre-vote and overrides leases',
     mutant: 'transfer campaign respects leases',
