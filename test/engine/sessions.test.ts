@@ -79,6 +79,18 @@ describe('a session', () => {
     assert.equal(decodeOutcome(other.outcome).status, 'refused')
   })
 
+  it('is not opened once the time of its opening is over; a copy finds what was opened in time', async () => {
+    const { harness } = await withSession()
+    const notAfterMicros = harness.timeMicros + SECOND
+    const inTime = await harness.openSession({ nonce: nonce(77), notAfterMicros })
+    harness.timeMicros += 2 * SECOND
+    assert.equal(codeOf((await harness.openSession({ nonce: nonce(78), notAfterMicros })).outcome), 'expired')
+    const copy = await harness.openSession({ nonce: nonce(77), notAfterMicros })
+    assert.deepEqual([copy.session, copy.isDuplicate], [inTime.session, true])
+    const unbounded = await harness.openSession({ nonce: nonce(78) })
+    assert.equal(codeOf(unbounded.outcome), 'committed', 'what came too late has not used the nonce up')
+  })
+
   it('does not exist for an envelope that names an absent one', async () => {
     const { harness } = await withSession()
     assert.equal(await harness.refusal({ mutations: [add] }, { session: 999, serial: 1 }), 'session_ended')
