@@ -192,10 +192,32 @@ describe('votes', () => {
     await assert.rejects(log.startAfter({ seq: 9, term: 3, chain: 1 }), { code: 'damaged' })
   })
 
-  it('two votes in one term, and a missing file of votes, are damage', async () => {
+  const conflicts = (recovered: { damage: readonly { kind: string }[] }): number =>
+    recovered.damage.filter(({ kind }) => kind === 'votes_conflict').length
+
+  it('two slots with two votes in one term are damage, though the newer one agrees with the frames', async () => {
     const world = await voted()
-    await tamper(world, VOTES, 0, encodeVote(IDENTITY, SEEDS, { generation: 4, term: 3, votedFor: 1 }))
-    assert.equal((await world.open()).recovered.damage[0]?.kind, 'votes_conflict')
+    await tamper(world, VOTES, 4096, encodeVote(IDENTITY, SEEDS, { generation: 3, term: 3, votedFor: 1 }))
+    await tamper(world, VOTES, 0, encodeVote(IDENTITY, SEEDS, { generation: 4, term: 3, votedFor: 2 }))
+    assert.equal(readVotes(world.disk.contents(VOTES), IDENTITY, SEEDS).latest?.votedFor, 2)
+    assert.equal(conflicts((await world.open()).recovered), 1)
+  })
+
+  it('a vote other than that of the frames is damage, though the slots agree', async () => {
+    const world = await voted()
+    await tamper(world, VOTES, 4096, encodeVote(IDENTITY, SEEDS, { generation: 3, term: 3, votedFor: 1 }))
+    assert.equal(readVotes(world.disk.contents(VOTES), IDENTITY, SEEDS).isConflict, false)
+    assert.equal(conflicts((await world.open()).recovered), 1)
+  })
+
+  it('a vote for nobody conflicts with no other vote of its term', async () => {
+    const world = await voted()
+    await tamper(world, VOTES, 0, encodeVote(IDENTITY, SEEDS, { generation: 4, term: 3, votedFor: 0 }))
+    assert.equal(conflicts((await world.open()).recovered), 0)
+  })
+
+  it('a missing file of votes is damage', async () => {
+    const world = await voted()
     await world.disk.files().remove(VOTES)
     assert.equal((await world.open()).recovered.damage[0]?.kind, 'votes_missing')
   })
