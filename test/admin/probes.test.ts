@@ -36,10 +36,23 @@ describe('the probes', () => {
     for (const name of rig.trio.nodes.keys()) if (name !== rig.name) rig.trio.crash(name)
     await rig.trio.until('the leader to be missed', () => rig.trio.node(rig.name).replica.topology.leaderId === 0)
     assert.equal(await rig.status('/readyz'), 200)
-    await rig.pass(11_000)
+    await rig.pass(9_500)
+    assert.equal(await rig.status('/readyz'), 200)
+    await rig.pass(1_000)
     assert.equal(await rig.status('/readyz'), 503)
+    assert.equal(await rig.status('/readyz?exclude=leader'), 200)
     assert.equal(await rig.status('/livez'), 200)
     assert.equal((await rig.ask('GET', '/admin/v1/status')).status, 200)
+  })
+
+  it('are not ready while the node is drained, and alive all the same', async () => {
+    const rig = await new AdminRig().open('follower')
+    assert.equal(await rig.status('/readyz'), 200)
+    const { world } = rig.trio
+    await world.runToCompletion(rig.trio.node(rig.name).replica.drain(1_000))
+    const { status, text } = await rig.ask('GET', '/readyz')
+    assert.deepEqual([status, text.match(/^\[-\].*$/gm)], [503, ['[-]draining failed: the node is being drained']])
+    assert.deepEqual([await rig.status('/livez'), await rig.status('/startupz')], [200, 200])
   })
 
   it('tell the leader from the others', async () => {
