@@ -68,6 +68,24 @@ describe('reads', () => {
     )
   })
 
+  it('of a view that was given up before it was open leave no view behind', async () => {
+    const cluster = new FakeCluster()
+    const client = await cluster.connect()
+    const node = cluster.node(1)
+    node.rule = message => (message.type === 'openView' ? 'ignore' : 'pass')
+    assert.equal((await cluster.world.runToCompletion(errorOf(client.view({ timeoutMs: 100 })))).code, 'timeout')
+    await cluster.world.runFor(20)
+    const [asked] = node.received.filter(({ type }) => type === 'openView')
+    const [link] = node.links
+    link!.send({ type: 'viewOpened', requestId: asked!.requestId, viewId: 77, seq: 100 })
+    await cluster.world.runFor(20)
+    const closed = node.received.filter(message => message.type === 'closeView')
+    assert.deepEqual(
+      closed.map(({ viewId }) => viewId),
+      [77],
+    )
+  })
+
   it('of a view go on at the same seq on another node', async () => {
     const cluster = new FakeCluster()
     const client = await cluster.connect()
