@@ -177,6 +177,17 @@ export class Rig {
   }
 }
 
+/** The node with some of its methods replaced. */
+export function withMethods(service: NodeService, methods: Partial<NodeService>): NodeService {
+  return new Proxy(service, {
+    get(target, name) {
+      if (name in methods) return methods[name as keyof NodeService]
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+}
+
 export function ddl(operation: Extract<TransactionEnvelope['mutations'][number], { type: 'ddl' }>['operation']): {
   type: 'ddl'
   operation: typeof operation

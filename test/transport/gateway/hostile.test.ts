@@ -1,23 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CLIENT_SUBPROTOCOL_BINARY, CLIENT_SUBPROTOCOL_JSON, QuorateError } from '../../../src/model/index.ts'
-import type { ClientMessage, NodeService, OutcomeHandler, StateView } from '../../../src/model/index.ts'
-import { commit, ddl, get, hello, put, Rig, watch } from './client.ts'
+import type { ClientMessage, OutcomeHandler, StateView } from '../../../src/model/index.ts'
+import { commit, ddl, get, hello, put, Rig, watch, withMethods } from './client.ts'
 import type { TestClient } from './client.ts'
 
 const seed = Number(process.env['QUORATE_SEED'] ?? 1)
 const utf8 = new TextEncoder()
-
-/** The node with some of its methods replaced. */
-function withMethods(service: NodeService, methods: Partial<NodeService>): NodeService {
-  return new Proxy(service, {
-    get(target, name) {
-      if (name in methods) return methods[name as keyof NodeService]
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
-}
 
 function codeOf(client: TestClient, requestId: number): string | undefined {
   return client.find('error', requestId)?.error.code
