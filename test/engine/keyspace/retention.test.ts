@@ -85,6 +85,21 @@ describe('old roots', () => {
     assert.deepEqual(written.roots(), [0, 4, 9, 10])
   })
 
+  it('are as many as may be kept, the newest of them; what is held counts, and stays', async () => {
+    const written = await Written.create({ maxVersions: 4, maxAgeMs: 1e9 })
+    written.write(9, 5_000)
+    const checkpointed = 0
+    assert.deepEqual(written.roots(), [checkpointed, 7, 8, 9])
+    const views = [written.keyspace.viewAt(7)!]
+    written.write(3, 5_000)
+    assert.deepEqual(written.roots(), [checkpointed, 7, 11, 12])
+    views.push(...[11, 12].map(seq => written.keyspace.viewAt(seq)!))
+    written.write(1, 5_000)
+    assert.deepEqual(written.roots(), [checkpointed, 7, 11, 12, 13])
+    for (const view of views) view.close()
+    assert.deepEqual(written.roots(), [checkpointed, 11, 12, 13])
+  })
+
   it('leave no gap when one goes that a view held in between', async () => {
     const written = await Written.create({ gapEntries: 10 })
     written.write(7)
