@@ -175,6 +175,26 @@ describe(`a replica among three (seed ${seed})`, () => {
     await trio.until('no follower is handicapped', () => ![off, right].some(isHandicapped))
   })
 
+  it('campaigns last while its clock is off by more than half a second, either way', async () => {
+    const trio = new Trio(seed)
+    await trio.start()
+    const leader = await trio.untilLed()
+    const name = NAMES.find(other => other !== leader)!
+    const { clock } = trio.machines.get(name)!.process!
+    const isHandicapped = (): boolean => trio.node(name).replica.inspect().core.isHandicapped
+    for (const sign of [1, -1]) {
+      clock.jumpWall(sign * 400_000)
+      await trio.world.runFor(500)
+      const offMicros = Math.abs(trio.node(name).replica.inspect().clockOffsetMicros)
+      assert.ok(offMicros > 350_000 && offMicros < 450_000, `${offMicros} us`)
+      assert.equal(isHandicapped(), false)
+      clock.jumpWall(sign * 200_000)
+      await trio.until('it is handicapped', isHandicapped, 500)
+      clock.jumpWall(sign * -600_000)
+      await trio.until('it is not any more', () => !isHandicapped(), 500)
+    }
+  })
+
   it('keeps everything when all lose power at once', async () => {
     const trio = new Trio(seed)
     await trio.start()
