@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { MUTANTS } from './mutants/catalogue.ts'
+import { CAUGHT_BY_TESTS, MUTANTS } from './mutants/catalogue.ts'
 import { findMutant } from './mutants/mutant.ts'
 
 /** Each shows in most seeds; `npm run sim -- --mutants` looks for all of them, in up to 200 seeds. */
@@ -20,6 +22,7 @@ const QUICKLY_CAUGHT = [
   'core core: read joins the running round',
 ]
 const SEEDS = 20
+const ROOT = join(import.meta.dirname, '../../..')
 
 describe('a planted bug', () => {
   for (const title of QUICKLY_CAUGHT) {
@@ -30,4 +33,10 @@ describe('a planted bug', () => {
       assert.notEqual(seed, undefined, `survived ${SEEDS} seeds`)
     })
   }
+
+  it('that no simulator looks for is planted by the test that is said to catch it', async () => {
+    for (const [mutant, file] of Object.entries(CAUGHT_BY_TESTS)) {
+      assert.match(await readFile(join(ROOT, file), 'utf8'), new RegExp(`\\b${mutant}\\b`), file)
+    }
+  })
 })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { afterEach, describe, it } from 'node:test'
 import { encodeEnvelope, encodeRequest, raiseCopy, requestCopy, requestSerial } from '../../../src/encoding/index.ts'
 import { QuorateError } from '../../../src/model/index.ts'
 import { Forwarding } from '../../../src/raft/forwarding.ts'
+import { setReplicaMutants } from '../../../src/raft/mutants.ts'
 import type { Peers } from '../../../src/raft/peers.ts'
 import { RequestTable } from '../../../src/raft/requests.ts'
 import type { OutgoingPeerMessage } from '../../../src/raft/wire/index.ts'
@@ -60,6 +61,8 @@ class Rig {
 }
 
 describe('forwarding to the leader', () => {
+  afterEach(() => setReplicaMutants())
+
   it('takes in what was sent to the leader of its own term alone: the rest comes again, in order', () => {
     const rig = new Rig()
     const forward = (term: number, serial: number): void => {
@@ -87,14 +90,19 @@ describe('forwarding to the leader', () => {
   })
 
   it('adds nothing to a full link, which would drop it', () => {
-    const rig = new Rig()
-    rig.add(1, 10)
-    rig.queuedBytes = 16 * MIB
-    rig.forwarding.place(LEADER, 3)
-    assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [0, true])
-    rig.queuedBytes = 0
-    rig.forwarding.place(LEADER, 3)
-    assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [1, false])
+    const addToFull = (): void => {
+      const rig = new Rig()
+      rig.add(1, 10)
+      rig.queuedBytes = 16 * MIB
+      rig.forwarding.place(LEADER, 3)
+      assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [0, true])
+      rig.queuedBytes = 0
+      rig.forwarding.place(LEADER, 3)
+      assert.deepEqual([rig.sent.length, rig.requests.hasUnplaced], [1, false])
+    }
+    addToFull()
+    setReplicaMutants('forwarding_unbounded')
+    assert.throws(addToFull, assert.AssertionError)
   })
 
   it('places nothing on a link before it is told to be open: what was lost with the one before comes first', () => {
