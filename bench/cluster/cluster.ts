@@ -34,6 +34,8 @@ function emptyRound(): Round {
 export async function run(): Promise<Row[]> {
   const [ours, bare, etcd] = [emptyRound(), emptyRound(), emptyRound()]
   const peers = peersFolder()
+  if (peers === undefined)
+    console.error('etcd is not measured: QUORATE_PEERS names no folder with it and its benchmark tool')
   for (let round = 0; round < ROUNDS; round++) {
     bare.writes.push(...(await measurePipeline(WRITERS, SECONDS)))
     await measureQuorate(ours)

@@ -52,7 +52,7 @@ export interface SimulationResult {
 }
 
 /** Setting up may take this long before faults begin: forming the group, the first session, the first project. */
-const SETUP_MS_MAX = 10_000
+const SETUP_MS_MAX = 15_000
 /** What the background commits is with all members within so long. */
 const STILL_MS_MAX = 1_000
 /** And so long until everything that is due is removed. */
