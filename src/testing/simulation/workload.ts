@@ -78,7 +78,9 @@ export class Workload {
       ...firstGrants(this.#random.split('first grants'), callers, hasTables(mix)),
     ]
     const onEnd = (ending: Ending): void => {
-      if (ending.type !== 'outcome' || ending.outcome.status !== 'committed') return
+      // Its answers were lost, all of them: it can be asked for again.
+      if (ending.type !== 'outcome') return write()
+      if (ending.outcome.status !== 'committed') return
       this.isSetUp = true
       this.#start()
     }
