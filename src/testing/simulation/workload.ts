@@ -78,8 +78,8 @@ export class Workload {
       ...firstGrants(this.#random.split('first grants'), callers, hasTables(mix)),
     ]
     const onEnd = (ending: Ending): void => {
-      // Its answers were lost, all of them: it can be asked for again.
-      if (ending.type !== 'outcome') return write()
+      // Its answers were lost, all of them: it can be asked for again, by the next session if this one is over.
+      if (ending.type !== 'outcome') return this.#setup.hasSession ? write() : undefined
       if (ending.outcome.status !== 'committed') return
       this.isSetUp = true
       this.#start()
