@@ -11,7 +11,7 @@ import { notAllowed } from './error-answer.ts'
 import { json, numberOf } from './json-answer.ts'
 import { formatMetrics, METRICS_CONTENT_TYPE } from './metrics.ts'
 import type { MetricsSource } from './metrics.ts'
-import { addProbes, createApp } from './probe-routes.ts'
+import { addProbes, createApp, routesOf } from './probe-routes.ts'
 import type { App } from './probe-routes.ts'
 import { addRequestRoutes } from './request-routes.ts'
 import type { Act } from './request-routes.ts'
@@ -78,7 +78,7 @@ export function createAdminApp(options: AdminOptions): AdminApp {
     const as = (request: Request, peer: AdminPeer): string => operatorOf(authenticateForBackups, request, peer)
     addBackupRoutes(app, backups, as, (caller, action) => options.onAction?.(caller, action))
   }
-  return { fetch: (request, peer) => app.fetch(request, peer), close: () => probes.close() }
+  return { fetch: (request, peer) => app.fetch(request, peer), routes: routesOf(app), close: () => probes.close() }
 }
 
 function addConsole(app: App): void {
@@ -125,7 +125,7 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
   })
   for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/figures', '/admin/v1/audit'])
     app.all(path, () => notAllowed('GET, HEAD'))
-  const act: Act = (path, run, what) => {
+  const act: Act = (path, run, what, methods = 'POST') => {
     app.post(path, async c => {
       const caller = as(c.req.raw, c.env)
       const body = await readFields(c.req.raw)
@@ -133,7 +133,7 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
       options.onAction?.(caller, named === undefined ? path : `${path} ${named}`)
       return run(body)
     })
-    app.all(path, () => notAllowed('POST'))
+    app.all(path, () => notAllowed(methods))
   }
   act('/admin/v1/leader/transfer', async ({ to }) => {
     await actions.transferLeadership(to === undefined ? undefined : memberOf(service, to))

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { QuorateError } from '../model/index.ts'
-import type { AdminApp, AdminPeer } from './admin-app.ts'
+import type { AdminApp, AdminPeer, AdminRoute } from './admin-app.ts'
 import { errorAnswer, notAllowed } from './error-answer.ts'
 import { answerLeader, answerProbe, answerStart } from './probe-answers.ts'
 import { describeStart, StartingProbes } from './probes.ts'
@@ -24,6 +24,11 @@ export function createApp(onFault: ((error: unknown) => void) | undefined): App 
     return errorAnswer(new QuorateError('internal', 'the request failed inside the node', { applied: 'unknown' }))
   })
   return app
+}
+
+/** Without what is there for all methods: refusals. */
+export function routesOf(app: App): AdminRoute[] {
+  return app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => ({ method, path }))
 }
 
 /** `/livez`, `/readyz`, `/startupz`, each with its checks below it, and `/leaderz`; GET and HEAD, for everybody. */
@@ -54,5 +59,5 @@ export function createStartingApp(read: () => StartReading): AdminApp {
   const app = createApp(undefined)
   addProbes(app, new StartingProbes(read))
   app.all('*', () => errorAnswer(new QuorateError('unavailable', describeStart(read()), { retryable: true })))
-  return { fetch: (request, peer) => app.fetch(request, peer), close: () => undefined }
+  return { fetch: (request, peer) => app.fetch(request, peer), routes: routesOf(app), close: () => undefined }
 }

@@ -12,11 +12,12 @@ const THRESHOLD_MS_MAX = 3_600_000
 /** Of an id in the log. */
 const ID_CHARACTERS_MAX = 80
 
-/** Adds a path that changes something: audited, with `what` it is about where that says more than the path. */
+/** Adds a path that changes something: audited, with `what` it is about where that says more than the path; `methods` where POST is not the only one. */
 export type Act = (
   path: string,
   run: (body: Record<string, unknown>) => Promise<Response>,
   what?: (body: Record<string, unknown>) => string | undefined,
+  methods?: string,
 ) => void
 
 export interface RequestRoutes {
@@ -42,13 +43,18 @@ export function addRequestRoutes({ app, running, slow, as, act }: RequestRoutes)
     const limit = numberOf(c.req.query('limit'), 'limit', LISTED, LISTED_MAX)
     return json({ thresholdMs: slow.thresholdMs, count: slow.count, requests: slow.list().slice(0, limit) })
   })
-  act(`${PATH}/slow`, async ({ thresholdMs }) => {
-    if (!Number.isSafeInteger(thresholdMs) || Number(thresholdMs) < 0 || Number(thresholdMs) > THRESHOLD_MS_MAX) {
-      throw new QuorateError('invalid_argument', `thresholdMs is a whole number up to ${THRESHOLD_MS_MAX}`)
-    }
-    slow.thresholdMs = Number(thresholdMs)
-    return json({ thresholdMs: slow.thresholdMs })
-  })
+  act(
+    `${PATH}/slow`,
+    async ({ thresholdMs }) => {
+      if (!Number.isSafeInteger(thresholdMs) || Number(thresholdMs) < 0 || Number(thresholdMs) > THRESHOLD_MS_MAX) {
+        throw new QuorateError('invalid_argument', `thresholdMs is a whole number up to ${THRESHOLD_MS_MAX}`)
+      }
+      slow.thresholdMs = Number(thresholdMs)
+      return json({ thresholdMs: slow.thresholdMs })
+    },
+    undefined,
+    'GET, HEAD, POST',
+  )
   act(
     `${PATH}/cancel`,
     async ({ id }) => {

@@ -1,6 +1,6 @@
 import { after } from 'node:test'
 import { createAdminApp, nodeMetrics, processMetrics } from '../../src/admin/index.ts'
-import type { AdminApp, LagLimits, NodeHealth } from '../../src/admin/index.ts'
+import type { AdminApp, AdminOptions, LagLimits, NodeHealth } from '../../src/admin/index.ts'
 import { RunningRequests } from '../../src/model/index.ts'
 import { watchProcess } from '../../src/platform/node/index.ts'
 import { Trio } from '../raft/replica/trio.ts'
@@ -33,6 +33,8 @@ export class AdminRig {
   /** Entries by which the node seems to lag beyond what it does. */
   lag = 0
   readiness: LagLimits | undefined
+  /** In place of, and beyond, what is said below. */
+  also: Partial<AdminOptions> = {}
   name = ''
   app!: AdminApp
 
@@ -62,6 +64,7 @@ export class AdminRig {
         audit: (limit, beforeSeq) => machine.auditRows(limit, beforeSeq),
       },
       onAction: (caller, action) => this.actions.push(`${caller} ${action}`),
+      ...this.also,
     })
     return this
   }
