@@ -71,10 +71,26 @@ async function requireUnderstood({ page, words }: DocumentedCommand): Promise<vo
   if (ran[0] === 'explore' && inner >= 0) await requireUnderstood({ page, words: words.slice(inner + 1) })
 }
 
+/** Each command that does something, with its arguments as its help has them. */
+function usagesOf(command: Command, names: readonly string[] = []): string[] {
+  if (command.commands.length > 0) return command.commands.flatMap(each => usagesOf(each, [...names, each.name()]))
+  const parts = command.registeredArguments.map(argument => {
+    const text = argument.variadic ? `${argument.name()}...` : argument.name()
+    return argument.required ? `<${text}>` : `[${text}]`
+  })
+  return [[...names, ...parts].join(' ')]
+}
+
 describe('the pages', () => {
   it('show commands that the program understands', async () => {
     const commands = await documented()
     assert.ok(commands.length >= 30, `${commands.length} commands`)
     for (const command of commands) await requireUnderstood(command)
+  })
+
+  it('have every command: docs/reference/commands.md', async () => {
+    const page = await readFile(join(ROOT, 'docs/reference/commands.md'), 'utf8')
+    const rows = [...page.matchAll(/^\| `([a-z][^`]*)` \| \S.* \|$/gm)].map(([, usage = '']) => usage)
+    assert.deepEqual(rows.sort(), usagesOf(recording(() => undefined).program).sort())
   })
 })
