@@ -11,6 +11,7 @@ import { main as queries } from '../../examples/guide/queries.ts'
 import { main as storage } from '../../examples/guide/storage.ts'
 import { main as transactions } from '../../examples/guide/transactions.ts'
 import { main as watch } from '../../examples/guide/watch.ts'
+import { REPLAY_ENTRIES_MAX } from '../../src/engine/index.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const PAGES = join(ROOT, 'docs/guide')
@@ -47,6 +48,15 @@ describe('the guide', () => {
       assert.equal(all, [...text.matchAll(BLOCK)].length, `${page} has code that nothing runs`)
     }
     assert.ok(blocks >= 20, `${blocks} blocks`)
+  })
+
+  it('says how many entries a read at an older seq applies again', async () => {
+    const text = await readFile(join(PAGES, 'consistency.md'), 'utf8')
+    const bounds = [...text.matchAll(/\b(\d\d,\d{3}) (?:at most|entries)/g)].map(([, bound]) => bound)
+    assert.deepEqual(
+      bounds,
+      Array.from({ length: 2 }, () => REPLAY_ENTRIES_MAX.toLocaleString('en-US')),
+    )
   })
 
   const expectations: readonly [
