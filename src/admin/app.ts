@@ -125,26 +125,26 @@ function addOperations(app: App, options: AdminOptions, probes: Probes): void {
   })
   for (const path of ['/metrics', '/admin/v1/status', '/admin/v1/figures', '/admin/v1/audit'])
     app.all(path, () => notAllowed('GET, HEAD'))
-  const act: Act = (path, run, what, methods = 'POST') => {
+  const act: Act = (path, fields, run, what, methods = 'POST') => {
     app.post(path, async c => {
       const caller = as(c.req.raw, c.env)
-      const body = await readFields(c.req.raw)
+      const body = await readFields(c.req.raw, fields)
       const named = what?.(body)
       options.onAction?.(caller, named === undefined ? path : `${path} ${named}`)
       return run(body)
     })
     app.all(path, () => notAllowed(methods))
   }
-  act('/admin/v1/leader/transfer', async ({ to }) => {
+  act('/admin/v1/leader/transfer', ['to'], async ({ to }) => {
     await actions.transferLeadership(to === undefined ? undefined : memberOf(service, to))
     return json({ leaderId: service.topology.leaderId })
   })
-  act('/admin/v1/drain', async () => {
+  act('/admin/v1/drain', [], async () => {
     await actions.drain()
     return json({ isDraining: true }, 202)
   })
   if (options.requests !== undefined) addRequestRoutes({ app, as, act, ...options.requests })
-  act('/admin/v1/checkpoint', async () => json({ seq: await actions.checkpoint() }))
+  act('/admin/v1/checkpoint', [], async () => json({ seq: await actions.checkpoint() }))
 }
 
 /** A member by name or node id. @throws QuorateError `not_found` */

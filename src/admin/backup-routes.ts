@@ -53,14 +53,14 @@ export function addBackupRoutes(
   })
   app.post(ROOT, async c => {
     const caller = as(c.req.raw, c.env)
-    const { name, parent } = await readFields(c.req.raw)
+    const { name, parent } = await readFields(c.req.raw, ['name', 'parent'])
     const begun = await backups.begin(optionalText('name', name), optionalText('parent', parent))
     onAction(caller, `POST ${ROOT} ${begun.name}`)
     return json(begun, 202)
   })
   app.post(`${ROOT}/stream`, async c => {
     const caller = as(c.req.raw, c.env)
-    const { parent } = await readFields(c.req.raw)
+    const { parent } = await readFields(c.req.raw, ['parent'])
     const body = await backups.stream(parent === undefined ? undefined : continuedBackup(parent))
     onAction(caller, `POST ${ROOT}/stream`)
     return new Response(body, { headers: { 'content-type': 'application/octet-stream' } })

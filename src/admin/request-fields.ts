@@ -2,8 +2,15 @@ import { QuorateError } from '../model/index.ts'
 
 const BODY_CHARACTERS_MAX = 4_096
 
-/** An optional JSON object. @throws QuorateError `malformed_request` */
-export async function readFields(request: Request): Promise<Record<string, unknown>> {
+/** An optional JSON object of these fields and no others. @throws QuorateError `malformed_request` */
+export async function readFields(request: Request, known: readonly string[]): Promise<Record<string, unknown>> {
+  const fields = await readObject(request)
+  const unknown = Object.keys(fields).find(name => !known.includes(name))
+  if (unknown !== undefined) throw new QuorateError('malformed_request', `there is no field '${unknown}' here`)
+  return fields
+}
+
+async function readObject(request: Request): Promise<Record<string, unknown>> {
   const text = await readShort(request)
   if (text.trim() === '') return {}
   try {

@@ -12,9 +12,13 @@ const THRESHOLD_MS_MAX = 3_600_000
 /** Of an id in the log. */
 const ID_CHARACTERS_MAX = 80
 
-/** Adds a path that changes something: audited, with `what` it is about where that says more than the path; `methods` where POST is not the only one. */
+/**
+ * Adds a path that changes something, with the `fields` that its body may have: audited, with `what` it is about where that says more than the
+ * path; `methods` where POST is not the only one.
+ */
 export type Act = (
   path: string,
+  fields: readonly string[],
   run: (body: Record<string, unknown>) => Promise<Response>,
   what?: (body: Record<string, unknown>) => string | undefined,
   methods?: string,
@@ -45,6 +49,7 @@ export function addRequestRoutes({ app, running, slow, as, act }: RequestRoutes)
   })
   act(
     `${PATH}/slow`,
+    ['thresholdMs'],
     async ({ thresholdMs }) => {
       if (!Number.isSafeInteger(thresholdMs) || Number(thresholdMs) < 0 || Number(thresholdMs) > THRESHOLD_MS_MAX) {
         throw new QuorateError('invalid_argument', `thresholdMs is a whole number up to ${THRESHOLD_MS_MAX}`)
@@ -57,6 +62,7 @@ export function addRequestRoutes({ app, running, slow, as, act }: RequestRoutes)
   )
   act(
     `${PATH}/cancel`,
+    ['id'],
     async ({ id }) => {
       if (typeof id !== 'string') throw new QuorateError('invalid_argument', 'id is the id of a request')
       running.cancel(id)

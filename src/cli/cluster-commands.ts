@@ -24,6 +24,11 @@ export function addClusterCommands(program: Command, withSession: WithSession): 
     .option('--wait <token>', 'waits until this seq or token is synced by a majority')
     .action(withSession(showHead))
   program
+    .command('settings')
+    .description('the replicated settings; `quorate ddl` with `setSetting` changes one')
+    .argument('[name]', 'only the value of this one')
+    .action(withSession(showSettings))
+  program
     .command('checkpoint')
     .description('has nodes write what changed since their last checkpoint')
     .argument('[endpoint]', 'client address of the node; default: all of --endpoints')
@@ -158,6 +163,19 @@ async function requireLeader(session: Session): Promise<FoundLeader> {
   }
   if (newest === undefined) throw new QuorateError('unavailable', 'no node knows a leader', { retryable: true })
   return newest
+}
+
+async function showSettings(session: Session, command: Command): Promise<void> {
+  const [name] = command.args
+  const settings = await (await session.database()).settings()
+  if (name === undefined) {
+    return session.output.result(settings, () =>
+      session.output.table(Object.entries(settings).map(([setting, value]) => ({ setting, value }))),
+    )
+  }
+  const value = settings[name]
+  if (value === undefined) throw new QuorateError('setting_not_found', `there is no setting '${name}'`)
+  session.output.result({ [name]: value }, () => session.output.line(String(value)))
 }
 
 async function transferLeadership(session: Session, command: Command): Promise<void> {

@@ -130,7 +130,8 @@ async function tlsOf({ files }: CommandContext, options: GlobalOptions): Promise
 }
 
 async function tokenOf({ files, environment }: CommandContext, options: GlobalOptions): Promise<string | undefined> {
-  const { token = environment.variables['QUORATE_TOKEN'], tokenFile } = options
+  // What is set and empty, as a composition of containers leaves it, is no token.
+  const { token = environment.variables['QUORATE_TOKEN'] || undefined, tokenFile } = options
   if (tokenFile === undefined) return token
   const text = await readTextFile(files, tokenFile)
   if (text === undefined) throw new QuorateError('invalid_argument', `there is no file ${tokenFile}`)

@@ -238,6 +238,10 @@ class RemoteDatabase implements Client {
     return this.#database.verifyAudit(options)
   }
 
+  settings(options?: RequestOptions): Promise<Readonly<Record<string, number>>> {
+    return this.#database.settings(options)
+  }
+
   head(options?: RequestOptions): Promise<DatabaseHead> {
     return this.#database.head(options)
   }

@@ -98,6 +98,11 @@ export interface Database extends StateReader, AsyncDisposable {
    */
   leaderTimeMicros(): number
   /**
+   * The replicated settings by name, whole numbers (docs/reference/settings.md); whoever may come in may read them. `ddl` with `setSetting`
+   * changes one. @throws QuorateError as a read
+   */
+  settings(options?: RequestOptions): Promise<Readonly<Record<string, number>>>
+  /**
    * How far reads see and how far no crash reaches: with the default consistency at least everything that was acknowledged before the
    * call, to anybody. @throws QuorateError as a read
    */

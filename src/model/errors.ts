@@ -86,7 +86,6 @@ export const ERROR_CODES = [
   'storage_failed',
   'out_of_space',
   'address_unavailable',
-  'configuration_mismatch',
   'configuration_invalid',
   'internal',
 ] as const

@@ -76,7 +76,6 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   storage_failed: 500,
   out_of_space: 507,
   address_unavailable: 500,
-  configuration_mismatch: 500,
   configuration_invalid: 500,
   internal: 500,
 }

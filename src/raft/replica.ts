@@ -224,7 +224,7 @@ export class Replica implements NodeService {
       this.#driver.transfers.begin(toNodeId ?? NO_NODE, refusal => {
         timer.cancel()
         if (refusal === null) resolve()
-        else reject(transferError(refusal))
+        else reject(transferError(refusal, toNodeId))
       })
     })
   }
@@ -334,8 +334,9 @@ export class Replica implements NodeService {
   }
 }
 
-function transferError(refusal: string): QuorateError {
-  if (refusal === 'unknownMember') return new QuorateError('not_found', 'no other member has this id')
+function transferError(refusal: string, toNodeId: number | undefined): QuorateError {
+  if (refusal === 'unknownMember' && toNodeId !== undefined)
+    return new QuorateError('not_found', 'no other member has this id')
   if (refusal === 'notVoter') return new QuorateError('invalid_argument', 'a member without a vote does not lead')
   return new QuorateError('unavailable', `leadership was not handed over: ${refusal}`, { retryable: true })
 }

@@ -40,6 +40,11 @@ describe('what an operator may do', () => {
     const to = [...rig.trio.nodes.keys()].find(name => name !== rig.name)!
     assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer', {}, JSON.stringify({ to: 'nobody' }))).status, 404)
     assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer', {}, 'to n2')).status, 400)
+    assert.equal(
+      (await rig.ask('POST', '/admin/v1/leader/transfer', {}, '{"tu":"n2"}')).status,
+      400,
+      'a misspelt field',
+    )
     assert.equal((await rig.ask('POST', '/admin/v1/leader/transfer', {}, ' '.repeat(5_000))).status, 400)
     const answer = await rig.ask('POST', '/admin/v1/leader/transfer', {}, JSON.stringify({ to }))
     assert.equal(answer.status, 200, answer.text)

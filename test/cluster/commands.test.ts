@@ -88,6 +88,14 @@ describe('the command line on three nodes', { timeout: 240_000 }, () => {
     assert.equal((await cluster.run('checkpoint', '127.0.0.1:1')).code, 2)
   })
 
+  it('shows the settings that all nodes go by, and the value of one', async () => {
+    const setting = JSON.stringify({ type: 'setSetting', name: 'auditRowsMax', value: 77 })
+    assert.equal((await cluster.run('ddl', setting)).code, 0)
+    assert.equal((await cluster.run('settings', 'auditRowsMax')).output, '77\n')
+    assert.match((await cluster.run('settings')).output, /sessionWindow +1024\n/)
+    assert.match((await cluster.run('settings', 'auditRows')).errors, /setting_not_found/)
+  })
+
   it('shows and hands over leadership', async () => {
     const leader = await cluster.leader()
     const to = `n${(leader + 1) % 3}`

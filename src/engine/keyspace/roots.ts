@@ -237,9 +237,10 @@ export class Roots {
     const roots = this.all.slice()
     for (let i = 0; i < roots.length - 1; i++) {
       const root = roots[i]!
-      // One that was held may be all that keeps its neighbours from being too far apart.
-      const isIdle = kept !== undefined && !this.#isFar(kept, root) && !this.#isGap(kept, roots[i + 1]!)
-      if (root.holders === 0 && (isIdle || nowMs - root.publishedAtMs > maxAgeMs)) this.drop(root)
+      // One may be all that keeps its neighbours from being too far apart: what is between them could not be read.
+      const isLink = kept !== undefined && this.#isGap(kept, roots[i + 1]!)
+      const isIdle = kept !== undefined && !this.#isFar(kept, root)
+      if (root.holders === 0 && !isLink && (isIdle || nowMs - root.publishedAtMs > maxAgeMs)) this.drop(root)
       else kept = root
     }
     for (;;) {

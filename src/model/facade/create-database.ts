@@ -239,6 +239,12 @@ class CoreDatabase implements Database {
     return verifyAudit(this.#connection, options)
   }
 
+  async settings(options?: RequestOptions): Promise<Readonly<Record<string, number>>> {
+    const { result } = await this.#read({ type: 'settings' }, options)
+    if (result.type !== 'settings') throw unfitAnswer('settings', result.type)
+    return result.settings
+  }
+
   head(options?: RequestOptions): Promise<DatabaseHead> {
     return readHead(this.#connection, options)
   }

@@ -79,10 +79,12 @@ export const catalogSection: ConformanceSection = {
       async run({ database, project }) {
         const limited = async (name: 'projectsMax' | 'scopesMax', operation: Ddl): Promise<void> => {
           await database.ddl({ type: 'setSetting', name, value: 1 })
+          equal((await database.settings())[name], 1)
           try {
             await refused(database.ddl(operation), 'catalog_limit')
           } finally {
             await database.ddl({ type: 'setSetting', name, value: DEFAULT_SETTINGS[name] })
+            equal((await database.settings())[name], DEFAULT_SETTINGS[name])
           }
           deepEqual((await database.ddl(operation)).changed, [true])
         }

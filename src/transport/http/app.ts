@@ -17,6 +17,7 @@ import { commitEventsRoute, eventsRoute } from './event-routes.ts'
 import {
   headRoute,
   jobsRoute,
+  settingsRoute,
   projectsRoute,
   queryRoute,
   scopesRoute,
@@ -91,6 +92,7 @@ export function createHttpApp(options: HttpOptions): HttpApp {
   fixed(app, 'POST', '/v1/commit', c => answer(c, commitRoute))
   fixed(app, 'POST', '/v1/preflight', c => answer(c, preflightRoute))
   fixed(app, 'GET', '/v1/head', c => answer(c, headRoute))
+  fixed(app, 'GET', '/v1/settings', c => answer(c, settingsRoute))
   fixed(app, 'GET', '/v1/jobs', c => answer(c, jobsRoute))
   fixed(app, 'GET', '/v1/events/*', c => answer(c, call => eventsRoute(call, splitTarget(c.env.target).path)))
   fixed(app, 'GET', '/v1/commits/*', c => answer(c, call => commitEventsRoute(call, splitTarget(c.env.target).path)))

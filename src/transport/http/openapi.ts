@@ -9,6 +9,7 @@ import {
   envelopeSchema,
   errorSchema,
   headSchema,
+  settingsSchema,
   commitEventsSchema,
   eventsQuery,
   eventsSchema,
@@ -216,6 +217,14 @@ function statePaths(): Plain {
         'How far reads see, and how far a majority has synced; with min_seq it waits for that',
         queryParameters(readQuery),
         jsonContent(headSchema),
+      ),
+    },
+    '/v1/settings': {
+      get: operation(
+        'settings',
+        'The replicated settings by name',
+        queryParameters(readQuery),
+        jsonContent(settingsSchema),
       ),
     },
     '/v1/status': { get: operation('status', 'What this node knows of the cluster', [], jsonContent(statusSchema)) },

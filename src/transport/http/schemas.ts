@@ -512,6 +512,7 @@ export const errorSchema: z.ZodType = z.object({
     })
     .optional(),
 })
+export const settingsSchema: z.ZodType = z.object({ ...written, settings: z.record(z.string(), integer) })
 export const headSchema: z.ZodType = z.object({
   visibleSeq: integer.describe('Reads see everything through it'),
   durableSeq: integer.describe('A majority has everything through it synced'),

@@ -85,6 +85,13 @@ export async function usageRoute(call: HttpCall, path: string): Promise<Response
   return answered(read, { projects: read.result.projects })
 }
 
+/** GET /v1/settings: the replicated settings by name. */
+export async function settingsRoute(call: HttpCall): Promise<Response> {
+  const read = await readFor(call, parseQuery(readQuery, call.query), { type: 'settings' })
+  if (read.result.type !== 'settings') throw unfit(read.result.type)
+  return answered(read, { settings: read.result.settings })
+}
+
 /** GET /v1/head: how far reads see, and what a majority has synced; with `min_seq` it waits for that. */
 export async function headRoute(call: HttpCall): Promise<Response> {
   const { seq, historyId } = await readFor(call, parseQuery(readQuery, call.query), { type: 'settings' })

@@ -76,6 +76,15 @@ describe('old roots', () => {
     assert.deepEqual(written.roots(), [0, 10, 20, 30, 35])
   })
 
+  it('stay beyond their age where their going would leave too much between those around them', async () => {
+    const written = await Written.create({ gapEntries: 10, maxAgeMs: 60_000 })
+    written.write(35)
+    written.write(1, 61_000)
+    assert.deepEqual(written.roots(), [0, 10, 20, 30, 36])
+    written.write(3, 61_000)
+    assert.deepEqual(written.roots(), [0, 10, 20, 30, 39])
+  })
+
   it('are as close together in bytes of entries', async () => {
     const written = await Written.create({ gapBytes: 1_000 })
     written.write(4, 0, 300)

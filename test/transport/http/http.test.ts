@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ERROR_CODES, STATUS_OF } from '../../../src/model/index.ts'
-import { headSchema, projectsSchema, scopesSchema } from '../../../src/transport/http/schemas.ts'
+import { ERROR_CODES, SETTING_RULES, STATUS_OF } from '../../../src/model/index.ts'
+import { headSchema, projectsSchema, scopesSchema, settingsSchema } from '../../../src/transport/http/schemas.ts'
 import { HttpRig } from './http-rig.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -358,6 +358,19 @@ describe('the head', () => {
   })
 })
 
+describe('the settings', () => {
+  it('are read by name', async () => {
+    const rig = await HttpRig.open()
+    const operation = { type: 'setSetting', name: 'auditRowsMax', value: 7 }
+    assert.equal((await rig.ask('POST', '/v1/ddl', { body: JSON.stringify(operation) })).status, 200)
+    const { body } = await rig.ask('GET', '/v1/settings')
+    assert.equal(settingsSchema.safeParse(body).error, undefined)
+    assert.deepEqual([body.settings.auditRowsMax, body.settings.sessionWindow], [7, 1_024])
+    assert.deepEqual(Object.keys(body.settings).toSorted(), Object.keys(SETTING_RULES).toSorted())
+    assert.equal((await rig.ask('POST', '/v1/settings')).status, 405)
+  })
+})
+
 describe('the description', () => {
   it('is OpenAPI with every path, and needs no token', async () => {
     const rig = await HttpRig.open()
@@ -380,6 +393,7 @@ describe('the description', () => {
       '/v1/projects',
       '/v1/query',
       '/v1/scopes/{project}',
+      '/v1/settings',
       '/v1/status',
       '/v1/tables/{project}/{scope}',
       '/v1/tables/{project}/{scope}/{table}',
