@@ -48,16 +48,14 @@ export function addDevCommand(program: Command, context: CommandContext): void {
     .action(async (options: { data: string; restart: boolean; basePort: string }) => {
       const { variables } = context.environment
       requireShared(variables)
+      // What the nodes inherit would end each of them, again and again.
+      await loadConfiguration({ files: context.files, variables, otherVariables: commandVariables(program), flags: {} })
       const basePort = positiveInteger('--base-port', options.basePort)
       if (basePort > 65_000) throw new QuorateError('invalid_argument', '--base-port must be at most 65000')
       const plans = planNodes(absolute(context.environment.workingDirectory, options.data), basePort)
       await requireFreePorts(plans)
       await requireUnused(context, plans)
       for (const plan of plans) await writeConfiguration(context, plan, plans)
-      const otherVariables = commandVariables(program)
-      // What the nodes inherit would end each of them, again and again.
-      for (const { configFile: file } of plans)
-        await loadConfiguration({ files: context.files, file, variables, otherVariables, flags: {} })
       await new Supervisor(context, plans, options.restart).run()
     })
 }

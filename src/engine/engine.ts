@@ -115,7 +115,8 @@ class EngineOpening {
     const { log, recovered } = await this.#openLog()
     requireUndamaged(recovered)
     if (!this.#directory.isNew) await this.#directory.begin()
-    await setSuspectAside(log)
+    const isSuspect = log.state === 'suspect'
+    if (isSuspect) await log.setSuspectAside()
     const { machine } = await openStateMachine({
       files: this.#platform.files,
       clock: this.#platform.clock,
@@ -136,6 +137,7 @@ class EngineOpening {
     requireSuperblocks(machine, log, recovered)
     requireContinuation(machine, recovered)
     requireWholeLog(recovered, machine)
+    if (isSuspect || recovered.suspect !== undefined) await resolveSuspect(log)
     requireOwn(machine, recovered, this.#directory.path)
     // To its end: in a group of one everything written is committed.
     await applyLog(machine, log)
@@ -327,10 +329,13 @@ function requireUndamaged({ damage: [damage] }: Recovered): void {
   throw new QuorateError('damaged', message, { detail: { file: damage.file, offset: damage.offset } })
 }
 
-/** A group of one has nobody to ask: what cannot be decided is kept aside (DESIGN 6). */
-async function setSuspectAside(log: Log): Promise<void> {
-  if (log.state !== 'suspect') return
-  await log.setSuspectAside()
+/**
+ * A group of one has nobody to ask: what cannot be decided is kept aside (DESIGN 6). It may have announced the newest superblock, which a frame
+ * says again before the log counts as whole.
+ */
+async function resolveSuspect(log: Log): Promise<void> {
+  log.append({})
+  await log.syncBeside()
   await log.resolveSuspect()
 }
 

@@ -117,7 +117,7 @@ export async function inspectLog(
   const damage = [...scan.damage, ...closed, ...votes.damage]
   const kept = await readSuspects(files, logPath)
   const unresolved = new Set(kept.unresolved.map(({ keptAs }) => keptAs))
-  const isEndKnown = scan.verdict.kind !== 'suspect' && unresolved.size === 0
+  const isEndKnown = damage.length === 0 && scan.verdict.kind !== 'suspect' && unresolved.size === 0
   return {
     verdict: damage.length > 0 ? 'damaged' : unresolved.size > 0 ? 'suspect' : scan.verdict.kind,
     base: scan.live[0]?.header.base ?? LOG_BEGINNING,

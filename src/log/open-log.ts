@@ -179,7 +179,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const damage = [...scan.damage, ...damageOfClosedEnd(scan, options.closedAt, options.directory), ...votes.damage]
   const verdict: LogVerdict = damage.length > 0 || options.isReadOnly === true ? { kind: 'damaged' } : scan.verdict
   let repairedVoteSlots: readonly number[] = []
-  const isEndKnown = scan.verdict.kind !== 'suspect' && kept.unresolved.length === 0
+  const isEndKnown = damage.length === 0 && scan.verdict.kind !== 'suspect' && kept.unresolved.length === 0
   if (verdict.kind !== 'damaged') await removeBeyondNext(settings, scan.ahead)
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {
     await repair(settings, verdict)

@@ -133,9 +133,7 @@ class Inspection {
     if (this.#damage.length > 0) return this.#result('damaged')
     await this.#measure()
     const { verdict, superblock, damageBehind } = await this.#inspectLog(identity)
-    // A directory that was closed in order has no write under way.
-    const proof = identity.closedAt !== null ? { ...superblock, isUnderWay: false } : superblock
-    const state = await this.#inspectPages(identity, proof)
+    const state = await this.#inspectPages(identity, superblock)
     // Both are sound, but not necessarily of one moment.
     if (state !== undefined && this.#damage.length === 0) this.#addLogDamage(damageBehind?.(state))
     const physical = this.#result(verdict)

@@ -26,7 +26,7 @@ export class Openings {
   }
 
   /**
-   * Opens a session wherever the leader is. Answers its id. @throws QuorateError `unavailable`, `session_limit`, `session_ended` if that of
+   * Opens a session wherever the leader is. Answers its id. @throws QuorateError `unavailable`, `expired`, `session_limit`, `session_ended` if that of
    * the nonce is over or another caller's
    */
   open(opening: SessionOpening, timeoutMs: number): Promise<number> {

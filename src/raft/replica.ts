@@ -337,7 +337,6 @@ export class Replica implements NodeService {
 function transferError(refusal: string, toNodeId: number | undefined): QuorateError {
   if (refusal === 'unknownMember' && toNodeId !== undefined)
     return new QuorateError('not_found', 'no other member has this id')
-  if (refusal === 'notVoter') return new QuorateError('invalid_argument', 'a member without a vote does not lead')
   return new QuorateError('unavailable', `leadership was not handed over: ${refusal}`, { retryable: true })
 }
 

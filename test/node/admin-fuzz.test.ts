@@ -114,6 +114,11 @@ it(
       }
       // A disk that stands still for a while may have cost it its leadership for a moment.
       while ((await ask(node.adminAddress, 'GET', '/readyz')).status !== 200) await setTimeout(20)
+      const alone = await ask(node.adminAddress, 'POST', '/admin/v1/leader/transfer', '{}')
+      assert.deepEqual(
+        [alone.status, JSON.parse(alone.text).code, JSON.parse(alone.text).retryable],
+        [503, 'unavailable', true],
+      )
     } finally {
       await node.stop('end of the test')
       await rm(directory, { recursive: true })

@@ -101,6 +101,24 @@ describe('damage', { timeout: 240_000 }, () => {
     }
   })
 
+  it('in the log says nothing of the pages, whose superblocks the log announces behind it', async () => {
+    const frames = regions.filter(({ kind, state }) => kind === 'frame' && state === 'valid')
+    for (const { file, offset } of [frames[0]!, frames[frames.length >> 1]!, frames.at(-1)!]) {
+      const before = await readFile(file)
+      await write(file, offset + 40, Uint8Array.of(before[offset + 40]! ^ 0x10))
+      try {
+        const { damage } = await checkDataDirectory(files, data)
+        assert.deepEqual(
+          damage.filter(region => region.file.includes('/pages/')),
+          [],
+        )
+        assert.ok(damage.length > 0)
+      } finally {
+        await writeFile(file, before)
+      }
+    }
+  })
+
   it('is reported for an older copy of every region', async () => {
     for (const region of regions) {
       const { file, offset, length, kind } = region

@@ -114,6 +114,49 @@ describe(`a superblock that a loss of power tears (seed ${seed})`, () => {
     assert.ok(call > 60, `only ${call} disk calls`)
   })
 
+  it('is no damage behind an end of the log that nobody can decide, whichever disk call of the next start the power goes at', async () => {
+    let call = 0
+    for (let isOver = false; !isOver;) {
+      const torn = new EngineMachine(seed)
+      const { disk } = torn.machine
+      await torn.run(openEngine('/data', OPTIONS, torn.machine.start()).then(engine => work(engine, new Map())))
+      disk.crash('process')
+      // The last frame announces the newest superblock.
+      const found = await torn.run(checkDataDirectory(torn.machine.start().files, '/data'))
+      const { file, offset } = found!.regions.findLast(({ kind }) => kind === 'frame')!
+      disk.flipBit(file, offset + 60, 3)
+      torn.machine.crash('process')
+      disk.crashAt(++call, call % 2 === 0 ? 'before' : 'after')
+      const opened = await torn.run(openEngine('/data', OPTIONS, torn.machine.start()).then(() => true))
+      isOver = opened === true
+      if (isOver) torn.machine.crash('process')
+      const { files } = torn.machine.start()
+      const check = await torn.run(checkDataDirectory(files, '/data'))
+      assert.notEqual(check?.verdict, 'damaged', `call ${call}: ${JSON.stringify(check?.damage)}`)
+      const again = await torn.run(openEngine('/data', OPTIONS, torn.machine.process!))
+      await torn.run(again!.close())
+    }
+    assert.ok(call > 10, `only ${call} disk calls`)
+  })
+
+  it('stays no damage while the log says that it was under way, also after a close in order', async () => {
+    const torn = new EngineMachine(seed)
+    const { disk } = torn.machine
+    await torn.run(openEngine('/data', OPTIONS, torn.machine.start()).then(engine => work(engine, new Map())))
+    torn.machine.crash('process')
+    const found = await torn.run(checkDataDirectory(torn.machine.start().files, '/data'))
+    const superblocks = found!.regions.filter(({ kind }) => kind === 'superblock')
+    const newest = superblocks.toSorted((a, b) => b.seqs![0] - a.seqs![0])[0]!
+    disk.flipBit(newest.file, newest.offset + 100, 3)
+    const verdict = async (): Promise<string | undefined> =>
+      (await torn.run(checkDataDirectory(torn.machine.process!.files, '/data')))?.verdict
+    assert.equal(await verdict(), 'torn')
+    for (let life = 0; life < 2; life++) {
+      await torn.run(openEngine('/data', OPTIONS, torn.machine.process!).then(engine => engine.close()))
+      assert.equal(await verdict(), 'torn')
+    }
+  })
+
   it('is damage when the one that stood there before is put back', async () => {
     const torn = new EngineMachine(seed)
     const { disk } = torn.machine

@@ -141,12 +141,17 @@ function createLimitedServer({ onRequest, onUnreadable, limits = {}, tls }: Http
       : createSecureServer({ ...settings, ...secrets(tls) }, listener)
   server.maxConnections = maxConnections + maxExcess
   let open = 0
+  // A request that offers another protocol is served as if its connection was a new one.
+  const seen = new WeakSet<Duplex>()
+  const isNew = (socket: Duplex): boolean => !seen.has(socket) && seen.add(socket) !== undefined
   server.on('connection', (socket: Duplex) => {
+    if (!isNew(socket)) return
     open++
     socket.once('close', () => open--)
-  })
-  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
     if (open > maxConnections) excess.add(socket)
+  })
+  server.on('secureConnection', (socket: Duplex) => {
+    if (isNew(socket) && open > maxConnections) excess.add(socket)
   })
   if (onUnreadable !== undefined) {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => answerUnreadable(error, socket, onUnreadable))

@@ -459,13 +459,13 @@ export class SimulatedCluster {
     return this.nodes.find(node => node.inspect()?.isReady === true)
   }
 
-  /** For traces. */
   /** The term that each node that answers as a member is in. */
   termsOfMembers(): string {
     const seen = this.nodes.map(node => (node.refusal === undefined && !node.isWiped ? node.inspect() : undefined))
     return seen.map(each => each?.term ?? 'none').join()
   }
 
+  /** For traces. */
   describe(): string {
     return this.nodes
       .map(node => {

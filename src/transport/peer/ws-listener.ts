@@ -11,7 +11,7 @@ export type ListenHttp = (options: {
   onRequest?: RequestListener
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   tls?: ListenerTls
-  limits?: { maxConnections: number }
+  limits?: { maxConnections: number; maxExcess: number }
 }) => Promise<{ host: string; port: number; close(): Promise<void> }>
 
 /** Each peer has five connections at most; the rest is room for strangers who are on their way out. */
@@ -47,7 +47,7 @@ export function webSocketPeerListener(options: PeerListenerOptions): ListenForPe
     const server = await listenHttp({
       host,
       port,
-      limits: { maxConnections: CONNECTIONS_MAX },
+      limits: { maxConnections: CONNECTIONS_MAX, maxExcess: 0 },
       ...(tls === undefined ? {} : { tls }),
       onUpgrade: (request, socket, head) => {
         if (!acceptor.handleUpgrade(request, socket, head)) refuse(socket, '404 Not Found')
