@@ -49,6 +49,8 @@ const INCREMENTAL = all(
   storage({ digestInterval: 16 }),
   faults({ hasDrift: false, hasLyingDisk: false, hasLyingLog: false, hasRot: false, hasWipe: false }),
 )
+/** What the core tolerates to lose is lost often: its acknowledgements among it. */
+const LOSSY: Weather = all(faults({ hasFrameFaults: true }), profile => ({ ...profile, frameFaultChance: 0.1 }))
 const POWER = faults({ hasPowerLosses: true, hasCrashesInside: true })
 
 /** Nothing but a loss of power excuses a log whose end is in doubt, and that not where it tears between sectors. */
@@ -104,7 +106,7 @@ export const WEATHER: Readonly<Record<string, Weather>> = {
   'log: truncate_at_damage': faults({ hasRot: true, hasLyingLog: true, hasProcessCrashes: true }),
   'log: vote_in_place': all(POWER, profile => ({ ...profile, tear: 'byte' })),
   'core: skip vote sync': all(POWER, faults({ hasPartitions: true }), profile => ({ ...profile, syncMs: 5 })),
-  'core: snapshot ends without ack': LAGGING,
+  'core: snapshot ends without ack': all(LAGGING, LOSSY),
   'raft: preflight_answers_retries': all(writes({ otherScope: 25, catalog: 15 }), workload({ lostAnswers: 0.1 }), BUSY),
   'engine: slot_not_in_digest': profile => ({ ...workload({ pipeline: 8, meanGapMs: 20 })(profile), sliceChance: 1 }),
   'engine: session_floor_ignored': all(workload({ sessionLifetimeMs: 1500 }), faults({ hasProcessCrashes: true })),
