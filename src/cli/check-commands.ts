@@ -58,7 +58,8 @@ export function addCheckCommands(program: Command, context: CommandContext): voi
     )
     .action(async (file: string, options: { withoutFiles?: true }, command: Command) => {
       const output = outputOf(context, command)
-      const { files, clock } = nodePlatform()
+      const { files } = context
+      const { clock } = nodePlatform()
       const configuration = await loadConfiguration({ files, file, variables: {}, flags: {} })
       if (options.withoutFiles !== true) await loadCredentials(configuration, { files, clock })
       output.result(configuration, () => context.terminal.write(stringify(configuration)))

@@ -173,8 +173,8 @@ async function showSettings(session: Session, command: Command): Promise<void> {
       session.output.table(Object.entries(settings).map(([setting, value]) => ({ setting, value }))),
     )
   }
+  if (!Object.hasOwn(settings, name)) throw new QuorateError('setting_not_found', `there is no setting '${name}'`)
   const value = settings[name]
-  if (value === undefined) throw new QuorateError('setting_not_found', `there is no setting '${name}'`)
   session.output.result({ [name]: value }, () => session.output.line(String(value)))
 }
 

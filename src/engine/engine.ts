@@ -115,8 +115,7 @@ class EngineOpening {
     const { log, recovered } = await this.#openLog()
     requireUndamaged(recovered)
     if (!this.#directory.isNew) await this.#directory.begin()
-    const isSuspect = log.state === 'suspect'
-    if (isSuspect) await log.setSuspectAside()
+    if (log.state === 'suspect') await log.setSuspectAside()
     const { machine } = await openStateMachine({
       files: this.#platform.files,
       clock: this.#platform.clock,
@@ -137,7 +136,7 @@ class EngineOpening {
     requireSuperblocks(machine, log, recovered)
     requireContinuation(machine, recovered)
     requireWholeLog(recovered, machine)
-    if (isSuspect || recovered.suspect !== undefined) await resolveSuspect(log)
+    if (recovered.suspect !== undefined) await resolveSuspect(log)
     requireOwn(machine, recovered, this.#directory.path)
     // To its end: in a group of one everything written is committed.
     await applyLog(machine, log)

@@ -9,16 +9,21 @@ export interface DurableState extends ChainPoint {
   readonly isInstalled: boolean
 }
 
+/** Whether a log ends where it was written to, so that what it does not say was never said: nothing is damaged, no end undecided, now or earlier. */
+export function isEndKnown({ verdict }: LogScan, damage: readonly DamageReport[], undecided: number): boolean {
+  return damage.length === 0 && verdict.kind !== 'suspect' && undecided === 0
+}
+
 /**
  * What is wrong with a log as the one that a durable state goes on from: nothing, or one place. A superblock is written after everything
  * up to its entry is synced (docs/adr/0003-torn-or-damaged.md), so the log of its directory has that very entry, or has it as its base; that of a
- * state that was installed begins behind it at the latest. `isEndKnown`: no end that nobody can decide was found, now or earlier.
+ * state that was installed begins behind it at the latest. `isWhole`: see `isEndKnown`.
  */
 export function damageBehindState(
   scan: LogScan,
   dataDirectory: string,
   state: DurableState,
-  isEndKnown: boolean,
+  isWhole: boolean,
 ): DamageReport | undefined {
   if (scan.live.length === 0 || scan.verdict.kind === 'damaged') return undefined
   const { index, end } = scan
@@ -33,7 +38,7 @@ export function damageBehindState(
   if (state.isInstalled) return undefined
   if (seq > index.lastSeq) {
     // An end that nobody can decide is asked for from other members, with what it must reach.
-    if (!isEndKnown) return undefined
+    if (!isWhole) return undefined
     const what = `the log ends here at ${index.lastSeq}, but the newest checkpoint was made after ${seq}: entries are missing`
     return { kind: 'frames_lost', file: inSegment(end.segment), offset: end.offset, what, intactEnd }
   }

@@ -5,7 +5,7 @@ import { logDirectory, segmentName, VOTES_NAME } from './file-names.ts'
 import { FRAME_HEADER_BYTES, FrameFlag, checkFrame } from './frame.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
 import type { LogEnd } from './closed-end.ts'
-import { damageBehindState } from './continuation.ts'
+import { damageBehindState, isEndKnown } from './continuation.ts'
 import type { DurableState } from './continuation.ts'
 import type { FrameCheck } from './frame.ts'
 import { LogSeal } from './log-seal.ts'
@@ -117,7 +117,7 @@ export async function inspectLog(
   const damage = [...scan.damage, ...closed, ...votes.damage]
   const kept = await readSuspects(files, logPath)
   const unresolved = new Set(kept.unresolved.map(({ keptAs }) => keptAs))
-  const isEndKnown = damage.length === 0 && scan.verdict.kind !== 'suspect' && unresolved.size === 0
+  const isWhole = isEndKnown(scan, damage, unresolved.size)
   return {
     verdict: damage.length > 0 ? 'damaged' : unresolved.size > 0 ? 'suspect' : scan.verdict.kind,
     base: scan.live[0]?.header.base ?? LOG_BEGINNING,
@@ -126,8 +126,8 @@ export async function inspectLog(
     isVoteCertain: votes.isCertain,
     damage,
     keptAside: kept.paths.map(file => ({ file, isResolved: !unresolved.has(file) })),
-    superblock: { ...scan.superblock, isCertain: isEndKnown },
-    damageBehind: state => damageBehindState(scan, directory, state, isEndKnown),
+    superblock: { ...scan.superblock, isCertain: isWhole },
+    damageBehind: state => damageBehindState(scan, directory, state, isWhole),
     fixed,
   }
 }

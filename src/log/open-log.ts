@@ -2,7 +2,7 @@ import type { Clock, Files, Threads } from '../platform/index.ts'
 import type { Seal } from '../sealing/index.ts'
 import { ChecksumSeeds } from './checksum-seed.ts'
 import { damageOfClosedEnd } from './closed-end.ts'
-import { damageBehindState } from './continuation.ts'
+import { damageBehindState, isEndKnown } from './continuation.ts'
 import type { DurableState } from './continuation.ts'
 import type { LogEnd } from './closed-end.ts'
 import { LogError } from './errors.ts'
@@ -179,7 +179,7 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
   const damage = [...scan.damage, ...damageOfClosedEnd(scan, options.closedAt, options.directory), ...votes.damage]
   const verdict: LogVerdict = damage.length > 0 || options.isReadOnly === true ? { kind: 'damaged' } : scan.verdict
   let repairedVoteSlots: readonly number[] = []
-  const isEndKnown = damage.length === 0 && scan.verdict.kind !== 'suspect' && kept.unresolved.length === 0
+  const isWhole = isEndKnown(scan, damage, kept.unresolved.length)
   if (verdict.kind !== 'damaged') await removeBeyondNext(settings, scan.ahead)
   if (verdict.kind === 'clean' || verdict.kind === 'torn') {
     await repair(settings, verdict)
@@ -198,8 +198,8 @@ export async function openLog(options: LogOptions): Promise<{ log: Log; recovere
     damage,
     isVoteCertain: votes.isCertain,
     repairedVoteSlots,
-    superblock: { ...scan.superblock, isCertain: isEndKnown },
-    damageBehind: state => damageBehindState(scan, options.directory, state, isEndKnown),
+    superblock: { ...scan.superblock, isCertain: isWhole },
+    damageBehind: state => damageBehindState(scan, options.directory, state, isWhole),
     keptAside: kept.paths,
     ...suspectOf(verdict, scan, kept, directory),
     ...(verdict.kind === 'torn'

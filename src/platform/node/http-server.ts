@@ -143,7 +143,11 @@ function createLimitedServer({ onRequest, onUnreadable, limits = {}, tls }: Http
   let open = 0
   // A request that offers another protocol is served as if its connection was a new one.
   const seen = new WeakSet<Duplex>()
-  const isNew = (socket: Duplex): boolean => !seen.has(socket) && seen.add(socket) !== undefined
+  const isNew = (socket: Duplex): boolean => {
+    const isFirst = !seen.has(socket)
+    seen.add(socket)
+    return isFirst
+  }
   server.on('connection', (socket: Duplex) => {
     if (!isNew(socket)) return
     open++
